@@ -1,0 +1,73 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Which process this is, so that others can tell whether it is gone.
+
+A process is the same one if boot id, pid namespace, pid and start time agree:
+in containers every worker is pid 1, and a pid is used again.  Where the
+system does not say (no ``/proc``), nothing is known and only the lease
+decides.
+"""
+
+import os
+import socket
+from typing import NamedTuple
+
+
+class Incarnation(NamedTuple):
+    """One life of one process.  Plain data, stored in its claims."""
+
+    host: str
+    machine: str  # boot id and pid namespace; '' if the system says neither
+    pid: int
+    started: str  # clock ticks since boot; '' if the system does not say
+
+
+def this() -> Incarnation:
+    """The process that asks.  Asked anew each time: a fork has another."""
+    pid = os.getpid()
+    return Incarnation(
+        socket.gethostname(), machine(), pid, started(pid) or '')
+
+
+def is_gone(other: Incarnation) -> bool | None:
+    """Whether that process has ended; None if that cannot be known here."""
+    here = machine()
+    if not here or not other.started or other.machine != here:
+        return None
+    return started(other.pid) != other.started
+
+
+def machine() -> str:
+    """Boot id and pid namespace of this process, '' if unknown."""
+    try:
+        with open('/proc/sys/kernel/random/boot_id') as file:
+            boot = file.read().strip()
+        return f'{boot} {os.readlink("/proc/self/ns/pid")}'
+    except OSError:
+        return ''
+
+
+def started(pid: int) -> str | None:
+    """When that process began, in clock ticks since boot; None if it is gone.
+
+    A process that was killed and not yet waited for has no more than its
+    entry left (states Z and X of proc(5)): it is gone.
+    """
+    try:
+        with open(f'/proc/{pid}/stat', errors='replace') as file:
+            # The second field is the name in parentheses, which may hold
+            # anything; field 3 is the state, field 22 the start time.
+            fields = file.read().rpartition(')')[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in 'ZX' else fields[19]
