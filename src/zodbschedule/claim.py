@@ -1,0 +1,190 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What one worker, or one call of ``process()``, has taken.
+
+A claim belongs to one incarnation of a worker; its id is never used again.
+It holds slots, one for each task of a portion, and they are used again by the
+next portion.  One slot a task, and not a list of several, so that cancelling
+a task undoes the run of that one and of no other.
+
+::
+
+           hold                 settle
+    free ───────▶ waiting ────────────────▶ settled
+     ▲               │  ╲ cancel               │
+     │               │   ╲─────▶ cancelled     │
+     ╰───────────────┴───────────────┴─────────╯
+                       free
+
+Only the run of its own task settles a slot; a turn holds and frees it; who
+unschedules a task cancels it.  Whoever recovers a claim frees every slot and
+writes it even if it was free: so a run or a turn of a worker that was wrongly
+believed dead conflicts, and its effects vanish.  For the same reason a turn
+writes every slot whose outcome it collects: undoing that run is then refused.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from persistent import Persistent
+from persistent.list import PersistentList
+
+from zodbschedule.incarnation import Incarnation
+
+
+# What a slot holds, as a small int in its record.
+WAITING = 0
+SUCCEEDED = 1
+RETRIED = 2
+FAILED = 3
+EXPIRED = 4
+CANCELLED = 5
+
+#: the names of those that are outcomes
+OUTCOMES = {
+    SUCCEEDED: 'succeeded', RETRIED: 'retried', FAILED: 'failed',
+    EXPIRED: 'expired', CANCELLED: 'cancelled'}
+
+
+class Slot(Persistent):
+    """The place of one task in a claim.
+
+    Its record is a bare tuple: it is written by every run.
+    """
+
+    #: () if free, (WAITING, micros, task), or (outcome, record, micros, next)
+    content: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.content
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.content = state
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the task has no outcome yet."""
+        return self.content[:1] == (WAITING,)
+
+    @property
+    def outcome(self) -> int | None:
+        """One of the constants above; None if free or waiting."""
+        return self.content[0] or None if self.content else None
+
+    @property
+    def task(self) -> Persistent:
+        """The task that waits."""
+        return self.content[2]
+
+    @property
+    def micros(self) -> int:
+        """The instant from which the waiting task was taken."""
+        return self.content[1]  # type: ignore[no-any-return]
+
+    @property
+    def record(self) -> tuple[Any, ...] | None:
+        """What the history is to keep of the outcome."""
+        return self.content[1]  # type: ignore[no-any-return]
+
+    @property
+    def following(self) -> tuple[int, Persistent] | None:
+        """The instant and the task that take the place of a settled one."""
+        if self.waiting or len(self.content) < 4:
+            return None
+        return self.content[2], self.content[3]
+
+    def hold(self, micros: int, task: Persistent) -> None:
+        """Take *task*, which waited at that instant."""
+        self.content = (WAITING, micros, task)
+
+    def settle(self, outcome: int, record: tuple[Any, ...] | None,
+               following: tuple[int, Persistent] | None = None) -> None:
+        """Put the outcome, and what comes next, in the task's place."""
+        self.content = (outcome, record) + (following or ())
+
+    def free(self) -> None:
+        """Hold nothing; written in any case."""
+        self.content = ()
+
+    def drop(self, task: Persistent) -> bool:
+        """Cancel *task* if it waits here or comes next here."""
+        if not self.content or self.content[-1] is not task:
+            return False
+        if self.waiting:
+            self.content = (CANCELLED, None)
+        else:
+            self.content = self.content[:2]
+        return True
+
+
+class Heartbeat(Persistent):
+    """A sign of life; beside the claim, so that beating hits no run."""
+
+    beats = 0
+
+    def __getstate__(self) -> int:
+        return self.beats
+
+    def __setstate__(self, state: int) -> None:
+        self.beats = state
+
+
+class Claim(Persistent):
+    """One incarnation of a worker, and what it holds."""
+
+    def __init__(self, name: str, incarnation: Incarnation) -> None:
+        self.name = name
+        self._incarnation: tuple[Any, ...] = tuple(incarnation)
+        self.heartbeat = Heartbeat()
+        self.slots = PersistentList()
+        #: how many turns it has made; tells a turn whether it was committed
+        self.turns = 0
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """The process that the worker lives in."""
+        return Incarnation(*self._incarnation)
+
+    def fill(self, tasks: list[tuple[int, Persistent]]) -> None:
+        """Hold *tasks*, each with the instant that it comes from."""
+        self.slots.extend(
+            Slot() for _ in range(len(tasks) - len(self.slots)))
+        for slot, (micros, task) in zip(self.slots, tasks, strict=False):
+            slot.hold(micros, task)
+
+    def write(self) -> None:
+        """Fence off whoever still works on this claim."""
+        self._p_changed = True
+        for slot in self.slots:
+            slot._p_changed = True
+
+    def held(self) -> Iterator[Slot]:
+        """The slots whose task has no outcome yet, in order."""
+        return (slot for slot in self.slots if slot.waiting)
+
+    def holds(self, task: Persistent) -> bool:
+        """Whether *task* waits here, or comes next here."""
+        return any(slot.content and slot.content[-1] is task
+                   for slot in self.slots)
+
+    def drop(self, task: Persistent) -> bool:
+        """Cancel *task*; whether it was here."""
+        return any(slot.drop(task) for slot in self.slots)
+
+    def beaten(self) -> bytes:
+        """The tid of the last sign of life."""
+        self._p_activate()
+        self.heartbeat._p_activate()
+        serials: tuple[bytes, bytes] = (
+            self._p_serial, self.heartbeat._p_serial)
+        return max(serials)

@@ -1,0 +1,105 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What was set aside after failure, until a person unparks or discards it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from BTrees.OOBTree import OOBTree
+from persistent import Persistent
+from zope.interface import implementer
+
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import IParkedTask
+from zodbschedule.interfaces import IParkedTasks
+from zodbschedule.task import normal_id
+from zodbschedule.task import text
+
+
+# How much is kept of a reason and of a traceback, in characters.  Larger, and
+# a task that fails on a large value fills the database; smaller, and the
+# frames that matter, the first and the last, are cut.
+REASON = 500
+TRACEBACK = 20_000
+
+
+@implementer(IParkedTask)
+class ParkedTask(Persistent):
+    """See `IParkedTask`."""
+
+    def __init__(self, id: str, task: Persistent, time: datetime,
+                 parked_at: datetime, reason: str, traceback: str = '',
+                 description: str = '',
+                 principalId: str | None = None) -> None:
+        self.id = id
+        self.task = task
+        self._time = to_micros(time)
+        self._parked_at = to_micros(parked_at)
+        self.reason = text(' '.join(reason.split()), REASON)
+        self.traceback = text(traceback, TRACEBACK)
+        self.description = description
+        self.principalId = principalId
+
+    @property
+    def time(self) -> datetime:
+        return from_micros(self._time)
+
+    @property
+    def parked_at(self) -> datetime:
+        return from_micros(self._parked_at)
+
+    def __repr__(self) -> str:
+        return f'<ParkedTask {self.id}: {self.reason}>'
+
+
+@implementer(IParkedTasks)
+class ParkedTasks(Persistent):
+    """See `IParkedTasks`."""
+
+    def __init__(self) -> None:
+        self.entries = OOBTree()
+
+    def __iter__(self) -> Iterator[ParkedTask]:
+        entry = self._first(None)
+        while entry is not None:
+            yield entry
+            entry = self._first(entry.id)
+
+    def _first(self, after: str | None) -> ParkedTask | None:
+        entries = self.entries.values(
+            min=after, excludemin=after is not None)
+        return next(iter(entries), None)
+
+    def __contains__(self, entry: object) -> bool:
+        return self.get(getattr(entry, 'id', '')) is entry
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+    def get(self, id: str,
+            default: ParkedTask | None = None) -> ParkedTask | None:
+        """See `IParkedTasks`."""
+        return self.entries.get(normal_id(id), default)  # type: ignore
+
+    def add(self, entry: ParkedTask) -> None:
+        """Set *entry* aside."""
+        self.entries[entry.id] = entry
+
+    def remove(self, entry: ParkedTask) -> None:
+        """Take *entry* out; written, so that two who do this conflict."""
+        del self.entries[entry.id]
+        entry._p_changed = True

@@ -1,0 +1,232 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Tasks of ours: `Task` to subclass, `CallTask` to call a function."""
+
+import inspect
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from persistent import Persistent
+from ZODB.broken import Broken
+from ZODB.utils import u64
+from zope.interface import implementer
+
+from zodbschedule.instant import as_utc
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import ITask
+
+
+def task_id(task: Persistent) -> str | None:
+    """The id of *task*: its oid in hex, the same wherever it stands.
+
+    None if it has not been stored yet: it gets its id when the transaction
+    that schedules it is committed.
+    """
+    return None if task._p_oid is None else f'{u64(task._p_oid):x}'
+
+
+def normal_id(id: str) -> str:
+    """An id as we write it, from any way to write the number."""
+    try:
+        return f'{int(id, 16):x}'
+    except ValueError:
+        return id
+
+
+def text(value: str, limit: int) -> str:
+    """*value* as valid Unicode, its middle left out beyond *limit*."""
+    value = value.encode('utf-8', 'replace').decode('utf-8')
+    if len(value) <= limit:
+        return value
+    half = limit // 2
+    return f'{value[:half]}\n…\n{value[-half:]}'
+
+
+@implementer(ITask)
+class Task(Persistent):
+    """Subclass this, and define ``__call__``.  See `ITask`.
+
+    *time* is an aware datetime in any zone; it is kept in UTC.  Without one,
+    the task is due as soon as it is scheduled.
+    """
+
+    _time: int | None = None
+    description: str = ''
+    principalId: str | None = None
+
+    def __init__(self, time: datetime | None = None, *, description: str = '',
+                 principalId: str | None = None) -> None:
+        if time is not None:
+            self.time = time
+        # What equals the default of the class is not stored.
+        if description:
+            self.description = _str(description, 'description')
+        if principalId is not None:
+            self.principalId = _str(principalId, 'principalId')
+
+    @property
+    def time(self) -> datetime | None:
+        """When it should execute, in UTC; None until that is known."""
+        return None if self._time is None else from_micros(self._time)
+
+    @time.setter
+    def time(self, time: datetime) -> None:
+        self._time = to_micros(as_utc(time))
+
+    def __call__(self) -> Any:
+        raise TypeError(f'{type(self).__name__} does not define __call__')
+
+    def schedule(self) -> Any:
+        """A task is executed once, unless a subclass says otherwise."""
+
+    def __repr__(self) -> str:
+        return (f'<{type(self).__name__} {task_id(self) or "(new)"} '
+                f'{self.description!r} at {self.time}>')
+
+
+class CallTask(Task):
+    """Call *func* with *args* and *kwargs*.
+
+    *func* is a module-level function, its dotted name, or a method of a
+    persistent object of the same database.  It is kept by name and found
+    when it runs, so that a database opens without the code.  What it returns
+    is dropped, unless that is a task.
+
+    Raises `InvalidTask` for a function that cannot be found again by name.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    #: the object whose method is called, if it is one
+    of: Persistent | None = None
+    _description = ''
+
+    def __init__(self, func: Callable[..., Any] | str,
+                 args: Sequence[Any] = (),
+                 kwargs: Mapping[str, Any] | None = None, *,
+                 time: datetime | None = None, description: str = '',
+                 principalId: str | None = None) -> None:
+        super().__init__(
+            time, description=description, principalId=principalId)
+        if inspect.ismethod(func) and isinstance(func.__self__, Persistent):
+            self.of = func.__self__
+            self.func = _method_name(func)
+        else:
+            self.func = _dotted_name(func)
+        if args:
+            self.args = tuple(args)
+        if kwargs:
+            self.kwargs = dict(kwargs)
+
+    @property
+    def description(self) -> str:
+        """What the task is for; by default, what it calls."""
+        if self._description:
+            return self._description
+        if self.of is None:
+            return self.func
+        cls = type(self.of)
+        return f'{cls.__module__}.{cls.__qualname__}.{self.func}'
+
+    @description.setter
+    def description(self, value: str) -> None:
+        self._description = value
+
+    def __call__(self) -> Any:
+        if self.of is None:
+            func = _find(self.func)
+        else:
+            func = getattr(_known(self.of), self.func)
+        result = func(*self.args, **(self.kwargs or {}))
+        return result if ITask.providedBy(result) else None
+
+
+def _known(obj: Persistent) -> Persistent:
+    if isinstance(obj, Broken):
+        raise CodeMissing(
+            f'{type(obj).__module__}.{type(obj).__name__} cannot be imported')
+    return obj
+
+
+def _find(name: str) -> Any:
+    """The module-level object with that dotted name, or `CodeMissing`."""
+    module, _, attribute = name.rpartition('.')
+    try:
+        return getattr(import_module(module), attribute)
+    except Exception as error:
+        # Anything can go wrong while a module is imported.
+        raise CodeMissing(
+            f'{name} cannot be imported: {type(error).__name__}: {error}'
+        ) from error
+
+
+def _dotted_name(func: object) -> str:
+    if isinstance(func, str):
+        return _checked_name(func)
+    if type(func) is not func.__class__:
+        raise InvalidTask(
+            f'{func!r} is wrapped or proxied; pass the function itself')
+    module = getattr(func, '__module__', None)
+    name = getattr(func, '__qualname__', None)
+    if not callable(func) or not module or not name:
+        raise InvalidTask(
+            f'{func!r} has no name to find it again by; pass a module-level '
+            f'function, and what it needs as arguments')
+    if '.' in name or '<' in name or module == '__main__':
+        raise InvalidTask(
+            f'{module}.{name} cannot be found again by its name from another '
+            f'process; move it to the top level of a module')
+    dotted = f'{module}.{name}'
+    if _find_or_refuse(dotted) is not func:
+        raise InvalidTask(
+            f'{dotted} is not {func!r} but something else by now; pass what '
+            f'stands in the module under that name')
+    return dotted
+
+
+def _checked_name(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split('.')) or (
+            '.' not in name):
+        raise InvalidTask(
+            f'{name!r} is no dotted name; write package.module.function')
+    if not callable(_find_or_refuse(name)):
+        raise InvalidTask(f'{name} cannot be called')
+    return name
+
+
+def _find_or_refuse(name: str) -> Any:
+    try:
+        return _find(name)
+    except CodeMissing as error:
+        raise InvalidTask(str(error)) from error
+
+
+def _method_name(method: Any) -> str:
+    name = method.__func__.__name__
+    if getattr(method.__self__, name, None) != method:
+        raise InvalidTask(
+            f'{method!r} is not found under the name {name} of its object')
+    return str(name)
+
+
+def _str(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidTask(f'{name} is {value!r}; it has to be a str')
+    return value

@@ -1,0 +1,260 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The timetable: which tasks wait at which instant.
+
+An OOBTree maps a UTC datetime to what waits then: a PersistentList of up to
+`LEAF` tasks, at a busy instant an LOBTree of such lists (leaves), or None for
+an instant that was emptied and not yet swept.
+
+All knowledge of BTree conflicts is here.  Two rules keep every task:
+
+*Whoever detaches a list writes it.*  An append writes only the list, and
+deleting a key writes only the bucket: both would commit, and the task would
+be gone.  So a list or leaf that leaves the tree is always emptied, that is
+written, by the transaction that takes it out; so is an inner tree.
+
+*Taking leaves the shape of the tree alone.*  An insert declares every node on
+its path as read, and deleting the first bucket writes the root: with each
+turn deleting its keys nine of ten users' transactions of 200 ms conflicted.
+Deleting the smallest key of a bucket writes the node above as well, if that
+has the key as separator.  So most emptied keys are deleted at once, but the
+smallest of each bucket stays, and keeps it; those husks are swept in bulk,
+and seldom.  (A husk is None: an emptied list in its place would have to be
+loaded by whoever looks for the first task.)
+
+Values are found by structure: what hangs in the OOBTree is a list, a tree of
+lists or None, and what is in a list is a task, even a task that is a list.
+Nothing holds a BTree iterator over a change or a yield: they step by cursor.
+"""
+
+import random
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOBTree
+from persistent import Persistent
+from persistent.list import PersistentList
+
+
+# Tasks in one list.  Larger, and each append to a busy instant writes more;
+# smaller, and there are more objects.
+LEAF = 16
+
+# The low bits of a leaf's key, drawn by lot, so that two that add a leaf each
+# at the same time do not conflict; the high bits count, so that leaves stand
+# in the order of arrival.
+LOT = 24
+
+
+#: whether a task that waits at that instant may be taken
+Wanted = Callable[[datetime, Persistent], bool]
+
+
+class Timetable(Persistent):
+    """The tasks that wait.  Never commits, and never asks for the time."""
+
+    def __init__(self) -> None:
+        self.instants = OOBTree()
+
+    # -- adding and removing
+
+    def add(self, instant: datetime, tasks: Iterable[Persistent],
+            apart: bool = False) -> None:
+        """Put *tasks* at *instant*, behind those that are there.
+
+        With *apart* they get leaves of their own unless nothing is there:
+        turns that reschedule onto the same minutes would otherwise conflict.
+        """
+        tasks = list(tasks)
+        held = self.instants.get(instant)
+        if held is None:
+            if len(tasks) <= LEAF:
+                self.instants[instant] = PersistentList(tasks)
+                return
+            held = self.instants[instant] = LOBTree()
+        elif type(held) is not LOBTree:
+            if len(held) + len(tasks) <= LEAF and not apart:
+                held.extend(tasks)
+                return
+            leaves = LOBTree()
+            leaves[_next_key(leaves)] = held
+            held = self.instants[instant] = leaves
+        _grow(held, tasks, apart)
+
+    def remove(self, instant: datetime, task: Persistent) -> bool:
+        """Take *task* out of *instant*; whether it was there."""
+        held = self.instants.get(instant)
+        for key, leaf in _leaves(held):
+            index = _index(leaf, task)
+            if index is not None:
+                del leaf[index]
+                if not leaf:
+                    self._drop(instant, held, key)
+                return True
+        return False
+
+    def take(self, limit: int, after: datetime | None, until: datetime,
+             wanted: Wanted) -> 'Portion':
+        """Take the first *limit* wanted tasks from *after* to *until*.
+
+        Both bounds are inclusive.  What is not wanted stays where it is.
+        """
+        portion = Portion(after)
+        chosen = list(self._choose(portion, limit, until, wanted))
+        keep = self._smallest_keys(portion.cursor) if portion.cursor else ()
+        for instant, held, key, leaf, tasks in chosen:
+            taken = {id(task) for task in tasks}
+            leaf[:] = [task for task in leaf if id(task) not in taken]
+            leaf._p_changed = True
+            if not leaf:
+                husk = instant in keep
+                self._drop(instant, held, key, husk)
+                portion.husks += husk
+            portion.tasks.extend((instant, task) for task in tasks)
+        return portion
+
+    def has(self, until: datetime, wanted: Wanted) -> bool:
+        """Whether `take` would find anything."""
+        return any(True for _ in self._choose(Portion(None), 1, until, wanted))
+
+    def _choose(self, portion: 'Portion', limit: int, until: datetime,
+                wanted: Wanted) -> Iterator[tuple[Any, ...]]:
+        items = self.instants.items(min=portion.cursor, max=until)
+        for instant, held in items:
+            if held is None:
+                portion.husks += 1
+                continue
+            portion.cursor = instant
+            for key, leaf in _leaves(held):
+                tasks = [task for task in leaf
+                         if wanted(instant, task)][:limit]
+                limit -= len(tasks)
+                if tasks:
+                    yield instant, held, key, leaf, tasks
+                if not limit:
+                    return
+
+    def _smallest_keys(self, until: datetime) -> set[datetime]:
+        """The smallest key of each bucket that begins by *until*."""
+        keys = set()
+        bucket = self.instants._firstbucket
+        while bucket is not None and bucket.minKey() <= until:
+            keys.add(bucket.minKey())
+            bucket = bucket._next
+        return keys
+
+    def _drop(self, instant: datetime, held: Any, key: int | None,
+              husk: bool = True) -> None:
+        """Take out a list that was just emptied, and so written."""
+        if key is not None:
+            del held[key]
+            if held:
+                return
+            held._p_changed = True
+        if husk:
+            self.instants[instant] = None
+        else:
+            del self.instants[instant]
+
+    def sweep(self, until: datetime) -> None:
+        """Delete the husks up to *until*."""
+        husks = [instant for instant, held in self.instants.items(max=until)
+                 if held is None]
+        for instant in husks:
+            del self.instants[instant]
+
+    # -- looking
+
+    def holds(self, instant: datetime, task: Persistent) -> bool:
+        """Whether *task* waits at *instant*."""
+        return any(_index(leaf, task) is not None
+                   for _, leaf in _leaves(self.instants.get(instant)))
+
+    def find(self, task: Persistent) -> datetime | None:
+        """The instant at which *task* waits, by looking everywhere."""
+        for instant in self.times():
+            if self.holds(instant, task):
+                return instant
+        return None
+
+    def times(self, min: datetime | None = None,
+              max: datetime | None = None) -> Iterator[datetime]:
+        """The instants at which tasks wait, ascending, lazily."""
+        instant = self._first(min, max, False)
+        while instant is not None:
+            yield instant
+            instant = self._first(instant, max, True)
+
+    def _first(self, min: datetime | None, max: datetime | None,
+               excludemin: bool) -> datetime | None:
+        items = self.instants.items(min=min, max=max, excludemin=excludemin)
+        return next((at for at, held in items if held is not None), None)
+
+    def at(self, instant: datetime) -> Iterator[Persistent]:
+        """The tasks that wait at *instant*, by arrival, lazily."""
+        held = self.instants.get(instant)
+        if type(held) is not LOBTree:
+            yield from list(held or ())
+            return
+        key = held.minKey() if held else None
+        while key is not None:
+            yield from list(held.get(key, ()))
+            key = next(iter(held.keys(min=key, excludemin=True)), None)
+
+
+class Portion:
+    """What one `Timetable.take` found."""
+
+    def __init__(self, cursor: datetime | None) -> None:
+        #: the tasks, each with its instant
+        self.tasks: list[tuple[datetime, Persistent]] = []
+        #: the instant to go on from, inclusive
+        self.cursor = cursor
+        #: how many husks were passed, or left behind
+        self.husks = 0
+
+
+def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
+    """The lists of an instant, each with its key in the inner tree."""
+    if held is None:
+        return ()
+    if type(held) is LOBTree:
+        return held.items()  # type: ignore[no-any-return]
+    return ((None, held),)
+
+
+def _index(leaf: PersistentList, task: Persistent) -> int | None:
+    """Where *task* itself, not its equal, stands in *leaf*."""
+    return next((i for i, other in enumerate(leaf) if other is task), None)
+
+
+def _grow(leaves: LOBTree, tasks: list[Persistent], apart: bool) -> None:
+    """Add *tasks* behind the last leaf of a busy instant."""
+    if leaves and not apart:
+        last = leaves[leaves.maxKey()]
+        room = LEAF - len(last)
+        if room > 0:
+            last.extend(tasks[:room])
+            tasks = tasks[room:]
+    for start in range(0, len(tasks), LEAF):
+        leaf = PersistentList(tasks[start:start + LEAF])
+        leaves[_next_key(leaves)] = leaf
+
+
+def _next_key(leaves: LOBTree) -> int:
+    count = (leaves.maxKey() >> LOT) + 1 if leaves else 0
+    return count << LOT | random.getrandbits(LOT)
