@@ -1,0 +1,43 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""A task scheduler that lives in the ZODB."""
+
+from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import InvalidTime
+from zodbschedule.interfaces import NotScheduled
+from zodbschedule.interfaces import NotStored
+from zodbschedule.interfaces import PendingChanges
+from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.interfaces import ScheduleError
+from zodbschedule.schedule import Schedule
+from zodbschedule.task import CallTask
+from zodbschedule.task import Task
+
+
+__all__ = (
+    # the schedule
+    'Schedule',
+    # what is scheduled
+    'Task',
+    'CallTask',
+    # what can go wrong
+    'ScheduleError',
+    'InvalidTask',
+    'InvalidTime',
+    'AlreadyScheduled',
+    'NotScheduled',
+    'PendingChanges',
+    'NotStored',
+    'PrincipalsMissing',
+)

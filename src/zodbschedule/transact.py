@@ -1,0 +1,226 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Transactions that are tried again, on a manager that is only borrowed."""
+
+import logging
+import random
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import ZODB.Connection
+import ZODB.serialize
+from transaction.interfaces import NoTransaction
+from transaction.interfaces import TransientError
+from ZODB.POSException import ConflictError
+from ZODB.POSException import POSKeyError
+from ZODB.POSException import ReadOnlyError
+from ZODB.POSException import TransactionTooLargeError
+from ZODB.POSException import Unsupported
+
+from zodbschedule import clock
+from zodbschedule.interfaces import PendingChanges
+
+
+log = logging.getLogger('zodbschedule')
+
+# How often a transaction is tried that conflicts.  More, and a task that
+# always conflicts holds the pass up for longer; fewer, and a busy object
+# costs a run that would have passed.  Waits: 10, 20, 40, 80 ms.
+CONFLICT_TRIES = 5
+
+# How often, if the database is away.  Waits: 50, 100, 200, … ms, 6 s in all:
+# a server that is restarted comes back within that.
+STORAGE_TRIES = 8
+
+# What a load or a two-phase commit raises although the database is there.
+PERMANENT = (
+    POSKeyError, ReadOnlyError, TransactionTooLargeError,
+    Unsupported, ConflictError)
+
+#: under which the run in progress is kept with its transaction
+RUN = object()
+
+
+def transact(manager: Any, work: Callable[[], Any],
+             conflict_tries: int = CONFLICT_TRIES) -> Any:
+    """What *work* returns, which runs and commits in a new transaction.
+
+    Conflicts and other transient errors, and failures of the storage, are
+    tried again, each time in a new transaction, and raised if they persist.
+    Whatever is raised, the transaction is aborted.
+    """
+    tried = 0
+    while True:
+        try:
+            manager.begin()
+            return work()
+        except Exception as error:
+            abort(manager)
+            tried += 1
+            storage = is_storage_failure(error)
+            tries = STORAGE_TRIES if storage else conflict_tries
+            if tried >= tries or not (storage or is_transient(error)):
+                raise
+            log.debug('Tried %d times: %r', tried, error)
+        except BaseException:
+            abort(manager)
+            raise
+        pause = (.05 if storage else .01) * 2 ** (tried - 1)
+        clock.wait(min(2, pause) * random.uniform(.5, 1.5))
+
+
+def abort(manager: Any) -> None:
+    """End the transaction, if there is one; whatever it says."""
+    try:
+        manager.abort()
+    except NoTransaction:
+        pass
+    except Exception:
+        log.warning('A transaction could not be aborted.', exc_info=True)
+
+
+# -- What may be tried again
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether *error*, or what led to it, is a conflict or the like."""
+    return any(isinstance(one, TransientError) for one in _chain(error))
+
+
+def is_storage_failure(error: BaseException) -> bool:
+    """Whether *error*, or what led to it, says that the database is away.
+
+    Storages raise all kinds of errors then, bare errors of a database driver
+    among them.  So it goes by where it was raised: below a connection of
+    ZODB, while that loads or commits, but not while a state is pickled or
+    unpickled, which runs code of the application.
+    """
+    return any(
+        not isinstance(one, PERMANENT)
+        and _raised_in_storage(one.__traceback__)
+        for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _raised_in_storage(traceback: TracebackType | None) -> bool:
+    files = []
+    while traceback is not None:
+        files.append(traceback.tb_frame.f_code.co_filename)
+        traceback = traceback.tb_next
+    if _CONNECTION not in files:
+        return False
+    below = files[len(files) - files[::-1].index(_CONNECTION):]
+    return bool(below) and below[0] != _SERIALIZE
+
+
+_CONNECTION = ZODB.Connection.Connection.setstate.__code__.co_filename
+_SERIALIZE = ZODB.serialize.ObjectWriter.serialize.__code__.co_filename
+
+
+# -- Borrowing the manager of the caller
+
+
+@contextmanager
+def borrowed(manager: Any) -> Iterator[None]:
+    """Inside, transactions may be made on *manager*; then it is as found.
+
+    Raises `PendingChanges`, and touches nothing, if its transaction holds
+    work.
+    """
+    begun = is_begun(manager)
+    if begun:
+        refuse_pending(manager.get())
+        manager.abort()
+    try:
+        yield
+    finally:
+        if begun:
+            _begin(manager)
+
+
+def is_begun(manager: Any) -> bool:
+    """Whether *manager* is in a transaction; begins none."""
+    # A manager tells every new synchronizer of the transaction that it is in.
+    seen = _Seen()
+    manager.registerSynch(seen)
+    manager.unregisterSynch(seen)
+    return seen.begun
+
+
+def refuse_pending(txn: Any) -> None:
+    """Raise `PendingChanges` if the transaction *txn* holds work.
+
+    No public call lists what has joined; and the connection's own list
+    misses what is behind a savepoint.
+    """
+    if is_in_run(txn):
+        problem = 'is the one in which a task runs at this moment'
+    elif txn.isDoomed():
+        problem = 'is doomed'
+    elif txn._resources:
+        problem = 'holds changes'
+    elif any(any(hooks()) for hooks in (
+            txn.getBeforeCommitHooks, txn.getAfterCommitHooks,
+            txn.getBeforeAbortHooks, txn.getAfterAbortHooks)):
+        problem = 'has hooks'
+    else:
+        return
+    raise PendingChanges(
+        f'The current transaction {problem}; process() would end it. Commit '
+        f'or abort it first.')
+
+
+def is_in_run(txn: Any) -> bool:
+    """Whether a task runs in this transaction."""
+    return run_of(txn) is not None
+
+
+def run_of(txn: Any) -> Any:
+    """The run that goes on in this transaction, or None."""
+    try:
+        return txn.data(RUN)
+    except KeyError:
+        return None
+
+
+def _begin(manager: Any) -> None:
+    try:
+        manager.begin()
+    except Exception:
+        # The database is away, and the manager is begun all the same.
+        log.warning('No new transaction could be prepared.', exc_info=True)
+
+
+class _Seen:
+    """A synchronizer that notices whether there is a transaction."""
+
+    begun = False
+
+    def newTransaction(self, txn: Any) -> None:
+        self.begun = True
+
+    def beforeCompletion(self, txn: Any) -> None:
+        """Nothing to do."""
+
+    def afterCompletion(self, txn: Any) -> None:
+        """Nothing to do."""

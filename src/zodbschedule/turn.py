@@ -1,0 +1,122 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Turns: short transactions that collect outcomes and take due tasks.
+
+A turn touches what all share and holds no user code.  These are its parts;
+each happens in the current transaction, and whoever calls commits.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from persistent import Persistent
+from ZODB.utils import u64
+
+from zodbschedule.claim import Claim
+from zodbschedule.claim import Slot
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.parked import ParkedTask
+from zodbschedule.run import park
+from zodbschedule.timetable import Portion
+from zodbschedule.timetable import Wanted
+
+
+# Emptied instants that are swept together.  A sweep writes the root of the
+# tree, so that every insert going on at that moment conflicts; husks that are
+# left cost the next search for the first due task a bucket for each few.
+# Measured in docs/performance.rst.
+SWEEP = 500
+
+# So many times may a process die, or a task end it, while it runs.
+CRASHES = 3
+
+
+def collect(schedule: Any, claim: Claim, now: datetime,
+            suspect: int | None = None) -> list[ParkedTask]:
+    """Free all slots of *claim*: every task and outcome to its place.
+
+    The task in slot *suspect*, if that still waits, has ended its process;
+    returned is what was parked for that.
+    """
+    waiting: list[tuple[int, Persistent]] = []
+    parked: list[ParkedTask] = []
+    records = []
+    for index, slot in enumerate(claim.slots):
+        if slot.waiting:
+            entry = crashed(schedule, slot) if index == suspect else None
+            if entry is None:
+                waiting.append((slot.micros, slot.task))
+            else:
+                parked.append(entry)
+        elif slot.content:
+            if slot.record is not None:
+                records.append(slot.record)
+            if slot.following is not None:
+                waiting.append(slot.following)
+        slot.free()
+    for micros, tasks in _by_instant(waiting):
+        schedule.timetable.add(from_micros(micros), tasks, apart=True)
+    schedule.history.add(records, now)
+    return parked
+
+
+def _by_instant(waiting: list[tuple[int, Persistent]]) -> Iterable[
+        tuple[int, list[Persistent]]]:
+    found: dict[int, list[Persistent]] = {}
+    for micros, task in waiting:
+        found.setdefault(micros, []).append(task)
+    return found.items()
+
+
+def take(schedule: Any, claim: Claim, limit: int, after: datetime | None,
+         until: datetime, wanted: Wanted) -> Portion:
+    """Move the next due tasks from the timetable into *claim*."""
+    portion: Portion = schedule.timetable.take(limit, after, until, wanted)
+    claim.fill([(to_micros(instant), task)
+                for instant, task in portion.tasks])
+    claim.turns += 1
+    return portion
+
+
+def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
+             suspect: int | None = None) -> list[ParkedTask]:
+    """Dissolve *claim*, our own or one that we recover; see `collect`.
+
+    The claim and every slot are written: whoever still works on it conflicts.
+    """
+    claim.write()
+    parked = collect(schedule, claim, now, suspect)
+    del schedule.claims[claim_id]
+    return parked
+
+
+def crashed(schedule: Any, slot: Slot) -> ParkedTask | None:
+    """Count a crash of the task in *slot*; the entry if it is parked."""
+    oid = u64(slot.task._p_oid)
+    count = schedule.crashes.get(oid, 0) + 1
+    if count < CRASHES:
+        schedule.crashes[oid] = count
+        return None
+    schedule.crashes.pop(oid, None)
+    return park(
+        schedule, slot.task, slot.micros,
+        f'{count} runs of it ended their process, or the call of process()')
+
+
+def forgive(schedule: Any, oids: list[int]) -> None:
+    """Forget the crashes of tasks that have an outcome now."""
+    if schedule.crashes:
+        for oid in oids:
+            schedule.crashes.pop(oid, None)
