@@ -13,6 +13,7 @@
 """A task scheduler that lives in the ZODB."""
 
 from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import NotScheduled
@@ -40,4 +41,5 @@ __all__ = (
     'PendingChanges',
     'NotStored',
     'PrincipalsMissing',
+    'ClaimLost',
 )

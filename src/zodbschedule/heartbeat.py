@@ -93,7 +93,9 @@ def is_abandoned(claim_id: str, claim: Claim) -> bool | None:
         # A call in this process that could not withdraw it: the database
         # was away.
         return True
-    return incarnation.is_gone(claim.incarnation)
+    # A process that lives may have been stopped, or may have given up its
+    # call: then its age tells.
+    return incarnation.is_gone(claim.incarnation) or None
 
 
 def seconds_between(earlier: bytes, later: bytes) -> float:

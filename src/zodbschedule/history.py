@@ -16,6 +16,7 @@ Each turn adds one chunk, an object of its own: with one list for all 44 % of
 the turns of four workers conflicted, with a chunk a turn 7 %.
 """
 
+import random
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,9 @@ from zodbschedule.interfaces import IOutcome
 # The low bits of a chunk's key say how many outcomes it holds, so that the
 # bound is kept without loading any; the high bits are microseconds.
 SIZE = 11
+
+# By how many bits of microseconds a chunk may stand behind the one before it.
+LOT = 10
 
 # Outdated chunks are deleted in about one turn of so many: deleting the first
 # bucket of the tree conflicts with every other turn.
@@ -90,7 +94,9 @@ class History(Persistent):
         chunk.records = tuple(records)
         high = to_micros(now)
         if self.chunks:
-            high = max(high, (self.chunks.maxKey() >> SIZE) + 1)
+            # By lot, so that two turns at the same time do not conflict.
+            lot = 1 + random.getrandbits(LOT)
+            high = max(high, (self.chunks.maxKey() >> SIZE) + lot)
         self.chunks[high << SIZE | len(records)] = chunk
         if high % TRIM == 0:
             self.trim()

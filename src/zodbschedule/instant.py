@@ -40,7 +40,13 @@ def as_utc(moment: object, name: str = 'time') -> datetime:
         raise InvalidTime(
             f'{name} is {moment!r}, which names no time zone; say which one '
             f'is meant, for instance moment.replace(tzinfo=timezone.utc)')
-    return moment.astimezone(UTC)
+    try:
+        # Not by astimezone(), which leaves a subclass of datetime what it is:
+        # its class would be needed to open the timetable.
+        return EPOCH + (moment - EPOCH)
+    except OverflowError:
+        raise InvalidTime(
+            f'{name} is {moment!r}, which UTC has no year for') from None
 
 
 def to_micros(instant: datetime) -> int:

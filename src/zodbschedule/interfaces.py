@@ -40,7 +40,8 @@ class ITask(Interface):
     """What to do, and when.
 
     A class that provides this must be persistent.  It need not inherit
-    anything of ours.
+    anything of ours.  A schedule sets one attribute on a task, if the task
+    takes it: ``_zodbschedule``, by which it finds it again.
     """
 
     time = Datetime(
@@ -88,12 +89,17 @@ class ISchedule(Interface):
     def schedule(task):
         """Add a task to the queue, at ``task.time``; return it.
 
-        Happens in the caller's transaction.
+        Happens in the caller's transaction.  A `zodbschedule.Task` that was
+        made without a time gets the current one here.  A task stands in one
+        schedule at a time.
 
         Raises `InvalidTask` for what does not provide `ITask`, is not
-        persistent, has no aware time, cannot be stored or belongs to another
-        database, and `AlreadyScheduled` for a task that stands somewhere in
-        this schedule already.
+        persistent, is wrapped or proxied, cannot be stored, or was loaded
+        through another connection or from another database; `InvalidTime`,
+        which is an `InvalidTask`, if the task has no aware time; and
+        `AlreadyScheduled` for a task that stands somewhere in this schedule
+        already: it waits, is held by a worker, or is parked.  Nothing has
+        changed then, and the transaction can go on.
         """
 
     def unschedule(task):
@@ -101,7 +107,8 @@ class ISchedule(Interface):
 
         Happens in the caller's transaction.  A task that a worker holds, or
         runs at this moment, is cancelled: what its run has written is rolled
-        back.  Raises `NotScheduled` if the task is not there.
+        back.  Raises `NotScheduled` if the task is not there; a parked one
+        is not, see `IParking`.
         """
 
 
@@ -112,9 +119,13 @@ class IScheduling(ISchedule):
              description='', principalId=None):
         """Schedule a call of a module-level function; return the task.
 
-        *time* is an aware datetime, *delay* a timedelta from now; at most
-        one of the two is given, and without either the call is due at once.
-        Raises what `ISchedule.schedule` raises.
+        *func* is a module-level function, its dotted name, or a method of a
+        persistent object, and is called as ``func(*args, **kwargs)``; see
+        `zodbschedule.CallTask`.  *time* is an aware datetime, *delay* a
+        timedelta from now; at most one of the two is given, and without
+        either the call is due at once.  Raises what `ISchedule.schedule`
+        raises, and `InvalidTask` for a function that cannot be found again
+        by its name.
         """
 
 
@@ -137,6 +148,18 @@ class IScheduleControl(Interface):
         database, `InvalidTime` for a naive time and `PrincipalsMissing` if
         this process cannot run tasks as the schedule demands; nothing has
         happened then.
+
+        What a task raises does not come out of here, with one exception:
+        what is no `Exception`, such as KeyboardInterrupt and SystemExit,
+        aborts the run.  It goes through, as does an error that says that the
+        database is away and stays away, once everything that was not run
+        yet is back in its place.  A task whose runs ended so three times is
+        parked.
+
+        Raises `ClaimLost` if another process took this one for dead, because
+        it gave no sign of life for longer than the lease.  What was committed
+        until then stays; whatever else this call had taken is in its place
+        again, or has been run by the other.
         """
 
     def getTaskTimes(min=None, max=None):
@@ -168,13 +191,18 @@ class IScheduleReading(Interface):
         """The tasks that wait, lazily, by time and then by arrival."""
 
     def __contains__(task):
-        """Whether *task* waits, or is held by a worker, in this schedule."""
+        """Whether *task* waits, or is held by a worker, in this schedule.
+
+        True also for a task whose run has ended and that will wait again,
+        while its worker still holds it.  False for anything that is no task.
+        """
 
     def get(id, default=None):
         """The task with this id that waits or is held by a worker.
 
         An id is what `zodbschedule.task.task_id` gives: the task's oid in
-        hex.
+        hex.  Any way to write that number will do, as ``'0x2A'`` for
+        ``'2a'``; what is no number gives the *default*.
         """
 
     def tasks(min=None, max=None):
@@ -190,8 +218,9 @@ class IScheduleReading(Interface):
     def overdue(now):
         """How long the task that is due longest has been waiting: timedelta.
 
-        Zero if nothing is due at *now*.  Counts what a worker has claimed
-        only if that worker gave no sign of life for longer than the lease.
+        *now* is aware.  Zero if nothing is due then.  Counts what a worker
+        has claimed only if that worker gave no sign of life for longer than
+        the lease.
         """
 
     def claimed():
@@ -242,8 +271,9 @@ class IParking(Interface):
     def unpark(entry, time=None):
         """Schedule the task of a parked entry again; return the task.
 
-        At *time*, an aware datetime, or else at the instant for which it was
-        scheduled before.  Happens in the caller's transaction.  Raises
+        At *time*, an aware datetime, which becomes ``task.time``, or else at
+        the instant for which it was scheduled before.  Happens in the
+        caller's transaction.  Raises
         `NotScheduled` if the entry is not parked any more, and `InvalidTask`
         if the class of the task cannot be imported or its record is gone.
         """

@@ -82,7 +82,8 @@ class ParkedTasks(Persistent):
         return next(iter(entries), None)
 
     def __contains__(self, entry: object) -> bool:
-        return self.get(getattr(entry, 'id', '')) is entry
+        return isinstance(
+            entry, ParkedTask) and self.get(entry.id) is entry
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -33,6 +33,7 @@ from weakref import WeakKeyDictionary
 
 from persistent import Persistent
 from ZODB.broken import Broken
+from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 from zope.interface import implementer
 
@@ -51,21 +52,21 @@ from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IPrincipals
 from zodbschedule.interfaces import ITally
-from zodbschedule.parked import ParkedTask
+from zodbschedule.interfaces import TaskParked
 from zodbschedule.principals import find
 from zodbschedule.run import Context
 from zodbschedule.run import Run
 from zodbschedule.run import claim_of
 from zodbschedule.run import is_long_overdue
 from zodbschedule.run import report_parked
+from zodbschedule.run import told
 from zodbschedule.timetable import Portion
 from zodbschedule.transact import abort
 from zodbschedule.transact import borrowed
 from zodbschedule.transact import transact
 from zodbschedule.turn import SWEEP
-from zodbschedule.turn import collect
+from zodbschedule.turn import exchange
 from zodbschedule.turn import forgive
-from zodbschedule.turn import take
 from zodbschedule.turn import withdraw
 
 
@@ -74,7 +75,7 @@ log = logging.getLogger('zodbschedule')
 # How many tasks one turn takes.  Larger, and a crash leaves more for others
 # to recover; smaller, and the turns cost more.  Measured in
 # docs/performance.rst.
-PORTION = 256
+PORTION = 128
 
 # A turn holds no user code, so it may be tried until it passes.
 TURN_TRIES = 100
@@ -139,8 +140,8 @@ class Pass:
         self.cursor: datetime | None = None
         #: emptied instants that it has passed, or left behind
         self.husks = 0
-        #: the oids of the tasks in the slots of the claim, in order
-        self.portion: list[int] = []
+        #: the tasks to run: the index of the slot -> the oid of the task
+        self.portion: dict[int, int] = {}
         #: which of them have an outcome
         self.settled: list[int] = []
         #: what the runs of this pass put into its way, and it does not take
@@ -186,7 +187,7 @@ class Pass:
         full = True
         while full:
             self._turn(PORTION)
-            for index, oid in enumerate(self.portion):
+            for index, oid in self.portion.items():
                 self._run(index, oid)
             full = len(self.portion) == PORTION
         self._withdraw()
@@ -247,6 +248,8 @@ class Pass:
         if self._dissolve(claim_id, suspect, 'recover a claim'):
             log.warning('The claim %s was recovered: its process is gone.',
                         claim_id)
+            # What it held may stand anywhere.
+            self.cursor = None
 
     # -- our own claim
 
@@ -256,10 +259,11 @@ class Pass:
             claim = self._claim()
             if claim.turns > self.turns:
                 return self._committed(claim)
-            collect(self.schedule, claim, self.now)
+            portion = exchange(
+                self.schedule, claim, limit, self.cursor, self.now,
+                self._wanted)
             forgive(self.schedule, self.settled)
-            portion = take(self.schedule, claim, limit, self.cursor,
-                           self.now, self._wanted)
+            self.portion = _held_by(claim)
             portion.husks += self.husks
             if portion.husks >= SWEEP:
                 self.schedule.timetable.sweep(self.now)
@@ -268,10 +272,10 @@ class Pass:
             return portion
 
         portion = self._transact(turn)
+        portion.release()
         self.turns += 1
         self.cursor = portion.cursor
         self.husks = portion.husks
-        self.portion = [u64(task._p_oid) for _, task in portion.tasks]
         self.settled = []
 
     def _claim(self) -> Claim:
@@ -285,10 +289,10 @@ class Pass:
     def _committed(self, claim: Claim) -> Portion:
         """What a turn took, the answer to whose commit was lost."""
         portion = Portion(self.cursor)
-        portion.tasks = [
-            (from_micros(slot.micros), slot.task) for slot in claim.held()]
-        if portion.tasks:
-            portion.cursor = portion.tasks[-1][0]
+        # Some of it may have been cancelled by now.
+        self.portion = _held_by(claim)
+        for slot in claim.held():
+            portion.cursor = from_micros(slot.micros)
         abort(self.manager)
         return portion
 
@@ -299,21 +303,32 @@ class Pass:
     def _dissolve(self, claim_id: str,
                   suspect: Callable[[Claim], int | None], what: str) -> bool:
         """Withdraw a claim; whether it was there."""
-        def dissolve() -> list[ParkedTask] | None:
+        # What a commit has parked, the answer to which may be lost.
+        parked: list[TaskParked] | None = None
+
+        def dissolve() -> None:
+            nonlocal parked
             claim = self.schedule.claims.get(claim_id)
             if claim is None:
                 abort(self.manager)
-                return None
+                return
             forgive(self.schedule, self.settled)
-            parked = withdraw(
+            entries = withdraw(
                 self.schedule, claim_id, claim, self.now, suspect(claim))
-            self._commit(what)
-            return parked
+            # Unlike what any turn has left, so that none can be undone now:
+            # what it has put into the timetable would be nowhere.
+            claim.turns = -1
+            parked = [told(entry) for entry in entries]
+            try:
+                self._commit(what)
+            except ConflictError:
+                parked = None
+                raise
 
-        parked = self._transact(dissolve)
-        for entry in parked or ():
+        self._transact(dissolve)
+        for event in parked or ():
             self.counts[FAILED] += 1
-            report_parked(entry)
+            report_parked(event)
         return parked is not None
 
     def _interrupted(self, error: BaseException) -> None:
@@ -366,6 +381,12 @@ class Pass:
             self.left.add(oid)
             return False
         return True
+
+
+def _held_by(claim: Claim) -> dict[int, int]:
+    """Which slots of *claim* wait: index -> the oid of the task."""
+    return {index: u64(slot.task._p_oid)
+            for index, slot in enumerate(claim.slots) if slot.waiting}
 
 
 class Survey(NamedTuple):

@@ -23,7 +23,7 @@
 
 What is transient is tried again a few times, and then the task is left in its
 place.  The user's failure and the database's failure are separate paths: the
-second is raised.
+second is raised, unless the database is there for all others.
 """
 
 import logging
@@ -118,8 +118,9 @@ class Run:
         self.guard = Guard()
         #: whether the task was called, in the last attempt
         self.called = False
-        #: what is told when its outcome is committed
+        #: what is told when its outcome is committed, and if it is parked
         self.event: RunEnded | None = None
+        self.parked: TaskParked | None = None
 
     def __call__(self) -> Ending:
         """Run and commit, or park and commit.
@@ -132,21 +133,21 @@ class Run:
             ending: Ending = transact(self.manager, self._perform)
         except Exception as error:
             refused = isinstance(error, (ClaimLost, PrincipalsMissing))
-            if (refused and not self.called) or is_storage_failure(error):
+            if refused and not self.called:
                 raise
             ending = self._failed(error)
-        if self.event is not None:
+        if self.event is not None and ending.outcome is not None and (
+                self.event.outcome == OUTCOMES[ending.outcome]):
             announce(self.event)
         return ending
 
     # -- the transaction that holds the user's code
 
     def _perform(self) -> Ending:
-        self.called, self.event = False, None
+        self.called = False
         slot = self._slot()
         if not slot.waiting:
-            # The answer to an earlier commit was lost, or it was cancelled.
-            return self._ending(slot)
+            return self._found(slot)
         self._refuse_other_principals()
         task: Any = slot.task
         refuse_broken(task)
@@ -155,17 +156,28 @@ class Run:
         self.scheduled.clear()
         # What the task says of itself before it may change that.
         principal_id, description = task.principalId, task.description
-        with self.context.principals.adopt(principal_id, task):
+        with (self.context.principals.adopt(principal_id, task),
+              self.guard.over(self.schedule._p_jar)):
             micros = slot.micros
-            with self.guard.over(self.manager):
-                self.called = True
-                outcome, following = self._call(slot, task)
+            self.called = True
+            outcome, following = self._call(slot, task)
+            self.guard.check()
             label(txn, principal_id, description)
             record = self._record(
                 micros, outcome, principal_id, description)
             slot.settle(outcome, record, following)
             ending = self._ending(slot)
+            txn.addBeforeCommitHook(self.guard.disarm)
             self.manager.commit()
+            # A hook that has aborted leaves a commit nothing to do.
+            self.guard.check()
+        task._p_deactivate()
+        return ending
+
+    def _found(self, slot: Slot) -> Ending:
+        """The answer to an earlier commit was lost, or it was cancelled."""
+        ending = self._ending(slot)
+        abort(self.manager)
         return ending
 
     def _refuse_other_principals(self) -> None:
@@ -225,18 +237,26 @@ class Run:
     # -- the transaction that parks
 
     def _failed(self, error: Exception) -> Ending:
-        if is_transient(error):
+        away = is_storage_failure(error)
+        if away:
+            transact(self.manager, self._beat, PARK_TRIES)
+        if away or is_transient(error):
             log.warning('Task %s was not committed, and is left for a next '
                         'time: %r', self.id, error)
             return Ending(None, conflicted=True)
         if isinstance(error, CodeMissing) and not self._long_overdue():
             log.warning('Task %s is left in its place: %s', self.id, error)
             return Ending(None)
-        found = transact(self.manager, lambda: self._park(error), PARK_TRIES)
-        if isinstance(found, Ending):
-            return found
-        report_parked(found, error)
-        return Ending(FAILED)
+        ending: Ending = transact(
+            self.manager, lambda: self._park(error), PARK_TRIES)
+        if ending.outcome == FAILED and self.parked is not None:
+            report_parked(self.parked, error)
+        return ending
+
+    def _beat(self) -> None:
+        """Write something: raises if the database is away for all."""
+        claim_of(self.schedule, self.context.claim_id).heartbeat.beats += 1
+        self.manager.commit()
 
     def _long_overdue(self) -> bool:
         def long_overdue() -> bool:
@@ -248,10 +268,10 @@ class Run:
 
         return transact(self.manager, long_overdue)  # type: ignore
 
-    def _park(self, error: Exception) -> ParkedTask | Ending:
+    def _park(self, error: Exception) -> Ending:
         slot = self._slot()
         if not slot.waiting:
-            return self._ending(slot)
+            return self._found(slot)
         task, micros = slot.task, slot.micros
         entry = park(
             self.schedule, task, micros,
@@ -262,8 +282,9 @@ class Run:
             text(entry.reason, ERROR)))
         label(self.manager.get(), entry.principalId,
               f'parked: {entry.description}')
+        self.parked = told(entry)
         self.manager.commit()
-        return entry
+        return Ending(FAILED)
 
 
 class Guard:
@@ -271,7 +292,8 @@ class Guard:
 
     A synchronizer whose ``beforeCompletion`` raises prevents that with both
     kinds of manager and still allows savepoints.  A task that catches the
-    error fails all the same: an abort has happened by then.
+    error fails all the same: an abort has happened by then.  Its hooks are
+    kept from it too, up to the moment in which the commit begins.
     """
 
     def __init__(self) -> None:
@@ -279,18 +301,34 @@ class Guard:
         self.armed = False
 
     @contextmanager
-    def over(self, manager: Any) -> Iterator[None]:
-        """Inside, a transaction of *manager* cannot be ended."""
+    def over(self, connection: Any) -> Iterator[None]:
+        """Inside, the transaction of *connection* cannot be ended."""
+        manager = connection.transaction_manager
         self.error = None
         manager.registerSynch(self)
         self.armed = True
         try:
             yield
+        except Exception:
+            self.check()  # whatever came of it, this is the reason
+            raise
         finally:
-            self.armed = False
+            self.disarm()
             manager.unregisterSynch(self)
+            if self.error is not None:
+                # What was changed when there was no transaction is marked
+                # nowhere, and whoever writes it next would commit it.
+                for one in connection.connections.values():
+                    one.cacheMinimize()
+
+    def check(self) -> None:
+        """Raise if there was an attempt to end the transaction."""
         if self.error is not None:
             raise self.error
+
+    def disarm(self) -> None:
+        """Let the transaction end, unless there was an attempt before."""
+        self.armed = False
 
     def newTransaction(self, txn: Any) -> None:
         """Nothing to do."""
@@ -301,7 +339,7 @@ class Guard:
                 'A task runs in a transaction that ends with it: it must '
                 'neither commit nor abort nor begin one itself. Savepoints '
                 'are fine.')
-            raise self.error
+        self.check()
 
     def afterCompletion(self, txn: Any) -> None:
         """Nothing to do."""
@@ -343,14 +381,18 @@ def park(schedule: Any, task: Any, micros: int, reason: str,
     return entry
 
 
-def report_parked(entry: ParkedTask, error: BaseException | None = None
+def told(entry: ParkedTask) -> TaskParked:
+    """What is told of *entry* after the commit, as plain data."""
+    return TaskParked(entry.id, entry.time, entry.reason, entry.description,
+                      entry.principalId)
+
+
+def report_parked(event: TaskParked, error: BaseException | None = None
                   ) -> None:
     """Tell the log and the subscribers, after the commit."""
-    log.error('Task %s was parked: %s', entry.id, entry.reason,
+    log.error('Task %s was parked: %s', event.id, event.reason,
               exc_info=error)
-    announce(TaskParked(
-        entry.id, entry.time, entry.reason, entry.description,
-        entry.principalId))
+    announce(event)
 
 
 def known_text(task: Any, name: str) -> str:

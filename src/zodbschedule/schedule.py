@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 from typing import NamedTuple
 
@@ -64,8 +65,9 @@ from zodbschedule.transact import run_of
 
 # The attribute by which a task says at which instant it was scheduled last,
 # in microseconds since 1970.  Writing it makes two who schedule one task at
-# the same time conflict, in both orders of commits.
-STAMP = '_scheduled'
+# the same time conflict, in both orders of commits.  Named after us, since
+# the class of the task may be anybody's.
+STAMP = '_zodbschedule'
 
 
 @implementer(IClaimedTask)
@@ -127,21 +129,29 @@ class Schedule(Persistent):
             if not isinstance(delay, timedelta):
                 raise InvalidTime(
                     f'delay is {delay!r}; it has to be a timedelta')
-            time = clock.now() + delay
+            try:
+                time = clock.now() + delay
+            except OverflowError:
+                raise InvalidTime(
+                    f'delay is {delay!r}, which leads beyond the years that '
+                    f'there are') from None
         task = CallTask(func, args, kwargs, time=time,
                         description=description, principalId=principalId)
         return self.schedule(task)  # type: ignore[no-any-return]
 
     def unschedule(self, task: Any) -> None:
         """See `ISchedule`."""
-        task = self._mine(task)
-        for instant in self._instants(task):
-            if self.timetable.remove(instant, task):
+        mine = self._mine(task)
+        if mine is None:
+            raise NotScheduled(f'{task!r} is not scheduled here')
+        for instant in self._instants(mine):
+            if self.timetable.remove(instant, mine):
                 return
-        if not any(claim.drop(task) for claim in self.claims.values()):
+        if not any(claim.drop(mine) for claim in self.claims.values()):
+            parked = self._entry(mine) is not None
             raise NotScheduled(
                 f'{task!r} is not scheduled here'
-                f'{", but parked: discard it" if self._entry(task) else ""}')
+                f'{", but parked; discard its entry" if parked else ""}')
 
     # -- what comes in
 
@@ -152,13 +162,15 @@ class Schedule(Persistent):
         the claim of the run that returned it, and nowhere else.
         """
         self._refuse_invalid(task)
-        if isinstance(task, Task) and task.time is None:
-            task.time = clock.now()
-        instant = as_utc(task.time, f'the time of {task!r}')
+        at_once = isinstance(task, Task) and task.time is None
+        instant = as_utc(clock.now() if at_once else task.time,
+                         f'the time of {task!r}')
         if not held:
             self._refuse_scheduled(task)
             if task._p_jar is None or task._p_changed:
                 refuse_unstorable(task, self._p_jar)
+        if at_once:
+            task.time = instant
         stamp(task, instant)
         return instant
 
@@ -179,6 +191,10 @@ class Schedule(Persistent):
         except InvalidTask as error:
             raise InvalidTask(
                 f'{task!r} cannot be scheduled: {error}') from None
+        for name in ('time', 'principalId', 'description'):
+            if not hasattr(task, name):
+                raise InvalidTask(
+                    f'{task!r} has no {name}, which ITask asks for')
         principal: object = task.principalId
         if principal is not None and not isinstance(principal, str):
             raise InvalidTask(
@@ -216,35 +232,29 @@ class Schedule(Persistent):
     def tasks(self, min: datetime | None = None,
               max: datetime | None = None) -> Iterator[Any]:
         """See `IScheduleReading`."""
-        for instant in self.getTaskTimes(min, max):
-            yield from self.timetable.at(instant)
+        times = self.getTaskTimes(min, max)
+        return (task for instant in times
+                for task in self.timetable.at(instant))
 
     def __iter__(self) -> Iterator[Any]:
         return self.tasks()
 
     def __contains__(self, task: object) -> bool:
-        if not isinstance(task, Persistent):
-            return False
-        try:
-            task = self._mine(task)
-        except NotScheduled:
-            return False
-        return any(self.timetable.holds(instant, task)
-                   for instant in self._instants(task)) or any(
-            claim.holds(task) for claim in self.claims.values())
+        mine = self._mine(task)
+        return mine is not None and (
+            any(self.timetable.holds(instant, mine)
+                for instant in self._instants(mine))
+            or any(claim.holds(mine) for claim in self.claims.values()))
 
     def get(self, id: str, default: Any = None) -> Any:
         """See `IScheduleReading`."""
+        if self._p_jar is None:
+            return default
         try:
             oid = p64(int(id, 16))
-            task = self._p_jar.get(oid)
-        except POSKeyError:
-            # Its record is gone, but not what refers to it.
-            everywhere = (*self, *(held.task for held in self.claimed()))
-            return next((task for task in everywhere if task._p_oid == oid),
-                        default)
-        except (ValueError, AttributeError, OverflowError):
+        except (TypeError, ValueError):
             return default
+        task = self._load(oid)
         return task if task in self else default
 
     def next_due(self) -> datetime | None:
@@ -299,19 +309,34 @@ class Schedule(Persistent):
         self.parked.remove(entry)
 
     def _refuse_unparked(self, entry: ParkedTask) -> None:
-        if entry not in self.parked:
+        if not isinstance(entry, ParkedTask) or entry not in self.parked:
             raise NotScheduled(f'{entry!r} is not parked here any more')
 
     # -- finding
 
     def _mine(self, task: Any) -> Any:
-        """*task* as our own connection has it."""
-        theirs = getattr(task, '_p_jar', None)
-        if theirs is None or theirs is self._p_jar or self._p_jar is None:
+        """*task* as our own connection has it, and without a wrapper.
+
+        None if it cannot be here.
+        """
+        if not isinstance(task, Persistent):
+            return None
+        theirs = task._p_jar
+        if theirs is None or self._p_jar is None:
             return task
         if theirs.db() is not self._p_jar.db():
-            raise NotScheduled(f'{task!r} belongs to another database')
-        return self._p_jar.get(task._p_oid)
+            return None
+        return self._load(task._p_oid)
+
+    def _load(self, oid: bytes) -> Any:
+        """The object with that oid, as far as it can be had; else None."""
+        try:
+            return self._p_jar.get(oid)
+        except POSKeyError:
+            # Its record is gone, but perhaps not what refers to it.
+            everywhere = chain(self, (held.task for held in self.claimed()))
+            return next(
+                (task for task in everywhere if task._p_oid == oid), None)
 
     def _instants(self, task: Any) -> Iterator[datetime]:
         """Where *task* stands in the timetable, if it stands there."""
@@ -342,10 +367,13 @@ def stamp_of(task: Any) -> int | None:
     """When *task* was scheduled last, if it says so."""
     try:
         if isinstance(task, Broken):
-            return task.__Broken_state__.get(STAMP)  # type: ignore
-        return getattr(task, STAMP, None)
+            stamped = task.__Broken_state__.get(STAMP)
+        else:
+            stamped = getattr(task, STAMP, None)
     except (POSKeyError, AttributeError):
         return None
+    # Its class may answer anything to anybody who asks.
+    return stamped if type(stamped) is int else None
 
 
 def keeps_stamp(task: Any) -> bool:
@@ -360,7 +388,8 @@ def keeps_stamp(task: Any) -> bool:
         return False
     return not isinstance(task, Broken) and cls.__dictoffset__ != 0 and all(
         getattr(cls, name) is getattr(Persistent, name)
-        for name in ('__setattr__', '__getstate__', '__setstate__'))
+        for name in ('__getattribute__', '__setattr__', '__getstate__',
+                     '__setstate__'))
 
 
 def _bound(moment: datetime | None, name: str) -> datetime | None:

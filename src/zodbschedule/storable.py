@@ -33,6 +33,11 @@ from zodbschedule.interfaces import InvalidTask
 # The protocol of ZODB's records.
 PROTOCOL = 3
 
+# How many steps lead to a culprit that is named, at most.  Deeper, and a
+# message is hard to read; and what is nested so deep that it cannot be pickled
+# would be walked to its end.
+DEPTH = 20
+
 # What pickles by itself and needs no look: saves half of the time.
 PLAIN = frozenset({
     type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set,
@@ -44,19 +49,15 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
 
     *jar* is the connection of the schedule, or None if it has none yet.
     """
-    trial = _Trial(jar)
-    todo: list[Persistent] = [task]
-    for obj in todo:  # grows while it is walked
-        try:
-            todo.extend(trial.new_objects_of(obj))
-        except TransientError:
-            raise
-        except Exception as error:
-            path, culprit = trial.culprit(obj)
-            where = 'it' if obj is task else f'its {type(obj).__name__}'
-            raise InvalidTask(
-                f'{task!r} cannot be stored: {path or where} is '
-                f'{_short(culprit)}: {error}') from error
+    try:
+        _Trial(jar).store(task)
+    except TransientError:
+        raise
+    except Exception as error:
+        path, culprit = _culprit(task, jar)
+        raise InvalidTask(
+            f'{task!r} cannot be stored: {path or "it"} is '
+            f'{_short(culprit)}: {error}') from error
 
 
 class _Trial:
@@ -64,16 +65,24 @@ class _Trial:
 
     def __init__(self, jar: Any) -> None:
         self.jar = jar
-        self.found: list[Persistent] = []
+        self.todo: list[Persistent] = []
         self.seen: set[int] = set()
 
-    def new_objects_of(self, obj: Persistent) -> list[Persistent]:
-        """Pickle *obj*; the new persistent objects that it refers to."""
-        self.found = []
+    def store(self, obj: Persistent) -> None:
+        """Pickle *obj*, and the new persistent objects that hang on it."""
         self.seen.add(id(obj))
-        self._dump(type(obj))
-        self._dump(obj.__getstate__())
-        return self.found
+        self.todo.append(obj)
+        self._store_todo()
+
+    def pickle(self, value: object) -> None:
+        """Pickle *value*, and the new persistent objects that hang on it."""
+        self._dump(value)
+        self._store_todo()
+
+    def _store_todo(self) -> None:
+        for obj in self.todo:  # grows while it is walked
+            self._dump(type(obj))
+            self._dump(obj.__getstate__())
 
     def _dump(self, value: object) -> None:
         pickler = zodbpickle.pickle.Pickler(io.BytesIO(), PROTOCOL)
@@ -88,35 +97,48 @@ class _Trial:
             raise InvalidTask(
                 'it is wrapped or proxied; pass the object itself')
         if cls is WeakRef:
-            return 'weak'
+            return self._weak_reference(obj)
         if not isinstance(obj, Persistent):
             return None
         if obj._p_jar is None:
             if id(obj) not in self.seen:
                 self.seen.add(id(obj))
-                self.found.append(obj)
+                self.todo.append(obj)
         else:
             refuse_foreign(obj, self.jar)
         return 'persistent'
 
-    def culprit(self, obj: Persistent) -> tuple[str, object]:
-        """The path to, and the value of, what cannot be pickled in *obj*."""
-        path, value = '', obj.__getstate__()
-        walked: set[int] = set()
-        while id(value) not in walked:
-            walked.add(id(value))
-            for step, child in _parts(value, top=not path):
-                if not self._passes(child):
-                    path, value = path + step, child
-                    break
-        return path, value if path else obj
+    def _weak_reference(self, ref: Any) -> str:
+        # ZODB stores a new object even if it is referred to weakly only.
+        target = ref() if ref.oid is None else None
+        return 'weak' if target is None else self._reference(target) or ''
 
-    def _passes(self, value: object) -> bool:
-        try:
-            self._dump(value)
-        except Exception:
-            return False
-        return True
+
+def _culprit(task: Persistent, jar: Any) -> tuple[str, object]:
+    """The path to, and the value of, what cannot be pickled in *task*."""
+    path, value = '', task
+    walked: list[object] = [task]
+    parts = _parts(task)
+    while True:
+        found = next((
+            (step, part) for step, part in parts
+            if not any(part is one for one in walked)
+            and not _passes(part, jar)), None)
+        if found is None:
+            return path.removeprefix('.'), value
+        path, value = path + found[0], found[1]
+        walked.append(value)
+        stored = isinstance(value, Persistent) and value._p_jar is not None
+        too_deep = len(walked) > DEPTH
+        parts = iter(()) if stored or too_deep else _parts(value)
+
+
+def _passes(value: object, jar: Any) -> bool:
+    try:
+        _Trial(jar).pickle(value)
+    except Exception:
+        return False
+    return True
 
 
 def refuse_foreign(obj: Persistent, jar: Any) -> None:
@@ -132,23 +154,38 @@ def refuse_foreign(obj: Persistent, jar: Any) -> None:
         'of the objects that its tasks change')
 
 
-def _parts(value: object, top: bool) -> Iterator[tuple[str, object]]:
+def _parts(value: Any) -> Iterator[tuple[str, object]]:
     """What *value* is made of, each with the step that leads to it."""
-    if type(value) is dict:
+    cls = type(value)
+    if cls is dict:
         for key, part in value.items():
-            yield (key if top else f'[{key!r}]'), part
-    elif type(value) in (list, tuple):
-        for index, part in enumerate(value):  # type: ignore[arg-type]
+            yield f'[{key!r}]', part
+    elif cls in (list, tuple):
+        for index, part in enumerate(value):
             yield f'[{index}]', part
-    elif type(value) in (set, frozenset):
-        for part in value:  # type: ignore[attr-defined]
+    elif cls in (set, frozenset):
+        for part in value:
             yield '{…}', part
-    elif hasattr(value, '__dict__') and not isinstance(value, type):
-        for key, part in vars(value).items():
-            yield f'.{key}', part
+    elif cls is value.__class__ and cls is not type:
+        for name, part in _attributes(value).items():
+            yield f'.{name}', part
+
+
+def _attributes(obj: Any) -> dict[str, object]:
+    """What is stored of an object, if it is stored by attributes."""
+    try:
+        state = obj.__getstate__()
+    except Exception:
+        return {}
+    if type(state) is tuple and len(state) == 2:  # with __slots__
+        state = {**(state[0] or {}), **(state[1] or {})}
+    return state if type(state) is dict else {}
 
 
 def _short(value: object) -> str:
-    text = object.__repr__(value) if isinstance(
-        value, Persistent) else repr(value)
+    try:
+        text = object.__repr__(value) if isinstance(
+            value, Persistent) else repr(value)
+    except Exception:
+        text = f'a {type(value).__name__}'
     return text if len(text) <= 200 else f'{text[:200]}…'

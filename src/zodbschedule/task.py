@@ -12,8 +12,8 @@
 ##############################################################################
 """Tasks of ours: `Task` to subclass, `CallTask` to call a function."""
 
-import inspect
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,6 +22,7 @@ from typing import Any
 
 from persistent import Persistent
 from ZODB.broken import Broken
+from ZODB.POSException import POSKeyError
 from ZODB.utils import u64
 from zope.interface import implementer
 
@@ -97,8 +98,11 @@ class Task(Persistent):
         """A task is executed once, unless a subclass says otherwise."""
 
     def __repr__(self) -> str:
-        return (f'<{type(self).__name__} {task_id(self) or "(new)"} '
-                f'{self.description!r} at {self.time}>')
+        try:
+            what = f'{self.description!r} at {self.time}'
+        except POSKeyError:
+            what = 'whose record is gone'
+        return f'<{type(self).__name__} {task_id(self) or "(new)"} {what}>'
 
 
 class CallTask(Task):
@@ -125,15 +129,17 @@ class CallTask(Task):
                  principalId: str | None = None) -> None:
         super().__init__(
             time, description=description, principalId=principalId)
-        if inspect.ismethod(func) and isinstance(func.__self__, Persistent):
-            self.of = func.__self__
-            self.func = _method_name(func)
+        _refuse_proxied(func)
+        owner = getattr(func, '__self__', None)
+        if isinstance(owner, Persistent):
+            self.of = owner
+            self.func = _method_name(func, owner)
         else:
             self.func = _dotted_name(func)
         if args:
-            self.args = tuple(args)
+            self.args = _args(args)
         if kwargs:
-            self.kwargs = dict(kwargs)
+            self.kwargs = _kwargs(kwargs)
 
     @property
     def description(self) -> str:
@@ -153,16 +159,23 @@ class CallTask(Task):
         if self.of is None:
             func = _find(self.func)
         else:
-            func = getattr(_known(self.of), self.func)
+            func = _find_method(self.of, self.func)
         result = func(*self.args, **(self.kwargs or {}))
         return result if ITask.providedBy(result) else None
 
 
-def _known(obj: Persistent) -> Persistent:
+def _find_method(obj: Persistent, name: str) -> Any:
+    """That method of *obj*, or `CodeMissing`."""
+    cls = type(obj)
     if isinstance(obj, Broken):
         raise CodeMissing(
-            f'{type(obj).__module__}.{type(obj).__name__} cannot be imported')
-    return obj
+            f'{cls.__module__}.{cls.__name__} cannot be imported')
+    try:
+        return getattr(obj, name)
+    except AttributeError as error:
+        raise CodeMissing(
+            f'{cls.__module__}.{cls.__name__} has no method {name}'
+        ) from error
 
 
 def _find(name: str) -> Any:
@@ -180,9 +193,6 @@ def _find(name: str) -> Any:
 def _dotted_name(func: object) -> str:
     if isinstance(func, str):
         return _checked_name(func)
-    if type(func) is not func.__class__:
-        raise InvalidTask(
-            f'{func!r} is wrapped or proxied; pass the function itself')
     module = getattr(func, '__module__', None)
     name = getattr(func, '__qualname__', None)
     if not callable(func) or not module or not name:
@@ -218,12 +228,39 @@ def _find_or_refuse(name: str) -> Any:
         raise InvalidTask(str(error)) from error
 
 
-def _method_name(method: Any) -> str:
-    name = method.__func__.__name__
-    if getattr(method.__self__, name, None) != method:
+def _refuse_proxied(func: object) -> None:
+    if type(func) is not func.__class__:
         raise InvalidTask(
-            f'{method!r} is not found under the name {name} of its object')
+            f'{func!r} is wrapped or proxied; pass the function itself')
+
+
+def _method_name(method: Any, owner: Persistent) -> str:
+    if type(owner) is not owner.__class__:
+        raise InvalidTask(
+            f'{owner!r} is wrapped or proxied; pass a method of the object '
+            f'itself')
+    name = method.__name__
+    if getattr(owner, name, None) != method:
+        raise InvalidTask(
+            f'{method!r} is not what its object has under the name {name}; '
+            f'pass what is found there')
     return str(name)
+
+
+def _args(args: Any) -> tuple[Any, ...]:
+    if not isinstance(args, Iterable) or isinstance(args, (str, bytes)):
+        raise InvalidTask(
+            f'args is {args!r}; it has to be a tuple or a list')
+    return tuple(args)
+
+
+def _kwargs(kwargs: Any) -> dict[str, Any]:
+    if not isinstance(kwargs, Mapping) or not all(
+            isinstance(name, str) for name in kwargs):
+        raise InvalidTask(
+            f'kwargs is {kwargs!r}; it has to be a mapping of names to '
+            f'values')
+    return dict(kwargs)
 
 
 def _str(value: object, name: str) -> str:

@@ -59,6 +59,12 @@ LEAF = 16
 # in the order of arrival.
 LOT = 24
 
+# Emptied instants that are swept together.  A sweep writes the root of the
+# tree, so that every insert going on at that moment conflicts; husks that are
+# left cost the next search for the first due task a bucket for each few.
+# Measured in docs/performance.rst.
+SWEEP = 500
+
 
 #: whether a task that waits at that instant may be taken
 Wanted = Callable[[datetime, Persistent], bool]
@@ -118,9 +124,9 @@ class Timetable(Persistent):
         keep = self._smallest_keys(portion.cursor) if portion.cursor else ()
         for instant, held, key, leaf, tasks in chosen:
             taken = {id(task) for task in tasks}
-            leaf[:] = [task for task in leaf if id(task) not in taken]
-            leaf._p_changed = True
-            if not leaf:
+            leaf.data = [task for task in leaf.data if id(task) not in taken]
+            portion.leaves.append(leaf)
+            if not leaf.data:
                 husk = instant in keep
                 self._drop(instant, held, key, husk)
                 portion.husks += husk
@@ -128,8 +134,13 @@ class Timetable(Persistent):
         return portion
 
     def has(self, until: datetime, wanted: Wanted) -> bool:
-        """Whether `take` would find anything."""
-        return any(True for _ in self._choose(Portion(None), 1, until, wanted))
+        """Whether there is anything to `take`, or enough to `sweep`.
+
+        Users who unschedule leave husks where nothing is ever due.
+        """
+        portion = Portion(None)
+        found = any(self._choose(portion, 1, until, wanted))
+        return found or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Portion', limit: int, until: datetime,
                 wanted: Wanted) -> Iterator[tuple[Any, ...]]:
@@ -140,7 +151,7 @@ class Timetable(Persistent):
                 continue
             portion.cursor = instant
             for key, leaf in _leaves(held):
-                tasks = [task for task in leaf
+                tasks = [task for task in leaf.data
                          if wanted(instant, task)][:limit]
                 limit -= len(tasks)
                 if tasks:
@@ -152,8 +163,11 @@ class Timetable(Persistent):
         """The smallest key of each bucket that begins by *until*."""
         keys = set()
         bucket = self.instants._firstbucket
-        while bucket is not None and bucket.minKey() <= until:
-            keys.add(bucket.minKey())
+        while bucket is not None:
+            smallest = bucket.minKey()
+            if smallest > until:
+                break
+            keys.add(smallest)
             bucket = bucket._next
         return keys
 
@@ -226,6 +240,16 @@ class Portion:
         self.cursor = cursor
         #: how many husks were passed, or left behind
         self.husks = 0
+        #: the lists that it came from
+        self.leaves: list[PersistentList] = []
+
+    def release(self) -> None:
+        """Forget the state of those lists, after the commit.
+
+        They would push out of the connection's cache what the runs need.
+        """
+        for leaf in self.leaves:
+            leaf._p_deactivate()
 
 
 def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:

@@ -20,8 +20,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+import transaction
+import ZODB._compat
 import ZODB.Connection
+import ZODB.ExportImport
 import ZODB.serialize
+from transaction.interfaces import AlreadyInTransaction
 from transaction.interfaces import NoTransaction
 from transaction.interfaces import TransientError
 from ZODB.POSException import ConflictError
@@ -65,7 +69,7 @@ def transact(manager: Any, work: Callable[[], Any],
     tried = 0
     while True:
         try:
-            manager.begin()
+            begin(manager)
             return work()
         except Exception as error:
             abort(manager)
@@ -80,6 +84,19 @@ def transact(manager: Any, work: Callable[[], Any],
             raise
         pause = (.05 if storage else .01) * 2 ** (tried - 1)
         clock.wait(min(2, pause) * random.uniform(.5, 1.5))
+
+
+def begin(manager: Any) -> None:
+    """Begin a transaction, and end what is left of another.
+
+    A hook or a subscriber may leave one begun, which an explicit manager
+    minds.
+    """
+    try:
+        manager.begin()
+    except AlreadyInTransaction:
+        abort(manager)
+        manager.begin()
 
 
 def abort(manager: Any) -> None:
@@ -127,14 +144,21 @@ def _raised_in_storage(traceback: TracebackType | None) -> bool:
     while traceback is not None:
         files.append(traceback.tb_frame.f_code.co_filename)
         traceback = traceback.tb_next
-    if _CONNECTION not in files:
-        return False
-    below = files[len(files) - files[::-1].index(_CONNECTION):]
-    return bool(below) and below[0] != _SERIALIZE
+    connection = [i for i, file in enumerate(files) if file in _CONNECTION]
+    below = files[connection[-1] + 1:] if connection else []
+    return bool(below) and below[0] not in _NO_STORAGE
 
 
-_CONNECTION = ZODB.Connection.Connection.setstate.__code__.co_filename
-_SERIALIZE = ZODB.serialize.ObjectWriter.serialize.__code__.co_filename
+# A connection imports during its commit; then the file may be at fault.
+_CONNECTION = (
+    ZODB.Connection.Connection.setstate.__code__.co_filename,
+    ZODB.ExportImport.ExportImport.importFile.__code__.co_filename)
+# What a connection calls that is no storage: it pickles, and it joins.
+_NO_STORAGE = (
+    ZODB.serialize.ObjectWriter.serialize.__code__.co_filename,
+    ZODB._compat.dumps.__code__.co_filename,
+    transaction.TransactionManager.get.__code__.co_filename,
+    transaction.Transaction.join.__code__.co_filename)
 
 
 # -- Borrowing the manager of the caller

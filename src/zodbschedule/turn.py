@@ -29,15 +29,10 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.parked import ParkedTask
 from zodbschedule.run import park
+from zodbschedule.timetable import SWEEP as SWEEP
 from zodbschedule.timetable import Portion
 from zodbschedule.timetable import Wanted
 
-
-# Emptied instants that are swept together.  A sweep writes the root of the
-# tree, so that every insert going on at that moment conflicts; husks that are
-# left cost the next search for the first due task a bucket for each few.
-# Measured in docs/performance.rst.
-SWEEP = 500
 
 # So many times may a process die, or a task end it, while it runs.
 CRASHES = 3
@@ -80,10 +75,15 @@ def _by_instant(waiting: list[tuple[int, Persistent]]) -> Iterable[
     return found.items()
 
 
-def take(schedule: Any, claim: Claim, limit: int, after: datetime | None,
-         until: datetime, wanted: Wanted) -> Portion:
-    """Move the next due tasks from the timetable into *claim*."""
-    portion: Portion = schedule.timetable.take(limit, after, until, wanted)
+def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
+             now: datetime, wanted: Wanted) -> Portion:
+    """Collect what became of a portion, and take the next one into *claim*.
+
+    In this order: what is written last stays in the connection's cache, and
+    the runs need the slots, not the lists.
+    """
+    portion: Portion = schedule.timetable.take(limit, after, now, wanted)
+    collect(schedule, claim, now)
     claim.fill([(to_micros(instant), task)
                 for instant, task in portion.tasks])
     claim.turns += 1

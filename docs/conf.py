@@ -1,0 +1,32 @@
+"""What Sphinx needs to know; build with ``sphinx-build -W docs BUILT``."""
+
+from importlib.metadata import version as installed_version
+
+
+project = 'zodbschedule'
+author = 'zodbschedule contributors'
+copyright = '2026, zodbschedule contributors'
+release = installed_version('zodbschedule')
+version = '.'.join(release.split('.')[:2])
+
+extensions = [
+    'sphinx.ext.autodoc',
+    'sphinx.ext.viewcode',
+]
+
+nitpicky = False
+# a link where the name is known, and no complaint where it is not
+default_role = 'py:obj'
+exclude_patterns = ['_build']
+
+autodoc_default_options = {
+    'members': True,
+    'member-order': 'bysource',
+}
+autodoc_typehints = 'description'
+
+html_theme = 'alabaster'
+html_theme_options = {
+    'description': 'A task scheduler that lives in the ZODB',
+    'fixed_sidebar': True,
+}

@@ -1,0 +1,120 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What people type, and what they are shown: times, durations, JSON."""
+
+import json
+import re
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from zodbschedule import clock
+from zodbschedule.cli.problem import Problem
+
+
+UNITS = {
+    's': timedelta(seconds=1), 'm': timedelta(minutes=1),
+    'h': timedelta(hours=1), 'd': timedelta(days=1)}
+
+# How each unit is shown, the largest first.
+SHOWN = (('d', UNITS['d']), ('h', UNITS['h']), ('min', UNITS['m']),
+         ('s', UNITS['s']))
+
+
+def moment(text: str) -> datetime:
+    """An instant: ISO 8601 with a zone, or ``+10m`` from now."""
+    try:
+        if text.startswith('+'):
+            return clock.now() + duration(text[1:])
+        return _aware(text).astimezone(UTC)
+    except OverflowError:
+        raise Problem(f'{text} is out of range') from None
+
+
+def _aware(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem(
+            f'{text} is no time; write 2030-01-31T09:00Z, '
+            f'2030-01-31T09:00+01:00, or +10m for ten minutes from now'
+        ) from None
+    if parsed.tzinfo is None:
+        minutes = parsed.isoformat(timespec='minutes')
+        raise Problem(
+            f'{text} names no time zone; write {minutes}Z for UTC, or the '
+            f'offset that is meant, as in {minutes}+01:00')
+    return parsed
+
+
+def duration(text: str) -> timedelta:
+    """A number and a unit: ``30s``, ``5m``, ``2h``, ``1d``."""
+    found = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd])', text, re.ASCII)
+    if found is None:
+        raise Problem(
+            f'{text} is no duration; write 30s, 5m, 2h or 1d')
+    try:
+        return float(found[1]) * UNITS[found[2]]
+    except OverflowError:
+        raise Problem(f'{text} is out of range') from None
+
+
+def json_list(text: str) -> list[Any]:
+    """Positional arguments."""
+    value = _json(text)
+    if not isinstance(value, list):
+        raise Problem(f'{text} is no JSON list; write [1, "two"]')
+    return value
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Keyword arguments."""
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise Problem(f'{text} is no JSON object; write {{"name": 1}}')
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Problem(f'{text} is not JSON: {error}') from None
+
+
+def iso(instant: datetime) -> str:
+    """ISO 8601 in UTC, as in 2030-01-31T09:00:00Z."""
+    return instant.astimezone(UTC).isoformat().replace('+00:00', 'Z')
+
+
+def shown(instant: datetime, now: datetime) -> str:
+    """The instant for people, with a hint how far away it is."""
+    return f'{iso(instant.replace(microsecond=0))} ({relative(instant, now)})'
+
+
+def relative(instant: datetime, now: datetime) -> str:
+    """As in ``in 5 min``, ``3 h ago``, ``now``."""
+    if abs(instant - now) < UNITS['s']:
+        return 'now'
+    if instant > now:
+        return f'in {length(instant - now)}'
+    return f'{length(now - instant)} ago'
+
+
+def length(span: timedelta) -> str:
+    """A duration in its largest unit, as in ``5 min``."""
+    for name, unit in SHOWN:
+        if span >= unit:
+            return f'{span // unit} {name}'
+    return '0 s'

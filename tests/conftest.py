@@ -1,0 +1,72 @@
+"""Fixtures and marks for all tests."""
+
+import pytest
+from databases import STORAGES
+from databases import Child
+from databases import Database
+from databases import PostgreSQLServer
+from databases import ZEOServer
+
+
+pytest_plugins = ['zodbschedule.testing']
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        'markers',
+        'storages(*names): the storages that the fixture `database` is to '
+        f'have for this test; by default all: {", ".join(STORAGES)}')
+
+
+def pytest_generate_tests(metafunc):
+    if 'database' in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker('storages')
+        metafunc.parametrize(
+            'database', mark.args if mark else STORAGES, indirect=True)
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """A new `databases.Database`, in each storage in turn."""
+    if request.param == 'FileStorage':
+        uri = f'file://{tmp_path}/Data.fs'
+    elif request.param == 'ZEO':
+        uri = request.getfixturevalue('zeo_server').uri
+    else:
+        uri = request.getfixturevalue('postgresql_server').uri
+    found = Database(request.param, uri)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope='session')
+def zeo_server(tmp_path_factory):
+    """One `databases.ZEOServer` for all tests; do not stop it."""
+    server = ZEOServer(tmp_path_factory.mktemp('zeo'))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope='session')
+def postgresql_server():
+    """One `databases.PostgreSQLServer` for all tests; do not stop it."""
+    server = PostgreSQLServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def child():
+    """Start a `databases.Child`; ended, if need be, when the test ends."""
+    started = []
+
+    def start(function, *args):
+        started.append(Child(function, *args))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+        one.process.stdout.close()
+        one.process.stdin.close()

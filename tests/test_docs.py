@@ -1,0 +1,142 @@
+"""Every piece of Python in the README and the docs does what it says.
+
+A page is typed into an interpreter of its own, so to speak, from the top to
+the bottom: what stands behind prompts is compared with what it prints, and a
+code block without prompts is executed where it stands.
+"""
+
+import doctest
+import gc
+import re
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import transaction
+import ZODB
+import zope.event
+from persistent import Persistent
+from ZODB.Connection import Connection
+
+from zodbschedule import principals
+
+
+HOME = Path(__file__).parents[1]
+PAGES = [HOME / 'README.rst', *sorted(HOME.joinpath('docs').glob('*.rst'))]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+BLOCK = re.compile(
+    r'^\.\. code-block:: python *\n(?: +:.*\n)*\n((?:(?: .*)?\n)+)', re.M)
+
+
+def examples_of(page):
+    """What is to be executed of a page's text, in order."""
+    found = doctest.DocTestParser().get_examples(page)
+    for match in BLOCK.finditer(page):
+        source = textwrap.dedent(match[1]).strip()
+        if not source.startswith('>>>'):
+            compile(source, 'code block', 'exec')
+            found.append(doctest.Example(
+                f'exec({source!r}, globals())', '',
+                lineno=page.count('\n', 0, match.start(1))))
+    return sorted(found, key=lambda example: example.lineno)
+
+
+def execute(page, name):
+    """What goes wrong with a page's text, as doctest reports it."""
+    test = doctest.DocTest(examples_of(page), {}, name, name, 0, page)
+    # Not a copy: classes that it defines can then be stored, as those of an
+    # interpreter can.
+    test.globs = vars(sys.modules['__main__'])
+    report = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner.run(test, out=report.append, clear_globs=False)
+    return ''.join(report)
+
+
+# A page may leave to the interpreter what that closes by itself.
+pytestmark = pytest.mark.filterwarnings('ignore::ResourceWarning')
+
+
+@pytest.fixture
+def interpreter(monkeypatch, tmp_path):
+    """A clean namespace, in an empty folder; nothing of it stays."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    module = ModuleType('__main__')
+    monkeypatch.setitem(sys.modules, '__main__', module)
+    monkeypatch.setattr(sys, 'path', [*sys.path])
+    monkeypatch.setattr(principals, '_known', dict(principals._known))
+    monkeypatch.setattr(zope.event, 'subscribers', [])
+    before = set(sys.modules)
+    yield module
+    transaction.abort()
+    values = list(vars(module).values())
+    for value in values:
+        close_connection(value)
+    for value in values:
+        if isinstance(value, ZODB.DB):
+            value.close()
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    vars(module).clear()
+    gc.collect()
+
+
+def close_connection(value):
+    """Close a connection, or that of a persistent object."""
+    jar = value._p_jar if isinstance(value, Persistent) else value
+    if isinstance(jar, Connection) and jar.opened:
+        jar.close()
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_a_page_does_what_it_says(page, interpreter):
+    assert execute(page.read_text(encoding='utf-8'), page.name) == ''
+
+
+def test_all_pages_are_found():
+    assert {'README.rst', 'tasks.rst', 'testing.rst', 'api.rst'} <= {
+        page.name for page in PAGES}
+
+
+# -- It would be noticed
+
+
+@pytest.mark.parametrize('page, report', [
+    ('>>> 1 + 1\n3\n', 'Expected:\n    3\nGot:\n    2\n'),
+    ('>>> 1 / 0\n', 'ZeroDivisionError'),
+    ('text::\n\n    >>> 1 + 1\n    3\n', 'Got:\n    2\n'),
+    ('.. code-block:: python\n\n    1 / 0\n\ntext\n', 'ZeroDivisionError'),
+    ('.. code-block:: python\n\n    >>> 1 / 0\n\ntext\n', 'ZeroDivisionErr'),
+    ('.. code-block:: python\n   :caption: a\n\n   1 / 0\n', 'ZeroDivision'),
+    ('.. code-block:: python\n\n    a = 1\n\n    b = a\n    a / 0\n', 'Zero'),
+])
+def test_a_page_that_lies_is_reported(page, report, interpreter):
+    assert report in execute(page, 'page')
+
+
+def test_a_code_block_that_is_no_python_is_reported():
+    with pytest.raises(SyntaxError):
+        examples_of('.. code-block:: python\n\n    one two\n')
+
+
+@pytest.mark.parametrize('page', [
+    '',
+    'Only text.\n',
+    '.. code-block:: sh\n\n    not python\n',
+    '.. code-block:: python\n\n    a = [1,\n         2]\n\n    b = 3\n\n'
+    'text\n\n>>> a, b\n([1, 2], 3)\n>>> print("much\\nspace")\nmuch space\n'
+    '>>> sorted("edcba")\n[...]\n',
+    '>>> a = 1\n\n.. code-block:: python\n\n    assert a == 1\n    a = 2\n\n'
+    '>>> a\n2\n',
+])
+def test_a_page_that_tells_the_truth_passes(page, interpreter):
+    assert execute(page, 'page') == ''
+
+
+def test_a_page_begins_with_nothing(interpreter):
+    assert execute('>>> a = 1\n>>> __name__\n\'__main__\'\n', 'page') == ''
+    assert sys.modules['__main__'].a == 1

@@ -1,0 +1,208 @@
+"""Every class keeps the contract that it declares."""
+
+import dataclasses
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+import sample_thirdparty
+import transaction
+from zope.interface import Interface
+from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
+from zope.schema import getFields
+from zope.schema.interfaces import ValidationError
+
+import zodbschedule
+from zodbschedule import CallTask
+from zodbschedule import Schedule
+from zodbschedule import Task
+from zodbschedule import interfaces
+from zodbschedule.history import History
+from zodbschedule.history import Outcome
+from zodbschedule.interfaces import RunEnded
+from zodbschedule.interfaces import TaskParked
+from zodbschedule.parked import ParkedTask
+from zodbschedule.parked import ParkedTasks
+from zodbschedule.principals import Plain
+from zodbschedule.processing import Tally
+from zodbschedule.schedule import ClaimedTask
+
+
+NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
+
+
+class Fails(Task):
+
+    def __call__(self):
+        raise ValueError('it fails')
+
+
+def outcome():
+    return Outcome('1', NOON, 'succeeded', NOON, '', None, None)
+
+
+IMPLEMENTATIONS = [
+    (interface, cls, make) for cls, make, *provided in [
+        (Schedule, Schedule,
+         interfaces.ISchedule, interfaces.IScheduling,
+         interfaces.IScheduleControl, interfaces.IScheduleReading,
+         interfaces.IScheduleSettings, interfaces.IParking),
+        (Task, lambda: Task(NOON), interfaces.ITask),
+        (CallTask, lambda: CallTask(print, time=NOON), interfaces.ITask),
+        (Tally, Tally, interfaces.ITally),
+        (ClaimedTask, lambda: ClaimedTask(Task(NOON), NOON, 'a', True),
+         interfaces.IClaimedTask),
+        (History, History, interfaces.IHistory),
+        (Outcome, outcome, interfaces.IOutcome),
+        (ParkedTasks, ParkedTasks, interfaces.IParkedTasks),
+        (ParkedTask, lambda: ParkedTask('1', Task(NOON), NOON, NOON, 'why'),
+         interfaces.IParkedTask),
+        (Plain, Plain, interfaces.IPrincipals),
+        (RunEnded, lambda: RunEnded('1', 'succeeded', NOON, '', None),
+         interfaces.IRunEnded),
+        (TaskParked, lambda: TaskParked('1', NOON, 'why', '', None),
+         interfaces.ITaskParked),
+        *((cls, lambda cls=cls: cls(NOON, []), interfaces.ITask)
+          for cls in sample_thirdparty.CLASSES),
+    ] for interface in provided]
+
+every = pytest.mark.parametrize(
+    'interface, cls, make', IMPLEMENTATIONS,
+    ids=lambda value: getattr(value, '__name__', None))
+
+
+@every
+def test_the_class_keeps_the_contract(interface, cls, make):
+    assert verifyClass(interface, cls, tentative=False)
+
+
+@every
+def test_its_objects_keep_the_contract(interface, cls, make):
+    assert verifyObject(interface, make(), tentative=False)
+
+
+def test_every_interface_has_an_implementation_here():
+    declared = {
+        name for name in interfaces.__all__
+        if isinstance(getattr(interfaces, name), type(Interface))}
+    assert declared == {
+        interface.__name__ for interface, *_ in IMPLEMENTATIONS}
+
+
+# -- What really comes out
+
+
+@pytest.fixture
+def busy(schedule):
+    """A schedule with an outcome, a parked and a waiting task."""
+    schedule.call(print, time=NOON)
+    schedule.schedule(Fails(NOON, description='why', principalId='bob'))
+    schedule.schedule(Task(NOON + timedelta(hours=1)))
+    transaction.commit()
+    schedule.process(NOON)
+    return schedule
+
+
+def test_fields_hold_values_of_their_kind(busy):
+    [entry] = busy.parked
+    for interface, obj in [
+            (interfaces.ITask, next(iter(busy))),
+            (interfaces.ITask, CallTask(print, time=NOON)),
+            (interfaces.IScheduleSettings, busy),
+            (interfaces.IParkedTask, entry),
+            (interfaces.IHistory, busy.history),
+            (interfaces.ITally, busy.process(NOON)),
+            (interfaces.IPrincipals, Plain()),
+            *((interfaces.IOutcome, one) for one in busy.history)]:
+        for name, field in getFields(interface).items():
+            field.bind(obj).validate(getattr(obj, name))
+
+
+def test_everything_that_is_handed_out_provides_its_interface(busy):
+    [entry] = busy.parked
+    assert interfaces.IParkedTasks.providedBy(busy.parked)
+    assert interfaces.IParkedTask.providedBy(entry)
+    assert interfaces.IHistory.providedBy(busy.history)
+    assert all(map(interfaces.IOutcome.providedBy, busy.history))
+    assert interfaces.ITally.providedBy(busy.process(NOON))
+    for time in (entry.time, entry.parked_at, *busy.getTaskTimes(),
+                 *(one.time for one in busy.history),
+                 *(one.ended for one in busy.history)):
+        assert time.tzinfo is UTC
+
+
+# -- The contract of 2003
+
+
+def test_the_names_of_2003_stay():
+    assert list(interfaces.ISchedule['schedule'].positional) == ['task']
+    assert list(interfaces.ISchedule['unschedule'].positional) == ['task']
+    assert list(interfaces.IScheduleControl['process'].positional) == ['time']
+    times = interfaces.IScheduleControl['getTaskTimes']
+    assert not set(times.positional) - set(times.optional)
+    assert set(interfaces.ITask) == {
+        'time', 'principalId', 'description', '__call__', 'schedule'}
+    assert interfaces.IScheduling.extends(interfaces.ISchedule)
+
+
+def test_the_fields_of_a_task_are_those_of_2003():
+    fields = getFields(interfaces.ITask)
+    assert {name: type(field).__name__ for name, field in fields.items()} == {
+        'time': 'Datetime', 'principalId': 'TextLine', 'description': 'Text'}
+    assert fields['time'].required
+    assert not fields['principalId'].required
+    fields['principalId'].validate(None)
+    with pytest.raises(ValidationError):
+        fields['time'].validate('12:00')
+
+
+# -- Events and errors
+
+
+@pytest.mark.parametrize('event', [
+    RunEnded('1', 'succeeded', NOON, '', None),
+    TaskParked('1', NOON, 'why', '', None)])
+def test_events_cannot_be_changed(event):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.id = '2'
+
+
+def test_all_errors_have_one_root():
+    errors = [
+        one for one in map(interfaces.__dict__.get, interfaces.__all__)
+        if isinstance(one, type) and issubclass(one, Exception)]
+    assert len(errors) > 5
+    assert all(issubclass(one, interfaces.ScheduleError) for one in errors)
+
+
+@pytest.mark.parametrize('error, builtin', [
+    ('InvalidTask', ValueError), ('InvalidTime', ValueError),
+    ('InvalidTime', interfaces.InvalidTask),
+    ('AlreadyScheduled', ValueError), ('NotScheduled', LookupError)])
+def test_errors_are_also_what_python_calls_them(error, builtin):
+    assert issubclass(getattr(interfaces, error), builtin)
+
+
+def test_already_scheduled_carries_the_task():
+    task = Task(NOON)
+    error = interfaces.AlreadyScheduled('why', task)
+    assert (str(error), error.task) == ('why', task)
+    assert interfaces.AlreadyScheduled('why').task is None
+
+
+# -- Names
+
+
+def test_every_public_name_is_there_and_listed_once():
+    for module in (zodbschedule, interfaces):
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_all_errors_that_calls_raise_can_be_had_from_the_package():
+    for name in ('InvalidTask', 'InvalidTime', 'AlreadyScheduled',
+                 'NotScheduled', 'PendingChanges', 'NotStored',
+                 'PrincipalsMissing', 'ClaimLost', 'ScheduleError'):
+        assert getattr(zodbschedule, name) is getattr(interfaces, name)
