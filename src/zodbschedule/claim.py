@@ -162,11 +162,13 @@ class Claim(Persistent):
         for slot, (micros, task) in zip(self.slots, tasks, strict=False):
             slot.hold(micros, task)
 
-    def write(self) -> None:
-        """Fence off whoever still works on this claim."""
-        self._p_changed = True
-        for slot in self.slots:
-            slot._p_changed = True
+    def end(self) -> None:
+        """Fence off whoever still makes turns with this claim.
+
+        Unlike what any turn has left, so that this is a change even if a turn
+        is undone.  The slots are written as they are freed.
+        """
+        self.turns = -1
 
     def held(self) -> Iterator[Slot]:
         """The slots whose task has no outcome yet, in order."""

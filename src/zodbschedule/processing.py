@@ -315,9 +315,6 @@ class Pass:
             forgive(self.schedule, self.settled)
             entries = withdraw(
                 self.schedule, claim_id, claim, self.now, suspect(claim))
-            # Unlike what any turn has left, so that none can be undone now:
-            # what it has put into the timetable would be nowhere.
-            claim.turns = -1
             parked = [told(entry) for entry in entries]
             try:
                 self._commit(what)

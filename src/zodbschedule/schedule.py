@@ -107,13 +107,15 @@ class Schedule(Persistent):
 
     def schedule(self, task: Any) -> Any:
         """See `ISchedule`."""
-        instant = self.admit(task)
+        self._add(self.admit(task), task)
+        return task
+
+    def _add(self, instant: datetime, task: Any) -> None:
         self.timetable.add(instant, [task])
         if self._p_jar is not None:
             run = run_of(self._p_jar.transaction_manager.get())
             if run is not None:
                 run.scheduled.append((to_micros(instant), task))
-        return task
 
     def call(self, func: Callable[..., Any] | str, *args: Any,
              kwargs: Mapping[str, Any] | None = None,
@@ -300,7 +302,7 @@ class Schedule(Persistent):
             task.time = instant
         self.parked.remove(entry)
         stamp(task, instant)
-        self.timetable.add(instant, [task])
+        self._add(instant, task)
         return task
 
     def discard(self, entry: ParkedTask) -> None:

@@ -95,8 +95,10 @@ def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
     """Dissolve *claim*, our own or one that we recover; see `collect`.
 
     The claim and every slot are written: whoever still works on it conflicts.
+    And no turn can be undone any more: what it has put into the timetable
+    would be nowhere.
     """
-    claim.write()
+    claim.end()
     parked = collect(schedule, claim, now, suspect)
     del schedule.claims[claim_id]
     return parked

@@ -350,7 +350,9 @@ def _show_facts(facts: dict[str, Any]) -> None:
     more = facts.pop('attributes', {})
     outcomes = facts.pop('outcomes')
     traceback = facts.pop('traceback', '')
-    output.show(output.details(facts | more))
+    output.show(output.details(facts | {
+        f'its {name}' if name in facts else name: value
+        for name, value in more.items()}))
     if traceback:
         output.show('', output.printable(traceback))
     if outcomes:

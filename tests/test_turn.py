@@ -1,0 +1,214 @@
+"""What a turn collects, takes and sweeps."""
+
+import pytest
+from sample_work import NOON
+from sample_work import Note
+from sample_work import at
+from sample_work import begin
+from sample_work import commit
+from sample_work import names
+
+from zodbschedule import processing
+from zodbschedule import timetable
+from zodbschedule import turn
+from zodbschedule.claim import SUCCEEDED
+from zodbschedule.claim import Claim
+from zodbschedule.incarnation import this
+from zodbschedule.timetable import LEAF
+from zodbschedule.timetable import Timetable
+
+
+def anything(instant, task):
+    return True
+
+
+def husks(schedule):
+    return list(schedule.timetable.instants.values()).count(None)
+
+
+@pytest.fixture
+def claim(schedule):
+    """A claim in the schedule, that holds nothing."""
+    found = schedule.claims['mine'] = Claim('a name', this())
+    commit(schedule)
+    return found
+
+
+def exchange(schedule, claim, limit=1000):
+    return turn.exchange(schedule, claim, limit, None, at(1000), anything)
+
+
+def held(claim):
+    return [slot.task.description for slot in claim.held()]
+
+
+class TestExchange:
+
+    def test_due_tasks_move_into_the_claim(self, schedule, claim):
+        for name in 'ab':
+            schedule.schedule(Note(name))
+        commit(schedule)
+        exchange(schedule, claim)
+        assert held(claim) == ['a', 'b']
+        assert names(schedule) == []
+        assert [slot.micros for slot in claim.held()] == [
+            turn.to_micros(NOON)] * 2
+
+    def test_what_has_no_outcome_goes_back_to_its_instant(
+            self, schedule, claim):
+        for minute in (0, 1):
+            schedule.schedule(Note(f'{minute}', at(minute)))
+        commit(schedule)
+        exchange(schedule, claim)
+        exchange(schedule, claim, 0)
+        assert held(claim) == []
+        assert list(schedule.getTaskTimes()) == [at(0), at(1)]
+        assert names(schedule) == ['0', '1']
+
+    def test_it_counts_the_turns(self, schedule, claim):
+        exchange(schedule, claim)
+        exchange(schedule, claim)
+        assert claim.turns == 2
+
+    def test_outcomes_move_into_the_history(self, schedule, claim):
+        schedule.schedule(Note('a'))
+        commit(schedule)
+        exchange(schedule, claim)
+        claim.slots[0].settle(
+            SUCCEEDED, (7, 0, SUCCEEDED, 0, 'a', None, None))
+        exchange(schedule, claim)
+        entry, = schedule.history
+        assert entry.id == '7'
+        assert claim.slots[0].content == ()
+
+    def test_what_comes_next_moves_into_the_timetable(
+            self, schedule, claim):
+        schedule.schedule(Note('a'))
+        commit(schedule)
+        exchange(schedule, claim)
+        slot = claim.slots[0]
+        slot.settle(SUCCEEDED, None, (turn.to_micros(at(7)), slot.task))
+        exchange(schedule, claim, 0)
+        assert list(schedule.getTaskTimes()) == [at(7)]
+        assert list(schedule.history) == []
+
+    def test_many_for_one_minute_share_leaves(self, schedule, claim):
+        for number in range(3 * LEAF):
+            schedule.schedule(Note(f'{number}', at(number)))
+        commit(schedule)
+        exchange(schedule, claim)
+        for slot in list(claim.held()):
+            slot.settle(
+                SUCCEEDED, None, (turn.to_micros(at(5000)), slot.task))
+        exchange(schedule, claim, 0)
+        leaves = schedule.timetable.instants[at(5000)].values()
+        assert [len(leaf) for leaf in leaves] == [LEAF] * 3
+
+
+class TestCrashes:
+
+    def crash(self, schedule):
+        """What is parked when the first task ends the process."""
+        claim = schedule.claims['dead'] = Claim('', this())
+        commit(schedule)
+        exchange(schedule, claim)
+        return turn.withdraw(schedule, 'dead', claim, NOON, suspect=0)
+
+    def test_the_third_parks_the_task(self, schedule):
+        task = schedule.schedule(Note('a'))
+        commit(schedule)
+        assert self.crash(schedule) == []
+        assert self.crash(schedule) == []
+        entry, = self.crash(schedule)
+        assert entry.task is task
+        assert list(schedule.parked) == [entry]
+        assert names(schedule) == []
+        assert not schedule.crashes
+
+    def test_an_outcome_forgives_the_others(self, schedule):
+        task = schedule.schedule(Note('a'))
+        commit(schedule)
+        self.crash(schedule)
+        oid, = schedule.crashes
+        assert oid == int.from_bytes(task._p_oid, 'big')
+        turn.forgive(schedule, [oid, 12345])
+        assert not schedule.crashes
+
+    def test_only_the_one_that_ran_is_suspected(self, schedule):
+        for name in 'ab':
+            schedule.schedule(Note(name))
+        commit(schedule)
+        self.crash(schedule)
+        assert len(schedule.crashes) == 1
+        assert names(schedule) == ['a', 'b']
+
+
+class TestSweeping:
+    """Emptied instants are swept in bulk and seldom, but bounded."""
+
+    @pytest.fixture
+    def sweeps(self, monkeypatch):
+        """How many husks each sweep has deleted."""
+        def sweep(self, until):
+            before = list(self.instants.values()).count(None)
+            original(self, until)
+            found.append(
+                before - list(self.instants.values()).count(None))
+
+        found = []
+        original = Timetable.sweep
+        monkeypatch.setattr(Timetable, 'sweep', sweep)
+        monkeypatch.setattr(processing, 'SWEEP', 20)
+        monkeypatch.setattr(timetable, 'SWEEP', 20)
+        return found
+
+    def fill(self, schedule, count, start=0):
+        for number in range(start, start + count):
+            schedule.schedule(Note(f'{number}', at(number)))
+        commit(schedule)
+
+    def test_a_pass_sweeps_when_there_are_enough(
+            self, schedule, sweeps, monkeypatch):
+        monkeypatch.setattr(processing, 'PORTION', 50)
+        self.fill(schedule, 1000)
+        assert schedule.process(at(2000)).succeeded == 1000
+        begin(schedule)
+        assert len(sweeps) > 1
+        assert min(sweeps) >= 20
+        assert husks(schedule) < 20 + 50
+
+    def test_few_are_left_for_the_next_pass(self, schedule, sweeps):
+        self.fill(schedule, 100)
+        schedule.process(at(2000))
+        begin(schedule)
+        assert sweeps == []
+        assert 0 < husks(schedule) < 20
+
+    def test_they_stay_few_pass_after_pass(self, schedule, sweeps):
+        self.fill(schedule, 600)
+        for number in range(0, 600, 10):
+            schedule.process(at(number))
+            begin(schedule)
+            assert husks(schedule) <= 21
+        assert len(sweeps) in range(1, 4)
+
+    def test_those_that_users_leave_are_swept_as_well(
+            self, schedule, sweeps):
+        self.fill(schedule, 100)
+        for task in list(schedule):
+            schedule.unschedule(task)
+        commit(schedule)
+        assert husks(schedule) == 100
+        self.fill(schedule, 1, start=200)
+        schedule.process(at(300))
+        begin(schedule)
+        assert husks(schedule) < 20
+
+    def test_also_if_nothing_else_is_due(self, schedule, sweeps):
+        self.fill(schedule, 100)
+        for task in list(schedule):
+            schedule.unschedule(task)
+        commit(schedule)
+        schedule.process(at(300))
+        begin(schedule)
+        assert husks(schedule) < 20
