@@ -230,10 +230,10 @@ class IScheduleReading(Interface):
 
 
 class IClaimedTask(Interface):
-    """One task that a worker has taken and that has no outcome yet."""
+    """One task that a worker holds: it has no outcome yet, or waits again."""
 
     task = Attribute('The task.')
-    time = Datetime(title='The instant from which it was taken, UTC')
+    time = Datetime(title='The instant at which it was or will be due, UTC')
     worker = TextLine(title='The name of the worker')
     running = Bool(title='Whether it is the one that the worker runs now')
 

@@ -277,9 +277,15 @@ class Schedule(Persistent):
     def claimed(self) -> Iterator[ClaimedTask]:
         """See `IScheduleReading`."""
         for claim in list(self.claims.values()):
-            for number, slot in enumerate(claim.held()):
-                yield ClaimedTask(slot.task, from_micros(slot.micros),
-                                  claim.name, number == 0)
+            running = next(claim.held(), None)
+            for slot in claim.slots:
+                if slot.waiting:
+                    yield ClaimedTask(slot.task, from_micros(slot.micros),
+                                      claim.name, slot is running)
+                elif slot.following is not None:
+                    micros, task = slot.following
+                    yield ClaimedTask(task, from_micros(micros),
+                                      claim.name, False)
 
     # -- IParking
 
@@ -321,7 +327,7 @@ class Schedule(Persistent):
 
         None if it cannot be here.
         """
-        if not isinstance(task, Persistent):
+        if not isinstance(task, Persistent) or not may_be_task(task):
             return None
         theirs = task._p_jar
         if theirs is None or self._p_jar is None:
@@ -353,6 +359,14 @@ class Schedule(Persistent):
     def _entry(self, task: Any) -> ParkedTask | None:
         entry = self.parked.get(task_id(task) or '')
         return entry if entry is not None and entry.task is task else None
+
+
+def may_be_task(obj: Persistent) -> bool:
+    """Whether *obj* provides `ITask`, as far as that can be known."""
+    try:
+        return isinstance(obj, Broken) or ITask.providedBy(obj)
+    except POSKeyError:
+        return True
 
 
 def stamp(task: Any, instant: datetime) -> None:

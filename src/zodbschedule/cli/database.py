@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import zodburi
 from transaction import TransactionManager
-from zc.lockfile import LockError  # type: ignore[import-untyped]
+from zc.lockfile import LockError
 from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.POSException import POSKeyError

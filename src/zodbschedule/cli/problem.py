@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from zc.lockfile import LockError  # type: ignore[import-untyped]
+from zc.lockfile import LockError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 

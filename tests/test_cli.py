@@ -1,0 +1,1292 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The command line, as its users see it."""
+
+import errno
+import gc
+import importlib
+import io
+import json
+import logging
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from contextlib import contextmanager
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import ZEO
+import ZODB
+import ZODB.broken
+from BTrees.OOBTree import OOBTree
+from persistent.mapping import PersistentMapping
+from zc.lockfile import LockError
+from ZODB.Connection import TransactionMetaData
+from ZODB.FileStorage.FileStorage import FileStorage
+from ZODB.POSException import ConflictError
+from ZODB.POSException import ReadOnlyError
+from ZODB.utils import p64
+
+import zodbschedule.cli
+from zodbschedule import Schedule
+from zodbschedule import clock
+from zodbschedule.cli import database
+from zodbschedule.cli import progress
+from zodbschedule.cli.commands import commands
+from zodbschedule.cli.known import attributes
+from zodbschedule.cli.known import found
+from zodbschedule.cli.known import problem_of
+from zodbschedule.cli.known import waiting
+from zodbschedule.cli.problem import LONGEST
+from zodbschedule.task import task_id
+from zodbschedule.testing import SettableClock
+
+
+DOCS = Path(__file__).parent.parent / 'docs' / 'cli.rst'
+
+MORNING = datetime(2030, 1, 31, 8, tzinfo=UTC)
+
+SHOP = '''
+from datetime import datetime, timezone
+
+from persistent import Persistent
+from zope.interface import implementer
+
+from zodbschedule import CallTask, Task
+from zodbschedule.interfaces import ITask
+
+def restock(shelf, amount=1):
+    with open('restocked', 'a') as file:
+        print(shelf, amount, file=file)
+
+def deliver():
+    raise RuntimeError('nobody opens')
+
+SHELF = 'is no function'
+
+def interrupted():
+    raise KeyboardInterrupt
+
+def leave():
+    raise SystemExit(0)
+
+def bracket():
+    raise RuntimeError('[/bold]\x1b[2J')
+
+class Errand(Task):
+    def __call__(self):
+        pass
+
+class Unloadable(Errand):
+    pass
+
+class Order(CallTask):
+    pass
+
+def refuse(self, state=None):
+    raise ValueError('of another version')
+
+@implementer(ITask)
+class Strange(Persistent):
+    description = ''
+    time = datetime(2030, 1, 31, 8, tzinfo=timezone.utc)
+    principalId = None
+
+    def __getstate__(self):
+        return 'no mapping'
+
+    def __setstate__(self, state):
+        pass
+'''
+
+
+class Shell:
+    """A user, a directory, and what the last command printed."""
+
+    def __init__(self, capsys, folder):
+        self.capsys = capsys
+        self.folder = folder
+        self.db = str(folder / 'Data.fs')
+
+    def __call__(self, *args, code=0):
+        """What the command prints; it has to end with exit code *code*."""
+        __tracebackhide__ = True
+        self.capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            commands([str(arg) for arg in args], prog_name='zodbschedule')
+        self.out, self.err = self.capsys.readouterr()
+        assert ended.value.code == code, self.out + self.err
+        return self.out.strip()
+
+    def refuses(self, *args):
+        """The one line in which the command says why it is refused."""
+        __tracebackhide__ = True
+        assert self(*args, code=2) == ''
+        line, = self.err.splitlines()
+        assert line.startswith('Error: ')
+        return line.removeprefix('Error: ')
+
+    def json(self, *args, code=0):
+        return json.loads(self(*args, '--json', code=code))
+
+    def ids(self):
+        return [row['id'] for row in self.json('list')]
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    for name in ('FORCE_COLOR', 'TTY_COMPATIBLE', 'ZODBSCHEDULE_DB'):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setenv('COLUMNS', '80')
+
+
+@pytest.fixture
+def wall_clock():
+    """The clock that the commands go by; it shows MORNING."""
+    with clock.use(SettableClock(MORNING)) as settable:
+        yield settable
+
+
+@pytest.fixture
+def bare_shell(capsys, tmp_path, monkeypatch):
+    """A shell in a directory with nothing but the functions of a shop."""
+    (tmp_path / 'shop.py').write_text(SHOP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv('ZODBSCHEDULE_DB', str(tmp_path / 'Data.fs'))
+    yield Shell(capsys, tmp_path)
+    sys.modules.pop('shop', None)
+
+
+@pytest.fixture
+def shell(bare_shell):
+    """A shell in a directory where a schedule is."""
+    bare_shell('init')
+    return bare_shell
+
+
+@contextmanager
+def opened(path):
+    """The root of the FileStorage at *path*; what is changed is committed."""
+    db = ZODB.DB(FileStorage(path))
+    try:
+        with db.transaction() as connection:
+            yield connection.root()
+    finally:
+        db.close()
+
+
+def run_process(*args, code=0):
+    """Standard output and error of a real process."""
+    # It finds what we find, the shop among that.
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, '-m', 'zodbschedule', *map(str, args)],
+        env=os.environ | {'PYTHONPATH': path}, capture_output=True,
+        text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+# -- init --------------------------------------------------------------------
+
+
+def test_init_makes_database_and_schedule(bare_shell):
+    said = bare_shell('init')
+    assert said == f'schedule in {bare_shell.db} is made'
+    with opened(bare_shell.db) as root:
+        assert isinstance(root['schedule'], Schedule)
+
+
+def test_init_leaves_a_schedule_that_is_there_alone(shell):
+    task = shell('add', 'shop.deliver')
+    assert 'is there already' in shell('init')
+    assert shell.ids() == [task]
+
+
+def test_init_puts_the_schedule_where_path_says(bare_shell):
+    with opened(bare_shell.db) as root:
+        root['app'] = PersistentMapping()
+    bare_shell('init', '--path', '/app/work/')
+    with opened(bare_shell.db) as root:
+        assert isinstance(root['app']['work'], Schedule)
+    assert bare_shell('list', '--path', 'app/work') == 'no task waits'
+
+
+def test_init_does_not_make_what_leads_to_the_schedule(bare_shell):
+    assert bare_shell.refuses('init', '--path', 'app/work') == (
+        f"there is no 'app' on the way to app/work in {bare_shell.db}")
+
+
+def test_init_replaces_nothing_that_is_no_schedule(bare_shell):
+    with opened(bare_shell.db) as root:
+        root['schedule'] = PersistentMapping()
+    assert bare_shell.refuses('init') == (
+        f'what stands at schedule in {bare_shell.db} is a '
+        f'PersistentMapping, not a schedule')
+
+
+# -- add ---------------------------------------------------------------------
+
+
+def test_add_schedules_a_call_and_prints_its_id(shell, wall_clock):
+    task = shell(
+        'add', 'shop.restock', '--at', '2030-01-31T10:00+01:00', '--args',
+        '["shoes"]', '--kwargs', '{"amount": 3}', '--principal', 'zoe',
+        '--description', 'more shoes')
+    assert shell.json('show', task) == {
+        'id': task, 'time': '2030-01-31T09:00:00Z', 'state': 'waiting',
+        'worker': None, 'description': 'more shoes', 'principalId': 'zoe',
+        'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'attributes': {'func': 'shop.restock', 'args': ['shoes'],
+                       'kwargs': {'amount': 3}},
+        'outcomes': []}
+
+
+def test_add_without_time_is_due_at_once(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    assert [row['time'] for row in shell.json('list')] == [
+        '2030-01-31T08:00:00Z']
+
+
+@pytest.mark.parametrize('given, instant', [
+    ('+90s', '2030-01-31T08:01:30Z'),
+    ('+10m', '2030-01-31T08:10:00Z'),
+    ('+1.5h', '2030-01-31T09:30:00Z'),
+    ('+2d', '2030-02-02T08:00:00Z'),
+    ('2030-06-01T00:00Z', '2030-06-01T00:00:00Z'),
+    ('2030-06-01 12:00:00.250+02:00', '2030-06-01T10:00:00.250000Z'),
+])
+def test_a_time_is_an_offset_or_iso_8601(shell, wall_clock, given, instant):
+    shell('add', 'shop.deliver', '--at', given)
+    assert [row['time'] for row in shell.json('list')] == [instant]
+
+
+@pytest.mark.parametrize('given, complaint', [
+    ('2030-06-01T09:00', '2030-06-01T09:00 names no time zone; write '
+     '2030-06-01T09:00Z for UTC, or the offset that is meant, as in '
+     '2030-06-01T09:00+01:00'),
+    ('tomorrow', 'tomorrow is no time; write 2030-01-31T09:00Z, '
+     '2030-01-31T09:00+01:00, or +10m for ten minutes from now'),
+    ('+10', '10 is no duration; write 30s, 5m, 2h or 1d'),
+    ('+9999999d', '+9999999d is out of range'),
+    (f'+{"9" * 400}d', f'{"9" * 400}d is out of range'),
+    ('0001-01-01T00:00+01:00', '0001-01-01T00:00+01:00 is out of range'),
+])
+def test_a_time_that_is_none_is_refused(shell, given, complaint):
+    assert shell.refuses('add', 'shop.deliver', '--at', given) == complaint
+    assert shell.ids() == []
+
+
+@pytest.mark.parametrize('option, given, complaint', [
+    ('--args', '[', 'Expecting value'),
+    ('--args', '{}', '{} is no JSON list; write [1, "two"]'),
+    ('--kwargs', '[]', '[] is no JSON object; write {"name": 1}'),
+])
+def test_arguments_that_are_no_json_are_refused(
+        shell, option, given, complaint):
+    assert complaint in shell.refuses('add', 'shop.deliver', option, given)
+
+
+@pytest.mark.parametrize('function', [
+    'shop.nothing', 'no_such_module.function', 'shop', 'shop.SHELF'])
+def test_a_function_that_is_not_found_is_refused(shell, function):
+    assert function in shell.refuses('add', function)
+    assert shell.ids() == []
+
+
+def test_what_the_command_line_changes_is_in_the_undo_log(shell):
+    shell('add', 'shop.deliver')
+    db = ZODB.DB(FileStorage(shell.db))
+    notes = {each['description'] for each in db.undoLog(0, 10)}
+    db.close()
+    assert {'zodbschedule init', 'zodbschedule add shop.deliver'} <= notes
+
+
+# -- list --------------------------------------------------------------------
+
+
+def test_list_shows_id_time_state_principal_and_what(shell, wall_clock):
+    one = shell('add', 'shop.deliver', '--at', '+10m', '--principal', 'zoe')
+    two = shell('add', 'shop.restock', '--description', 'first\nof all')
+    heading, _, first, second = shell('list').splitlines()
+    assert heading.split() == ['id', 'time', 'state', 'principal', 'what']
+    assert first.split() == [
+        two, '2030-01-31T08:00:00Z', '(now)', 'waiting', 'first', 'of', 'all']
+    assert second.split() == [
+        one, '2030-01-31T08:10:00Z', '(in', '10', 'min)', 'waiting', 'zoe',
+        'shop.deliver']
+
+
+def test_list_says_how_long_ago_a_time_was(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(hours=3))
+    assert '(3 h ago)' in shell('list')
+
+
+def test_list_takes_inclusive_bounds(shell, wall_clock):
+    ids = [shell('add', 'shop.deliver', '--at', f'+{minutes}m')
+           for minutes in (1, 2, 3, 4)]
+    bounds = ('--from', '+2m', '--until', '+3m')
+    assert [row['id'] for row in shell.json('list', *bounds)] == ids[1:3]
+
+
+def test_list_stops_at_its_limit_and_says_so(shell, wall_clock):
+    ids = [shell('add', 'shop.deliver', '--at', f'+{minutes}m')
+           for minutes in (1, 2, 3)]
+    said = shell('list', '--limit', 2)
+    assert ids[1] in said.splitlines()[3]
+    assert said.splitlines()[-1] == (
+        'and more; these are the first 2 (--limit 0 shows all)')
+    assert [row['id'] for row in shell.json('list', '-n', 2)] == ids[:2]
+    assert 'and more' not in shell('list', '-n', 0)
+    assert shell.json('list', '-n', 0) == shell.json('list')
+
+
+def test_a_table_ends_after_a_screenful_and_json_does_not(shell, monkeypatch):
+    monkeypatch.setattr('zodbschedule.cli.commands.SCREENFUL', 1)
+    ids = [shell('add', 'shop.deliver') for _ in range(2)]
+    assert 'the first 1' in shell('list')
+    assert shell.ids() == ids
+
+
+def test_list_of_nothing_says_so(shell):
+    assert shell('list') == 'no task waits'
+    assert shell.json('list') == []
+
+
+def test_list_names_the_command_for_parked_tasks(shell):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('list').splitlines() == [
+        'no task waits', 'some are parked: see zodbschedule parked']
+
+
+def test_list_is_not_wrapped_when_it_is_piped(shell):
+    shell('add', 'shop.deliver', '--description', 'word ' * 60)
+    assert len(shell('list').splitlines()) == 3
+
+
+def test_list_fits_a_terminal(shell, terminal):
+    shell('add', 'shop.deliver', '--description', 'word ' * 60)
+    assert len(shell('list').splitlines()) > 4
+    assert '\x1b[' in shell.out
+
+
+def test_a_description_is_shown_and_not_obeyed(shell):
+    shell('add', 'shop.deliver', '--description', '[bold]\x1b[2J\a\udc80')
+    assert '[bold]\N{REPLACEMENT CHARACTER}[2J' in shell('list')
+    assert '\x1b' not in shell.out
+    assert shell.json('list')[0]['description'].startswith('[bold]\x1b[2J')
+
+
+def test_a_narrow_encoding_is_no_obstacle(shell, monkeypatch):
+    shell('add', 'shop.deliver', '--description', 'caf\xe9 \N{SNOWMAN}')
+    latin = io.TextIOWrapper(io.BytesIO(), 'latin-1')
+    monkeypatch.setattr(sys, 'stdout', latin)
+    with pytest.raises(SystemExit):
+        commands(['list'])
+    latin.flush()
+    assert b'caf\xe9 \\u2603' in latin.buffer.getvalue()
+
+
+def test_any_text_stream_will_do_for_output(shell, monkeypatch):
+    monkeypatch.setattr(sys, 'stdout', io.StringIO())
+    with pytest.raises(SystemExit):
+        commands(['list'])
+    assert sys.stdout.getvalue() == 'no task waits\n'
+
+
+def test_a_long_list_does_not_stay_in_memory(shell, wall_clock):
+    with opened(shell.db) as root:
+        for number in range(300):
+            root['schedule'].call(
+                'shop.deliver', time=MORNING + timedelta(hours=number))
+    db = ZODB.DB(FileStorage(shell.db), cache_size=50)
+    with db.transaction() as connection:
+        schedule = connection.root()['schedule']
+        assert len(list(waiting(schedule))) == 300
+        assert connection._cache.cache_non_ghost_count < 100
+    db.close()
+
+
+# -- what a worker holds -----------------------------------------------------
+
+
+def looked_at_from_within(*bounds):
+    """A task that calls the command line while it runs."""
+    with pytest.raises(SystemExit):
+        commands(['list', '--json', *bounds])
+
+
+def test_list_shows_what_is_claimed_and_what_runs(shell, wall_clock, capsys):
+    running = shell('add', f'{__name__}.looked_at_from_within')
+    claimed = shell('add', 'shop.restock', '--args', '["hats"]')
+    later = shell('add', 'shop.deliver', '--at', '+1d')
+    said = shell('process')
+    rows = json.loads(said[:said.rindex(']') + 1])
+    assert [(row['id'], row['state']) for row in rows] == [
+        (running, 'running'), (claimed, 'claimed'), (later, 'waiting')]
+    assert rows[0]['worker'] and rows[2]['worker'] is None
+
+
+@pytest.mark.parametrize('bounds', [
+    ['--from', '+1m'], ['--until', '2000-01-01T00:00Z']])
+def test_the_bounds_of_list_are_for_claimed_tasks_too(
+        shell, wall_clock, bounds):
+    shell('add', f'{__name__}.looked_at_from_within',
+          '--args', json.dumps(bounds))
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process').startswith('[]')
+
+
+def shown_from_within(ids):
+    """A task that shows itself and others."""
+    for id in ids:
+        with pytest.raises(SystemExit):
+            commands(['show', id])
+
+
+def test_show_finds_what_a_worker_holds(shell, wall_clock):
+    # The ids are known beforehand: the tasks are made together.
+    with opened(shell.db) as root:
+        schedule = root['schedule']
+        ids = []
+        first = schedule.call(shown_from_within, ids, time=clock.now())
+        second = schedule.call('shop.restock', 'hats', time=clock.now())
+        for task in (first, second):
+            root._p_jar.add(task)
+            ids.append(task_id(task))
+        first.args = (ids,)
+    states = re.findall(r'^state +(\w+)', shell('process'), re.M)
+    assert states == ['running', 'claimed']
+
+
+def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
+    # As it is between a run and the next turn.
+    class Schedule:
+        def get(self, id):
+            return task
+
+        def claimed(self):
+            return iter(())
+
+        def getTaskTimes(self):
+            return iter(())
+
+        def tasks(self, min, max):
+            return iter(())
+
+    with opened(shell.db) as root:
+        task = root['schedule'].call('shop.deliver', time=MORNING)
+        root._p_jar.add(task)
+        assert found(Schedule(), task_id(task))[0].state == 'claimed'
+
+
+# -- show --------------------------------------------------------------------
+
+
+def test_show_tells_people_what_a_task_carries(shell, wall_clock):
+    task = shell('add', 'shop.restock', '--args', '["hats"]', '--at', '+10m')
+    lines = [line.strip().split(None, 1)
+             for line in shell('show', task).splitlines()]
+    assert ['id', task] in lines
+    assert ['time', '2030-01-31T08:10:00Z (in 10 min)'] in lines
+    assert ['state', 'waiting'] in lines
+    assert ['func', 'shop.restock'] in lines
+    assert ['args', "('hats',)"] in lines
+    assert 'principalId' not in shell.out
+
+
+def test_show_takes_any_way_to_write_an_id(shell):
+    task = shell('add', 'shop.deliver')
+    assert shell.json('show', f'0x0{task.upper()}')['id'] == task
+
+
+def test_show_tells_why_a_task_is_parked(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    facts = shell.json('show', task)
+    assert facts['state'] == 'parked'
+    assert facts['reason'] == 'RuntimeError: nobody opens'
+    assert facts['traceback'].startswith('Traceback')
+    assert facts['attributes'] == {'func': 'shop.deliver'}
+    assert [(each['outcome'], each['error']) for each in facts['outcomes']
+            ] == [('failed', 'RuntimeError: nobody opens')]
+    said = shell('show', task)
+    assert 'reason       RuntimeError: nobody opens' in said
+    assert '    raise RuntimeError' in said
+
+
+def test_a_traceback_is_shown_and_not_obeyed(shell, wall_clock):
+    task = shell('add', 'shop.bracket')
+    shell('process', code=1)
+    assert '\nRuntimeError: [/bold]\N{REPLACEMENT CHARACTER}[2J' in shell(
+        'show', task)
+    assert '\x1b' not in shell.out
+
+
+def test_show_tells_how_a_task_ended_that_is_there_no_more(
+        shell, wall_clock):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    shell('process')
+    assert shell.json('show', task) == {
+        'id': task, 'state': 'ended', 'outcomes': [{
+            'outcome': 'succeeded', 'time': '2030-01-31T08:00:00Z',
+            'ended': '2030-01-31T08:00:00Z', 'principalId': None,
+            'error': None}]}
+    assert 'succeeded' in shell('show', f'0x0{task}')
+
+
+@pytest.mark.parametrize('id', ['fff', 'nonsense', '-', '-1', '1'])
+def test_an_id_of_no_task_is_refused(shell, id):
+    for command in 'show', 'cancel':
+        assert shell.refuses(command, '--', id) == (
+            f'there is no task {id} in schedule in {shell.db}')
+    for command in 'unpark', 'discard':
+        assert shell.refuses(command, '--', id) == (
+            f'no task {id} is parked in schedule in {shell.db}')
+
+
+# -- tasks that are broken, gone, or strange ---------------------------------
+
+
+def schedule_one(shell, task):
+    """Schedule *task*; its id."""
+    with opened(shell.db) as root:
+        root['schedule'].schedule(task)
+        root._p_jar.add(task)
+        return task_id(task)
+
+
+def forget_shop(shell):
+    """The module that the tasks are in is no more."""
+    sys.modules.pop('shop')
+    (shell.folder / 'shop.py').unlink()
+    importlib.invalidate_caches()
+
+
+def delete_record(shell, id):
+    """The record of an object is gone; what refers to it is not."""
+    storage = FileStorage(shell.db)
+    oid = p64(int(id, 16))
+    txn = TransactionMetaData()
+    storage.tpc_begin(txn)
+    storage.deleteObject(oid, storage.load(oid)[1], txn)
+    storage.tpc_vote(txn)
+    storage.tpc_finish(txn)
+    storage.close()
+
+
+@pytest.fixture
+def lost(shell, wall_clock):
+    """The id of a task whose class cannot be imported."""
+    import shop
+    task = shop.Errand(description='find me', principalId='zoe')
+    task.to = 'the harbour'
+    id = schedule_one(shell, task)
+    forget_shop(shell)
+    yield id
+    ZODB.broken.broken_cache.clear()
+
+
+def test_a_task_whose_class_is_missing_is_shown(shell, lost):
+    row, = shell.json('list')
+    assert row == {
+        'id': lost, 'time': '2030-01-31T08:00:00Z', 'state': 'waiting',
+        'worker': None, 'description': 'find me', 'principalId': 'zoe',
+        'type': 'shop.Errand', 'problem': 'class missing'}
+    assert 'find me (class missing)' in shell('list')
+    assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
+    assert shell('cancel', lost) == f'{lost} is cancelled'
+
+
+def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
+    import shop
+    schedule_one(shell, shop.Order('gc.collect', description='find me'))
+    forget_shop(shell)
+    assert 'find me (class missing)' in shell('list')
+    ZODB.broken.broken_cache.clear()
+
+
+def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
+    assert 'left for a next time' in shell('process')
+    assert shell.json('process', '--until', '+2h', code=1)['failed'] == 1
+    entry, = shell.json('parked')
+    assert (entry['type'], entry['problem']) == ('shop.Errand',
+                                                 'class missing')
+    assert 'find me' in shell('parked')
+    assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
+    assert 'shop.Errand cannot be imported' in shell.refuses('unpark', lost)
+    assert shell('discard', lost) == f'{lost} is discarded'
+
+
+def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
+    import shop
+    id = schedule_one(shell, shop.Errand(description='find me'))
+    delete_record(shell, id)
+    row, = shell.json('list')
+    assert (row['id'], row['type'], row['problem'], row['description']) == (
+        id, 'shop.Errand', 'record gone', '')
+    assert 'shop.Errand (record gone)' in shell('list')
+    assert shell.json('show', id)['attributes'] == {}
+    assert shell('cancel', id) == f'{id} is cancelled'
+
+
+def test_a_parked_task_whose_record_is_gone_is_shown(shell, wall_clock):
+    import shop
+    id = schedule_one(shell, shop.Errand(description='find me'))
+    delete_record(shell, id)
+    assert shell.json('process', code=1)['failed'] == 1
+    entry, = shell.json('parked')
+    assert (entry['id'], entry['problem']) == (id, 'record gone')
+    assert 'shop.Errand' in shell('parked')
+    assert shell.json('show', id)['state'] == 'parked'
+    assert shell('discard', id) == f'{id} is discarded'
+
+
+def test_a_task_that_cannot_be_loaded_is_shown(shell, wall_clock):
+    import shop
+    id = schedule_one(shell, shop.Unloadable())
+    shop.Unloadable.__setstate__ = shop.refuse
+    row, = shell.json('list')
+    assert (row['id'], row['problem']) == (
+        id, 'cannot be loaded: of another version')
+
+
+def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
+    import shop
+    id = schedule_one(shell, shop.Strange())
+    shop.Strange.description = property(shop.refuse)
+    row, = shell.json('list')
+    assert (row['description'], row['principalId']) == ('', None)
+    assert 'shop.Strange' in shell('list')
+    assert shell.json('show', id)['attributes'] == {'state': 'no mapping'}
+    assert [line.split() for line in shell('show', id).splitlines()][-2:] == [
+        ['type', 'shop.Strange'], ['its', 'state', 'no', 'mapping']]
+
+
+def test_what_json_does_not_know_is_shown_as_text(shell, wall_clock):
+    import shop
+    task = shop.Errand(description='find me')
+    task.to = {('a', 'tuple'): 1}
+    task.size = float('nan')
+    task.description = 7
+    id = schedule_one(shell, task)
+    assert shell.json('show', id)['description'] == '7'
+    assert shell.json('show', id)['attributes'] == {
+        'to': "{('a', 'tuple'): 1}", 'size': 'nan'}
+
+
+def test_a_task_stands_where_it_was_scheduled_though_its_time_was_changed(
+        shell, wall_clock):
+    import shop
+    id = schedule_one(shell, shop.Errand())
+    with opened(shell.db) as root:
+        root['schedule'].get(id).time = MORNING + timedelta(days=1)
+    assert shell.json('show', id)['time'] == '2030-01-31T08:00:00Z'
+
+
+@pytest.mark.parametrize('look', [attributes, problem_of])
+def test_a_database_that_is_away_is_not_taken_for_a_broken_task(look):
+    class Away:
+        def _p_activate(self):
+            raise ReadOnlyError
+
+        __getstate__ = _p_activate
+
+    with pytest.raises(ReadOnlyError):
+        look(Away())
+
+
+# -- cancel ------------------------------------------------------------------
+
+
+def test_cancel_removes_a_task(shell):
+    one, two = (shell('add', 'shop.deliver') for _ in range(2))
+    assert shell('cancel', one) == f'{one} is cancelled'
+    assert shell.ids() == [two]
+
+
+def test_cancel_of_a_parked_task_names_the_commands_to_use(shell):
+    task = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell.refuses('cancel', task) == (
+        f'{task} is parked; use unpark or discard')
+
+
+def test_a_change_that_conflicts_is_tried_again(shell, monkeypatch):
+    conflicts = iter([ConflictError, ConflictError])
+    unschedule = Schedule.unschedule
+
+    def contended(self, task):
+        for conflict in conflicts:
+            raise conflict
+        unschedule(self, task)
+
+    task = shell('add', 'shop.deliver')
+    monkeypatch.setattr(Schedule, 'unschedule', contended)
+    shell('cancel', task)
+    assert shell.ids() == []
+
+
+# -- process -----------------------------------------------------------------
+
+
+def restocked(shell):
+    return (shell.folder / 'restocked').read_text().splitlines()
+
+
+def test_process_runs_what_is_due_and_says_how_it_ended(shell, wall_clock):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    shell('add', 'shop.restock', '--args', '["shoes", 2]', '--at', '+1d')
+    assert shell('process') == '1 succeeded'
+    assert restocked(shell) == ['hats 1']
+    assert shell('process') == 'nothing was due'
+
+
+def test_process_until_a_time_runs_what_is_due_by_then(shell, wall_clock):
+    for number in (1, 2, 3):
+        shell('add', 'shop.restock', '--args', f'[{number}]',
+              '--at', f'+{number}d')
+    assert shell('process', '--until', '+2d') == '2 succeeded'
+    assert restocked(shell) == ['1 1', '2 1']
+
+
+def test_process_tells_what_it_parked_and_exits_with_1(shell, wall_clock):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    task = shell('add', 'shop.deliver', '--principal', 'zoe')
+    assert shell('process', code=1).splitlines() == [
+        '1 succeeded, 1 parked', f'parked: {task} RuntimeError: nobody opens']
+    assert shell('process') == 'nothing was due'
+
+
+def test_process_prints_its_tally_as_json(shell, wall_clock):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    task = shell('add', 'shop.deliver', '--principal', 'zoe')
+    assert shell.json('process', code=1) == {
+        'succeeded': 1, 'retried': 0, 'failed': 1, 'expired': 0, 'left': 0,
+        'parked': [{
+            'id': task, 'time': '2030-01-31T08:00:00Z',
+            'reason': 'RuntimeError: nobody opens',
+            'description': 'shop.deliver', 'principalId': 'zoe'}]}
+
+
+def test_process_ends_quietly_when_it_is_interrupted(shell, wall_clock):
+    task = shell('add', 'shop.interrupted')
+    assert shell('process', code=130) == ''
+    assert shell.err == ''
+    assert [(row['id'], row['state']) for row in shell.json('list')] == [
+        (task, 'waiting')]
+
+
+def test_a_task_that_exits_is_no_success(shell, wall_clock):
+    task = shell('add', 'shop.leave')
+    assert shell.refuses('process') == (
+        'a task called sys.exit(0); what was not done is back in its place')
+    assert shell.ids() == [task]
+
+
+def test_a_task_that_ended_its_process_too_often_is_bad_news(shell):
+    task = shell('add', 'shop.leave')
+    for _ in range(2):
+        shell.refuses('process')
+    shell.refuses('process')
+    assert [entry['id'] for entry in shell.json('parked')] == [task]
+
+
+def test_process_refuses_what_needs_other_principals(shell):
+    with opened(shell.db) as root:
+        root['schedule'].principals = 'martian'
+    shell('add', 'shop.deliver')
+    assert 'martian' in shell.refuses('process')
+
+
+def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
+        shell, terminal, monkeypatch):
+    monkeypatch.setattr(progress, 'LONG', 0)
+    for _ in range(2):
+        shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process') == '2 succeeded'
+    assert 'processing' in shell.err
+    assert '2/2' in shell.err
+
+
+def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
+    monkeypatch.setattr(progress, 'LONG', 0)
+    monkeypatch.setattr(progress, 'COUNTED', 1)
+    for _ in range(2):
+        shell('add', 'shop.restock', '--args', '["hats"]')
+    shell('process')
+    assert '2/?' in shell.err
+
+
+def test_process_shows_no_bar_when_it_is_short(shell, terminal):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell.err == ''
+
+
+# -- parked, unpark, discard -------------------------------------------------
+
+
+def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
+    assert shell('parked') == 'no task is parked'
+    assert shell.json('parked') == []
+    task = shell('add', 'shop.deliver', '--principal', 'zoe')
+    wall_clock.advance(timedelta(hours=3))
+    shell('process', code=1)
+    heading, _, row = shell('parked').splitlines()
+    assert heading.split() == ['id', 'time', 'parked', 'what', 'why']
+    assert row.split() == [
+        task, '2030-01-31T08:00:00Z', '(3', 'h', 'ago)',
+        '2030-01-31T11:00:00Z', '(now)', 'shop.deliver', 'RuntimeError:',
+        'nobody', 'opens']
+    entry, = shell.json('parked')
+    assert entry['traceback'].startswith('Traceback')
+    assert entry | {'traceback': ''} == {
+        'id': task, 'task': task, 'time': '2030-01-31T08:00:00Z',
+        'parked_at': '2030-01-31T11:00:00Z', 'state': 'parked',
+        'reason': 'RuntimeError: nobody opens', 'traceback': '',
+        'description': 'shop.deliver', 'principalId': 'zoe',
+        'type': 'zodbschedule.task.CallTask', 'problem': None}
+
+
+def test_unpark_schedules_a_task_for_the_time_that_it_had(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(hours=3))
+    shell('process', code=1)
+    assert shell('unpark', task) == (
+        f'{task} waits for 2030-01-31T08:00:00Z (3 h ago)')
+    assert shell.ids() == [task]
+    assert shell('parked') == 'no task is parked'
+
+
+def test_unpark_schedules_a_task_for_another_time(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('unpark', task, '--at', '+90s') == (
+        f'{task} waits for 2030-01-31T08:01:30Z (in 1 min)')
+    assert shell.json('list')[0]['time'] == '2030-01-31T08:01:30Z'
+
+
+def test_discard_forgets_a_parked_task(shell):
+    task = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('discard', task) == f'{task} is discarded'
+    assert shell('parked') == 'no task is parked'
+    assert shell.ids() == []
+
+
+# -- check -------------------------------------------------------------------
+
+
+def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
+    assert shell('check') == 'fine: nothing is due'
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=5))
+    assert shell('check') == (
+        'fine: a task has been due for 5 min (5 min are allowed)')
+    assert shell.json('check') == {
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0}
+
+
+def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=6))
+    assert shell('check', code=1) == (
+        'overdue: a task has been due for 6 min (5 min are allowed)')
+    assert shell.json('check', code=1)['ok'] is False
+    assert shell('check', '--max-overdue', '10m')
+    assert shell('check', '--max-overdue', '0s', code=1)
+
+
+def test_check_refuses_what_is_no_duration(shell):
+    assert shell.refuses('check', '--max-overdue', 'long') == (
+        'long is no duration; write 30s, 5m, 2h or 1d')
+
+
+# -- where the schedule is, and is not ---------------------------------------
+
+
+EVERY_COMMAND = (
+    ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
+    ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',))
+
+
+@pytest.mark.parametrize('command', EVERY_COMMAND)
+def test_only_init_makes_a_database(bare_shell, command):
+    assert bare_shell.refuses(*command) == (
+        f'there is no database at {bare_shell.db}; zodbschedule init makes '
+        f'one')
+    assert os.listdir(bare_shell.folder) == ['shop.py']
+
+
+@pytest.mark.parametrize('command', EVERY_COMMAND)
+def test_a_missing_schedule_is_said_with_the_remedy(bare_shell, command):
+    with opened(bare_shell.db):
+        pass
+    assert bare_shell.refuses(*command) == (
+        f'there is no schedule at schedule in {bare_shell.db}; make one by '
+        f'zodbschedule init')
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('text/schedule', "'schedule' on the way to text/schedule in {db} would "
+     "be in a str, which is no mapping"),
+    ('text', 'what stands at text in {db} is a str, not a schedule'),
+    ('missing/schedule',
+     "there is no 'missing' on the way to missing/schedule in {db}"),
+    ('/', '--path names no key; write, for instance, schedule'),
+])
+def test_a_path_that_leads_nowhere_is_said(shell, path, complaint):
+    with opened(shell.db) as root:
+        root['text'] = 'a text'
+    assert shell.refuses('list', '--path', path) == complaint.format(
+        db=shell.db)
+
+
+@pytest.mark.parametrize('mapping', [PersistentMapping, OOBTree])
+def test_a_path_that_leads_through_damage_is_said(shell, mapping):
+    with opened(shell.db) as root:
+        gone = root['gone'] = mapping()
+        root._p_jar.add(gone)
+    id = task_id(gone)
+    delete_record(shell, id)
+    assert shell.refuses('list', '--path', 'gone/schedule') == (
+        f'the database is damaged: object 0x{id.zfill(2)} is gone')
+
+
+def test_the_database_has_to_be_named(bare_shell, monkeypatch):
+    monkeypatch.delenv('ZODBSCHEDULE_DB')
+    bare_shell('list', code=2)
+    assert "Missing option '--db'" in bare_shell.err
+    bare_shell('list', '--db', 'file://Data.fs', code=2)
+    assert 'no database at Data.fs' in bare_shell.err
+
+
+@pytest.mark.parametrize('uri, complaint', [
+    ('gopher://x', "unknown scheme 'gopher'; installed are demo, file, "),
+    ('file:Data.fs', 'file:Data.fs cannot be understood: '),
+    ('file://Data.fs?colour=red', 'file://Data.fs?colour=red cannot be '
+     'understood: Unrecognized database keyword(s): colour'),
+    ('zeo://localhost:port', 'cannot be understood: Port could not be cast'),
+    ('zconfig:///nowhere.conf', 'cannot be understood: error opening file'),
+    ('sqlite://', 'there is no database at main.sqlite3'),
+    ('postgres://me:secret@127.0.0.1:1/db',
+     'cannot open postgres://me:***@127.0.0.1:1/db: '),
+    ('zeo://127.0.0.1:1?wait_timeout=1&password=secret',
+     'cannot open zeo://127.0.0.1:1?wait_timeout=1&password=***: timed out'),
+])
+def test_a_uri_that_opens_nothing_is_said_in_a_line(
+        bare_shell, uri, complaint):
+    line = bare_shell.refuses('list', '--db', uri)
+    assert complaint in line
+    assert 'secret' not in line
+
+
+@pytest.mark.filterwarnings('ignore:unclosed file')
+@pytest.mark.parametrize('content, complaint', [
+    ('', 'is empty'),
+    ('this is no database', 'cannot open'),
+])
+def test_a_file_that_is_no_database_is_said(bare_shell, content, complaint):
+    Path(bare_shell.db).write_text(content)
+    assert complaint in bare_shell.refuses('list')
+    gc.collect()  # FileStorage has not closed its file
+
+
+def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
+    with monkeypatch.context() as patches:
+        patches.setattr(database, 'DB', len)
+        assert 'TypeError' in shell.refuses('cancel', '1')
+    assert shell('add', 'shop.deliver')
+
+
+def test_output_that_nobody_reads_is_no_error(shell, monkeypatch):
+    def closed(*args):
+        raise BrokenPipeError(errno.EPIPE, 'Broken pipe')
+
+    monkeypatch.setattr('zodbschedule.cli.output.show', closed)
+    monkeypatch.setattr(sys, 'stdout', sys.stdout)  # click wraps it
+    monkeypatch.setattr(sys, 'stderr', sys.stderr)
+    shell('list', code=1)
+    assert shell.err == ''
+
+
+def test_an_unexpected_error_is_a_line_and_not_exit_code_1(
+        shell, monkeypatch):
+    def fail(*args):
+        raise ZeroDivisionError('so\nthere')
+
+    monkeypatch.setattr(Schedule, 'getTaskTimes', fail)
+    assert shell.refuses('list') == 'ZeroDivisionError: so there'
+
+
+def test_a_very_long_error_is_cut(shell):
+    assert len(shell.refuses('add', 'x' * 1000)) <= LONGEST + 1
+
+
+@pytest.mark.parametrize('uri', [
+    '{folder}/Data.fs', 'Data.fs', 'file://{folder}/Data.fs',
+    'file://{folder}/Data.fs?connection_cache_size=100',
+    'sqlite://?data_dir={folder}/lite&keep_history=0',
+    'zconfig://{folder}/zodb.conf#main'])
+def test_every_kind_of_uri_will_do(bare_shell, uri, monkeypatch):
+    (bare_shell.folder / 'zodb.conf').write_text(
+        '<zodb main>\n<filestorage>\npath Data.fs\n</filestorage>\n</zodb>\n')
+    monkeypatch.setenv(
+        'ZODBSCHEDULE_DB', uri.format(folder=bare_shell.folder))
+    bare_shell.refuses('process')
+    bare_shell('init')
+    task = bare_shell('add', 'shop.deliver')
+    assert bare_shell.ids() == [task]
+    assert bare_shell('process', code=1)
+    assert bare_shell.json('parked')[0]['id'] == task
+
+
+def test_a_database_in_memory_lasts_for_a_command(bare_shell):
+    assert 'is made' in bare_shell('init', '--db', 'memory://')
+
+
+@pytest.fixture
+def zeo(tmp_path):
+    """The URI of a ZEO server."""
+    address, stop = ZEO.server(str(tmp_path / 'zeo.fs'))
+    yield f'zeo://{address[0]}:{address[1]}'
+    stop()
+
+
+def test_zeo_will_do(bare_shell, zeo, monkeypatch):
+    monkeypatch.setenv('ZODBSCHEDULE_DB', zeo)
+    bare_shell('init')
+    task = bare_shell('add', 'shop.deliver')
+    assert bare_shell.ids() == [task]
+    assert bare_shell('process', code=1)
+    assert bare_shell('discard', task)
+
+
+@pytest.mark.parametrize('scheme', ['file', 'zconfig', 'sqlite', 'zeo'])
+def test_what_only_looks_opens_the_database_read_only(
+        bare_shell, scheme, zeo, monkeypatch):
+    (bare_shell.folder / 'zodb.conf').write_text(
+        '<filestorage>\npath Data.fs\n</filestorage>\n')
+    monkeypatch.setenv('ZODBSCHEDULE_DB', {
+        'file': 'file://Data.fs', 'zconfig': 'zconfig://zodb.conf',
+        'sqlite': f'sqlite://?data_dir={bare_shell.folder}', 'zeo': zeo,
+    }[scheme].replace('zconfig://', f'zconfig://{bare_shell.folder}/'))
+    bare_shell('init')
+    task = bare_shell('add', 'shop.deliver')
+    seen = []
+    find = database.find_schedule
+
+    def spy(connection, place):
+        seen.append(connection.isReadOnly())
+        return find(connection, place)
+
+    monkeypatch.setattr(database, 'find_schedule', spy)
+    for command in 'list', 'parked', 'check':
+        bare_shell(command)
+    bare_shell('show', task)
+    assert seen == [True] * 4
+    bare_shell('cancel', task)
+    assert seen == [True] * 4 + [False]
+
+
+@pytest.mark.parametrize('given, resolved', [
+    ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only=1'),
+    ('zeo://localhost?wait_timeout=1',
+     'zeo://localhost?wait_timeout=1&read_only=1'),
+    ('postgres://localhost/db', 'postgres://localhost/db?read_only=1'),
+    ('Data.fs', 'file://Data.fs?read_only=1'),
+    ('memory://', 'memory://'),
+])
+def test_what_only_looks_says_so_in_the_uri(
+        bare_shell, given, resolved, monkeypatch):
+    def resolve(uri):
+        raise ValueError(f'asked for {uri}')
+
+    monkeypatch.setattr(database.zodburi, 'resolve_uri', resolve)
+    assert bare_shell.refuses('list', '--db', given).endswith(
+        f'asked for {resolved}')
+
+
+def test_a_read_only_database_is_said(shell):
+    assert shell.refuses(
+        'add', 'shop.deliver', '--db', f'file://{shell.db}?read_only=1') == (
+        'the database is read-only here')
+
+
+def test_a_locked_database_can_only_be_looked_at(shell):
+    task = shell('add', 'shop.deliver')
+    with opened(shell.db):
+        assert shell.refuses('cancel', task) == (
+            f'{shell.db} is in use by another process ({os.getpid()}); '
+            f'meanwhile it can only be looked at (several processes share a '
+            f'database by ZEO)')
+        assert shell.ids() == [task]
+
+
+def test_a_lock_that_names_no_process_is_one_all_the_same(
+        shell, monkeypatch):
+    def locked(*args):
+        raise LockError('somebody')
+
+    monkeypatch.setattr(database, 'open_database', locked)
+    assert 'is in use by another process;' in shell.refuses('list')
+
+
+# -- real processes ----------------------------------------------------------
+
+
+def test_a_process_ends_with_its_exit_code_and_no_traceback(shell):
+    task = run_process('add', 'shop.deliver')[0].strip()
+    said, errors = run_process('process', code=1)
+    assert (said.splitlines()[0], errors) == ('1 parked', '')
+    _, errors = run_process('cancel', task, code=2)
+    assert errors == f'Error: {task} is parked; use unpark or discard\n'
+
+
+def test_another_process_has_the_lock(shell):
+    holder = subprocess.Popen(
+        [sys.executable, '-c',
+         'import sys\n'
+         'from ZODB.FileStorage.FileStorage import FileStorage\n'
+         'storage = FileStorage(sys.argv[1])\n'
+         'print("locked", flush=True)\n'
+         'sys.stdin.read()\n'
+         'storage.close()\n', shell.db],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout.readline() == 'locked\n'
+        _, error = run_process('add', 'gc.collect', code=2)
+        assert f'in use by another process ({holder.pid})' in error
+        assert error.count('\n') == 1
+        said, _ = run_process('list')
+        assert said == 'no task waits\n'
+        holder.stdin.close()
+
+
+def test_a_server_that_is_not_there_is_said_in_a_line():
+    _, error = run_process(
+        'list', '--db', 'zeo://127.0.0.1:1?wait_timeout=1', code=2)
+    assert error.startswith('Error: cannot open zeo://127.0.0.1:1')
+    assert error.count('\n') == 1
+
+
+def test_the_log_is_shown_only_if_asked_for(shell):
+    run_process('add', 'shop.deliver')
+    _, errors = run_process('-v', 'process', code=1)
+    assert 'was parked' in errors and 'Traceback' in errors
+    _, errors = run_process('-v', 'show', '0', code=2)
+    assert 'Traceback' in errors
+    assert errors.splitlines()[-1].startswith('Error: there is no task 0')
+
+
+def test_verbose_sets_the_log_up(shell, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        logging, 'basicConfig', lambda **options: asked.append(options))
+    shell('--verbose', 'list')
+    assert asked == [{'level': logging.INFO}]
+
+
+# -- the extra that may be missing -------------------------------------------
+
+
+def test_a_missing_extra_is_said_with_the_remedy(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'rich', None)
+    monkeypatch.setitem(sys.modules, 'zodburi', None)
+    with pytest.raises(SystemExit) as ended:
+        zodbschedule.cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "zodbschedule: the command line needs rich, zodburi: "
+        "pip install 'zodbschedule[cli]'\n")
+
+
+def test_main_runs_the_command_that_the_process_was_called_with(
+        shell, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['/usr/bin/zodbschedule', 'check'])
+    with pytest.raises(SystemExit):
+        zodbschedule.cli.main()
+    assert capsys.readouterr().out == 'fine: nothing is due\n'
+
+
+def test_help_documents_the_exit_codes(shell):
+    for args in ('--help',), ('process', '-h'), ('check', '--help'):
+        assert '1    a task was parked in this call' in shell(*args)
+
+
+# -- the documentation -------------------------------------------------------
+
+
+def console_blocks(text):
+    """The commands of a page, each with what it is said to print."""
+    for block in re.findall(
+            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
+        block = re.sub(r'^    ', '', block, flags=re.M).strip()
+        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
+            command, _, output = step.partition('\n')
+            yield shlex.split(command), output.strip()
+
+
+def pattern(expected):
+    """Matches *expected*: any spaces for spaces, anything for dots."""
+    words = (re.escape(word) for word in expected.split())
+    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
+
+
+def test_every_session_of_the_documentation_is_true(
+        bare_shell, wall_clock, monkeypatch):
+    page = DOCS.read_text()
+    listing, = re.findall(
+        r'^\.\. code-block:: python\n +:caption: shop.py\n\n'
+        r'((?:    .*\n|\n)+)', page, re.M)
+    (bare_shell.folder / 'shop.py').write_text(textwrap.dedent(listing))
+    monkeypatch.delenv('ZODBSCHEDULE_DB')
+    code, ids, steps = 0, {}, 0
+    for command, expected in console_blocks(page):
+        steps += 1
+        match command:
+            case 'export', setting:
+                name, _, value = setting.partition('=')
+                monkeypatch.setenv(name, value)
+            case 'echo', '$?':
+                assert expected == str(code)
+            case _:
+                args = command[1:]
+                with pytest.raises(SystemExit) as ended:
+                    commands([ids.get(arg, arg) for arg in args])
+                code = ended.value.code
+                printed = ''.join(bare_shell.capsys.readouterr()).strip()
+                if args[0] == 'add':
+                    # The page shows ids of its own.
+                    ids[expected] = expected = printed
+                for shown, real in ids.items():
+                    expected = re.sub(rf'\b{shown}\b', real, expected)
+                assert re.fullmatch(pattern(expected), printed, re.S), (
+                    f'{command} printed:\n{printed}\nnot:\n{expected}')
+    assert steps > 10
