@@ -73,8 +73,9 @@ from zodbschedule.turn import withdraw
 log = logging.getLogger('zodbschedule')
 
 # How many tasks one turn takes.  Larger, and a crash leaves more for others
-# to recover; smaller, and the turns cost more.  Measured in
-# docs/performance.rst.
+# to recover, and slots and tasks are loaded twice, since they do not fit into
+# a connection's cache of 400 objects; smaller, and the turns cost more.
+# Measured in docs/performance.rst.
 PORTION = 128
 
 # A turn holds no user code, so it may be tried until it passes.
@@ -266,7 +267,11 @@ class Pass:
             self.portion = _held_by(claim)
             portion.husks += self.husks
             if portion.husks >= SWEEP:
-                self.schedule.timetable.sweep(self.now)
+                # A full portion has looked no further; the rest would be
+                # loaded, each time.
+                full = len(portion.tasks) == limit
+                self.schedule.timetable.sweep(
+                    portion.cursor if full and portion.cursor else self.now)
                 portion.husks = 0
             self._commit('take due tasks')
             return portion

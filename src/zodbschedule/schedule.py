@@ -204,6 +204,8 @@ class Schedule(Persistent):
                 f'a str or None')
 
     def _refuse_scheduled(self, task: Any) -> None:
+        if never_stamped(task):
+            return
         if task in self:
             raise AlreadyScheduled(
                 f'{task!r} is scheduled already. To move it, unschedule it '
@@ -243,7 +245,7 @@ class Schedule(Persistent):
 
     def __contains__(self, task: object) -> bool:
         mine = self._mine(task)
-        return mine is not None and (
+        return mine is not None and not never_stamped(mine) and (
             any(self.timetable.holds(instant, mine)
                 for instant in self._instants(mine))
             or any(claim.holds(mine) for claim in self.claims.values()))
@@ -390,6 +392,15 @@ def stamp_of(task: Any) -> int | None:
         return None
     # Its class may answer anything to anybody who asks.
     return stamped if type(stamped) is int else None
+
+
+def never_stamped(task: Any) -> bool:
+    """Whether *task* stands nowhere, for certain: whatever does has a stamp.
+
+    Asked first: looking into the claims loads every slot that a run has
+    written meanwhile, and each insert would pay for that.
+    """
+    return stamp_of(task) is None and keeps_stamp(task)
 
 
 def keeps_stamp(task: Any) -> bool:

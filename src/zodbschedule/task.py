@@ -53,7 +53,8 @@ def normal_id(id: str) -> str:
 
 def text(value: str, limit: int) -> str:
     """*value* as valid Unicode, its middle left out beyond *limit*."""
-    value = value.encode('utf-8', 'replace').decode('utf-8')
+    if not value.isascii():
+        value = value.encode('utf-8', 'replace').decode('utf-8')
     if len(value) <= limit:
         return value
     half = limit // 2
