@@ -66,7 +66,7 @@ def child():
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.kill()
+        one.process.kill()
+        one.process.wait()
         one.process.stdout.close()
         one.process.stdin.close()

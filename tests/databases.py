@@ -9,6 +9,7 @@ import glob
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -45,10 +46,19 @@ def needs(there, what, remedy):
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
+    """A port of 127.0.0.1 that nobody listens on.
+
+    Below those that the system gives to clients: one that tries to reach a
+    server that is down would now and then be given the server's port, reach
+    itself, and keep the server from coming back.
+    """
+    ports = iter(lambda: random.SystemRandom().randint(15_000, 32_000), None)
+    return next(filter(is_free, ports))
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(('127.0.0.1', port)) != 0
 
 
 def wait_until(condition, what, process=None):
@@ -234,11 +244,11 @@ class Client:
 
         Without a manager it gets an explicit one of its own, which is begun.
         """
-        own = TransactionManager(explicit=True)
-        connection = self.db.open(manager or own)
-        self._connections.append(connection)
         if manager is None:
-            own.begin()
+            manager = TransactionManager(explicit=True)
+            manager.begin()
+        connection = self.db.open(manager)
+        self._connections.append(connection)
         return connection
 
     def schedule(self, manager=None):

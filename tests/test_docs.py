@@ -79,8 +79,7 @@ def interpreter(monkeypatch, tmp_path):
     for value in values:
         if isinstance(value, ZODB.DB):
             value.close()
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    list(map(sys.modules.pop, set(sys.modules) - before))
     vars(module).clear()
     gc.collect()
 

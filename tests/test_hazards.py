@@ -3,6 +3,8 @@
 Each test that names a hazard is followed by one without its mitigation.
 """
 
+from itertools import chain
+
 import pytest
 from BTrees.LOBTree import LOBTree
 from sample_work import NOON
@@ -214,9 +216,9 @@ class TestUsersAgainstTurns:
 
     MINUTES = 400
 
-    def fill(self, database):
+    def fill(self, database, minutes=MINUTES):
         prepare(database, *(
-            Note(f'old {n}', at(n)) for n in range(self.MINUTES)))
+            Note(f'old {n}', at(n)) for n in range(minutes)))
 
     def taker(self, schedule):
         take(schedule, 256, at(1000))
@@ -250,16 +252,15 @@ class TestUsersAgainstTurns:
 
     @pytest.mark.storages('FileStorage', 'PostgreSQL')
     def test_taking_writes_no_interior_node_of_the_tree(self, database):
-        self.fill(database)
+        self.fill(database, 5_000)  # enough for nodes between root and leaf
         schedule = database.schedule()
         instants = schedule.timetable.instants
 
         def interior(node):
             children = node.__getstate__()[0][::2]
-            yield node
-            for child in children:
-                if type(child) is type(node):
-                    yield from interior(child)
+            if type(children[0]) is not type(node):
+                return [node]
+            return [node, *chain(*map(interior, children))]
 
         before = {node._p_oid: node._p_serial for node in interior(instants)}
         self.taker(schedule)

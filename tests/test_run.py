@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from functools import partialmethod
 
 import pytest
 import transaction
@@ -248,14 +249,17 @@ class Stubborn(Persistent):
     """Runs code of the application while its state is written or read."""
 
     def __getstate__(self):
-        if getattr(self, 'fails_to', '') == 'write':
-            raise KeyError('no state to give')
+        refuse(self, 'write')
         return super().__getstate__()
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if getattr(self, 'fails_to', '') == 'read':
-            raise KeyError('no state to take')
+        refuse(self, 'read')
+
+
+def refuse(stubborn, what):
+    if getattr(stubborn, 'fails_to', '') == what:
+        raise KeyError(f'no state to {what}')
 
 
 def test_an_error_in_getstate_is_a_failure_of_the_task(stage):
@@ -264,7 +268,7 @@ def test_an_error_in_getstate_is_a_failure_of_the_task(stage):
         task.stubborn.fails_to = 'write'
 
     assert stage.run_between(call=writes) == ONE_FAILED
-    assert parked_alone(stage, 'no state to give')
+    assert parked_alone(stage, 'no state to write')
 
 
 def test_an_error_in_setstate_is_a_failure_of_the_task(stage):
@@ -277,10 +281,10 @@ def test_an_error_in_setstate_is_a_failure_of_the_task(stage):
         task._p_jar.root()['stubborn'].anything
 
     assert stage.run_between(call=reads) == ONE_FAILED
-    assert parked_alone(stage, 'StateLoadError')
+    assert parked_alone(stage, 'Error')  # of the ZODB or the task's
     with stage.transaction() as root:
         [entry] = root['schedule'].parked
-        assert 'no state to take' in entry.traceback
+        assert 'no state to read' in entry.traceback
 
 
 def test_a_doomed_transaction_is_a_failure(stage):
@@ -676,16 +680,17 @@ class Elsewhere:
     def sortKey(self):
         return '~elsewhere'
 
-    def __getattr__(self, name):
-        if name not in ('abort', 'tpc_begin', 'commit', 'tpc_vote',
-                        'tpc_finish', 'tpc_abort'):
-            raise AttributeError(name)
+    def step(self, name, txn):
+        self.seen.append(name)
+        if name == self.problem:
+            raise RuntimeError('elsewhere is full')
 
-        def step(txn):
-            self.seen.append(name)
-            if name == self.problem:
-                raise RuntimeError('elsewhere is full')
-        return step
+    abort = partialmethod(step, 'abort')
+    tpc_begin = partialmethod(step, 'tpc_begin')
+    commit = partialmethod(step, 'commit')
+    tpc_vote = partialmethod(step, 'tpc_vote')
+    tpc_finish = partialmethod(step, 'tpc_finish')
+    tpc_abort = partialmethod(step, 'tpc_abort')
 
 
 def test_another_data_manager_is_committed_along(stage):

@@ -1070,6 +1070,15 @@ def test_what_is_claimed_is_listed_with_its_worker(schedule):
     assert list(schedule.getTaskTimes()) == [NOON + 2 * HOUR]
 
 
+def test_what_will_wait_again_is_listed_with_its_worker_too(schedule):
+    tasks = [schedule.schedule(Task(NOON)) for _ in 'ab']
+    claim = hold(schedule, *tasks)
+    claim.slots[0].settle(1, None, (to_micros(NOON + HOUR), tasks[0]))
+    assert [tuple(held) for held in schedule.claimed()] == [
+        (tasks[0], NOON + HOUR, 'worker', False),
+        (tasks[1], NOON, 'worker', True)]
+
+
 def test_nothing_that_looks_writes(schedule, park):
     park(Fails(NOON))
     tasks = [schedule.schedule(Task(NOON + hours * HOUR))

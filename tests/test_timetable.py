@@ -410,3 +410,10 @@ def test_taking_a_task_neither_loads_nor_writes_it(database):
     other = database.schedule()
     portion = other.timetable.take(1000, None, NOON, anything)
     assert {task._p_changed for _, task in portion.tasks} == {None}
+
+
+def test_the_samples_would_notice_a_comparison_by_value():
+    assert Alike('one') == Note('another')
+    assert hash(Alike('one')) == hash(Alike('another'))
+    with pytest.raises(AssertionError):
+        Unlike('one') == Unlike('one')

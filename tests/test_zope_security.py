@@ -506,6 +506,16 @@ def write(journal, key='done'):
     journal[key] = who()
 
 
+def tighten(journal):
+    journal['done'] = who()
+    journal._p_jar.root()['schedule'].principals = 'zope.security'
+
+
+def loosen(journal):
+    journal['done'] = who()
+    withdraw()
+
+
 def approve(journal):
     journal['done'] = who()
     if not checkPermission('approve', journal):
@@ -829,3 +839,26 @@ def test_a_process_without_a_utility_refuses_and_parks_nothing(
 def test_a_process_that_cannot_refuses_even_if_nothing_is_due(
         db, schedule, journal):
     assert_refused_untouched(db, schedule, journal)
+
+
+def test_a_schedule_that_asks_for_more_in_the_middle_of_a_pass_gets_it(
+        able, root, schedule, journal):
+    schedule.principals = 'plain'
+    call(root, tighten)
+    task = call(root, write, 'second', principalId='eve')
+    with pytest.raises(PrincipalsMissing):
+        schedule.process(NOON)
+    assert 'done' in journal and 'second' not in journal
+    assert list(schedule) == [task]
+    assert not schedule.claims
+    assert schedule.process(NOON).failed == 1
+
+
+def test_a_utility_that_goes_away_in_the_middle_of_a_pass_parks_nothing(
+        able, root, schedule, journal):
+    call(root, loosen)
+    task = call(root, write, 'second')
+    with pytest.raises(PrincipalsMissing):
+        schedule.process(NOON)
+    assert 'second' not in journal
+    assert list(schedule) == [task] and not schedule.parked
