@@ -16,9 +16,9 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import try_to_commit
 
+from zodbschedule import timetable
 from zodbschedule.history import History
 from zodbschedule.timetable import LEAF
-from zodbschedule.timetable import Timetable
 
 
 FIRST = pytest.mark.parametrize('first', ['one first', 'other first'])
@@ -243,7 +243,7 @@ class TestUsersAgainstTurns:
     @pytest.mark.parametrize('minutes', [300.5, 5000])
     def test_without_the_husks_an_insert_conflicts(
             self, database, minutes, monkeypatch):
-        monkeypatch.setattr(Timetable, '_smallest_keys', lambda *args: ())
+        monkeypatch.setattr(timetable, '_smallest_keys', lambda *args: ())
         self.fill(database)
         committed = race(
             database, adder('new', time=at(minutes)), self.taker,

@@ -38,6 +38,7 @@ Nothing holds a BTree iterator over a change or a yield: they step by cursor.
 """
 
 import random
+from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -121,7 +122,8 @@ class Timetable(Persistent):
         """
         portion = Portion(after)
         chosen = list(self._choose(portion, limit, until, wanted))
-        keep = self._smallest_keys(portion.cursor) if portion.cursor else ()
+        keep = _smallest_keys(
+            self.instants, chosen[0][0], chosen[-1][0]) if chosen else set()
         for instant, held, key, leaf, tasks in chosen:
             taken = {id(task) for task in tasks}
             leaf.data = [task for task in leaf.data if id(task) not in taken]
@@ -158,18 +160,6 @@ class Timetable(Persistent):
                     yield instant, held, key, leaf, tasks
                 if not limit:
                     return
-
-    def _smallest_keys(self, until: datetime) -> set[datetime]:
-        """The smallest key of each bucket that begins by *until*."""
-        keys = set()
-        bucket = self.instants._firstbucket
-        while bucket is not None:
-            smallest = bucket.minKey()
-            if smallest > until:
-                break
-            keys.add(smallest)
-            bucket = bucket._next
-        return keys
 
     def _drop(self, instant: datetime, held: Any, key: int | None,
               husk: bool = True) -> None:
@@ -250,6 +240,27 @@ class Portion:
         """
         for leaf in self.leaves:
             leaf._p_deactivate()
+
+
+def _smallest_keys(tree: OOBTree, first: datetime, last: datetime
+                   ) -> set[datetime]:
+    """The smallest key of each bucket that may hold one between the two.
+
+    By the state of the nodes, which are children with the bounds between
+    them: walking the buckets from the head would load all the husks before.
+    """
+    state = tree.__getstate__()
+    if len(state) == 1:  # one bucket, and no node above
+        return {tree.minKey()}
+    children, bounds = state[0][::2], state[0][1::2]
+    found = set()
+    for child in children[bisect_right(bounds, first):
+                          bisect_right(bounds, last) + 1]:
+        if type(child) is type(tree):
+            found |= _smallest_keys(child, first, last)
+        else:
+            found.add(child.minKey())
+    return found
 
 
 def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
