@@ -239,21 +239,20 @@ class Client:
             self._db = ZODB.DB(storage, **keywords, **self._options)
         return self._db
 
-    def open(self, manager=None):
+    def open(self):
         """A new connection, closed when the test ends.
 
-        Without a manager it gets an explicit one of its own, which is begun.
+        It has an explicit transaction manager of its own, which is begun.
         """
-        if manager is None:
-            manager = TransactionManager(explicit=True)
-            manager.begin()
+        manager = TransactionManager(explicit=True)
+        manager.begin()
         connection = self.db.open(manager)
         self._connections.append(connection)
         return connection
 
-    def schedule(self, manager=None):
+    def schedule(self):
         """The schedule at ``root['schedule']``, in a new connection."""
-        return self.open(manager).root()['schedule']
+        return self.open().root()['schedule']
 
     def client(self):
         """Another client of the same database, with caches of its own.

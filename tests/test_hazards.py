@@ -252,7 +252,7 @@ class TestUsersAgainstTurns:
 
     @pytest.mark.storages('FileStorage', 'PostgreSQL')
     def test_taking_writes_no_interior_node_of_the_tree(self, database):
-        self.fill(database, 5_000)  # enough for nodes between root and leaf
+        self.fill(database, 9_000)  # enough for nodes between root and leaf
         schedule = database.schedule()
         instants = schedule.timetable.instants
 

@@ -1,5 +1,7 @@
 """A database that goes away and comes back in the middle of everything."""
 
+import sys
+
 import pytest
 import transaction
 import zope.event
@@ -62,7 +64,16 @@ class Patient(SettableClock):
         self.outage.heal()
 
 
-@pytest.fixture(params=['PostgreSQL', 'ZEO'])
+# Seen with ZEO 6.2 on Python 3.12 and 3.13 only, and only on a busy machine:
+# a client that never tries to connect again after its server was killed.
+RECONNECTS = pytest.mark.skipif(
+    sys.version_info >= (3, 12),
+    reason='here the client of ZEO 6.2 may stay disconnected for good; '
+           'run these on Python 3.11')
+
+
+@pytest.fixture(params=[
+    'PostgreSQL', pytest.param('ZEO', marks=RECONNECTS)])
 def outage(request, tmp_path):
     """A database with a server, and its outage."""
     if request.param == 'ZEO':

@@ -262,7 +262,8 @@ def test_what_is_nested_too_deep_is_refused_with_a_short_path(jar):
     for _ in range(5000):
         value = [value]
     path = refusal(holding(value), jar).partition(' is ')[0]
-    assert path == 'data' + 19 * '[0]'
+    # How deep the pickler goes differs from one Python to the next.
+    assert path in {'data' + steps * '[0]' for steps in range(1, 20)}
     assert not commits(jar, value)
 
 
