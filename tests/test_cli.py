@@ -229,15 +229,15 @@ def test_init_leaves_a_schedule_that_is_there_alone(shell):
 def test_init_puts_the_schedule_where_path_says(bare_shell):
     with opened(bare_shell.db) as root:
         root['app'] = PersistentMapping()
-    bare_shell('init', '--path', '/app/work/')
+    bare_shell('init', '--path', '/app/plans/')
     with opened(bare_shell.db) as root:
-        assert isinstance(root['app']['work'], Schedule)
-    assert bare_shell('list', '--path', 'app/work') == 'no task waits'
+        assert isinstance(root['app']['plans'], Schedule)
+    assert bare_shell('list', '--path', 'app/plans') == 'no task waits'
 
 
 def test_init_does_not_make_what_leads_to_the_schedule(bare_shell):
-    assert bare_shell.refuses('init', '--path', 'app/work') == (
-        f"there is no 'app' on the way to app/work in {bare_shell.db}")
+    assert bare_shell.refuses('init', '--path', 'app/plans') == (
+        f"there is no 'app' on the way to app/plans in {bare_shell.db}")
 
 
 def test_init_replaces_nothing_that_is_no_schedule(bare_shell):
