@@ -38,6 +38,7 @@ from typing import Any
 
 from persistent import Persistent
 from persistent.list import PersistentList
+from ZODB.utils import u64
 
 from zodbschedule.incarnation import Incarnation
 
@@ -62,7 +63,9 @@ class Slot(Persistent):
     Its record is a bare tuple: it is written by every run.
     """
 
-    #: () if free, (WAITING, micros, task), or (outcome, record, micros, next)
+    #: () if free, (WAITING, micros, task), or
+    #: (outcome, record[, micros, next[, aside]]), where the oid of the task
+    #: stands for a record that is not kept
     content: tuple[Any, ...] = ()
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -92,36 +95,60 @@ class Slot(Persistent):
         return self.content[1]  # type: ignore[no-any-return]
 
     @property
+    def oid(self) -> int:
+        """The oid of the task that waits, or that has the outcome."""
+        if self.waiting:
+            return u64(self.task._p_oid)  # type: ignore[no-any-return]
+        about = self.content[1]
+        return about[0] if type(about) is tuple else about  # type: ignore
+
+    @property
     def record(self) -> tuple[Any, ...] | None:
         """What the history is to keep of the outcome."""
-        return self.content[1]  # type: ignore[no-any-return]
+        about = self.content[1]
+        return about if type(about) is tuple else None
 
     @property
     def following(self) -> tuple[int, Persistent] | None:
         """The instant and the task that take the place of a settled one."""
-        if self.waiting or len(self.content) < 4:
+        if self.waiting or len(self.content) < 4 or self.content[3] is None:
             return None
         return self.content[2], self.content[3]
+
+    @property
+    def aside(self) -> Persistent | None:
+        """The task of a series, for an occurrence of which another stands."""
+        return self.content[4] if len(self.content) > 4 else None
 
     def hold(self, micros: int, task: Persistent) -> None:
         """Take *task*, which waited at that instant."""
         self.content = (WAITING, micros, task)
 
-    def settle(self, outcome: int, record: tuple[Any, ...] | None,
-               following: tuple[int, Persistent] | None = None) -> None:
+    def settle(self, outcome: int, record: tuple[Any, ...] | int,
+               following: tuple[int, Persistent] | None = None,
+               aside: Persistent | None = None) -> None:
         """Put the outcome, and what comes next, in the task's place."""
-        self.content = (outcome, record) + (following or ())
+        self.content = (outcome, record) + (following or ()) + (
+            () if aside is None else (aside,))
 
     def free(self) -> None:
         """Hold nothing; written in any case."""
         self.content = ()
 
+    def has(self, task: Persistent) -> bool:
+        """Whether *task* waits here, comes next, or stands aside."""
+        return any(one is task for one in self.content[2:])
+
     def drop(self, task: Persistent) -> bool:
-        """Cancel *task* if it waits here or comes next here."""
-        if not self.content or self.content[-1] is not task:
+        """Cancel *task* if it waits here, comes next, or stands aside."""
+        if not self.has(task):
             return False
         if self.waiting:
-            self.content = (CANCELLED, None)
+            self.content = (CANCELLED, self.oid)
+        elif self.aside is task:
+            self.content = self.content[:4]
+        elif self.aside is not None:
+            self.content = (*self.content[:3], None, self.aside)
         else:
             self.content = self.content[:2]
         return True
@@ -131,12 +158,14 @@ class Heartbeat(Persistent):
     """A sign of life; beside the claim, so that beating hits no run."""
 
     beats = 0
+    #: (oid of the task that runs, done, total), if it has said so
+    progress: tuple[int, float, float] | None = None
 
-    def __getstate__(self) -> int:
-        return self.beats
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.beats, self.progress
 
-    def __setstate__(self, state: int) -> None:
-        self.beats = state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.beats, self.progress = state
 
 
 class Claim(Persistent):
@@ -175,13 +204,19 @@ class Claim(Persistent):
         return (slot for slot in self.slots if slot.waiting)
 
     def holds(self, task: Persistent) -> bool:
-        """Whether *task* waits here, or comes next here."""
-        return any(slot.content and slot.content[-1] is task
-                   for slot in self.slots)
+        """Whether *task* waits, comes next or stands aside here."""
+        return any(slot.has(task) for slot in self.slots)
 
     def drop(self, task: Persistent) -> bool:
         """Cancel *task*; whether it was here."""
         return any(slot.drop(task) for slot in self.slots)
+
+    def progress_of(self, slot: Slot) -> tuple[float, float] | None:
+        """How far the task of *slot* has come, if its run has said so."""
+        progress = self.heartbeat.progress
+        if progress is None or progress[0] != slot.oid:
+            return None
+        return progress[1:]
 
     def beaten(self) -> bytes:
         """The tid of the last sign of life."""

@@ -19,11 +19,10 @@ from datetime import timedelta
 from typing import Any
 
 from persistent.TimeStamp import TimeStamp
-from transaction import TransactionManager
 
 from zodbschedule import incarnation
 from zodbschedule.claim import Claim
-from zodbschedule.transact import transact
+from zodbschedule.transact import apart
 
 
 log = logging.getLogger('zodbschedule')
@@ -70,18 +69,12 @@ class Heart:
                 log.warning('A heartbeat was lost.', exc_info=True)
 
     def _beat(self) -> None:
-        manager = TransactionManager(explicit=True)
-        connection = self.db.open(transaction_manager=manager)
-        try:
-            transact(manager, lambda: self._write(connection, manager), 1)
-        finally:
-            connection.close()
+        apart(self.db, self._write, 1)
 
-    def _write(self, connection: Any, manager: Any) -> None:
+    def _write(self, connection: Any) -> None:
         claim = connection.get(self.schedule_oid).claims.get(self.claim_id)
         if claim is not None:  # else another has recovered it
             claim.heartbeat.beats += 1
-        manager.commit()
 
 
 def is_abandoned(claim_id: str, claim: Claim) -> bool | None:

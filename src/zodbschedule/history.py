@@ -16,13 +16,17 @@ Each turn adds one chunk, an object of its own: with one list for all 44 % of
 the turns of four workers conflicted, with a chunk a turn 7 %.
 """
 
+import heapq
 import random
 from collections.abc import Iterator
 from datetime import datetime
+from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 from typing import NamedTuple
 
 from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from zope.interface import implementer
 
@@ -31,6 +35,8 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
+from zodbschedule.task import normal_id
+from zodbschedule.task import task_id
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -45,9 +51,16 @@ LOT = 10
 TRIM = 32
 
 
+# What is recorded beside the outcomes of runs.
+PAUSED = 6
+RESUMED = 7
+
+NAMES = {**OUTCOMES, PAUSED: 'paused', RESUMED: 'resumed'}
+
+
 @implementer(IOutcome)
 class Outcome(NamedTuple):
-    """See `IOutcome`.  Stored as a plain tuple, instants as integers."""
+    """See `IOutcome`.  Stored as a plain tuple, see `record`."""
 
     id: str
     time: datetime
@@ -56,42 +69,82 @@ class Outcome(NamedTuple):
     description: str
     principalId: str | None
     error: str | None
+    occurrence: datetime
+    began: datetime
+    attempt: int
+    passed: int
+    worker: str
 
     @classmethod
-    def read(cls, record: tuple[Any, ...]) -> 'Outcome':
+    def read(cls, record: tuple[Any, ...], worker: str) -> 'Outcome':
         """The outcome that a stored record tells of."""
-        oid, time, outcome, ended, description, principal, error = record
-        return cls(f'{oid:x}', from_micros(time), OUTCOMES[outcome],
-                   from_micros(ended), description, principal, error)
+        (oid, time, outcome, ended, description, principal, error, lasted,
+         attempt, passed, early) = record + DEFAULTS[len(record) - SHORTEST:]
+        return cls(
+            f'{oid:x}', from_micros(time), NAMES[outcome], from_micros(ended),
+            description, principal, error, from_micros(time - early),
+            from_micros(ended - lasted), attempt, passed, worker)
+
+
+# A record has at least so many fields; of the others, those at its end that
+# are as here are left out.
+SHORTEST = 5
+DEFAULTS: tuple[Any, ...] = (None, None, 0, 1, 0, 0)
+
+
+def record(oid: int, micros: int, outcome: int, ended: int, description: str,
+           principal: str | None = None, error: str | None = None, *,
+           began: int, attempt: int = 1, passed: int = 0,
+           occurrence: int | None = None) -> tuple[Any, ...]:
+    """What is stored of an outcome: builtins, instants in microseconds."""
+    early = 0 if occurrence is None else micros - occurrence
+    found = (principal, error, ended - began, attempt, passed, early)
+    length = len(found)
+    while length and found[length - 1] == DEFAULTS[length - 1]:
+        length -= 1
+    return (oid, micros, outcome, ended, description, *found[:length])
 
 
 class Chunk(Persistent):
-    """The outcomes of one turn, in order."""
+    """The outcomes of one turn, in order, and the name of its worker."""
 
     records: tuple[tuple[Any, ...], ...] = ()
+    worker = ''
 
-    def __getstate__(self) -> tuple[tuple[Any, ...], ...]:
-        return self.records
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.worker, self.records
 
-    def __setstate__(self, state: tuple[tuple[Any, ...], ...]) -> None:
-        self.records = state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.worker, self.records = state
+
+    def newest_first(self) -> Iterator[Outcome]:
+        """The outcomes, from the last."""
+        return (Outcome.read(record, self.worker)
+                for record in reversed(self.records))
 
 
 @implementer(IHistory)
 class History(Persistent):
-    """See `IHistory`."""
+    """See `IHistory`.
+
+    What still stands in the *claims* of a schedule is shown too.
+    """
 
     keep = 10_000
+    max_age: timedelta | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, claims: OOBTree) -> None:
+        self.claims = claims
         self.chunks = LOBTree()
 
-    def add(self, records: list[tuple[Any, ...]], now: datetime) -> None:
-        """Add the outcomes of one turn, made about *now*."""
+    def add(self, records: list[tuple[Any, ...]], now: datetime,
+            worker: str) -> None:
+        """Add the outcomes of one turn of *worker*, made about *now*."""
         if not records:
             return
         chunk = Chunk()
         chunk.records = tuple(records)
+        chunk.worker = worker
         high = to_micros(now)
         if self.chunks:
             # By lot, so that two turns at the same time do not conflict.
@@ -99,21 +152,46 @@ class History(Persistent):
             high = max(high, (self.chunks.maxKey() >> SIZE) + lot)
         self.chunks[high << SIZE | len(records)] = chunk
         if high % TRIM == 0:
-            self.trim()
+            self.trim(now)
 
-    def trim(self) -> None:
-        """Forget what is beyond the bound, by whole chunks."""
-        kept = 0
+    def trim(self, now: datetime) -> None:
+        """Forget what is beyond the bounds, by whole chunks."""
+        kept, oldest = 0, 0
+        if self.max_age is not None:
+            oldest = to_micros(now - self.max_age)
         for key in reversed(list(self.chunks)):
-            if kept >= self.keep:
+            if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
             kept += key & (1 << SIZE) - 1
 
     def __iter__(self) -> Iterator[Outcome]:
+        return heapq.merge(
+            sorted(self._in_claims(), key=_ended, reverse=True),
+            self._in_chunks(), key=_ended, reverse=True)
+
+    def select(self, task: Any = None, outcome: str | None = None
+               ) -> Iterator[Outcome]:
+        """See `IHistory`."""
+        if outcome not in (None, *NAMES.values()):
+            raise ValueError(
+                f'outcome is {outcome!r}; it has to be one of '
+                f'{", ".join(NAMES.values())}')
+        id = task if task is None else normal_id(
+            task if isinstance(task, str) else task_id(task) or '')
+        return (entry for entry in self
+                if id in (None, entry.id)
+                and outcome in (None, entry.outcome))
+
+    def _in_claims(self) -> Iterator[Outcome]:
+        for claim in list(self.claims.values()):
+            for slot in claim.slots:
+                if slot.outcome and slot.record is not None:
+                    yield Outcome.read(slot.record, claim.name)
+
+    def _in_chunks(self) -> Iterator[Outcome]:
         key = self._newest(None)
         while key is not None:
-            for record in reversed(self.chunks[key].records):
-                yield Outcome.read(record)
+            yield from self.chunks[key].newest_first()
             key = self._newest(key)
 
     def _newest(self, below: int | None) -> int | None:
@@ -123,3 +201,6 @@ class History(Persistent):
                 *(() if below is None else (below - 1,)))
         except ValueError:  # the tree has no such key
             return None
+
+
+_ended = attrgetter('ended')

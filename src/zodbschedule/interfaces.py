@@ -26,8 +26,10 @@ from zope.interface import Attribute
 from zope.interface import Interface
 from zope.interface import implementer
 from zope.schema import Bool
+from zope.schema import Choice
 from zope.schema import Datetime
 from zope.schema import Int
+from zope.schema import Object
 from zope.schema import Text
 from zope.schema import TextLine
 from zope.schema import Timedelta
@@ -80,6 +82,48 @@ class ITask(Interface):
         """
 
 
+class IScheduledTask(ITask):
+    """What a task of ours may carry besides, see `zodbschedule.Task`."""
+
+    key = TextLine(
+        title='Key',
+        description='At most one waiting task of a schedule holds a key, and '
+                    'two tasks of one key never run at once.',
+        required=False,
+    )
+
+    recurrence = Object(
+        title='Recurrence',
+        description='The rule that names the next occurrence.',
+        schema=IRecurrence,
+        required=False,
+    )
+
+    missed = Choice(
+        title='Missed occurrences',
+        description="What becomes of occurrences that nobody ran in time: "
+                    "'one' runs once for all of them, 'all' runs each, in "
+                    "order, as far back as `IScheduleSettings.catch_up`.",
+        values=('one', 'all'),
+        default='one',
+    )
+
+    expires = Timedelta(
+        title='Expires',
+        description='How long after its occurrence a run may begin; later, '
+                    'the outcome is expired, with no call.',
+        required=False,
+    )
+
+    retry = Object(
+        title='Retry',
+        description='How often, and after how long, it is tried again after '
+                    'a failure; without it, it is parked at once.',
+        schema=IRetry,
+        required=False,
+    )
+
+
 # -- Who schedules -----------------------------------------------------------
 
 
@@ -115,18 +159,44 @@ class ISchedule(Interface):
 class IScheduling(ISchedule):
     """The everyday form of scheduling."""
 
+    def schedule(task, *, duplicate='refuse'):
+        """As `ISchedule.schedule`; *duplicate* is about the key of the task.
+
+        If another waiting task holds that key: ``'refuse'`` raises
+        `AlreadyScheduled`, which carries that one.  ``'keep'`` returns that
+        one, and makes certain that its run sees what this transaction
+        writes: if it is taken meanwhile, this transaction conflicts.
+        ``'replace'`` puts the new task in its place, but keeps it, and writes
+        nothing, if both say the same.
+        """
+
     def call(func, *args, kwargs=None, time=None, delay=None,
-             description='', principalId=None):
+             duplicate='refuse', **options):
         """Schedule a call of a module-level function; return the task.
 
         *func* is a module-level function, its dotted name, or a method of a
         persistent object, and is called as ``func(*args, **kwargs)``; see
-        `zodbschedule.CallTask`.  *time* is an aware datetime, *delay* a
-        timedelta from now; at most one of the two is given, and without
-        either the call is due at once.  Raises what `ISchedule.schedule`
-        raises, and `InvalidTask` for a function that cannot be found again
-        by its name.
+        `zodbschedule.CallTask`, which takes the *options*.  *time* is an
+        aware datetime, *delay* a timedelta from now; at most one of the two
+        is given.  Without either the call is due at the next occurrence of
+        its recurrence, else at once.  Raises what `schedule` raises, and
+        `InvalidTask` for a function that cannot be found again by its name.
         """
+
+    keys = Attribute('The keys that are held: an `IKeys`.')
+
+
+class IKeys(Interface):
+    """The keys that waiting tasks hold."""
+
+    def get(key, default=None):
+        """The waiting task that holds *key*.  O(log n)."""
+
+    def __iter__():
+        """The keys that are held, ascending, lazily."""
+
+    def __contains__(key):
+        """Whether a waiting task holds *key*."""
 
 
 # -- Who controls ------------------------------------------------------------
@@ -171,11 +241,97 @@ class IScheduleControl(Interface):
         """
 
 
+class ISteering(Interface):
+    """Changing what is scheduled already.
+
+    All of these happen in the caller's transaction.  They raise
+    `NotScheduled` for a task that is not there, and `InProgress` where a
+    worker holds the task at this moment and that is in the way.
+    """
+
+    def change(task, **options):
+        """Change options of a waiting task, and move it accordingly; return it.
+
+        *options* are those of `zodbschedule.Task`.  With a ``time`` it waits
+        for that; with a new ``recurrence`` and no time, for the next
+        occurrence from now.  Raises `AlreadyScheduled` for a key that
+        another task holds, and `InvalidTask` for a wrong value; nothing has
+        changed then.
+        """
+
+    def run_now(task):
+        """Have *task* run once more, at once, and then as before.
+
+        The next occurrence of a repeating task is left alone.  One that runs
+        at this moment runs again afterwards, never beside itself.
+        """
+
+    def pause(task=None, *, reason='', by=None):
+        """Take nothing more, or not this task, until `resume`.
+
+        What runs goes on.  Paused tasks keep their place; when they are
+        resumed, `IScheduledTask.missed` says what becomes of the occurrences
+        that have passed.  *by* says who it was; by default, the user of the
+        current transaction.  Pausing what is paused changes the reason.
+        """
+
+    def resume(task=None, *, by=None):
+        """End a pause; nothing happens if there is none."""
+
+    def paused(task=None):
+        """The `IPause` of the schedule, or of *task*; None if there is none.
+        """
+
+    def refresh():
+        """Compute all occurrences anew, after a zone database has changed.
+
+        Only of waiting tasks that their recurrence has placed, not of first
+        times that were given, and of nothing that is to be tried again.  A
+        task whose recurrence has come to name no more is left.  Returns a
+        list of `IMove`.  Loads every waiting task.
+        """
+
+    def forecast(until, now=None):
+        """What would run, and when, by *until*: `IForecast`, lazily, by time.
+
+        Through recurrences; runs nothing and writes nothing.  What is paused
+        is left out.  *now*, by default the current time, is when that which
+        is due would run.
+        """
+
+
+class IPause(Interface):
+    """Who has paused, when and why."""
+
+    since = Datetime(title='When it was paused, UTC')
+    by = TextLine(title='Who has paused', required=False)
+    reason = TextLine(title='Why')
+
+
+class IMove(Interface):
+    """What `ISteering.refresh` has moved."""
+
+    task = Attribute('The task.')
+    before = Datetime(title='The occurrence that it waited for, UTC')
+    after = Datetime(title='The one that it waits for now, UTC')
+
+
+class IForecast(Interface):
+    """One run to come."""
+
+    time = Datetime(title='When it would begin, UTC')
+    occurrence = Datetime(title='The occurrence that it stands for, UTC')
+    task = Attribute('The task.')
+    note = TextLine(
+        title='What a gap or a fold has changed, or what is not known',
+        required=False)
+
+
 class ITally(Interface):
     """How many runs of one call of ``process()`` ended in which way."""
 
     succeeded = Int(title='Returned None, and were committed')
-    retried = Int(title='Returned a task, which took their place')
+    retried = Int(title='Returned a task, or failed and will be tried again')
     failed = Int(title='Were parked')
     expired = Int(title='Were too late to begin')
     left = Int(title='Are in their place, to be tried again')
@@ -236,15 +392,20 @@ class IClaimedTask(Interface):
     time = Datetime(title='The instant at which it was or will be due, UTC')
     worker = TextLine(title='The name of the worker')
     running = Bool(title='Whether it is the one that the worker runs now')
+    progress = Attribute('A pair of done and total, if its run has said so.')
 
 
 class IHistory(Interface):
-    """A bounded record of outcomes."""
+    """A bounded record of outcomes, and of pauses."""
 
-    keep = Int(title='How many outcomes are kept; 0 keeps none')
+    keep = Int(title='How many entries are kept; 0 keeps none')
+    max_age = Timedelta(title='How old an entry may get', required=False)
 
     def __iter__():
         """The `IOutcome` entries, newest first, lazily."""
+
+    def select(task=None, outcome=None):
+        """Those of one task, or its id, and of one outcome; newest first."""
 
 
 class IOutcome(Interface):
@@ -252,12 +413,44 @@ class IOutcome(Interface):
 
     id = TextLine(title='The id of the task')
     time = Datetime(title='The instant for which it was scheduled, UTC')
+    occurrence = Datetime(title='The occurrence that it stands for, UTC')
     outcome = TextLine(
-        title="'succeeded', 'retried', 'failed', 'expired' or 'cancelled'")
+        title="'succeeded', 'retried', 'failed', 'expired' or 'cancelled'; "
+              "'paused' or 'resumed', where principalId says who and error "
+              "says why, and the id is '0' for the schedule as a whole")
+    began = Datetime(title='When the run began, UTC')
     ended = Datetime(title='When the run ended, UTC')
+    attempt = Int(title='Which attempt at its occurrence it was, from 1')
+    passed = Int(title='How many missed occurrences were passed over then')
+    worker = TextLine(title='The name of the worker')
     description = Text(title='The description that the task had')
     principalId = TextLine(title='Whom it ran as', required=False)
     error = TextLine(title='What went wrong, in one line', required=False)
+
+
+# -- While a task runs -------------------------------------------------------
+
+
+class ICurrentRun(Interface):
+    """What a task can learn of its own run: `zodbschedule.current_run`."""
+
+    task = Attribute('The task that runs.')
+    now = Datetime(title='When the run began, UTC')
+    attempt = Int(title='Which attempt at its occurrence this is, from 1')
+    occurrence = Datetime(title='The occurrence that it stands for, UTC')
+    token = TextLine(
+        title='The same in each attempt at one occurrence, and in no other '
+              'run of the database; for effects outside of it')
+    cancelled = Bool(
+        title='Whether the run is in vain, since it was cancelled or its '
+              'claim was recovered.  Looks into the database anew each time')
+
+    def progress(done, total):
+        """Show others how far it is, at most once a second.
+
+        Written in a transaction of its own.  Failures are logged and harm
+        nothing.
+        """
 
 
 # -- What failed -------------------------------------------------------------
@@ -272,10 +465,15 @@ class IParking(Interface):
         """Schedule the task of a parked entry again; return the task.
 
         At *time*, an aware datetime, which becomes ``task.time``, or else at
-        the instant for which it was scheduled before.  Happens in the
-        caller's transaction.  Raises
-        `NotScheduled` if the entry is not parked any more, and `InvalidTask`
-        if the class of the task cannot be imported or its record is gone.
+        the instant for which it was scheduled before.  If the entry is for
+        one occurrence of a series that goes on, the task runs for that
+        occurrence and then returns to its series; while a worker holds it,
+        it does so afterwards.  Happens in the caller's transaction.
+
+        Raises `NotScheduled` if the entry is not parked any more,
+        `AlreadyScheduled` if another task holds the key by now, and
+        `InvalidTask` if the class of the task cannot be imported or its
+        record is gone.
         """
 
     def discard(entry):
@@ -307,6 +505,9 @@ class IParkedTask(Interface):
     id = TextLine(title='The id of the entry; begins with the id of its task')
     task = Attribute('The task itself; may be broken, or a dangling ghost.')
     time = Datetime(title='The instant for which it was scheduled, UTC')
+    occurrence = Datetime(
+        title='The occurrence that failed, UTC, if its series goes on without '
+              'it', required=False)
     parked_at = Datetime(title='When it was set aside, UTC')
     reason = TextLine(title='Why, in one line')
     traceback = Text(title='The traceback, cut to a bounded length')
@@ -361,6 +562,18 @@ class IScheduleSettings(Interface):
                     'another machine is believed.',
     )
 
+    catch_up = Timedelta(
+        title='Catch up',
+        description="How far back a task with missed='all' runs occurrences "
+                    "that were missed; what is older is passed over.",
+    )
+
+    spread = Timedelta(
+        title='Spread',
+        description='Recurring tasks begin later than their occurrence by a '
+                    'part of this, which is fixed by the id of the task.',
+    )
+
 
 # -- Events ------------------------------------------------------------------
 #
@@ -373,6 +586,9 @@ class IRunEnded(Interface):
 
     id = TextLine(title='The id of the task')
     outcome = TextLine(title='As in `IOutcome`')
+    attempt = Int(title='Which attempt at its occurrence it was, from 1')
+    occurrence = Datetime(title='The occurrence that it stands for, UTC')
+    error = TextLine(title='What went wrong, in one line', required=False)
     time = Datetime(title='The instant for which it was scheduled, UTC')
     description = Text(title='The description of the task')
     principalId = TextLine(title='Whom it ran as', required=False)
@@ -388,6 +604,16 @@ class ITaskParked(Interface):
     principalId = TextLine(title='Whom it ran as', required=False)
 
 
+class IPauseChanged(Interface):
+    """The schedule, or a task, was paused or resumed; that is committed."""
+
+    id = TextLine(title='The id of the task; None: the whole schedule',
+                  required=False)
+    paused = Bool(title='Whether it is paused now')
+    by = TextLine(title='Who it was', required=False)
+    reason = TextLine(title='Why')
+
+
 @implementer(IRunEnded)
 @dataclass(frozen=True)
 class RunEnded:
@@ -398,6 +624,9 @@ class RunEnded:
     time: datetime
     description: str
     principalId: str | None
+    attempt: int
+    occurrence: datetime
+    error: str | None
 
 
 @implementer(ITaskParked)
@@ -410,6 +639,17 @@ class TaskParked:
     reason: str
     description: str
     principalId: str | None
+
+
+@implementer(IPauseChanged)
+@dataclass(frozen=True)
+class PauseChanged:
+    """See `IPauseChanged`."""
+
+    id: str | None
+    paused: bool
+    by: str | None
+    reason: str
 
 
 # -- Errors ------------------------------------------------------------------
@@ -440,6 +680,10 @@ class NotScheduled(ScheduleError, LookupError):
     """The task, or the parked entry, is not there."""
 
 
+class InProgress(ScheduleError):
+    """A worker holds the task, so that it cannot be changed now."""
+
+
 class PendingChanges(ScheduleError):
     """The caller's transaction holds work that is not ours to end."""
 
@@ -467,15 +711,25 @@ class ClaimLost(ScheduleError):
 __all__ = (
     # tasks
     'ITask',
+    'IScheduledTask',
+    # when next
+    'IRecurrence',
+    'IRetry',
     # scheduling, controlling, looking, parking
     'ISchedule',
     'IScheduling',
+    'IKeys',
+    'ISteering',
     'IScheduleControl',
     'IScheduleReading',
     'IScheduleSettings',
     'IParking',
     # what those return
     'ITally',
+    'IPause',
+    'IMove',
+    'IForecast',
+    'ICurrentRun',
     'IClaimedTask',
     'IHistory',
     'IOutcome',
@@ -486,14 +740,17 @@ __all__ = (
     # events
     'IRunEnded',
     'ITaskParked',
+    'IPauseChanged',
     'RunEnded',
     'TaskParked',
+    'PauseChanged',
     # errors
     'ScheduleError',
     'InvalidTask',
     'InvalidTime',
     'AlreadyScheduled',
     'NotScheduled',
+    'InProgress',
     'PendingChanges',
     'NotStored',
     'PrincipalsMissing',

@@ -34,14 +34,25 @@ REASON = 500
 TRACEBACK = 20_000
 
 
+def entry_id(oid: int, occurrence: int | None = None) -> str:
+    """The id of the entry of a task, or of one occurrence of it."""
+    if occurrence is None:
+        return f'{oid:x}'
+    moment = from_micros(occurrence)
+    part = f'.{moment:%f}' if moment.microsecond else ''
+    return f'{oid:x}-{moment:%Y%m%dT%H%M%S}{part}Z'
+
+
 @implementer(IParkedTask)
 class ParkedTask(Persistent):
     """See `IParkedTask`."""
 
+    _occurrence: int | None = None
+
     def __init__(self, id: str, task: Persistent, time: datetime,
                  parked_at: datetime, reason: str, traceback: str = '',
-                 description: str = '',
-                 principalId: str | None = None) -> None:
+                 description: str = '', principalId: str | None = None,
+                 occurrence: int | None = None) -> None:
         self.id = id
         self.task = task
         self._time = to_micros(time)
@@ -50,10 +61,17 @@ class ParkedTask(Persistent):
         self.traceback = text(traceback, TRACEBACK)
         self.description = description
         self.principalId = principalId
+        if occurrence is not None:
+            self._occurrence = occurrence
 
     @property
     def time(self) -> datetime:
         return from_micros(self._time)
+
+    @property
+    def occurrence(self) -> datetime | None:
+        known = self._occurrence
+        return None if known is None else from_micros(known)
 
     @property
     def parked_at(self) -> datetime:

@@ -53,6 +53,7 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IPrincipals
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
 from zodbschedule.run import Context
 from zodbschedule.run import Run
@@ -77,6 +78,9 @@ log = logging.getLogger('zodbschedule')
 # a connection's cache of 400 objects; smaller, and the turns cost more.
 # Measured in docs/performance.rst.
 PORTION = 128
+
+# What a call of process() is called, where a worker has a name.
+NAME = 'process()'
 
 # A turn holds no user code, so it may be tried until it passes.
 TURN_TRIES = 100
@@ -133,6 +137,7 @@ class Pass:
     def __init__(self, schedule: Any, now: datetime) -> None:
         self.schedule = schedule
         self.now = now
+        self.begun = clock.now()
         self.manager = schedule._p_jar.transaction_manager
         self.claim_id = uuid.uuid4().hex
         self.rest = _rests.setdefault(schedule._p_jar.db(), Rest())
@@ -149,6 +154,8 @@ class Pass:
         self.fresh: set[int] = set()
         #: what is due and stays in its place
         self.left: set[int] = set()
+        #: the keys of what a turn is about to take
+        self.chosen: set[str] = set()
         self.counts: Counter[int] = Counter()
         #: the slot whose task runs
         self.running: int | None = None
@@ -184,7 +191,7 @@ class Pass:
             self._recover_stale(survey.doubtful)
         self.context = Context(
             self.schedule, self.manager, self.claim_id, survey.principals,
-            self.now)
+            self.now, self.begun)
         full = True
         while full:
             self._turn(PORTION)
@@ -214,7 +221,9 @@ class Pass:
             elif gone is None and looks_stale(
                     claim, self.schedule.lease, now):
                 doubtful.append(claim_id)
-        due = self.schedule.timetable.has(self.now, self._wanted)
+        self.chosen.clear()
+        due = ALL not in self.schedule.pauses and (
+            self.schedule.timetable.has(self.now, self._wanted))
         abort(self.manager)
         return Survey(principals, abandoned, doubtful, due)
 
@@ -260,6 +269,7 @@ class Pass:
             claim = self._claim()
             if claim.turns > self.turns:
                 return self._committed(claim)
+            self.chosen.clear()
             portion = exchange(
                 self.schedule, claim, limit, self.cursor, self.now,
                 self._wanted)
@@ -286,7 +296,7 @@ class Pass:
     def _claim(self) -> Claim:
         """Our claim, made by the first turn."""
         if self.turns == 0 and self.claim_id not in self.schedule.claims:
-            claim = Claim('process()', incarnation.this())
+            claim = Claim(NAME, incarnation.this())
             self.schedule.claims[self.claim_id] = claim
             return claim
         return claim_of(self.schedule, self.claim_id)
@@ -354,6 +364,7 @@ class Pass:
             self.fresh.add(oid)
         else:
             self.settled.append(oid)
+            self.left.discard(oid)
             self.counts[ending.outcome] += 1
         self.rest.note(oid, self.now, ending.conflicted)
         for micros, task in ending.scheduled:
@@ -371,6 +382,8 @@ class Pass:
         oid = u64(task._p_oid)
         if oid in self.fresh:
             return False
+        if ALL in self.schedule.pauses or oid in self.schedule.pauses:
+            return False
         if self.rest.rests(oid, self.now):
             self.left.add(oid)
             return False
@@ -382,6 +395,17 @@ class Pass:
                             type(task).__name__)
             self.left.add(oid)
             return False
+        return self._key_is_free(oid)
+
+    def _key_is_free(self, oid: int) -> bool:
+        """Whether no task of the same key is taken, or runs."""
+        key = self.schedule.keys.key_of(oid)
+        if not key:
+            return True
+        if key in self.chosen or key in self.schedule.keys.busy:
+            self.left.add(oid)
+            return False
+        self.chosen.add(key)
         return True
 
 

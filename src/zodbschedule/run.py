@@ -14,12 +14,15 @@
 
 ::
 
+    too late to begin? ─▶ expired: settle, commit
+       │
     adopt the principal ─▶ call ─▶ None: ask task.schedule() ─╮
                              │ ╰─▶ a task: it takes the place ─┤
                              │                                 ▼
                              │                        settle, commit
                              ▼
-          raised, or returned anything else ─▶ abort ─▶ log ─▶ park
+          raised, or returned anything else ─▶ abort ─▶ log
+              ╰─▶ in a transaction of its own: try again later, or park
 
 What is transient is tried again a few times, and then the task is left in its
 place.  The user's failure and the database's failure are separate paths: the
@@ -32,6 +35,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from datetime import timedelta
 from typing import Any
 from typing import NamedTuple
 
@@ -41,12 +45,19 @@ from ZODB.broken import Broken
 from ZODB.utils import u64
 
 from zodbschedule import clock
+from zodbschedule import series
+from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import OUTCOMES
 from zodbschedule.claim import RETRIED
 from zodbschedule.claim import SUCCEEDED
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
+from zodbschedule.current import CurrentRun
+from zodbschedule.current import Where
+from zodbschedule.current import current
+from zodbschedule.guard import Guard
+from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
@@ -56,8 +67,20 @@ from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.interfaces import TransactionEnded
 from zodbschedule.parked import ParkedTask
+from zodbschedule.parked import entry_id
+from zodbschedule.pauses import ALL
+from zodbschedule.retry import GiveUp
+from zodbschedule.retry import Retry
+from zodbschedule.retry import RetryLater
+from zodbschedule.returning import go_on
+from zodbschedule.returning import loads
+from zodbschedule.series import NOWHERE
+from zodbschedule.stamp import stamp
+from zodbschedule.task import DESCRIPTION
+from zodbschedule.task import Task
+from zodbschedule.task import known_principal
+from zodbschedule.task import known_text
 from zodbschedule.task import text
 from zodbschedule.transact import RUN
 from zodbschedule.transact import abort
@@ -72,12 +95,17 @@ log = logging.getLogger('zodbschedule')
 # of UTF-8.
 METADATA = 65_535
 
-# How much of a description, and of an error, the history keeps, in characters.
-DESCRIPTION = 1_000
+# How much of an error the history keeps, in characters.
 ERROR = 200
 
 # Parking holds no user code, so it may be tried until it passes.
 PARK_TRIES = 100
+
+# What a task that says nothing of it is given by RetryLater.
+PATIENCE = Retry(2)
+
+#: an instant, and the task that is to stand there
+Following = tuple[int, Persistent]
 
 
 class Ending(NamedTuple):
@@ -86,9 +114,21 @@ class Ending(NamedTuple):
     #: one of the constants in `zodbschedule.claim`; None: left in its place
     outcome: int | None
     #: what the run scheduled, each with its instant
-    scheduled: tuple[tuple[int, Persistent], ...] = ()
+    scheduled: tuple[Following, ...] = ()
     #: whether it was left because it conflicts
     conflicted: bool = False
+
+
+class Verdict(NamedTuple):
+    """What is to be settled, after a call."""
+
+    outcome: int
+    #: what comes next
+    following: Following | None = None
+    #: the task of a series, for an occurrence of which that stands
+    aside: Persistent | None = None
+    #: how many missed occurrences were passed over
+    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +142,12 @@ class Context:
     principals: Any
     #: the instant up to which tasks are due
     now: datetime
+    #: what the clock showed then
+    begun: datetime
+
+    def moment(self) -> datetime:
+        """The current instant, as the pass counts it: from its *now*."""
+        return self.now + (clock.now() - self.begun)
 
 
 class Run:
@@ -114,7 +160,7 @@ class Run:
         self.index = index
         self.id = id
         #: the tasks that are scheduled while it goes on
-        self.scheduled: list[tuple[int, Persistent]] = []
+        self.scheduled: list[Following] = []
         self.guard = Guard()
         #: whether the task was called, in the last attempt
         self.called = False
@@ -123,12 +169,13 @@ class Run:
         self.parked: TaskParked | None = None
 
     def __call__(self) -> Ending:
-        """Run and commit, or park and commit.
+        """Run and commit; or put off, or park, and commit that.
 
         Raises only what says that the database is away, what is no
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
+        self.began = clock.now()
         try:
             ending: Ending = transact(self.manager, self._perform)
         except Exception as error:
@@ -148,25 +195,28 @@ class Run:
         slot = self._slot()
         if not slot.waiting:
             return self._found(slot)
+        if self._is_paused():
+            abort(self.manager)
+            return Ending(None)
         self._refuse_other_principals()
         task: Any = slot.task
         refuse_broken(task)
+        now = self.context.moment()
         txn = self.manager.get()
         txn.set_data(RUN, self)
         self.scheduled.clear()
         # What the task says of itself before it may change that.
-        principal_id, description = task.principalId, task.description
-        with (self.context.principals.adopt(principal_id, task),
+        facts = self._facts(task, slot.micros)
+        if series.is_expired(task, slot.micros, now):
+            return self._expired(slot, task, facts, now)
+        with (self.context.principals.adopt(facts.principal_id, task),
               self.guard.over(self.schedule._p_jar)):
-            micros = slot.micros
             self.called = True
-            outcome, following = self._call(slot, task)
+            with self._as_current(task, facts, now):
+                verdict = self._call(slot, task, now)
             self.guard.check()
-            label(txn, principal_id, description)
-            record = self._record(
-                micros, outcome, principal_id, description)
-            slot.settle(outcome, record, following)
-            ending = self._ending(slot)
+            label(txn, facts.principal_id, facts.description)
+            ending = self._settle(slot, facts, verdict)
             txn.addBeforeCommitHook(self.guard.disarm)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
@@ -179,6 +229,10 @@ class Run:
         ending = self._ending(slot)
         abort(self.manager)
         return ending
+
+    def _is_paused(self) -> bool:
+        pauses = self.schedule.pauses
+        return ALL in pauses or int(self.id, 16) in pauses
 
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
@@ -196,22 +250,60 @@ class Run:
         claim = claim_of(self.schedule, self.context.claim_id)
         return claim.slots[self.index]  # type: ignore[no-any-return]
 
-    def _call(self, slot: Slot, task: Any) -> tuple[
-            int, tuple[int, Persistent] | None]:
-        """The outcome of a call, and what comes next."""
+    @contextmanager
+    def _as_current(self, task: Any, facts: 'Facts', now: datetime
+                    ) -> Iterator[None]:
+        where = Where(self.schedule, self.context.claim_id, self.index)
+        token = current.set(CurrentRun(
+            task, self.id, facts.attempt, facts.occurrence, now, where))
+        try:
+            yield
+        finally:
+            current.reset(token)
+
+    def _call(self, slot: Slot, task: Any, now: datetime) -> Verdict:
+        """What becomes of a task that is called."""
+        micros = slot.micros
         result = task()
         if result is not None:
-            return RETRIED, self._following(slot, task, result, '__call__')
+            return self._retried(slot, task, result, micros)
         if not slot.waiting:
             # It has unscheduled itself.
-            return SUCCEEDED, None
+            return Verdict(SUCCEEDED)
         result = task.schedule()
-        if result is None:
-            return SUCCEEDED, None
-        return SUCCEEDED, self._following(slot, task, result, 'schedule')
+        if result is not None:
+            following = self._following(slot, task, result, 'schedule')
+            if result is task and isinstance(task, Task):
+                series.forget(task)
+            return Verdict(SUCCEEDED, following)
+        return self._goes_on(SUCCEEDED, task, micros, now)
 
-    def _following(self, slot: Slot, task: Any, result: Any,
-                   method: str) -> tuple[int, Persistent]:
+    def _retried(self, slot: Slot, task: Any, result: Any, micros: int
+                 ) -> Verdict:
+        """A returned task stands for the same occurrence."""
+        following = self._following(slot, task, result, '__call__')
+        if not slot.waiting or not isinstance(task, Task):
+            return Verdict(RETRIED, following)
+        if result is task:
+            series.stay(task, micros)
+            return Verdict(RETRIED, following)
+        if not series.is_repeating(task):
+            return Verdict(RETRIED, following)
+        series.hold(task, micros)
+        return Verdict(RETRIED, following, task)
+
+    def _goes_on(self, outcome: int, task: Any, micros: int, now: datetime
+                 ) -> Verdict:
+        """The occurrence has ended, the series may go on."""
+        step = NOWHERE
+        if series.is_repeating(task):
+            step = go_on(
+                self.schedule, task, micros, now, outcome == EXPIRED)
+        following = None if step.micros is None else (step.micros, task)
+        return Verdict(outcome, following, passed=step.passed)
+
+    def _following(self, slot: Slot, task: Any, result: Any, method: str
+                   ) -> Following:
         """What comes next, admitted as if it were scheduled."""
         if not ITask.providedBy(result):
             raise InvalidTask(
@@ -220,21 +312,49 @@ class Run:
         own = result is task and slot.waiting
         return to_micros(self.schedule.admit(result, held=own)), result
 
-    def _record(self, micros: int, outcome: int, principal_id: str | None,
-                description: object, error: str | None = None
-                ) -> tuple[Any, ...] | None:
+    def _expired(self, slot: Slot, task: Any, facts: 'Facts', now: datetime
+                 ) -> Ending:
+        """Too late to begin: no call, but an outcome."""
+        verdict = self._goes_on(EXPIRED, task, slot.micros, now)
+        label(self.manager.get(), facts.principal_id,
+              f'expired: {facts.description}')
+        ending = self._settle(slot, facts, verdict)
+        self.manager.commit()
+        return ending
+
+    # -- on record
+
+    def _facts(self, task: Any, micros: int) -> 'Facts':
+        return Facts(
+            task.principalId, task.description, micros,
+            series.occurrence_of(task, micros), series.attempt_of(task))
+
+    def _settle(self, slot: Slot, facts: 'Facts', verdict: Verdict,
+                error: str | None = None) -> Ending:
+        """Put a verdict in the place of the task."""
+        on_record = self._record(facts, verdict, error)
+        slot.settle(
+            verdict.outcome, on_record, verdict.following, verdict.aside)
+        return self._ending(slot)
+
+    def _record(self, facts: 'Facts', verdict: Verdict, error: str | None
+                ) -> tuple[Any, ...] | int:
         """What the history keeps, as plain data; what is told, as well."""
-        description = text(str(description or ''), DESCRIPTION)
+        description = text(str(facts.description or ''), DESCRIPTION)
         if zope.event.subscribers:
             self.event = RunEnded(
-                self.id, OUTCOMES[outcome], from_micros(micros), description,
-                principal_id)
+                self.id, OUTCOMES[verdict.outcome], from_micros(facts.micros),
+                description, facts.principal_id, facts.attempt,
+                from_micros(facts.occurrence), error)
         if not self.schedule.history.keep:
-            return None
-        return (int(self.id, 16), micros, outcome, to_micros(clock.now()),
-                description, principal_id, error)
+            return int(self.id, 16)
+        return record(
+            int(self.id, 16), facts.micros, verdict.outcome,
+            to_micros(clock.now()), description, facts.principal_id, error,
+            began=to_micros(self.began), attempt=facts.attempt,
+            passed=verdict.passed, occurrence=facts.occurrence)
 
-    # -- the transaction that parks
+    # -- after a failure
 
     def _failed(self, error: Exception) -> Ending:
         away = is_storage_failure(error)
@@ -247,8 +367,7 @@ class Run:
         if isinstance(error, CodeMissing) and not self._long_overdue():
             log.warning('Task %s is left in its place: %s', self.id, error)
             return Ending(None)
-        ending: Ending = transact(
-            self.manager, lambda: self._park(error), PARK_TRIES)
+        ending = self._put_off_or_park(error)
         if ending.outcome == FAILED and self.parked is not None:
             report_parked(self.parked, error)
         return ending
@@ -268,81 +387,125 @@ class Run:
 
         return transact(self.manager, long_overdue)  # type: ignore
 
-    def _park(self, error: Exception) -> Ending:
+    def _put_off_or_park(self, error: Exception) -> Ending:
+        """In a transaction of its own, as the aborted one cannot."""
+        try:
+            return transact(  # type: ignore[no-any-return]
+                self.manager, lambda: self._end_badly(error), PARK_TRIES)
+        except Exception as problem:
+            if is_storage_failure(problem) or is_transient(problem) or (
+                    isinstance(problem, ClaimLost)):
+                raise
+            # Of the task nothing can be written.
+            log.warning('Task %s cannot go on: %r', self.id, problem)
+            return transact(  # type: ignore[no-any-return]
+                self.manager, lambda: self._end_badly(error, False),
+                PARK_TRIES)
+
+    def _end_badly(self, error: Exception, may_write: bool = True) -> Ending:
         slot = self._slot()
         if not slot.waiting:
             return self._found(slot)
-        task, micros = slot.task, slot.micros
+        task = slot.task
+        whole = may_write and loads(task)
+        wait = self._wait_after(task, slot.micros, error) if whole else None
+        if wait is None:
+            self._park(slot, task, error, whole)
+        else:
+            self._put_off(slot, task, error, wait)
+        return self._ending(slot)
+
+    def _wait_after(self, task: Any, micros: int, error: Exception
+                    ) -> timedelta | None:
+        """How long until it is to be tried again; None: not at all."""
+        policy = task.retry if isinstance(task, Task) else None
+        asked = isinstance(error, RetryLater)
+        if isinstance(error, GiveUp) or (policy is None and not asked):
+            return None
+        attempt = series.attempt_of(task)
+        token = f'{self.id}-{series.occurrence_of(task, micros)}'
+        if not asked:
+            return policy.delay_after(  # type: ignore
+                attempt, token, error)
+        if policy is not None and attempt >= policy.attempts:
+            return None
+        return error.delay if error.delay is not None else (  # type: ignore
+            (policy or PATIENCE).delay_after(attempt, token))
+
+    def _put_off(self, slot: Slot, task: Any, error: Exception,
+                 wait: timedelta) -> None:
+        """Try again later, for the same occurrence."""
+        facts = self._facts(task, slot.micros)
+        at = later(self.context.moment(), wait)
+        if isinstance(task, Task):
+            series.retry(task, slot.micros, at)
+        else:
+            task.time = at
+        stamp(task, at)
+        self._settle(slot, facts, Verdict(RETRIED, (to_micros(at), task)),
+                     in_a_line(error))
+        label(self.manager.get(), facts.principal_id,
+              f'to be tried again: {facts.description}')
+        self.manager.commit()
+        log.warning('Task %s failed at attempt %d, and is tried again at %s.',
+                    self.id, facts.attempt, at, exc_info=error)
+
+    def _park(self, slot: Slot, task: Any, error: Exception, whole: bool
+              ) -> None:
+        """Set the task aside; of a series, this occurrence only."""
+        micros = slot.micros
+        facts = Facts(
+            known_principal(task), known_text(task, 'description'), micros,
+            micros, 1)
+        verdict = Verdict(FAILED)
+        occurrence = None
+        if whole:
+            facts = facts._replace(
+                occurrence=series.occurrence_of(task, micros),
+                attempt=series.attempt_of(task))
+            if series.is_repeating(task):
+                occurrence = facts.occurrence
+                verdict = self._goes_on(
+                    FAILED, task, micros, self.context.moment())
         entry = park(
-            self.schedule, task, micros,
-            ''.join(traceback.format_exception_only(error)),
-            ''.join(traceback.format_exception(error)))
-        slot.settle(FAILED, self._record(
-            micros, FAILED, entry.principalId, entry.description,
-            text(entry.reason, ERROR)))
+            self.schedule, task, micros, reason_of(error),
+            ''.join(traceback.format_exception(error)), occurrence)
+        self._settle(slot, facts, verdict, text(entry.reason, ERROR))
         label(self.manager.get(), entry.principalId,
               f'parked: {entry.description}')
         self.parked = told(entry)
         self.manager.commit()
-        return Ending(FAILED)
 
 
-class Guard:
-    """Keeps a task from ending the transaction that it runs in.
+class Facts(NamedTuple):
+    """What a task says of itself before its run."""
 
-    A synchronizer whose ``beforeCompletion`` raises prevents that with both
-    kinds of manager and still allows savepoints.  A task that catches the
-    error fails all the same: an abort has happened by then.  Its hooks are
-    kept from it too, up to the moment in which the commit begins.
-    """
+    principal_id: str | None
+    description: str
+    micros: int
+    occurrence: int
+    attempt: int
 
-    def __init__(self) -> None:
-        self.error: TransactionEnded | None = None
-        self.armed = False
 
-    @contextmanager
-    def over(self, connection: Any) -> Iterator[None]:
-        """Inside, the transaction of *connection* cannot be ended."""
-        manager = connection.transaction_manager
-        self.error = None
-        manager.registerSynch(self)
-        self.armed = True
-        try:
-            yield
-        except Exception:
-            self.check()  # whatever came of it, this is the reason
-            raise
-        finally:
-            self.disarm()
-            manager.unregisterSynch(self)
-            if self.error is not None:
-                # What was changed when there was no transaction is marked
-                # nowhere, and whoever writes it next would commit it.
-                for one in connection.connections.values():
-                    one.cacheMinimize()
+def later(now: datetime, wait: timedelta) -> datetime:
+    """*wait* after *now*, or the last instant that there is."""
+    try:
+        return now + wait
+    except OverflowError:
+        return datetime.max.replace(tzinfo=now.tzinfo)
 
-    def check(self) -> None:
-        """Raise if there was an attempt to end the transaction."""
-        if self.error is not None:
-            raise self.error
 
-    def disarm(self) -> None:
-        """Let the transaction end, unless there was an attempt before."""
-        self.armed = False
+def reason_of(error: Exception) -> str:
+    """Why a task is parked: its own words, if it gave up."""
+    if isinstance(error, GiveUp):
+        return str(error)
+    return ''.join(traceback.format_exception_only(error))
 
-    def newTransaction(self, txn: Any) -> None:
-        """Nothing to do."""
 
-    def beforeCompletion(self, txn: Any) -> None:
-        if self.armed:
-            self.error = TransactionEnded(
-                'A task runs in a transaction that ends with it: it must '
-                'neither commit nor abort nor begin one itself. Savepoints '
-                'are fine.')
-        self.check()
-
-    def afterCompletion(self, txn: Any) -> None:
-        """Nothing to do."""
+def in_a_line(error: Exception) -> str:
+    """*error* in one line of bounded length."""
+    words = ''.join(traceback.format_exception_only(error)).split()
+    return text(' '.join(words), ERROR)
 
 
 # -- Shared with turns
@@ -372,11 +535,12 @@ def is_long_overdue(schedule: Any, planned: datetime, now: datetime) -> bool:
 
 
 def park(schedule: Any, task: Any, micros: int, reason: str,
-         trace: str = '') -> ParkedTask:
-    """Set *task* aside, in the current transaction."""
+         trace: str = '', occurrence: int | None = None) -> ParkedTask:
+    """Set *task* aside, or one occurrence of it, in this transaction."""
     entry = ParkedTask(
-        f'{u64(task._p_oid):x}', task, from_micros(micros), clock.now(),
-        reason, trace, known_text(task, 'description'), known_principal(task))
+        entry_id(u64(task._p_oid), occurrence), task, from_micros(micros),
+        clock.now(), reason, trace, known_text(task, 'description'),
+        known_principal(task), occurrence)
     schedule.parked.add(entry)
     return entry
 
@@ -393,24 +557,6 @@ def report_parked(event: TaskParked, error: BaseException | None = None
     log.error('Task %s was parked: %s', event.id, event.reason,
               exc_info=error)
     announce(event)
-
-
-def known_text(task: Any, name: str) -> str:
-    """A text of *task*, as far as it can be known."""
-    try:
-        value = getattr(task, name)
-    except Exception:
-        return ''
-    return text(value, DESCRIPTION) if isinstance(value, str) else ''
-
-
-def known_principal(task: Any) -> str | None:
-    """The principal's id of *task*, as far as it can be known."""
-    try:
-        value = task.principalId
-    except Exception:
-        return None
-    return text(value, DESCRIPTION) if isinstance(value, str) else None
 
 
 def label(txn: Any, principal_id: str | None, description: str) -> None:

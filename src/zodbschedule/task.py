@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -31,7 +32,14 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import IRecurrence
+from zodbschedule.interfaces import IRetry
+from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
+
+
+# How much of a description is kept on record, in characters.
+DESCRIPTION = 1_000
 
 
 def task_id(task: Persistent) -> str | None:
@@ -41,6 +49,11 @@ def task_id(task: Persistent) -> str | None:
     that schedules it is committed.
     """
     return None if task._p_oid is None else f'{u64(task._p_oid):x}'
+
+
+def oid_of(task: Persistent) -> int:
+    """The oid of *task* as a number; 0, which no task has, if it has none."""
+    return u64(task._p_oid) if task._p_oid else 0
 
 
 def normal_id(id: str) -> str:
@@ -61,27 +74,65 @@ def text(value: str, limit: int) -> str:
     return f'{value[:half]}\n…\n{value[-half:]}'
 
 
-@implementer(ITask)
+def known_text(task: Any, name: str) -> str:
+    """A text of *task*, as far as it can be known."""
+    try:
+        value = getattr(task, name)
+    except Exception:
+        return ''
+    return text(value, DESCRIPTION) if isinstance(value, str) else ''
+
+
+def known_principal(task: Any) -> str | None:
+    """The principal's id of *task*, as far as it can be known."""
+    try:
+        value = task.principalId
+    except Exception:
+        return None
+    return text(value, DESCRIPTION) if isinstance(value, str) else None
+
+
+@implementer(IScheduledTask)
 class Task(Persistent):
-    """Subclass this, and define ``__call__``.  See `ITask`.
+    """Subclass this, and define ``__call__``.  See `IScheduledTask`.
 
     *time* is an aware datetime in any zone; it is kept in UTC.  Without one,
-    the task is due as soon as it is scheduled.
+    the task is due at the next occurrence of its *recurrence* when it is
+    scheduled, and without either at once.  *expires* is a timedelta; *retry*
+    a `zodbschedule.Retry`.  Raises `InvalidTask` for a wrong value.
     """
 
     _time: int | None = None
     description: str = ''
     principalId: str | None = None
+    key: str | None = None
+    recurrence: Any = None
+    missed: str = 'one'
+    expires: timedelta | None = None
+    retry: Any = None
+
+    # Where it stands in its series, kept by `zodbschedule.series`.
+    _occurrence: int | None = None
+    _after: int | None = None
+    _back: tuple[int, ...] | None = None
+    _asked: bool = False
+    _attempts: int = 0
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
-                 principalId: str | None = None) -> None:
+                 principalId: str | None = None, key: str | None = None,
+                 recurrence: Any = None, missed: str = 'one',
+                 expires: timedelta | None = None, retry: Any = None) -> None:
         if time is not None:
             self.time = time
-        # What equals the default of the class is not stored.
-        if description:
-            self.description = _str(description, 'description')
-        if principalId is not None:
-            self.principalId = _str(principalId, 'principalId')
+        given = {
+            'description': description, 'principalId': principalId,
+            'key': key, 'recurrence': recurrence, 'missed': missed,
+            'expires': expires, 'retry': retry}
+        for name, value in given.items():
+            # What equals the default of the class is not stored.
+            if value != Task.__dict__.get(name, ''):
+                check_option(name, value)
+                setattr(self, name, value)
 
     @property
     def time(self) -> datetime | None:
@@ -107,7 +158,7 @@ class Task(Persistent):
 
 
 class CallTask(Task):
-    """Call *func* with *args* and *kwargs*.
+    """Call *func* with *args* and *kwargs*; *options* are those of `Task`.
 
     *func* is a module-level function, its dotted name, or a method of a
     persistent object of the same database.  It is kept by name and found
@@ -126,10 +177,8 @@ class CallTask(Task):
     def __init__(self, func: Callable[..., Any] | str,
                  args: Sequence[Any] = (),
                  kwargs: Mapping[str, Any] | None = None, *,
-                 time: datetime | None = None, description: str = '',
-                 principalId: str | None = None) -> None:
-        super().__init__(
-            time, description=description, principalId=principalId)
+                 time: datetime | None = None, **options: Any) -> None:
+        super().__init__(time, **options)
         _refuse_proxied(func)
         owner = getattr(func, '__self__', None)
         if isinstance(owner, Persistent):
@@ -264,7 +313,44 @@ def _kwargs(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _str(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidTask(f'{name} is {value!r}; it has to be a str')
-    return value
+# -- What options may be -----------------------------------------------------
+
+
+def check_option(name: str, value: Any) -> None:
+    """Raise `InvalidTask` if an option of `Task` cannot have that value."""
+    fits, wanted = OPTIONS[name]
+    if not fits(value):
+        raise InvalidTask(f'{name} is {value!r}; it has to be {wanted}')
+
+
+def check_options(task: Task) -> None:
+    """Check what *task* carries by now: attributes can be set by anybody."""
+    for name in OPTIONS.keys() - {'description', 'principalId'}:
+        check_option(name, getattr(task, name))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_key(value: object) -> bool:
+    return value is None or isinstance(value, str) and value != ''
+
+
+OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'description': (_is_text, 'a str'),
+    'principalId': (
+        lambda value: value is None or _is_text(value), 'a str or None'),
+    'key': (_is_key, 'a str that is not empty, or None'),
+    'recurrence': (
+        lambda value: value is None or IRecurrence.providedBy(value),
+        'an Every, a Cron, an RRule, or another IRecurrence'),
+    'missed': (lambda value: value in ('one', 'all'), "'one' or 'all'"),
+    'expires': (
+        lambda value: value is None or (
+            isinstance(value, timedelta) and value > timedelta(0)),
+        'a timedelta above zero, or None'),
+    'retry': (
+        lambda value: value is None or IRetry.providedBy(value),
+        'a Retry, or None'),
+}

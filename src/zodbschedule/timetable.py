@@ -188,6 +188,15 @@ class Timetable(Persistent):
         return any(_index(leaf, task) is not None
                    for _, leaf in _leaves(self.instants.get(instant)))
 
+    def read_current(self, instant: datetime, task: Persistent) -> None:
+        """Conflict with whoever takes *task* before this is committed.
+
+        Taking writes the list; an append of another does so too.
+        """
+        for _, leaf in _leaves(self.instants.get(instant)):
+            if _index(leaf, task) is not None and leaf._p_jar is not None:
+                leaf._p_jar.readCurrent(leaf)
+
     def find(self, task: Persistent) -> datetime | None:
         """The instant at which *task* waits, by looking everywhere."""
         for instant in self.times():

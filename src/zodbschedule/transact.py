@@ -25,6 +25,7 @@ import ZODB._compat
 import ZODB.Connection
 import ZODB.ExportImport
 import ZODB.serialize
+from transaction import TransactionManager
 from transaction.interfaces import AlreadyInTransaction
 from transaction.interfaces import NoTransaction
 from transaction.interfaces import TransientError
@@ -84,6 +85,26 @@ def transact(manager: Any, work: Callable[[], Any],
             raise
         pause = (.05 if storage else .01) * 2 ** (tried - 1)
         clock.wait(min(2, pause) * random.uniform(.5, 1.5))
+
+
+def apart(db: Any, work: Callable[[Any], Any],
+          conflict_tries: int = CONFLICT_TRIES) -> Any:
+    """What *work* returns, given a connection of *db* of its own.
+
+    What it changes is committed, whatever the caller's transaction does.
+    """
+    manager = TransactionManager(explicit=True)
+    connection = db.open(transaction_manager=manager)
+
+    def commit() -> Any:
+        result = work(connection)
+        manager.commit()
+        return result
+
+    try:
+        return transact(manager, commit, conflict_tries)
+    finally:
+        connection.close()
 
 
 def begin(manager: Any) -> None:

@@ -16,18 +16,16 @@ A turn touches what all share and holds no user code.  These are its parts;
 each happens in the current transaction, and whoever calls commits.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from persistent import Persistent
 from ZODB.utils import u64
 
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
-from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.parked import ParkedTask
+from zodbschedule.returning import Returning
 from zodbschedule.run import park
 from zodbschedule.timetable import SWEEP as SWEEP
 from zodbschedule.timetable import Portion
@@ -45,34 +43,21 @@ def collect(schedule: Any, claim: Claim, now: datetime,
     The task in slot *suspect*, if that still waits, has ended its process;
     returned is what was parked for that.
     """
-    waiting: list[tuple[int, Persistent]] = []
+    returning = Returning(schedule, claim.name, now)
     parked: list[ParkedTask] = []
-    records = []
     for index, slot in enumerate(claim.slots):
         if slot.waiting:
             entry = crashed(schedule, slot) if index == suspect else None
             if entry is None:
-                waiting.append((slot.micros, slot.task))
+                returning.wait(slot.micros, slot.task)
             else:
                 parked.append(entry)
+                returning.end(slot.oid)
         elif slot.content:
-            if slot.record is not None:
-                records.append(slot.record)
-            if slot.following is not None:
-                waiting.append(slot.following)
+            returning.settled(slot)
         slot.free()
-    for micros, tasks in _by_instant(waiting):
-        schedule.timetable.add(from_micros(micros), tasks, apart=True)
-    schedule.history.add(records, now)
+    returning.finish()
     return parked
-
-
-def _by_instant(waiting: list[tuple[int, Persistent]]) -> Iterable[
-        tuple[int, list[Persistent]]]:
-    found: dict[int, list[Persistent]] = {}
-    for micros, task in waiting:
-        found.setdefault(micros, []).append(task)
-    return found.items()
 
 
 def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
@@ -82,10 +67,13 @@ def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
     In this order: what is written last stays in the connection's cache, and
     the runs need the slots, not the lists.
     """
+    schedule.keys.settle_in()
     portion: Portion = schedule.timetable.take(limit, after, now, wanted)
     collect(schedule, claim, now)
     claim.fill([(to_micros(instant), task)
                 for instant, task in portion.tasks])
+    for _, task in portion.tasks:
+        schedule.keys.take(u64(task._p_oid))
     claim.turns += 1
     return portion
 

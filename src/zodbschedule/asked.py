@@ -1,0 +1,62 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Occurrences that a person asked for while their task was in a claim.
+
+A run writes nothing that is shared, and nobody else may write what it will
+write: so they are kept here until the task comes back.
+"""
+
+from typing import Any
+
+from BTrees.LOBTree import LOBTree
+from persistent import Persistent
+from persistent.list import PersistentList
+from ZODB.utils import u64
+
+
+class Asked(Persistent):
+    """What each of these tasks is to run for, once more, and in which order.
+    """
+
+    def __init__(self) -> None:
+        #: oid -> a list of the task, and of occurrences in microseconds
+        self.entries = LOBTree()
+
+    def __contains__(self, oid: object) -> bool:
+        return oid in self.entries
+
+    def add(self, task: Persistent, occurrence: int) -> None:
+        """Have *task* run for that occurrence when it comes back."""
+        oid = u64(task._p_oid)
+        entry = self.entries.get(oid)
+        if entry is None:
+            entry = self.entries[oid] = PersistentList([task])
+        if occurrence not in entry[1:]:
+            entry.append(occurrence)
+
+    def pop(self, oid: int) -> tuple[Any, int] | None:
+        """The task with that oid, and the first that was asked of it."""
+        entry = self.entries.get(oid)
+        if entry is None:
+            return None
+        # Written, even if it is left: whoever appends to it conflicts.
+        occurrence = entry.pop(1)
+        if len(entry) == 1:
+            del self.entries[oid]
+        return entry[0], occurrence
+
+    def forget(self, oid: int) -> None:
+        """The task with that oid has left the schedule."""
+        entry = self.entries.pop(oid, None)
+        if entry is not None:
+            entry.clear()

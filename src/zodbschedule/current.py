@@ -1,0 +1,117 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The run that goes on: what a task can learn of it, and say of itself."""
+
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from zope.interface import implementer
+
+from zodbschedule import clock
+from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import ICurrentRun
+from zodbschedule.transact import apart
+
+
+log = logging.getLogger('zodbschedule')
+
+# How long after one report of progress the next is written.  More often, and
+# a task that reports each of a million steps would spend its time on that.
+THROTTLE = timedelta(seconds=1)
+
+current: ContextVar['CurrentRun | None'] = ContextVar(
+    'zodbschedule.current_run', default=None)
+
+
+def current_run() -> 'CurrentRun | None':
+    """The run that the caller is part of, an `ICurrentRun`, or None.
+
+    As `asyncio.current_task`: it goes by the context (see `contextvars`), so
+    that a thread that a task starts has none.
+    """
+    return current.get()
+
+
+@implementer(ICurrentRun)
+class CurrentRun:
+    """See `ICurrentRun`.  Good for nothing when the run has ended."""
+
+    def __init__(self, task: Any, id: str, attempt: int, occurrence: int,
+                 now: datetime, where: 'Where') -> None:
+        self.task = task
+        self.attempt = attempt
+        self.now = now
+        self._id = id
+        self._occurrence = occurrence
+        self._where = where
+        self._reported: datetime | None = None
+
+    @property
+    def occurrence(self) -> datetime:
+        return from_micros(self._occurrence)
+
+    @property
+    def token(self) -> str:
+        return f'{self._id}-{self._occurrence}'
+
+    @property
+    def cancelled(self) -> bool:
+        """See `ICurrentRun`."""
+        return self._where.look(  # type: ignore[no-any-return]
+            lambda claim, slot: slot is None or not slot.waiting)
+
+    def progress(self, done: float, total: float) -> None:
+        """See `ICurrentRun`."""
+        now = clock.now()
+        if self._reported is not None and (
+                timedelta(0) <= now - self._reported < THROTTLE):
+            return
+        self._reported = now
+
+        def report(claim: Any, slot: Any) -> None:
+            if claim is not None:
+                claim.heartbeat.beats += 1
+                claim.heartbeat.progress = (
+                    int(self._id, 16), float(done), float(total))
+
+        try:
+            self._where.look(report)
+        except Exception:
+            log.warning('A report of progress was lost.', exc_info=True)
+
+
+class Where:
+    """Where a run stands, as plain data: a slot of a claim of a schedule."""
+
+    def __init__(self, schedule: Any, claim_id: str, index: int) -> None:
+        self.db = schedule._p_jar.db()
+        self.schedule_oid = schedule._p_oid
+        self.claim_id = claim_id
+        self.index = index
+
+    def look(self, work: Callable[[Any, Any], Any]) -> Any:
+        """What *work* makes of the claim and the slot, as they are now.
+
+        In a transaction of its own.  Both are None if the claim was
+        recovered.
+        """
+        def found(connection: Any) -> Any:
+            claim = connection.get(self.schedule_oid).claims.get(
+                self.claim_id)
+            return work(claim, claim and claim.slots[self.index])
+
+        return apart(self.db, found)

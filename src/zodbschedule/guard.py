@@ -1,0 +1,77 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What keeps a task from ending the transaction that it runs in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from zodbschedule.interfaces import TransactionEnded
+
+
+class Guard:
+    """Keeps a task from ending the transaction that it runs in.
+
+    A synchronizer whose ``beforeCompletion`` raises prevents that with both
+    kinds of manager and still allows savepoints.  A task that catches the
+    error fails all the same: an abort has happened by then.  Its hooks are
+    kept from it too, up to the moment in which the commit begins.
+    """
+
+    def __init__(self) -> None:
+        self.error: TransactionEnded | None = None
+        self.armed = False
+
+    @contextmanager
+    def over(self, connection: Any) -> Iterator[None]:
+        """Inside, the transaction of *connection* cannot be ended."""
+        manager = connection.transaction_manager
+        self.error = None
+        manager.registerSynch(self)
+        self.armed = True
+        try:
+            yield
+        except Exception:
+            self.check()  # whatever came of it, this is the reason
+            raise
+        finally:
+            self.disarm()
+            manager.unregisterSynch(self)
+            if self.error is not None:
+                # What was changed when there was no transaction is marked
+                # nowhere, and whoever writes it next would commit it.
+                for one in connection.connections.values():
+                    one.cacheMinimize()
+
+    def check(self) -> None:
+        """Raise if there was an attempt to end the transaction."""
+        if self.error is not None:
+            raise self.error
+
+    def disarm(self) -> None:
+        """Let the transaction end, unless there was an attempt before."""
+        self.armed = False
+
+    def newTransaction(self, txn: Any) -> None:
+        """Nothing to do."""
+
+    def beforeCompletion(self, txn: Any) -> None:
+        if self.armed:
+            self.error = TransactionEnded(
+                'A task runs in a transaction that ends with it: it must '
+                'neither commit nor abort nor begin one itself. Savepoints '
+                'are fine.')
+        self.check()
+
+    def afterCompletion(self, txn: Any) -> None:
+        """Nothing to do."""

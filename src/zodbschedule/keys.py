@@ -1,0 +1,145 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Keys: at most one waiting task holds one, and none runs beside another.
+
+::
+
+    add ─▶ holds ─ take ─▶ busy ─ give_back ─▶ holds, or waits without it
+                             ╰─── end ─▶ gone
+
+A task that comes back from a claim finds its key held, perhaps, by one that
+was scheduled meanwhile.  If it has not done its work it waits without the key
+then, so that nothing is lost; it still does not run beside the other.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from BTrees.LOBTree import LOBTree
+from BTrees.OOBTree import OOBTree
+from persistent import Persistent
+from ZODB.utils import u64
+from zope.interface import implementer
+
+from zodbschedule.interfaces import IKeys
+
+
+@implementer(IKeys)
+class Keys(Persistent):
+    """See `IKeys`."""
+
+    #: tasks that had no oid when they were scheduled, with their keys
+    _unborn: tuple[tuple[Persistent, str], ...] = ()
+
+    def __init__(self) -> None:
+        #: key -> the waiting task that holds it
+        self.holders = OOBTree()
+        #: the oid of every task with a key that stands here -> its key
+        self.of = LOBTree()
+        #: key -> the oid of the task in a claim
+        self.busy = OOBTree()
+
+    # -- looking
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """See `IKeys`."""
+        return self.holders.get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key in self.holders
+
+    def __iter__(self) -> Iterator[str]:
+        key = next(iter(self.holders.keys()), None)
+        while key is not None:
+            yield key
+            later = self.holders.keys(min=key, excludemin=True)
+            key = next(iter(later), None)
+
+    def key_of(self, oid: int) -> str:
+        """The key of the task with that oid; '', which is none."""
+        return self.of.get(oid, '')  # type: ignore[no-any-return]
+
+    def is_lost(self, oid: int) -> bool:
+        """Whether another task holds the key of that one."""
+        holder = self.holders.get(self.key_of(oid))
+        return holder is not None and u64(holder._p_oid) != oid
+
+    # -- in the timetable
+
+    def add(self, task: Persistent, key: str) -> None:
+        """Let *task*, which is being scheduled, hold *key*."""
+        self.holders[key] = task
+        if task._p_oid is None:
+            self._unborn += ((task, key),)
+        else:
+            self.of[u64(task._p_oid)] = key
+
+    def come(self, task: Persistent, key: str) -> None:
+        """Let *task*, which a run returned, hold *key* if that is free."""
+        if key in self.holders:
+            self.of[u64(task._p_oid)] = key
+        else:
+            self.add(task, key)
+
+    def settle_in(self) -> None:
+        """Note the oids of those that had none; for the first turn."""
+        for task, key in self._unborn:
+            self.of[u64(task._p_oid)] = key
+        if self._unborn:
+            self._unborn = ()
+
+    def remove(self, task: Persistent) -> None:
+        """Forget *task*, which is leaving the schedule."""
+        self._unborn_without(task)
+        if task._p_oid is not None:
+            key = self.of.pop(u64(task._p_oid), '')
+        else:
+            key = next((key for key, one in self.holders.items()
+                        if one is task), '')
+        if self.holders.get(key) is task:
+            del self.holders[key]
+
+    def _unborn_without(self, task: Persistent) -> None:
+        if self._unborn:
+            self._unborn = tuple(
+                pair for pair in self._unborn if pair[0] is not task)
+
+    # -- in a claim
+
+    def take(self, oid: int) -> None:
+        """The task goes into a claim."""
+        key = self.of.get(oid)
+        if key is not None:
+            holder = self.holders.get(key)
+            if holder is not None and u64(holder._p_oid) == oid:
+                del self.holders[key]
+            self.busy[key] = oid
+
+    def release(self, oid: int) -> None:
+        """The task is not in a claim any more."""
+        key = self.key_of(oid)
+        if self.busy.get(key) == oid:
+            del self.busy[key]
+
+    def give_back(self, task: Persistent) -> None:
+        """The task waits again, with its key if nobody else has that."""
+        oid = u64(task._p_oid)
+        self.release(oid)
+        key = self.key_of(oid)
+        if key and key not in self.holders:
+            self.holders[key] = task
+
+    def end(self, oid: int) -> None:
+        """The task that was in a claim is in the schedule no more."""
+        self.release(oid)
+        self.of.pop(oid, None)

@@ -1,0 +1,210 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What comes back from a claim, each to its place.
+
+A task that was not begun, that is to be tried again, or that goes on in its
+series, to the timetable, with its key if that is free; an outcome to the
+history.  Two things may have happened meanwhile, and are seen to here, since a
+run writes nothing that is shared:
+
+* Somebody asked for an occurrence, see `zodbschedule.asked`.
+* Another task that the run returned stood for the occurrence of a series
+  (``schedule.aside``: the oid of that one -> the task of the series).  When
+  that has ended, the series goes on.
+
+Each happens in the current transaction, and whoever calls commits.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from persistent import Persistent
+from ZODB.broken import Broken
+from ZODB.utils import u64
+
+from zodbschedule import series
+from zodbschedule.claim import CANCELLED
+from zodbschedule.claim import RETRIED
+from zodbschedule.claim import Slot
+from zodbschedule.history import record
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.series import Policy
+from zodbschedule.series import Step
+from zodbschedule.stamp import stamp
+from zodbschedule.task import Task
+from zodbschedule.task import known_text
+from zodbschedule.transact import is_storage_failure
+from zodbschedule.transact import is_transient
+
+
+class Returning:
+    """One collection of what a worker held."""
+
+    def __init__(self, schedule: Any, worker: str, now: datetime) -> None:
+        self.schedule = schedule
+        self.worker = worker
+        self.now = now
+        self.waiting: dict[int, list[Persistent]] = {}
+        self.records: list[tuple[Any, ...]] = []
+
+    def finish(self) -> None:
+        """Put into the timetable and the history what was found."""
+        for micros, tasks in self.waiting.items():
+            self.schedule.timetable.add(
+                from_micros(micros), tasks, apart=True)
+        self.schedule.history.add(self.records, self.now, self.worker)
+
+    def wait(self, micros: int, task: Persistent) -> None:
+        """It stands at that instant again, with its key if that is free."""
+        self.schedule.keys.give_back(task)
+        self.waiting.setdefault(micros, []).append(task)
+
+    # -- a slot with an outcome
+
+    def settled(self, slot: Slot) -> None:
+        """Its task comes back, or another, or none."""
+        if slot.record is not None:
+            self.records.append(slot.record)
+        micros, task = slot.following or (0, None)
+        if task is not None and u64(task._p_oid) == slot.oid:
+            if slot.outcome == RETRIED:
+                self.wait(micros, task)
+            else:
+                self._go_on(micros, task)
+            return
+        if task is not None:
+            self._another(micros, task)
+        if task is not None and slot.outcome == RETRIED:
+            self._replaced(slot, u64(task._p_oid))
+        elif slot.aside is not None:
+            self._series_goes_on(slot.aside)
+        else:
+            self.end(slot.oid)
+
+    def _another(self, micros: int, task: Any) -> None:
+        """A task that the run returned instead of its own."""
+        key = task.key if isinstance(task, Task) and loads(task) else None
+        if key is not None:
+            self.schedule.keys.come(task, key)
+        self.waiting.setdefault(micros, []).append(task)
+
+    def _replaced(self, slot: Slot, stand_in: int) -> None:
+        """Another task stands for the occurrence of this one."""
+        if slot.aside is not None:
+            self.schedule.keys.release(slot.oid)
+            self.schedule.aside[stand_in] = slot.aside
+            return
+        self.schedule.keys.end(slot.oid)
+        aside = self.schedule.aside.pop(slot.oid, None)
+        if aside is not None:
+            self.schedule.aside[stand_in] = aside
+
+    def end(self, oid: int) -> None:
+        """A task is here no more, unless somebody has asked for it."""
+        asked = None if self._is_parked(oid) else self.schedule.asked.pop(oid)
+        if asked is None:
+            self.schedule.keys.end(oid)
+        else:
+            task, occurrence = asked
+            self.wait(self._ask(task, None, occurrence), task)
+        self._stood_in(oid)
+
+    def _is_parked(self, oid: int) -> bool:
+        return f'{oid:x}' in self.schedule.parked.entries
+
+    # -- series
+
+    def _go_on(self, micros: int, task: Any) -> None:
+        """A task that has done its work waits for what comes next."""
+        oid = u64(task._p_oid)
+        if self.schedule.keys.is_lost(oid):
+            self._superseded(micros, task)
+            return
+        if loads(task):
+            asked = self.schedule.asked.pop(oid)
+            if asked is not None:
+                micros = self._ask(task, micros, asked[1])
+        self.wait(micros, task)
+        self._stood_in(oid)
+
+    def _ask(self, task: Any, standing: int | None, occurrence: int) -> int:
+        series.ask(task, standing, occurrence, self.now)
+        stamp(task, self.now)
+        return to_micros(self.now)
+
+    def _superseded(self, micros: int, task: Any) -> None:
+        """Its key is held by one that was scheduled while it ran."""
+        oid = u64(task._p_oid)
+        holder = self.schedule.keys.get(self.schedule.keys.key_of(oid))
+        if self.schedule.history.keep:
+            moment = to_micros(self.now)
+            self.records.append(record(
+                oid, micros, CANCELLED, moment,
+                known_text(task, 'description'), None,
+                f'its key is held by task {u64(holder._p_oid):x}',
+                began=moment))
+        self.end(oid)
+
+    def _stood_in(self, oid: int) -> None:
+        """If it stood for the occurrence of a series, that goes on."""
+        task = self.schedule.aside.pop(oid, None)
+        if task is not None:
+            self._series_goes_on(task)
+
+    def _series_goes_on(self, task: Any) -> None:
+        """The task that stood aside comes back."""
+        if not loads(task):
+            self.wait(to_micros(self.now), task)
+            return
+        step = go_on(self.schedule, task, to_micros(task.time), self.now)
+        if step.micros is None:
+            self.end(u64(task._p_oid))
+        else:
+            self._go_on(step.micros, task)
+
+
+def leave(schedule: Any, oid: int, now: datetime) -> None:
+    """A task that waited is here no more: see to what it stood for."""
+    if oid in schedule.aside:
+        returning = Returning(schedule, '', now)
+        returning.end(oid)
+        returning.finish()
+
+
+def go_on(schedule: Any, task: Any, micros: int, now: datetime,
+          expired: bool = False) -> Step:
+    """Have *task* stand for what comes next, by the settings of *schedule*.
+    """
+    step = series.go_on(
+        task, micros, now, policy_of(schedule, u64(task._p_oid)), expired)
+    if step.micros is not None:
+        stamp(task, from_micros(step.micros))
+    return step
+
+
+def policy_of(schedule: Any, oid: int) -> Policy:
+    """What the settings say of the task with that oid."""
+    return Policy(schedule.catch_up,
+                  series.part(schedule.spread, schedule.seed, oid))
+
+
+def loads(task: Any) -> bool:
+    """Whether the state of *task* can be had here."""
+    try:
+        task._p_activate()
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
+        return False
+    return not isinstance(task, Broken)

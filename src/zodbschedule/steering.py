@@ -1,0 +1,265 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Changing what is scheduled already: see `ISteering`.
+
+Each happens in the caller's transaction.  A task that waits is taken out of
+the timetable and put back where it is to stand; one that a worker holds is
+not touched, since whatever its run writes would conflict.
+"""
+
+from datetime import datetime
+from typing import Any
+from typing import NamedTuple
+
+from zope.interface import implementer
+
+from zodbschedule import clock
+from zodbschedule import series
+from zodbschedule.history import PAUSED
+from zodbschedule.history import RESUMED
+from zodbschedule.history import record
+from zodbschedule.instant import as_utc
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import IMove
+from zodbschedule.interfaces import InProgress
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import NotStored
+from zodbschedule.interfaces import PauseChanged
+from zodbschedule.pauses import ALL
+from zodbschedule.pauses import Pause
+from zodbschedule.returning import loads
+from zodbschedule.returning import policy_of
+from zodbschedule.run import announce
+from zodbschedule.task import OPTIONS
+from zodbschedule.task import Task
+from zodbschedule.task import check_option
+from zodbschedule.task import known_text
+from zodbschedule.task import oid_of
+
+
+# What any task has, and what says where it stands.
+BASIC = frozenset({'time', 'description', 'principalId'})
+PLACING = frozenset({'time', 'recurrence', 'key'})
+
+
+@implementer(IMove)
+class Move(NamedTuple):
+    """See `IMove`."""
+
+    task: Any
+    before: datetime
+    after: datetime
+
+
+# -- change
+
+
+def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
+    """See `ISteering`."""
+    _check(task, options)
+    if not PLACING & options.keys():
+        _set(task, options)
+        return task
+    if schedule.waits(task) is None:
+        raise InProgress(
+            f'{task!r} is held by a worker, and cannot be moved now; try '
+            f'again when it has run, or unschedule it')
+    if 'key' in options:
+        schedule.refuse_key(task, options['key'])
+    now = clock.now()
+    moment = _moment(task, options, now)
+    schedule.take_from_timetable(task)
+    _set(task, {name: value for name, value in options.items()
+                if name != 'time'})
+    if moment is not None:
+        _move(schedule, task, moment, now, 'time' in options)
+    schedule.put(task, as_utc(task.time))
+    return task
+
+
+def _check(task: Any, options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        allowed = isinstance(task, Task) or name in BASIC
+        if not allowed or name not in {'time', *OPTIONS}:
+            raise InvalidTask(f'{task!r} has no option {name}')
+        if name == 'time':
+            as_utc(value)
+        else:
+            check_option(name, value)
+
+
+def _set(task: Any, options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        setattr(task, name, value)
+
+
+def _moment(task: Any, options: dict[str, Any], now: datetime
+            ) -> datetime | None:
+    """Where the task is to stand now; None: where it stands."""
+    if 'time' in options:
+        return as_utc(options['time'])
+    if options.get('recurrence') is None:
+        return None
+    return series.next_of(task, options['recurrence'], now)
+
+
+def _move(schedule: Any, task: Any, moment: datetime, now: datetime,
+          given: bool) -> None:
+    if not isinstance(task, Task):
+        task.time = moment
+        return
+    task._time = None if not given else to_micros(moment)
+    series.plan(task, moment, now, policy_of(schedule, oid_of(task)).delay)
+
+
+# -- run at once
+
+
+def run_now(schedule: Any, task: Any) -> None:
+    """See `ISteering`."""
+    if ALL in schedule.pauses or oid_of(task) in schedule.pauses:
+        raise InvalidTask(
+            f'{task!r} is paused, or its schedule is; resume that first')
+    now = clock.now()
+    standing = schedule.waits(task)
+    if standing is not None:
+        schedule.take_from_timetable(task)
+        _hasten(task, standing, now)
+        schedule.put(task, now)
+    elif series.is_repeating(task):
+        schedule.asked.add(task, to_micros(now))
+
+
+def _hasten(task: Any, standing: datetime, now: datetime) -> None:
+    if series.is_repeating(task) and series.is_in_place(task):
+        series.ask(task, to_micros(standing), to_micros(now), now)
+        return
+    if isinstance(task, Task):
+        series.hasten(task, to_micros(standing))
+    task.time = now
+
+
+def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
+    """Have *task* run for one occurrence of its series, and then go on.
+
+    At that instant if it waits in its place, or nowhere; afterwards if it is
+    held, or has something else to do before.
+    """
+    micros = to_micros(occurrence)
+    standing = schedule.waits(task)
+    if standing is None and not schedule.stands(task):
+        schedule.refuse_key(task, task.key)
+        series.ask(task, None, micros, at)
+        schedule.put(task, at)
+    elif standing is not None and series.is_in_place(task):
+        schedule.take_from_timetable(task)
+        series.ask(task, to_micros(standing), micros, at)
+        schedule.put(task, at)
+    else:
+        schedule.asked.add(task, micros)
+
+
+# -- pause and resume
+
+
+def pause(schedule: Any, task: Any, reason: str, by: str | None) -> None:
+    """See `ISteering`.
+
+    No run begins after this is committed: each looks whether it is paused.
+    """
+    oid = _oid(schedule, task)
+    now = clock.now()
+    by = by or _user(schedule)
+    schedule.pauses.begin(oid, Pause(now, by, reason))
+    _record(schedule, oid, task, PAUSED, now, by, reason)
+    _announce(schedule, oid, True, by, reason)
+
+
+def resume(schedule: Any, task: Any, by: str | None) -> None:
+    """See `ISteering`."""
+    oid = _oid(schedule, task)
+    if schedule.pauses.end(oid):
+        by = by or _user(schedule)
+        _record(schedule, oid, task, RESUMED, clock.now(), by, '')
+        _announce(schedule, oid, False, by, '')
+
+
+def _oid(schedule: Any, task: Any) -> int:
+    if task is None:
+        return ALL
+    schedule.give_oid(task)
+    if task._p_oid is None:
+        raise NotStored(
+            f'{task!r} has no id yet, by which it could be paused; put the '
+            f'schedule into a database first')
+    return oid_of(task)
+
+
+def _user(schedule: Any) -> str | None:
+    """Whom the current transaction names."""
+    if schedule._p_jar is None:
+        return None
+    return schedule._p_jar.transaction_manager.get().user.strip() or None
+
+
+def _record(schedule: Any, oid: int, task: Any, what: int, now: datetime,
+            by: str | None, reason: str) -> None:
+    if schedule.history.keep:
+        moment = to_micros(now)
+        described = '' if task is None else known_text(task, 'description')
+        schedule.history.add([record(
+            oid, moment, what, moment, described, by, reason or None,
+            began=moment)], now, '')
+
+
+def _announce(schedule: Any, oid: int, paused: bool, by: str | None,
+              reason: str) -> None:
+    """Tell of it when it is committed."""
+    if schedule._p_jar is not None:
+        id = None if oid == ALL else f'{oid:x}'
+        txn = schedule._p_jar.transaction_manager.get()
+        txn.addAfterCommitHook(
+            _committed, (PauseChanged(id, paused, by, reason),))
+
+
+def _committed(success: bool, event: PauseChanged) -> None:
+    if success:
+        announce(event)
+
+
+# -- refresh
+
+
+def refresh(schedule: Any) -> list[Move]:
+    """See `ISteering`."""
+    moves = []
+    for instant in schedule.getTaskTimes():
+        for task in schedule.tasks(instant, instant):
+            move = _renewed(schedule, task, to_micros(instant))
+            if move is not None:
+                moves.append(move)
+    return moves
+
+
+def _renewed(schedule: Any, task: Any, standing: int) -> Move | None:
+    if not isinstance(task, Task) or not loads(task):
+        return None
+    before = from_micros(series.occurrence_of(task, standing))
+    step = series.renew(task, policy_of(schedule, oid_of(task)).delay)
+    if step.micros is None:
+        return None
+    schedule.take_from_timetable(task)
+    schedule.put(task, from_micros(step.micros))
+    return Move(
+        task, before, from_micros(series.occurrence_of(task, step.micros)))
