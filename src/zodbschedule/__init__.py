@@ -14,6 +14,7 @@
 
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import NotScheduled
@@ -21,6 +22,12 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.recurrence import Cron
+from zodbschedule.recurrence import Every
+from zodbschedule.recurrence import RRule
+from zodbschedule.retry import GiveUp
+from zodbschedule.retry import Retry
+from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
@@ -32,10 +39,19 @@ __all__ = (
     # what is scheduled
     'Task',
     'CallTask',
+    # when next
+    'Every',
+    'Cron',
+    'RRule',
+    # what a failure leads to
+    'Retry',
+    'RetryLater',
+    'GiveUp',
     # what can go wrong
     'ScheduleError',
     'InvalidTask',
     'InvalidTime',
+    'InvalidRecurrence',
     'AlreadyScheduled',
     'NotScheduled',
     'PendingChanges',
