@@ -36,6 +36,10 @@ LAYERS = {
         'instant',
         'clock',
         'incarnation',
+        'zone',
+        'walltime',
+        'crontab',
+        'rfc5545',
         'recurrence',
         'retry',
     ),
@@ -43,6 +47,11 @@ LAYERS = {
         'storable',
         'timetable',
         'task',
+        'stamp',
+        'series',
+        'keys',
+        'asked',
+        'pauses',
         'parked',
         'claim',
         'history',
@@ -51,9 +60,14 @@ LAYERS = {
         'transact',
         'principals',
         'heartbeat',
+        'guard',
+        'current',
+        'returning',
         'run',
         'turn',
         'processing',
+        'steering',
+        'forecast',
         'schedule',
     ),
     'd': (
@@ -89,6 +103,8 @@ LAYER_OF = {name: layer for layer, names in LAYERS.items() for name in names}
 CORE_IS_MADE_OF = {
     'BTrees': 'BTrees',
     'ZODB': 'ZODB',
+    'cronsim': 'cronsim',
+    'dateutil': 'python-dateutil',
     'persistent': 'persistent',
     'transaction': 'transaction',
     'zodbpickle': 'zodbpickle',
@@ -97,8 +113,8 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
-MAY_COMMIT = {'run', 'processing', 'schedule', 'heartbeat', 'worker',
-              'testing', 'cli', 'demo'}
+MAY_COMMIT = {'transact', 'run', 'processing', 'worker', 'testing', 'cli',
+              'demo'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
 # ``with manager:`` commits, although nobody says so.

@@ -12,8 +12,11 @@
 ##############################################################################
 """A task scheduler that lives in the ZODB."""
 
+from zodbschedule.current import current_run
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.interfaces import InProgress
+from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import NotScheduled
@@ -21,6 +24,12 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.recurrence import Cron
+from zodbschedule.recurrence import Every
+from zodbschedule.recurrence import RRule
+from zodbschedule.retry import GiveUp
+from zodbschedule.retry import Retry
+from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
@@ -32,12 +41,24 @@ __all__ = (
     # what is scheduled
     'Task',
     'CallTask',
+    # when next
+    'Every',
+    'Cron',
+    'RRule',
+    # what a failure leads to
+    'Retry',
+    'RetryLater',
+    'GiveUp',
+    # while a task runs
+    'current_run',
     # what can go wrong
     'ScheduleError',
     'InvalidTask',
     'InvalidTime',
+    'InvalidRecurrence',
     'AlreadyScheduled',
     'NotScheduled',
+    'InProgress',
     'PendingChanges',
     'NotStored',
     'PrincipalsMissing',

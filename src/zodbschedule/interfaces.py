@@ -28,11 +28,86 @@ from zope.interface import implementer
 from zope.schema import Bool
 from zope.schema import Choice
 from zope.schema import Datetime
+from zope.schema import Float
 from zope.schema import Int
 from zope.schema import Object
 from zope.schema import Text
 from zope.schema import TextLine
 from zope.schema import Timedelta
+
+
+# -- When next ---------------------------------------------------------------
+
+
+class IRecurrence(Interface):
+    """A rule that names the next occurrence: an immutable value.
+
+    Two that say the same are equal and have one hash.  The state is plain
+    data, so a pickle is small and needs no class of a library.  None reads a
+    clock: every moment is an aware datetime, or raises `InvalidTime`; the
+    answer does not depend on the zone that the moment is written in.
+    """
+
+    def next_after(moment):
+        """The first occurrence strictly after *moment*, or None at the end.
+
+        An instant that exists, as an aware datetime in the rule's own zone.
+        The years of the calendar end with 9999, and so does every rule.
+        """
+
+    def upcoming(moment, count):
+        """The first *count* occurrences after *moment*, lazily."""
+
+    def passed(start, end, limit):
+        """How many occurrences are after *start* and not after *end*.
+
+        Counted up to *limit*, so the answer is at most that.
+        """
+
+    def anchored(first):
+        """This rule, counted from *first* if it says of itself no start.
+
+        Only an `Every` without a start gives another rule than itself.
+        """
+
+    def describe(moment):
+        """What the next gap and the next fold after *moment* do, as text.
+
+        A gap are the local times that a zone leaves out when its clocks are
+        put forward, a fold those that come twice when they are put back.
+        """
+
+    def note(occurrence):
+        """How a gap or a fold has changed this *occurrence*, or None.
+
+        *occurrence* is what `next_after` has given.
+        """
+
+    def __str__():
+        """The rule for a person to read."""
+
+    def __repr__():
+        """The rule as an expression that gives an equal one."""
+
+
+class IRetry(Interface):
+    """How long to wait before the next attempt: an immutable value."""
+
+    attempts = Int(title='How many runs there are at most', min=1)
+    delay = Timedelta(title='How long to wait after the first of them')
+    factor = Float(title='By how much each wait is longer than the last')
+    max_delay = Timedelta(title='The longest wait, before the jitter')
+    jitter = Float(title='The part by which a wait is longer or shorter')
+    on = Attribute('The dotted names of the errors that are tried again.')
+
+    def delay_after(attempt, token, error):
+        """How long to wait after the failed *attempt*, or None: give up.
+
+        *attempt* counts from 1.  *token* is a str that names the occurrence:
+        the same token, attempt and rule give the same timedelta, in every
+        process.  None if the attempts are used up, or if neither the class
+        of *error* nor one that it inherits from is named in ``on``.
+        """
 
 
 # -- What is scheduled -------------------------------------------------------
@@ -250,7 +325,7 @@ class ISteering(Interface):
     """
 
     def change(task, **options):
-        """Change options of a waiting task, and move it accordingly; return it.
+        """Change options of a task, and move it accordingly; return it.
 
         *options* are those of `zodbschedule.Task`.  With a ``time`` it waits
         for that; with a new ``recurrence`` and no time, for the next
@@ -667,6 +742,10 @@ class InvalidTime(InvalidTask):
     """A time is naive, or no datetime at all."""
 
 
+class InvalidRecurrence(InvalidTask):
+    """A recurrence cannot be what was asked for, or never occurs."""
+
+
 class AlreadyScheduled(ScheduleError, ValueError):
     """The task stands in the schedule already."""
 
@@ -748,6 +827,7 @@ __all__ = (
     'ScheduleError',
     'InvalidTask',
     'InvalidTime',
+    'InvalidRecurrence',
     'AlreadyScheduled',
     'NotScheduled',
     'InProgress',

@@ -30,6 +30,7 @@ second is raised, unless the database is there for all others.
 """
 
 import logging
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,8 +102,8 @@ ERROR = 200
 # Parking holds no user code, so it may be tried until it passes.
 PARK_TRIES = 100
 
-# What a task that says nothing of it is given by RetryLater.
-PATIENCE = Retry(2)
+# How long a task waits that asks for it and does not say how long.
+PATIENCE = Retry(sys.maxsize)
 
 #: an instant, and the task that is to stand there
 Following = tuple[int, Persistent]
@@ -423,14 +424,15 @@ class Run:
         if isinstance(error, GiveUp) or (policy is None and not asked):
             return None
         attempt = series.attempt_of(task)
-        token = f'{self.id}-{series.occurrence_of(task, micros)}'
-        if not asked:
-            return policy.delay_after(  # type: ignore
-                attempt, token, error)
         if policy is not None and attempt >= policy.attempts:
             return None
-        return error.delay if error.delay is not None else (  # type: ignore
-            (policy or PATIENCE).delay_after(attempt, token))
+        if asked and error.delay is not None:  # type: ignore[attr-defined]
+            return error.delay  # type: ignore
+        token = f'{self.id}-{series.occurrence_of(task, micros)}'
+        wait = policy and policy.delay_after(attempt, token, error)
+        if wait is None and asked:
+            wait = PATIENCE.delay_after(attempt, token, error)
+        return wait  # type: ignore[no-any-return]
 
     def _put_off(self, slot: Slot, task: Any, error: Exception,
                  wait: timedelta) -> None:

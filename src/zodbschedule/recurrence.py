@@ -1,0 +1,466 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Recurrences: the rules that answer "when next?".
+
+They are values.  What they keep is plain data: names, numbers, text, naive
+datetimes.  What is made from that, a zone, a parsed rule, is cached beside
+them by what it was made from, and never stored.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import timedelta
+from datetime import tzinfo
+from functools import lru_cache
+from functools import partial
+from itertools import islice
+from itertools import takewhile
+from typing import Self
+
+from zope.interface import implementer
+
+from zodbschedule import crontab
+from zodbschedule import rfc5545
+from zodbschedule.instant import MICROSECOND
+from zodbschedule.instant import as_utc
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.interfaces import InvalidTime
+from zodbschedule.interfaces import IRecurrence
+from zodbschedule.walltime import FOLD
+from zodbschedule.walltime import GAP
+from zodbschedule.walltime import WallTimes
+from zodbschedule.walltime import checked
+from zodbschedule.zone import DAY
+from zodbschedule.zone import EARLIEST
+from zodbschedule.zone import LATEST
+from zodbschedule.zone import Spec
+from zodbschedule.zone import Zone
+from zodbschedule.zone import instant_at
+from zodbschedule.zone import spec_of
+from zodbschedule.zone import zone_of
+
+
+class _Recurrence:
+    """What all rules have in common."""
+
+    def _after(self, instant: datetime) -> datetime | None:
+        """As `next_after`, but in UTC."""
+        raise NotImplementedError
+
+    def _zone(self) -> Zone:
+        raise NotImplementedError
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        instant = max(as_utc(moment, 'moment'), EARLIEST)
+        found = self._after(instant) if instant < LATEST else None
+        if found is None or found > LATEST:
+            return None
+        return found.astimezone(self._zone().info)
+
+    def upcoming(self, moment: datetime, count: int) -> Iterator[datetime]:
+        found: datetime | None = moment
+        for _ in range(count):
+            assert found is not None
+            found = self.next_after(found)
+            if found is None:
+                return
+            yield found
+
+    def passed(self, start: datetime, end: datetime, limit: int) -> int:
+        last = as_utc(end, 'end')
+        return sum(1 for _ in takewhile(
+            lambda occurrence: as_utc(occurrence) <= last,
+            self.upcoming(as_utc(start, 'start'), limit)))
+
+    def anchored(self, first: datetime) -> Self:
+        return self
+
+
+# -- Elapsed time
+
+
+@implementer(IRecurrence)
+@dataclass(frozen=True, init=False, repr=False)
+class Every(_Recurrence):
+    """One period after the other, from a start on: elapsed time.
+
+    See `IRecurrence`.  *period* is a timedelta, *start*, the first occurrence,
+    an aware datetime.  The answers are in the zone of the start; in UTC if it
+    has none that has a name.  Without a start the next occurrence is one
+    period later than whatever moment is asked for; see `anchored`.
+    """
+
+    period: timedelta
+    _start: int | None
+    _spec: Spec
+
+    def __init__(self, period: timedelta,
+                 start: datetime | None = None) -> None:
+        if not isinstance(period, timedelta) or period <= timedelta():
+            raise InvalidRecurrence(
+                f'period is {period!r}; it has to be a timedelta of more '
+                f'than zero, such as timedelta(minutes=15)')
+        vars(self).update(period=period, _start=None, _spec='UTC')
+        if start is not None:
+            vars(self).update(_start=to_micros(_aware('start', start)),
+                              _spec=spec_of(start.tzinfo) or 'UTC')
+
+    @property
+    def start(self) -> datetime | None:
+        """The first occurrence."""
+        if self._start is None:
+            return None
+        return from_micros(self._start).astimezone(self._zone().info)
+
+    def _zone(self) -> Zone:
+        return zone_of(self._spec)
+
+    def _after(self, instant: datetime) -> datetime | None:
+        micros = to_micros(instant)
+        start = micros if self._start is None else self._start
+        done = max(0, (micros - start) // self._micros + 1)
+        try:
+            return from_micros(start + done * self._micros)
+        except OverflowError:
+            return None
+
+    @property
+    def _micros(self) -> int:
+        return self.period // MICROSECOND
+
+    def passed(self, start: datetime, end: datetime, limit: int) -> int:
+        low = to_micros(as_utc(start, 'start'))
+        high = to_micros(min(as_utc(end, 'end'), LATEST))
+        base = low if self._start is None else self._start
+        # the number of the last occurrence that is not after it; -1: none is
+        until, since = (max(-1, (micros - base) // self._micros)
+                        for micros in (high, low))
+        return max(0, min(limit, until - since))
+
+    def anchored(self, first: datetime) -> Self:
+        if self._start is not None:
+            return self
+        return type(self)(self.period, first)
+
+    def describe(self, moment: datetime) -> str:
+        as_utc(moment, 'moment')
+        return 'Elapsed time: no gap and no fold changes it.'
+
+    def note(self, occurrence: datetime) -> str | None:
+        return None
+
+    def __str__(self) -> str:
+        since = '' if self.start is None else f' from {_shown(self.start)}'
+        return f'every {_in_words(self.period)}{since}'
+
+    def __repr__(self) -> str:
+        start = '' if self.start is None else f', {self.start!r}'
+        return f'Every({self.period!r}{start})'
+
+
+# -- Wall time
+
+
+class _OfWallTimes(_Recurrence):
+    """A rule about what the clocks of a zone show."""
+
+    def _times(self) -> WallTimes:
+        raise NotImplementedError
+
+    def _zone(self) -> Zone:
+        return self._times().zone
+
+    def _after(self, instant: datetime) -> datetime | None:
+        return self._times().next_after(instant)
+
+    def describe(self, moment: datetime) -> str:
+        return self._times().describe(_within_years(moment))
+
+    def note(self, occurrence: datetime) -> str | None:
+        return self._times().note(_within_years(occurrence))
+
+
+@implementer(IRecurrence)
+@dataclass(frozen=True, init=False, repr=False)
+class Cron(_OfWallTimes):
+    """When the clocks of a zone match a cron expression.
+
+    See `IRecurrence`.  *expression* has five fields, or six with the seconds
+    first, or is an alias such as ``@hourly``.  *timezone* is a name of the
+    zone database, or a ZoneInfo.
+
+    *gap* says what becomes of a time that a gap leaves out: ``'next'``, it
+    occurs at the end of the gap, or ``'skip'``.  *fold* says at which of the
+    two an ambiguous time occurs: ``'first'``, ``'second'`` or ``'both'``.  By
+    default as in Debian's cron: an expression whose minute or hour begins
+    with ``*`` is an interval, which skips and occurs at both; any other names
+    fixed times, which occur once, at the next valid instant and at the first.
+    """
+
+    expression: str
+    timezone: str
+    gap: str
+    fold: str
+
+    def __init__(self, expression: str, timezone: str | tzinfo,
+                 gap: str | None = None, fold: str | None = None) -> None:
+        if not isinstance(expression, str):
+            raise InvalidRecurrence(
+                f'cron expression is {expression!r}; it has to be a str, '
+                f"such as '30 2 * * *'")
+        expression = ' '.join(expression.split())
+        default = _defaults(expression)
+        vars(self).update(
+            expression=expression,
+            timezone=_name(timezone),
+            gap=checked('gap', gap or default[0], GAP),
+            fold=checked('fold', fold or default[1], FOLD))
+
+    def _times(self) -> WallTimes:
+        return _cron_times(
+            self.expression, self.timezone, self.gap, self.fold)
+
+    def __str__(self) -> str:
+        return f'{crontab.explained(self.expression)}, in {self.timezone}'
+
+    def __repr__(self) -> str:
+        policies = _policies(self, _defaults(self.expression))
+        return f'Cron({self.expression!r}, {self.timezone!r}{policies})'
+
+
+@lru_cache(maxsize=1024)
+def _cron_times(expression: str, timezone: str, gap: str,
+                fold: str) -> WallTimes:
+    return WallTimes(
+        partial(crontab.walls, expression), zone_of(timezone), gap, fold)
+
+
+def _defaults(expression: str) -> tuple[str, str]:
+    if crontab.is_interval(expression):
+        return 'skip', 'both'
+    return 'next', 'first'
+
+
+def _name(timezone: object) -> str:
+    """The name of a zone that there is."""
+    spec = spec_of(timezone) if isinstance(timezone, tzinfo) else timezone
+    if not isinstance(spec, str):
+        raise InvalidRecurrence(
+            f'timezone is {timezone!r}; it has to be a name of the time zone '
+            f"database, such as 'Europe/Berlin' or 'UTC'")
+    zone_of(spec)
+    return spec
+
+
+@implementer(IRecurrence)
+@dataclass(frozen=True, init=False, repr=False)
+class RRule(_OfWallTimes):
+    """A recurrence rule of RFC 5545.
+
+    See `IRecurrence`.  *text* is an RRULE, with or without that name, and may
+    have lines EXDATE and RDATE.  *dtstart* is an aware datetime; its zone is
+    the rule's, one by zoneinfo or a fixed distance from UTC, and parts of a
+    second are dropped.  It is the first occurrence if the rule matches it.
+    *exdate* and *rdate* are aware datetimes that do not occur, or occur too.
+
+    *gap* and *fold* as for `Cron`.  By default times that do not exist are
+    left out and not counted, and of two the first occurs.
+    """
+
+    text: str
+    _wall: datetime
+    _fold: int  # apart, since it does not count when datetimes are compared
+    _spec: Spec
+    _exdate: tuple[int, ...]
+    _rdate: tuple[int, ...]
+    gap: str
+    fold: str
+
+    def __init__(self, text: str, dtstart: datetime, *,
+                 exdate: Iterable[datetime] = (),
+                 rdate: Iterable[datetime] = (),
+                 gap: str | None = None, fold: str | None = None) -> None:
+        if not isinstance(text, str):
+            raise InvalidRecurrence(
+                f"RRULE is {text!r}; it has to be a str, such as 'FREQ=DAILY'")
+        _aware('dtstart', dtstart)
+        spec = _spec_of(dtstart)
+        rule, dates = rfc5545.lines(text)
+        vars(self).update(
+            text=rule,
+            _wall=dtstart.replace(tzinfo=None, microsecond=0, fold=0),
+            _fold=dtstart.fold,
+            _spec=spec,
+            _exdate=_instants('exdate', exdate, dates['EXDATE'], spec),
+            _rdate=_instants('rdate', rdate, dates['RDATE'], spec),
+            gap=checked('gap', gap or 'skip', GAP),
+            fold=checked('fold', fold or 'first', FOLD))
+        if self._after(EARLIEST) is None:
+            raise InvalidRecurrence(
+                f'RRULE is {text!r}, which never occurs from {dtstart} on')
+
+    @property
+    def dtstart(self) -> datetime:
+        """Where the rule begins."""
+        return self._wall.replace(tzinfo=self._zone().info, fold=self._fold)
+
+    @property
+    def exdate(self) -> tuple[datetime, ...]:
+        """What does not occur, in UTC."""
+        return tuple(map(from_micros, self._exdate))
+
+    @property
+    def rdate(self) -> tuple[datetime, ...]:
+        """What occurs besides, in UTC."""
+        return tuple(map(from_micros, self._rdate))
+
+    def _times(self) -> WallTimes:
+        return _rrule_times(self.text, self._wall, self._fold, self._spec,
+                            self.gap, self.fold)
+
+    def _after(self, instant: datetime) -> datetime | None:
+        found: datetime | None = instant
+        while found is not None:
+            ruled = super()._after(found)
+            found = min(filter(None, (ruled, self._more(found))), default=None)
+            if found is None or to_micros(found) not in self._exdate:
+                return found
+        return None
+
+    def _more(self, instant: datetime) -> datetime | None:
+        """What RDATE says."""
+        return next((one for one in self.rdate if one > instant), None)
+
+    def __str__(self) -> str:
+        others = [f', {word} {len(dates)} dates' for word, dates in (
+            ('without', self._exdate), ('with', self._rdate)) if dates]
+        return f'{self.text} from {_shown(self.dtstart)}{"".join(others)}'
+
+    def __repr__(self) -> str:
+        dates = [f', {name}={value!r}' for name, value in (
+            ('exdate', self.exdate), ('rdate', self.rdate)) if value]
+        policies = _policies(self, ('skip', 'first'))
+        return (f'RRule({self.text!r}, {self.dtstart!r}{"".join(dates)}'
+                f'{policies})')
+
+
+@lru_cache(maxsize=1024)
+def _rrule_times(text: str, wall: datetime, at_fold: int, spec: Spec,
+                 gap: str, fold: str) -> WallTimes:
+    zone = zone_of(spec)
+    rule = rfc5545.parsed(text, wall)
+    return WallTimes(
+        rule.walls if rule.count is None else _counted(
+            rule, zone if gap == 'skip' else None),
+        zone, gap, fold, _begin(wall, at_fold, zone), rule.until or LATEST)
+
+
+def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
+    """The first instant that such a DTSTART lets a rule occur at."""
+    instants = zone.instants(wall)
+    if instants:
+        return instants[fold and -1]
+    about = instant_at(wall, timedelta())
+    shift = zone.shift(about - DAY, about + DAY)
+    assert shift is not None
+    return shift.instant
+
+
+def _counted(rule: rfc5545.Rule, zone: Zone | None
+             ) -> Callable[[datetime], Iterator[datetime]]:
+    """What a rule with COUNT proposes.
+
+    RFC 5545 does not count what a gap leaves out: with a *zone*, neither do
+    we.
+    """
+    latest = LATEST.replace(tzinfo=None)
+    walls = takewhile(latest.__gt__, rule.walls(rule.start))
+    counted = (wall for wall in walls if zone is None or zone.instants(wall))
+    last = max(islice(counted, rule.count), default=datetime.min)
+    return lambda wall: takewhile(last.__ge__, rule.walls(wall))
+
+
+# -- What is given, and what is shown
+
+
+def _aware(name: str, moment: object) -> datetime:
+    """A moment in UTC; raises `InvalidRecurrence`."""
+    try:
+        instant = as_utc(moment, name)
+    except InvalidTime as error:
+        raise InvalidRecurrence(str(error)) from None
+    if not EARLIEST <= instant <= LATEST:
+        raise InvalidRecurrence(
+            f'{name} is {moment!r}; it has to be from {EARLIEST:%d %B} of the '
+            f'year 1 to {LATEST:%d %B %Y}')
+    return instant
+
+
+def _within_years(moment: datetime) -> datetime:
+    return min(max(as_utc(moment, 'moment'), EARLIEST), LATEST)
+
+
+def _spec_of(dtstart: datetime) -> Spec:
+    spec = spec_of(dtstart.tzinfo)
+    if spec is None:
+        raise InvalidRecurrence(
+            f'dtstart is {dtstart!r}, whose zone cannot be stored by a name; '
+            f"write it with zoneinfo.ZoneInfo('Europe/Berlin') or "
+            f'datetime.timezone')
+    zone_of(spec)
+    return spec
+
+
+def _instants(name: str, moments: Iterable[datetime],
+              said: list[tuple[str, datetime]], spec: Spec
+              ) -> tuple[int, ...]:
+    """EXDATE or RDATE, of arguments and of the text."""
+    if isinstance(moments, datetime):
+        moments = (moments,)
+    found = {_aware(name, moment) for moment in moments}
+    for zone, moment in said:
+        if moment.tzinfo is None:
+            # In a gap and in a fold this takes what RFC 5545 does, 3.3.5.
+            moment = moment.replace(tzinfo=zone_of(zone or spec).info)
+        found.add(_aware(name, moment))
+    return tuple(sorted(map(to_micros, found)))
+
+
+def _policies(rule: Cron | RRule, defaults: tuple[str, str]) -> str:
+    """Those that a repr has to name."""
+    return ''.join(
+        f', {name}={getattr(rule, name)!r}'
+        for name, default in zip(('gap', 'fold'), defaults)
+        if getattr(rule, name) != default)
+
+
+def _shown(moment: datetime) -> str:
+    """A moment of a rule, with the name of its zone."""
+    zone = moment.tzinfo
+    return f'{moment.replace(tzinfo=None)} in {zone}'
+
+
+def _in_words(period: timedelta) -> str:
+    """A period such as "1 day 2 hours"."""
+    hours, seconds = divmod(period.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    numbers = {'day': period.days, 'hour': hours, 'minute': minutes,
+               'second': seconds + period.microseconds / 1e6}
+    return ' '.join(
+        f'{number:g} {unit}{"s" if number != 1 else ""}'
+        for unit, number in numbers.items() if number)
