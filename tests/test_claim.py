@@ -13,6 +13,7 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import runs
 from sample_work import try_to_commit
+from ZODB.utils import p64
 
 from zodbschedule import NotScheduled
 from zodbschedule import processing
@@ -109,11 +110,13 @@ class TestSlot:
 
     def test_a_waiting_task_is_cancelled(self):
         slot, task = Slot(), Note('a')
+        task._p_oid = p64(42)
         slot.hold(7, task)
         assert not slot.drop(Note('a'))
         assert slot.waiting
         assert slot.drop(task)
         assert slot.outcome == CANCELLED
+        assert slot.oid == 42
         assert not slot.drop(task)
 
     def test_what_comes_next_is_cancelled_and_the_outcome_stays(self):

@@ -333,17 +333,17 @@ class TestTwoTurns:
     @FIRST
     def test_the_chunks_of_two_turns_in_the_history_merge(
             self, database, first, monkeypatch):
-        record = 7, 0, 1, 0, '', None, None
+        record = 7, 0, 1, 0, ''
 
         def turn(schedule):
-            schedule.history.add([record], turn.now)
+            schedule.history.add([record], turn.now, 'worker')
             turn.now = at(1)
 
         turn.now = NOON
         schedule = database.schedule()
-        schedule.history.add([record], at(-1))
+        schedule.history.add([record], at(-1), 'worker')
         commit(schedule)
-        monkeypatch.setattr(History, 'trim', lambda self: None)
+        monkeypatch.setattr(History, 'trim', lambda self, now: None)
         assert race(database, turn, turn, first) == [True, True]
         assert len(list(database.schedule().history)) == 3
 

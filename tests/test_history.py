@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import transaction
 import ZODB
+from BTrees.OOBTree import OOBTree
 from sample_tasks import Stage
 from ZODB.FileStorage import FileStorage
 from zope.interface.verify import verifyClass
@@ -26,7 +27,16 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def record(number):
     """What a turn hands over: plain data."""
-    return (number, 0, SUCCEEDED, number, f'task {number}', None, None)
+    return history.record(
+        number, 0, SUCCEEDED, number, f'task {number}', began=number)
+
+
+def new_history():
+    return History(OOBTree())
+
+
+def add(found, records, now=NOW):
+    found.add(records, now, 'worker')
 
 
 def ids(found):
@@ -35,37 +45,60 @@ def ids(found):
 
 def test_the_history_provides_its_interfaces():
     assert verifyClass(IHistory, History)
-    assert verifyObject(IHistory, History())
-    assert verifyObject(IOutcome, Outcome.read(record(1)))
+    assert verifyObject(IHistory, new_history())
+    assert verifyObject(IOutcome, Outcome.read(record(1), 'worker'))
 
 
 def test_the_newest_outcome_comes_first():
-    found = History()
-    found.add([record(1), record(2)], NOW)
-    found.add([record(3)], NOW)
-    found.add([], NOW)
-    found.add([record(4)], NOW + timedelta(seconds=1))
+    found = new_history()
+    add(found, [record(1), record(2)])
+    add(found, [record(3)])
+    add(found, [])
+    add(found, [record(4)], NOW + timedelta(seconds=1))
     assert ids(found) == [4, 3, 2, 1]
 
 
 def test_the_order_is_that_of_the_turns_even_if_the_clock_goes_back():
-    found = History()
-    found.add([record(1)], NOW)
-    found.add([record(2)], NOW - timedelta(days=1))
+    found = new_history()
+    add(found, [record(1)])
+    add(found, [record(2)], NOW - timedelta(days=1))
     assert ids(found) == [2, 1]
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
 def test_an_outcome_is_read_back_as_it_was():
-    outcome = Outcome.read((255, 10 ** 6, SUCCEEDED, 2 * 10 ** 6, 'Für Elise',
-                            'bob', 'none'))
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    assert outcome == (
-        'ff', epoch + timedelta(seconds=1), 'succeeded',
-        epoch + timedelta(seconds=2), 'Für Elise', 'bob', 'none')
+    outcome = Outcome.read(history.record(
+        255, 10 ** 7, SUCCEEDED, 2 * 10 ** 7, 'Für Elise', 'bob', 'none',
+        began=19 * 10 ** 6, attempt=2, passed=3, occurrence=8 * 10 ** 6),
+        'worker')
+    assert outcome == Outcome(
+        'ff', EPOCH + 10 * SECOND, 'succeeded', EPOCH + 20 * SECOND,
+        'Für Elise', 'bob', 'none', EPOCH + 8 * SECOND, EPOCH + 19 * SECOND,
+        2, 3, 'worker')
+
+
+@pytest.mark.parametrize('more, length', [
+    ({}, 5), ({'principal': 'bob'}, 6), ({'error': 'why'}, 7),
+    ({'began': 9}, 8), ({'attempt': 2}, 9), ({'passed': 1}, 10),
+    ({'occurrence': 6}, 11)])
+def test_what_says_nothing_is_not_stored(more, length):
+    found = history.record(
+        1, 7, SUCCEEDED, 10, 'a', **{'began': 10, 'occurrence': 7} | more)
+    assert len(found) == length
+    read = Outcome.read(found, '')
+    assert (read.principalId, read.error, read.attempt, read.passed) == (
+        more.get('principal'), more.get('error'), more.get('attempt', 1),
+        more.get('passed', 0))
+    assert (read.began, read.occurrence) == tuple(
+        EPOCH + timedelta(microseconds=micros)
+        for micros in (more.get('began', 10), more.get('occurrence', 7)))
 
 
 def test_an_empty_history_has_no_entries():
-    assert list(History()) == []
+    assert list(new_history()) == []
 
 
 def test_a_chunk_keeps_its_records_in_the_database(tmp_path):
@@ -83,21 +116,21 @@ def test_a_chunk_keeps_its_records_in_the_database(tmp_path):
 
 def test_what_is_beyond_the_bound_is_forgotten(monkeypatch):
     monkeypatch.setattr(history, 'TRIM', 1)
-    found = History()
+    found = new_history()
     found.keep = 10
     for number in range(0, 100, 5):
-        found.add([record(number + i) for i in range(5)], NOW)
+        add(found, [record(number + i) for i in range(5)])
     assert ids(found) == list(range(99, 89, -1))
 
 
 def test_the_history_is_not_trimmed_at_each_turn(monkeypatch):
     monkeypatch.setattr(history, 'TRIM', 10 ** 30)
-    found = History()
+    found = new_history()
     found.keep = 1
     for number in range(5):
-        found.add([record(number)], NOW)
+        add(found, [record(number)])
     assert len(list(found)) == 5
-    found.trim()
+    found.trim(NOW)
     assert ids(found) == [4]
 
 

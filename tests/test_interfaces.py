@@ -16,18 +16,29 @@ from zope.schema.interfaces import ValidationError
 
 import zodbschedule
 from zodbschedule import CallTask
+from zodbschedule import Cron
+from zodbschedule import Every
+from zodbschedule import Retry
+from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import interfaces
+from zodbschedule.current import CurrentRun
+from zodbschedule.forecast import Forecast
 from zodbschedule.history import History
 from zodbschedule.history import Outcome
+from zodbschedule.history import record
+from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.keys import Keys
 from zodbschedule.parked import ParkedTask
 from zodbschedule.parked import ParkedTasks
+from zodbschedule.pauses import Pause
 from zodbschedule.principals import Plain
 from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
+from zodbschedule.steering import Move
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
@@ -40,7 +51,18 @@ class Fails(Task):
 
 
 def outcome():
-    return Outcome('1', NOON, 'succeeded', NOON, '', None, None)
+    return Outcome.read(record(1, 0, 1, 0, '', began=0), 'worker')
+
+
+def ended():
+    return RunEnded('1', 'succeeded', NOON, '', None, 1, NOON, None)
+
+
+def current():
+    return CurrentRun(Task(NOON), '1', 1, 0, NOON, NoWhere())
+
+
+RULE = Every(timedelta(hours=1))
 
 
 IMPLEMENTATIONS = [
@@ -48,20 +70,34 @@ IMPLEMENTATIONS = [
         (Schedule, Schedule,
          interfaces.ISchedule, interfaces.IScheduling,
          interfaces.IScheduleControl, interfaces.IScheduleReading,
-         interfaces.IScheduleSettings, interfaces.IParking),
-        (Task, lambda: Task(NOON), interfaces.ITask),
-        (CallTask, lambda: CallTask(print, time=NOON), interfaces.ITask),
+         interfaces.IScheduleSettings, interfaces.IParking,
+         interfaces.ISteering),
+        (Task, lambda: Task(NOON), interfaces.ITask,
+         interfaces.IScheduledTask),
+        (CallTask, lambda: CallTask(print, time=NOON), interfaces.ITask,
+         interfaces.IScheduledTask),
+        (Every, lambda: RULE, interfaces.IRecurrence),
+        (Cron, lambda: Cron('@daily', 'UTC'), interfaces.IRecurrence),
+        (RRule, lambda: RRule('FREQ=DAILY', NOON), interfaces.IRecurrence),
+        (Retry, lambda: Retry(3), interfaces.IRetry),
+        (Keys, Keys, interfaces.IKeys),
+        (Pause, lambda: Pause(NOON, 'bob', 'why'), interfaces.IPause),
+        (Move, lambda: Move(Task(NOON), NOON, NOON), interfaces.IMove),
+        (Forecast, lambda: Forecast(NOON, NOON, Task(NOON), None),
+         interfaces.IForecast),
+        (CurrentRun, current, interfaces.ICurrentRun),
         (Tally, Tally, interfaces.ITally),
         (ClaimedTask, lambda: ClaimedTask(Task(NOON), NOON, 'a', True),
          interfaces.IClaimedTask),
-        (History, History, interfaces.IHistory),
+        (History, lambda: History({}), interfaces.IHistory),
         (Outcome, outcome, interfaces.IOutcome),
         (ParkedTasks, ParkedTasks, interfaces.IParkedTasks),
         (ParkedTask, lambda: ParkedTask('1', Task(NOON), NOON, NOON, 'why'),
          interfaces.IParkedTask),
         (Plain, Plain, interfaces.IPrincipals),
-        (RunEnded, lambda: RunEnded('1', 'succeeded', NOON, '', None),
-         interfaces.IRunEnded),
+        (RunEnded, ended, interfaces.IRunEnded),
+        (PauseChanged, lambda: PauseChanged('1', True, None, 'why'),
+         interfaces.IPauseChanged),
         (TaskParked, lambda: TaskParked('1', NOON, 'why', '', None),
          interfaces.ITaskParked),
         *((cls, lambda cls=cls: cls(NOON, []), interfaces.ITask)
@@ -94,6 +130,12 @@ def test_every_interface_has_an_implementation_here():
 # -- What really comes out
 
 
+class NoWhere:
+
+    def look(self, work):
+        return work(None, None)
+
+
 @pytest.fixture
 def busy(schedule):
     """A schedule with an outcome, a parked and a waiting task."""
@@ -110,6 +152,13 @@ def test_fields_hold_values_of_their_kind(busy):
     for interface, obj in [
             (interfaces.ITask, next(iter(busy))),
             (interfaces.ITask, CallTask(print, time=NOON)),
+            (interfaces.IScheduledTask, CallTask(
+                print, time=NOON, key='a', recurrence=RULE, retry=Retry(3),
+                missed='all', expires=timedelta(1))),
+            (interfaces.IRetry, Retry(3)),
+            (interfaces.IPause, Pause(NOON, 'bob', 'why')),
+            (interfaces.ICurrentRun, CurrentRun(
+                Task(NOON), '1', 1, 0, NOON, NoWhere())),
             (interfaces.IScheduleSettings, busy),
             (interfaces.IParkedTask, entry),
             (interfaces.IHistory, busy.history),
@@ -162,8 +211,8 @@ def test_the_fields_of_a_task_are_those_of_2003():
 
 
 @pytest.mark.parametrize('event', [
-    RunEnded('1', 'succeeded', NOON, '', None),
-    TaskParked('1', NOON, 'why', '', None)])
+    ended(), TaskParked('1', NOON, 'why', '', None),
+    PauseChanged('1', True, None, 'why')])
 def test_events_cannot_be_changed(event):
     with pytest.raises(dataclasses.FrozenInstanceError):
         event.id = '2'

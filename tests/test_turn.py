@@ -75,7 +75,7 @@ class TestExchange:
         commit(schedule)
         exchange(schedule, claim)
         claim.slots[0].settle(
-            SUCCEEDED, (7, 0, SUCCEEDED, 0, 'a', None, None))
+            SUCCEEDED, (7, 0, SUCCEEDED, 0, 'a'))
         exchange(schedule, claim)
         entry, = schedule.history
         assert entry.id == '7'
@@ -87,7 +87,8 @@ class TestExchange:
         commit(schedule)
         exchange(schedule, claim)
         slot = claim.slots[0]
-        slot.settle(SUCCEEDED, None, (turn.to_micros(at(7)), slot.task))
+        slot.settle(
+            SUCCEEDED, slot.oid, (turn.to_micros(at(7)), slot.task))
         exchange(schedule, claim, 0)
         assert list(schedule.getTaskTimes()) == [at(7)]
         assert list(schedule.history) == []
@@ -99,7 +100,8 @@ class TestExchange:
         exchange(schedule, claim)
         for slot in list(claim.held()):
             slot.settle(
-                SUCCEEDED, None, (turn.to_micros(at(5000)), slot.task))
+                SUCCEEDED, slot.oid,
+                (turn.to_micros(at(5000)), slot.task))
         exchange(schedule, claim, 0)
         leaves = schedule.timetable.instants[at(5000)].values()
         assert [len(leaf) for leaf in leaves] == [LEAF] * 3

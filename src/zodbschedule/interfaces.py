@@ -28,9 +28,9 @@ from zope.interface import implementer
 from zope.schema import Bool
 from zope.schema import Choice
 from zope.schema import Datetime
-from zope.schema import Float
 from zope.schema import Int
 from zope.schema import Object
+from zope.schema import Real
 from zope.schema import Text
 from zope.schema import TextLine
 from zope.schema import Timedelta
@@ -95,9 +95,9 @@ class IRetry(Interface):
 
     attempts = Int(title='How many runs there are at most', min=1)
     delay = Timedelta(title='How long to wait after the first of them')
-    factor = Float(title='By how much each wait is longer than the last')
+    factor = Real(title='By how much each wait is longer than the last')
     max_delay = Timedelta(title='The longest wait, before the jitter')
-    jitter = Float(title='The part by which a wait is longer or shorter')
+    jitter = Real(title='The part by which a wait is longer or shorter')
     on = Attribute('The dotted names of the errors that are tried again.')
 
     def delay_after(attempt, token, error):
