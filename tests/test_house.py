@@ -60,6 +60,7 @@ LAYERS = {
         'transact',
         'principals',
         'heartbeat',
+        'parking',
         'guard',
         'current',
         'returning',

@@ -449,7 +449,9 @@ class IScheduleReading(Interface):
     def overdue(now):
         """How long the task that is due longest has been waiting: timedelta.
 
-        *now* is aware.  Zero if nothing is due then.  Counts what a worker
+        *now* is aware.  Zero if nothing is due then.  A task that is paused
+        by itself does not count; a pause of the whole schedule makes no
+        difference.  Counts what a worker
         has claimed only if that worker gave no sign of life for longer than
         the lease.
         """
@@ -776,7 +778,7 @@ class PrincipalsMissing(ScheduleError):
 
 
 class CodeMissing(ScheduleError):
-    """A class or a function cannot be imported here, now."""
+    """A class, a function or a time zone cannot be had here, now."""
 
 
 class TransactionEnded(ScheduleError):

@@ -214,13 +214,21 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
         # The first that can still begin in time.
         bound = now - task.expires - MICROSECOND  # type: ignore[operator]
     elif task.missed == 'all':
-        bound = now - policy.catch_up
+        bound = before(now, policy.catch_up)
     return max(occurrence, bound)
 
 
+def before(now: datetime, span: timedelta) -> datetime:
+    """*span* before *now*, or the first instant that there is."""
+    try:
+        return now - span
+    except OverflowError:
+        return datetime.min.replace(tzinfo=now.tzinfo)
+
+
 def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:
-    return rule.passed(  # type: ignore[no-any-return]
-        occurrence, after, COUNTED) if after > occurrence else 0
+    return (rule.passed(occurrence, after, COUNTED)
+            if after > occurrence else 0)
 
 
 def _go_back(task: Task) -> Step:

@@ -36,11 +36,11 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
+from zodbschedule.parking import announce
 from zodbschedule.pauses import ALL
 from zodbschedule.pauses import Pause
 from zodbschedule.returning import loads
 from zodbschedule.returning import policy_of
-from zodbschedule.run import announce
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option

@@ -36,8 +36,8 @@ from ZODB.POSException import StorageError
 from zodbschedule import Schedule
 from zodbschedule.history import Outcome
 from zodbschedule.parked import ParkedTask
-from zodbschedule.schedule import STAMP
 from zodbschedule.schedule import ClaimedTask
+from zodbschedule.stamp import STAMP
 from zodbschedule.task import normal_id
 from zodbschedule.task import task_id
 
