@@ -17,6 +17,8 @@ datetimes.  What is made from that, a zone, a parsed rule, is cached beside
 them by what it was made from, and never stored.
 """
 
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -55,15 +57,16 @@ from zodbschedule.zone import spec_of
 from zodbschedule.zone import zone_of
 
 
-class _Recurrence:
+class _Recurrence(ABC):
     """What all rules have in common."""
 
+    @abstractmethod
     def _after(self, instant: datetime) -> datetime | None:
         """As `next_after`, but in UTC."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _zone(self) -> Zone:
-        raise NotImplementedError
+        """The zone of the answers."""
 
     def next_after(self, moment: datetime) -> datetime | None:
         instant = max(as_utc(moment, 'moment'), EARLIEST)
@@ -179,8 +182,9 @@ class Every(_Recurrence):
 class _OfWallTimes(_Recurrence):
     """A rule about what the clocks of a zone show."""
 
+    @abstractmethod
     def _times(self) -> WallTimes:
-        raise NotImplementedError
+        """What becomes of its wall times."""
 
     def _zone(self) -> Zone:
         return self._times().zone
@@ -367,7 +371,8 @@ def _rrule_times(text: str, wall: datetime, at_fold: int, spec: Spec,
     return WallTimes(
         rule.walls if rule.count is None else _counted(
             rule, zone if gap == 'skip' else None),
-        zone, gap, fold, _begin(wall, at_fold, zone), rule.until or LATEST)
+        zone, gap, fold, _begin(wall, at_fold, zone),
+        min(rule.until or LATEST, LATEST))
 
 
 def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:

@@ -73,6 +73,8 @@ ONLY = {
     'BYYEARDAY': {YEARLY, HOURLY, MINUTELY, SECONDLY},
     'BYMONTHDAY': {*FREQUENCIES.values()} - {WEEKLY},
 }
+TIMES = (
+    (HOURLY, 'byhour'), (MINUTELY, 'byminute'), (SECONDLY, 'bysecond'))
 DAYS = ('bymonth', 'bymonthday', 'byyearday', 'byweekno', 'byweekday')
 
 # A rule of more is refused: where it ends is found by going there once in each
@@ -84,7 +86,7 @@ CYCLE = 400
 # On how many days in a row the pace may find nothing before the rule is taken
 # for one that never occurs.  Smaller, and one whose interval meets its days
 # only once in a long while would end.
-FRUITLESS = 5_000
+FRUITLESS = 1_000
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,9 @@ def parsed(text: str, start: datetime) -> Rule:
              if name.startswith('BY')}
     rest = {name.lower(): value for name, value in said.items()
             if not name.startswith('BY')}
-    return Rule(start, parts=_with_those_of(start, rest['freq'], parts),
-                **rest)
+    parts = _with_those_of(start, rest['freq'], parts)
+    _check_positions(text, rest['freq'], parts)
+    return Rule(start, parts=parts, **rest)
 
 
 def _split(text: str) -> dict[str, str]:
@@ -327,6 +330,22 @@ def _check_together(text: str, given: dict[str, str], freq: int) -> None:
                            'choose from; add one')
 
 
+def _check_positions(text: str, freq: int, parts: dict[str, Any]) -> None:
+    """Refuse a BYSETPOS that is never reached.
+
+    Of a day, an hour or less is known how many there are to choose from, and
+    dateutil would try each second until the year 9999.
+    """
+    if freq < DAILY or 'bysetpos' not in parts:
+        return
+    size = 1
+    for unit, name in TIMES:
+        if freq < unit:
+            size *= len({*parts[name]})
+    if min(map(abs, parts['bysetpos'])) > size:
+        raise _wrong(text, f'never occurs: BYSETPOS has {size} to choose from')
+
+
 def _with_those_of(start: datetime, freq: int,
                    parts: dict[str, Any]) -> dict[str, Any]:
     """The parts, with those that the start stands for spelled out.
@@ -334,10 +353,9 @@ def _with_those_of(start: datetime, freq: int,
     They have to be, since dateutil is given another start.
     """
     derived: dict[str, Any] = {}
-    for unit, name in ((HOURLY, 'hour'), (MINUTELY, 'minute'),
-                       (SECONDLY, 'second')):
+    for unit, name in TIMES:
         if freq < unit:
-            derived[f'by{name}'] = [getattr(start, name)]
+            derived[name] = [getattr(start, name.removeprefix('by'))]
     if not {*parts} & {*DAYS} - {'bymonth'}:
         if freq == YEARLY:
             derived['bymonth'] = [start.month]
