@@ -16,6 +16,10 @@ from zope.schema.interfaces import ValidationError
 
 import zodbschedule
 from zodbschedule import CallTask
+from zodbschedule import Cron
+from zodbschedule import Every
+from zodbschedule import Retry
+from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import interfaces
@@ -59,6 +63,10 @@ IMPLEMENTATIONS = [
         (ParkedTasks, ParkedTasks, interfaces.IParkedTasks),
         (ParkedTask, lambda: ParkedTask('1', Task(NOON), NOON, NOON, 'why'),
          interfaces.IParkedTask),
+        (Every, lambda: Every(timedelta(1)), interfaces.IRecurrence),
+        (Cron, lambda: Cron('@daily', 'UTC'), interfaces.IRecurrence),
+        (RRule, lambda: RRule('FREQ=DAILY', NOON), interfaces.IRecurrence),
+        (Retry, lambda: Retry(3), interfaces.IRetry),
         (Plain, Plain, interfaces.IPrincipals),
         (RunEnded, lambda: RunEnded('1', 'succeeded', NOON, '', None),
          interfaces.IRunEnded),

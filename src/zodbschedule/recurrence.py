@@ -76,13 +76,12 @@ class _Recurrence(ABC):
         return found.astimezone(self._zone().info)
 
     def upcoming(self, moment: datetime, count: int) -> Iterator[datetime]:
-        found: datetime | None = moment
         for _ in range(count):
-            assert found is not None
-            found = self.next_after(found)
+            found = self.next_after(moment)
             if found is None:
                 return
             yield found
+            moment = found
 
     def passed(self, start: datetime, end: datetime, limit: int) -> int:
         last = as_utc(end, 'end')
