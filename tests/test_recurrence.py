@@ -109,6 +109,14 @@ def test_the_calendar_ends_with_the_year_9999(rule):
     assert len(list(rule.upcoming(last - timedelta(days=5), 9999))) < 9999
 
 
+@pytest.mark.parametrize('rule', [
+    Every(timedelta.max), Cron('0 0 29 2 *', 'UTC'),
+    RRule('FREQ=YEARLY;INTERVAL=9000', NOON),
+    RRule('FREQ=DAILY;INTERVAL=9000000', NOON)])
+def test_there_may_be_no_other_before_the_year_9999_ends(rule):
+    assert rule.next_after(utc('9997-01-01')) is None
+
+
 @pytest.mark.parametrize('rule', RULES)
 def test_the_calendar_begins_with_the_year_1(rule):
     first = datetime.min.replace(tzinfo=UTC)
@@ -343,6 +351,11 @@ def test_a_description_tells_of_the_next_gap_and_the_next_fold(
         rule, gap, fold):
     assert rule.describe(utc('2024-03-30')) == (
         f'Next gap: 2024-03-31, {gap}\nNext fold: 2024-10-27, {fold}')
+
+
+def test_nothing_is_due_in_the_gaps_and_folds_after_the_last_occurrence():
+    rule = RRule('FREQ=DAILY;COUNT=3', DAILY.dtstart)
+    assert rule.describe(NOON.replace(year=2024)).count('nothing is due') == 2
 
 
 def test_a_zone_without_shifts_is_told():

@@ -337,13 +337,12 @@ class RRule(_OfWallTimes):
                             self.gap, self.fold)
 
     def _after(self, instant: datetime) -> datetime | None:
-        found: datetime | None = instant
-        while found is not None:
-            ruled = super()._after(found)
-            found = min(filter(None, (ruled, self._more(found))), default=None)
+        while True:
+            found = min(filter(None, (super()._after(instant),
+                                      self._more(instant))), default=None)
             if found is None or to_micros(found) not in self._exdate:
                 return found
-        return None
+            instant = found
 
     def _more(self, instant: datetime) -> datetime | None:
         """What RDATE says."""
