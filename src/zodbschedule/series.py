@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
+from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
@@ -214,16 +215,8 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
         # The first that can still begin in time.
         bound = now - task.expires - MICROSECOND  # type: ignore[operator]
     elif task.missed == 'all':
-        bound = before(now, policy.catch_up)
+        bound = earlier(now, policy.catch_up)
     return max(occurrence, bound)
-
-
-def before(now: datetime, span: timedelta) -> datetime:
-    """*span* before *now*, or the first instant that there is."""
-    try:
-        return now - span
-    except OverflowError:
-        return datetime.min.replace(tzinfo=now.tzinfo)
 
 
 def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:
