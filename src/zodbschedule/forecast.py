@@ -113,8 +113,9 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if not isinstance(task, Task):
         return "what comes after it, its schedule() decides"
     occurrence = from_micros(coming.occurrence)
-    if task.expires is not None and time - occurrence > task.expires:
-        return f'would expire: {task.expires} after {occurrence}'
+    if _is_late(coming, time):
+        return (f'would expire: {task.expires} after '
+                f'{from_micros(coming.micros)}')
     if coming.stands and task._attempts:
         return f'attempt {series.attempt_of(task)}'
     if task.recurrence is not None:
@@ -122,6 +123,15 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if type(task).schedule is not Task.schedule:
         return "what comes after it, its schedule() decides"
     return None
+
+
+def _is_late(coming: Coming, time: datetime) -> bool:
+    """Whether it would expire, if it came to begin at that time."""
+    task = coming.task
+    if coming.stands:
+        return series.is_expired(task, coming.micros, time)
+    return (task.expires is not None
+            and time - from_micros(coming.micros) > task.expires)
 
 
 def _following(schedule: Any, coming: Coming, now: datetime, number: int
@@ -136,8 +146,9 @@ def _following(schedule: Any, coming: Coming, now: datetime, number: int
         return None
     occurrence = from_micros(coming.occurrence)
     policy = policy_of(schedule, oid_of(task))
+    time = max(from_micros(coming.micros), now)
     start = series.start(
-        task, occurrence, max(from_micros(coming.micros), now), policy, False)
+        task, occurrence, time, policy, _is_late(coming, time))
     found = task.recurrence.next_after(start)
     if found is None:
         return None
