@@ -38,6 +38,8 @@ TOLD = {
     'together': (
         'two at once against one: ratio',
         'two at once: runs wasted'),
+    'recurrences': (
+        'daily since 20 years against since yesterday: ratio',),
     'peers': (),
 }
 
