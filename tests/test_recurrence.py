@@ -192,8 +192,8 @@ def test_every_without_a_start_counts_from_the_moment():
     (Cron('30 2 * * *', 'UTC'), 'At 02:30 every day, in UTC'),
     (DAILY, 'FREQ=DAILY from 2024-01-01 02:30:00 in Europe/Berlin'),
     (RRule('FREQ=DAILY', NOON, exdate=[NOON], rdate=[NOON + HOUR, NOON]),
-     'FREQ=DAILY from 2003-04-01 12:00:00 in UTC, without 1 dates, '
-     'with 2 dates'),
+     'FREQ=DAILY from 2003-04-01 12:00:00 in UTC, 1 left out, '
+     '2 added'),
 ])
 def test_a_rule_can_be_read(rule, text):
     assert str(rule) == text

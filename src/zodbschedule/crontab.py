@@ -48,7 +48,6 @@ FIELDS = {
                    'the first Monday of a month',
 }
 
-SECOND = timedelta(seconds=1)
 # From when on a rule is tried.  Whatever cronsim finds at all, it finds
 # within fifty years of any day.
 TRIED_FROM = datetime(2000, 1, 1)

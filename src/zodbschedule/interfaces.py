@@ -338,7 +338,8 @@ class ISteering(Interface):
     def run_now(task):
         """Have *task* run once more, at once, and then as before.
 
-        The next occurrence of a repeating task is left alone.  One that runs
+        The next occurrence of a repeating task is left alone, unless it is
+        due already: then it is the one that runs.  A repeating task that runs
         at this moment runs again afterwards, never beside itself.
         """
 

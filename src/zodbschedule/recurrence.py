@@ -353,8 +353,8 @@ class RRule(_OfWallTimes):
         return next((one for one in self.rdate if one > instant), None)
 
     def __str__(self) -> str:
-        others = [f', {word} {len(dates)} dates' for word, dates in (
-            ('without', self._exdate), ('with', self._rdate)) if dates]
+        others = [f', {len(dates)} {word}' for word, dates in (
+            ('left out', self._exdate), ('added', self._rdate)) if dates]
         return f'{self.text} from {shown(self.dtstart)}{"".join(others)}'
 
     def __repr__(self) -> str:

@@ -88,7 +88,7 @@ from zodbschedule.transact import run_of
 DUPLICATE = 'refuse', 'keep', 'replace'
 
 # What a task says of where it stands, not of what it is.
-PLACE = frozenset({STAMP, '_time', 'recurrence', *series.STATE})
+PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
 
 
 @implementer(IClaimedTask)

@@ -263,6 +263,16 @@ def ask(task: Task, standing: int | None, occurrence: int, at: datetime
     task.time = at
 
 
+def extra(task: Task, now: int) -> int:
+    """An occurrence of its own for a run that a person asks for now.
+
+    Not one that the task has stood for already: a token is never used twice.
+    """
+    known = [one for one in (task._after, task._extra) if one is not None]
+    task._extra = max([now, *(one + 1 for one in known)])
+    return task._extra
+
+
 def hasten(task: Task, standing: int) -> None:
     """Stand for the same occurrence, earlier, since a person asked for it."""
     task._occurrence = occurrence_of(task, standing)

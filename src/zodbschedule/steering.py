@@ -140,12 +140,15 @@ def run_now(schedule: Any, task: Any) -> None:
         schedule.take_from_timetable(task)
         schedule.put(task, now)
     elif series.is_repeating(task):
-        schedule.asked.add(task, to_micros(now))
+        # A moment later than what it may stand for now.
+        schedule.asked.add(task, to_micros(now) + 1)
 
 
 def _hasten(task: Any, standing: datetime, now: datetime) -> None:
-    if series.is_repeating(task) and series.is_in_place(task):
-        series.ask(task, to_micros(standing), to_micros(now), now)
+    if standing > now and series.is_repeating(task) and (
+            series.is_in_place(task)):
+        series.ask(task, to_micros(standing),
+                   series.extra(task, to_micros(now)), now)
         return
     if isinstance(task, Task):
         series.hasten(task, to_micros(standing))

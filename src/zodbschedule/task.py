@@ -118,6 +118,8 @@ class Task(Persistent):
     _back: tuple[int, ...] | None = None
     _asked: bool = False
     _attempts: int = 0
+    #: the last occurrence that a person asked for
+    _extra: int | None = None
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
                  principalId: str | None = None, key: str | None = None,
