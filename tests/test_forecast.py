@@ -147,6 +147,32 @@ def test_a_run_that_was_asked_for_comes_before_the_series_goes_on(
         10 * MINUTE, HOUR, 2 * HOUR]
 
 
+class Deputed(Doing):
+    """Leaves its occurrence to another, 90 minutes later."""
+
+    def __call__(self):
+        return Doing(current_run().now + 90 * MINUTE, description='deputy')
+
+
+def test_a_series_whose_task_stands_aside_is_told(schedule, add, clock):
+    add(BEGIN, cls=Deputed, recurrence=Every(HOUR), expires=MINUTE)
+    run_until(schedule, BEGIN)
+    assert told(schedule, BEGIN + 3 * HOUR) == [
+        (90 * MINUTE, 'deputy', None), (2 * HOUR, '', None),
+        (3 * HOUR, '', None)]
+    run_until(schedule, BEGIN + 90 * MINUTE)
+    assert told(schedule, BEGIN + 3 * HOUR) == [
+        (2 * HOUR, '', None), (3 * HOUR, '', None)]
+
+
+def test_a_series_whose_task_stands_aside_and_is_paused_is_left_out(
+        schedule, add, clock):
+    task = add(BEGIN, cls=Deputed, recurrence=Every(HOUR))
+    run_until(schedule, BEGIN)
+    schedule.pause(task)
+    assert len(told(schedule, BEGIN + 3 * HOUR)) == 1
+
+
 def test_so_does_the_last_one_of_a_series(schedule, add):
     task = add(recurrence=RRule('FREQ=HOURLY;COUNT=2', BEGIN))
     task.fails = True

@@ -17,6 +17,7 @@ from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import current_run
+from zodbschedule import series
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.processing import Tally
 from zodbschedule.series import COUNTED
@@ -368,6 +369,49 @@ def test_the_occurrence_stays_what_it_is(schedule, clock, strike):
     assert occurrences(task) == [3]
     [entry] = schedule.history
     assert entry.occurrence == BEGIN + 3 * HOUR < entry.time
+
+
+def fixed_spread(schedule, monkeypatch, delay):
+    """Let every task begin later by just that."""
+    schedule.spread = delay
+    monkeypatch.setattr(series, 'part', lambda spread, seed, oid: spread)
+
+
+def test_a_spread_makes_nothing_expire(
+        schedule, clock, strike, monkeypatch):
+    fixed_spread(schedule, monkeypatch, 30 * MINUTE)
+    task = strike(expires=MINUTE)
+    assert run_until(schedule, BEGIN + 4 * HOUR) == Tally(succeeded=3)
+    assert occurrences(task) == [1, 2, 3]
+
+
+def test_what_expires_goes_on_at_the_first_that_begins_in_time(
+        schedule, clock, strike, monkeypatch):
+    fixed_spread(schedule, monkeypatch, 30 * MINUTE)
+    task = strike(expires=10 * MINUTE)
+    clock.set(BEGIN + 5 * HOUR + 40 * MINUTE)
+    assert schedule.process(clock.now()) == Tally(expired=1)
+    assert schedule.process(clock.now()) == Tally(succeeded=1)
+    assert occurrences(task) == [5]
+
+
+def test_what_begins_later_by_the_spread_is_not_missed_yet(
+        schedule, clock, strike, monkeypatch):
+    fixed_spread(schedule, monkeypatch, 30 * MINUTE)
+    task = strike()
+    clock.set(BEGIN + 3 * HOUR + 20 * MINUTE)
+    assert schedule.process(clock.now()) == Tally(succeeded=1)
+    run_until(schedule, BEGIN + 4 * HOUR)
+    assert occurrences(task) == [1, 3]
+
+
+def test_a_spread_may_be_longer_than_the_period(
+        schedule, clock, strike, monkeypatch):
+    fixed_spread(schedule, monkeypatch, 150 * MINUTE)
+    task = strike()
+    run_until(schedule, BEGIN + 6 * HOUR)
+    assert occurrences(task) == [1, 2, 3]
+    assert runs(task) == [3.5, 4.5, 5.5]
 
 
 def test_two_schedules_spread_differently(schedule):

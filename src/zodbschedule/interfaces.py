@@ -185,8 +185,9 @@ class IScheduledTask(ITask):
 
     expires = Timedelta(
         title='Expires',
-        description='How long after its occurrence a run may begin; later, '
-                    'the outcome is expired, with no call.',
+        description='How long after its occurrence, and its part of the '
+                    'spread, a run may begin; later, the outcome is expired, '
+                    'with no call.',
         required=False,
     )
 

@@ -100,19 +100,14 @@ class Keys(Persistent):
 
     def remove(self, task: Persistent) -> None:
         """Forget *task*, which is leaving the schedule."""
-        self._unborn_without(task)
-        if task._p_oid is not None:
-            key = self.of.pop(u64(task._p_oid), '')
-        else:
-            key = next((key for key, one in self.holders.items()
-                        if one is task), '')
-        if self.holders.get(key) is task:
-            del self.holders[key]
-
-    def _unborn_without(self, task: Persistent) -> None:
-        if self._unborn:
+        key = next((key for one, key in self._unborn if one is task), '')
+        if key:
             self._unborn = tuple(
                 pair for pair in self._unborn if pair[0] is not task)
+        if task._p_oid is not None:
+            key = self.of.pop(u64(task._p_oid), key)
+        if self.holders.get(key) is task:
+            del self.holders[key]
 
     # -- in a claim
 

@@ -101,14 +101,15 @@ def is_repeating(task: Any) -> bool:
 
 
 def is_expired(task: Any, micros: int, now: datetime) -> bool:
-    """Whether it is too late to begin.
+    """Whether it is too late to begin, since *task* stands at that instant.
 
-    What has begun in time may be tried again, so that no failure hides; and
-    what a person asked for is not too late.
+    The spread of the schedule has not made it late.  What has begun in time
+    may be tried again, so that no failure hides; and what a person asked for
+    is not too late.
     """
     return (isinstance(task, Task) and task.expires is not None
             and not task._asked and not task._attempts
-            and now - from_micros(occurrence_of(task, micros)) > task.expires)
+            and now - from_micros(micros) > task.expires)
 
 
 # -- Scheduled anew
@@ -208,14 +209,15 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
     """After which instant the next occurrence is to come.
 
     Never before the one that has ended: a clock that was set back repeats
-    nothing.
+    nothing.  One that begins later, by the spread, is not missed yet.
     """
-    bound = now
+    bound = earlier(now, policy.delay)
     if expired:
         # The first that can still begin in time.
-        bound = now - task.expires - MICROSECOND  # type: ignore[operator]
+        bound = earlier(
+            bound, task.expires + MICROSECOND)  # type: ignore[operator]
     elif task.missed == 'all':
-        bound = earlier(now, policy.catch_up)
+        bound = earlier(bound, policy.catch_up)
     return max(occurrence, bound)
 
 

@@ -99,7 +99,8 @@ class Task(Persistent):
     *time* is an aware datetime in any zone; it is kept in UTC.  Without one,
     the task is due at the next occurrence of its *recurrence* when it is
     scheduled, and without either at once.  *expires* is a timedelta; *retry*
-    a `zodbschedule.Retry`.  Raises `InvalidTask` for a wrong value.
+    a `zodbschedule.Retry`.  What is not given is as the class says, and then
+    *missed* is ``'one'``.  Raises `InvalidTask` for a wrong value.
     """
 
     _time: int | None = None
@@ -122,7 +123,7 @@ class Task(Persistent):
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
                  principalId: str | None = None, key: str | None = None,
-                 recurrence: Any = None, missed: str = 'one',
+                 recurrence: Any = None, missed: str | None = None,
                  expires: timedelta | None = None, retry: Any = None) -> None:
         if time is not None:
             self.time = time
@@ -131,8 +132,8 @@ class Task(Persistent):
             'key': key, 'recurrence': recurrence, 'missed': missed,
             'expires': expires, 'retry': retry}
         for name, value in given.items():
-            # What equals the default of the class is not stored.
-            if value != Task.__dict__.get(name, ''):
+            # What is not given is not stored: it is as the class says.
+            if value is not None and (name, value) != ('description', ''):
                 check_option(name, value)
                 setattr(self, name, value)
 
