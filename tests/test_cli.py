@@ -50,10 +50,11 @@ from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.known import attributes
-from zodbschedule.cli.known import found
 from zodbschedule.cli.known import problem_of
-from zodbschedule.cli.known import waiting
 from zodbschedule.cli.problem import LONGEST
+from zodbschedule.cli.standing import standing
+from zodbschedule.cli.standing import waiting
+from zodbschedule.parked import ParkedTasks
 from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
 
@@ -260,6 +261,10 @@ def test_add_schedules_a_call_and_prints_its_id(shell, wall_clock):
         'id': task, 'time': '2030-01-31T09:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'more shoes', 'principalId': 'zoe',
         'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'key': None, 'recurrence': None,
+        'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1, 'missed': 'one',
+        'expires': None, 'retry': None, 'progress': None, 'aside_for': None,
+        'pause': None, 'schedule_pause': None, 'parked': [],
         'attributes': {'func': 'shop.restock', 'args': ['shoes'],
                        'kwargs': {'amount': 3}},
         'outcomes': []}
@@ -366,7 +371,7 @@ def test_list_stops_at_its_limit_and_says_so(shell, wall_clock):
 
 
 def test_a_table_ends_after_a_screenful_and_json_does_not(shell, monkeypatch):
-    monkeypatch.setattr('zodbschedule.cli.commands.SCREENFUL', 1)
+    monkeypatch.setattr('zodbschedule.cli.options.SCREENFUL', 1)
     ids = [shell('add', 'shop.deliver') for _ in range(2)]
     assert 'the first 1' in shell('list')
     assert shell.ids() == ids
@@ -487,11 +492,17 @@ def test_show_finds_what_a_worker_holds(shell, wall_clock):
 def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     # As it is between a run and the next turn.
     class Schedule:
+        aside = claims = {}
+        parked = ParkedTasks()
+
         def get(self, id):
             return task
 
         def claimed(self):
             return iter(())
+
+        def paused(self, task=None):
+            return None
 
         def getTaskTimes(self):
             return iter(())
@@ -502,7 +513,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
-        assert found(Schedule(), task_id(task))[0].state == 'claimed'
+        assert standing(Schedule(), task_id(task))['state'] == 'claimed'
 
 
 # -- show --------------------------------------------------------------------
@@ -554,8 +565,12 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
     shell('process')
     assert shell.json('show', task) == {
         'id': task, 'state': 'ended', 'outcomes': [{
-            'outcome': 'succeeded', 'time': '2030-01-31T08:00:00Z',
-            'ended': '2030-01-31T08:00:00Z', 'principalId': None,
+            'id': task, 'outcome': 'succeeded',
+            'time': '2030-01-31T08:00:00Z',
+            'occurrence': '2030-01-31T08:00:00Z',
+            'began': '2030-01-31T08:00:00Z', 'ended': '2030-01-31T08:00:00Z',
+            'attempt': 1, 'passed': 0, 'worker': 'process()',
+            'description': 'shop.restock', 'principalId': None,
             'error': None}]}
     assert 'succeeded' in shell('show', f'0x0{task}')
 
@@ -617,7 +632,8 @@ def test_a_task_whose_class_is_missing_is_shown(shell, lost):
     assert row == {
         'id': lost, 'time': '2030-01-31T08:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'find me', 'principalId': 'zoe',
-        'type': 'shop.Errand', 'problem': 'class missing'}
+        'type': 'shop.Errand', 'problem': 'class missing', 'key': None,
+        'recurrence': None}
     assert 'find me (class missing)' in shell('list')
     assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
     assert shell('cancel', lost) == f'{lost} is cancelled'
@@ -859,9 +875,9 @@ def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
     wall_clock.advance(timedelta(hours=3))
     shell('process', code=1)
     heading, _, row = shell('parked').splitlines()
-    assert heading.split() == ['id', 'time', 'parked', 'what', 'why']
+    assert heading.split() == ['id', 'for', 'parked', 'what', 'why']
     assert row.split() == [
-        task, '2030-01-31T08:00:00Z', '(3', 'h', 'ago)',
+        task, '2030-01-31T08:00:00Z',
         '2030-01-31T11:00:00Z', '(now)', 'shop.deliver', 'RuntimeError:',
         'nobody', 'opens']
     entry, = shell.json('parked')
@@ -871,7 +887,8 @@ def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
         'parked_at': '2030-01-31T11:00:00Z', 'state': 'parked',
         'reason': 'RuntimeError: nobody opens', 'traceback': '',
         'description': 'shop.deliver', 'principalId': 'zoe',
-        'type': 'zodbschedule.task.CallTask', 'problem': None}
+        'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'occurrence': None, 'key': None, 'recurrence': None}
 
 
 def test_unpark_schedules_a_task_for_the_time_that_it_had(shell, wall_clock):
@@ -910,7 +927,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == (
         'fine: a task has been due for 5 min (5 min are allowed)')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'paused': None}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
