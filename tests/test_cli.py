@@ -24,9 +24,6 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager
-from datetime import UTC
-from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +33,9 @@ import ZODB
 import ZODB.broken
 from BTrees.OOBTree import OOBTree
 from persistent.mapping import PersistentMapping
+from shell import MORNING
+from shell import opened
+from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
@@ -56,148 +56,11 @@ from zodbschedule.cli.standing import standing
 from zodbschedule.cli.standing import waiting
 from zodbschedule.parked import ParkedTasks
 from zodbschedule.task import task_id
-from zodbschedule.testing import SettableClock
 
+
+pytestmark = pytest.mark.usefixtures('no_terminal')
 
 DOCS = Path(__file__).parent.parent / 'docs' / 'cli.rst'
-
-MORNING = datetime(2030, 1, 31, 8, tzinfo=UTC)
-
-SHOP = '''
-from datetime import datetime, timezone
-
-from persistent import Persistent
-from zope.interface import implementer
-
-from zodbschedule import CallTask, Task
-from zodbschedule.interfaces import ITask
-
-def restock(shelf, amount=1):
-    with open('restocked', 'a') as file:
-        print(shelf, amount, file=file)
-
-def deliver():
-    raise RuntimeError('nobody opens')
-
-SHELF = 'is no function'
-
-def interrupted():
-    raise KeyboardInterrupt
-
-def leave():
-    raise SystemExit(0)
-
-def bracket():
-    raise RuntimeError('[/bold]\x1b[2J')
-
-class Errand(Task):
-    def __call__(self):
-        pass
-
-class Unloadable(Errand):
-    pass
-
-class Order(CallTask):
-    pass
-
-def refuse(self, state=None):
-    raise ValueError('of another version')
-
-@implementer(ITask)
-class Strange(Persistent):
-    description = ''
-    time = datetime(2030, 1, 31, 8, tzinfo=timezone.utc)
-    principalId = None
-
-    def __getstate__(self):
-        return 'no mapping'
-
-    def __setstate__(self, state):
-        pass
-'''
-
-
-class Shell:
-    """A user, a directory, and what the last command printed."""
-
-    def __init__(self, capsys, folder):
-        self.capsys = capsys
-        self.folder = folder
-        self.db = str(folder / 'Data.fs')
-
-    def __call__(self, *args, code=0):
-        """What the command prints; it has to end with exit code *code*."""
-        __tracebackhide__ = True
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            commands([str(arg) for arg in args], prog_name='zodbschedule')
-        self.out, self.err = self.capsys.readouterr()
-        assert ended.value.code == code, self.out + self.err
-        return self.out.strip()
-
-    def refuses(self, *args):
-        """The one line in which the command says why it is refused."""
-        __tracebackhide__ = True
-        assert self(*args, code=2) == ''
-        line, = self.err.splitlines()
-        assert line.startswith('Error: ')
-        return line.removeprefix('Error: ')
-
-    def json(self, *args, code=0):
-        return json.loads(self(*args, '--json', code=code))
-
-    def ids(self):
-        return [row['id'] for row in self.json('list')]
-
-
-@pytest.fixture(autouse=True)
-def no_terminal(monkeypatch):
-    for name in ('FORCE_COLOR', 'TTY_COMPATIBLE', 'ZODBSCHEDULE_DB'):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv('FORCE_COLOR', '1')
-    monkeypatch.setenv('TERM', 'xterm')
-    monkeypatch.setenv('COLUMNS', '80')
-
-
-@pytest.fixture
-def wall_clock():
-    """The clock that the commands go by; it shows MORNING."""
-    with clock.use(SettableClock(MORNING)) as settable:
-        yield settable
-
-
-@pytest.fixture
-def bare_shell(capsys, tmp_path, monkeypatch):
-    """A shell in a directory with nothing but the functions of a shop."""
-    (tmp_path / 'shop.py').write_text(SHOP)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv('ZODBSCHEDULE_DB', str(tmp_path / 'Data.fs'))
-    yield Shell(capsys, tmp_path)
-    sys.modules.pop('shop', None)
-
-
-@pytest.fixture
-def shell(bare_shell):
-    """A shell in a directory where a schedule is."""
-    bare_shell('init')
-    return bare_shell
-
-
-@contextmanager
-def opened(path):
-    """The root of the FileStorage at *path*; what is changed is committed."""
-    db = ZODB.DB(FileStorage(path))
-    try:
-        with db.transaction() as connection:
-            yield connection.root()
-    finally:
-        db.close()
-
 
 def run_process(*args, code=0):
     """Standard output and error of a real process."""
@@ -586,14 +449,6 @@ def test_an_id_of_no_task_is_refused(shell, id):
 
 
 # -- tasks that are broken, gone, or strange ---------------------------------
-
-
-def schedule_one(shell, task):
-    """Schedule *task*; its id."""
-    with opened(shell.db) as root:
-        root['schedule'].schedule(task)
-        root._p_jar.add(task)
-        return task_id(task)
 
 
 def forget_shop(shell):

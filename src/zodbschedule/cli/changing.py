@@ -51,6 +51,9 @@ def run_now(place: Place, id: str) -> None:
     """Have a task run once more, at once, and then as before."""
     def ask(schedule: Schedule) -> str:
         task = _task(schedule, id, place)
+        for whose, what in ((None, place), (task, id)):
+            if schedule.paused(whose) is not None:
+                raise Problem(f'{what} is paused; resume that first')
         schedule.run_now(task)
         if schedule.waits(task) is not None:
             return 'is due now'

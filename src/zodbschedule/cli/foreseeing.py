@@ -92,10 +92,11 @@ def foreseen(schedule: Schedule, until: datetime, now: datetime
 def _list(rows: Iterator[dict[str, Any]], until: datetime, zone: tzinfo,
           limit: int | None) -> None:
     shown, more = bounded(rows, limit)
-    now = clock.now()
     if not shown:
-        click.echo(f'nothing is to run until {values.shown(until, now)}')
+        click.echo(
+            f'nothing is to run until {values.to_the_second(until)}')
         return
+    now = clock.now()
     output.show(output.table(
         ('time', 'id', 'what', 'note'),
         ((values.shown(row['time'], now, zone), row['id'],

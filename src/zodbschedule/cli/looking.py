@@ -47,6 +47,8 @@ WHOLE = '0'
 
 # The outcomes of what has begun.
 RAN = 'succeeded', 'retried', 'failed'
+# What is no run.
+PAUSES = 'paused', 'resumed'
 
 
 # -- what waits --------------------------------------------------------------
@@ -210,7 +212,8 @@ def _but(value: Any, usual: Any) -> Any:
 OUTCOME: dict[str, Callable[[dict[str, Any]], Any]] = {
     'ended': itemgetter('ended'),
     'task': _whose,
-    'for': lambda facts: _instant(facts['occurrence']),
+    'for': lambda facts: (
+        None if facts['outcome'] in PAUSES else _instant(facts['occurrence'])),
     'outcome': itemgetter('outcome'),
     'attempt': lambda facts: _but(facts['attempt'], 1),
     'passed': lambda facts: _but(facts['passed'], 0),

@@ -142,10 +142,9 @@ class Drawing:
     def lines(self, width: int, limit: int, marks: Marks = Marks()
               ) -> Iterator[Text]:
         """The drawing, *limit* tasks at most; 0 for all."""
-        now = self.frame.start
         if not self.rows:
             yield Text(f'nothing is to run until '
-                       f'{values.shown(self.frame.end, now)}')
+                       f'{values.to_the_second(self.frame.end)}')
             return
         rows = list(self.rows.values())[:limit or None]
         yield from Sheet(self.frame, rows, self.end, width, marks).lines()
@@ -154,7 +153,7 @@ class Drawing:
                        f'(--limit 0 shows all)')
         if self.cut is not None:
             yield Text(f'and more; this is drawn until '
-                       f'{values.shown(self.cut, now)}')
+                       f'{values.to_the_second(self.cut)}')
 
     @property
     def end(self) -> datetime:
