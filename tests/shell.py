@@ -31,13 +31,13 @@ from zodbschedule.testing import SettableClock
 MORNING = datetime(2030, 1, 31, 8, tzinfo=UTC)
 
 SHOP = '''
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from persistent import Persistent
 from zope.interface import implementer
 
 from zodbschedule import CallTask, Task
-from zodbschedule.interfaces import ITask
+from zodbschedule.interfaces import IRecurrence, ITask
 
 def restock(shelf, amount=1):
     with open('restocked', 'a') as file:
@@ -64,6 +64,26 @@ class Errand(Task):
 class Unloadable(Errand):
     pass
 
+class Nameless(Errand):
+    description = ''
+
+def delegate():
+    return CallTask('shop.deliver', time=datetime(2031, 1, 1, tzinfo=UTC))
+
+@implementer(IRecurrence)
+class Mute:
+    def next_after(self, moment):
+        return None
+
+    def anchored(self, first):
+        return self
+
+    def __str__(self):
+        raise ValueError('not a word')
+
+    def __repr__(self):
+        raise ValueError('not a word')
+
 class Order(CallTask):
     pass
 
@@ -71,9 +91,15 @@ def refuse(self, state=None):
     raise ValueError('of another version')
 
 @implementer(ITask)
+class Foreign(Persistent):
+    description = ''
+    time = datetime(2030, 1, 31, 8, tzinfo=UTC)
+    principalId = None
+
+@implementer(ITask)
 class Strange(Persistent):
     description = ''
-    time = datetime(2030, 1, 31, 8, tzinfo=timezone.utc)
+    time = datetime(2030, 1, 31, 8, tzinfo=UTC)
     principalId = None
 
     def __getstate__(self):

@@ -805,7 +805,8 @@ def test_check_refuses_what_is_no_duration(shell):
 
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
-    ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',))
+    ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
+    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -979,12 +980,12 @@ def test_what_only_looks_opens_the_database_read_only(
         return find(connection, place)
 
     monkeypatch.setattr(database, 'find_schedule', spy)
-    for command in 'list', 'parked', 'check':
+    for command in 'list', 'parked', 'check', 'history', 'forecast':
         bare_shell(command)
     bare_shell('show', task)
-    assert seen == [True] * 4
+    assert seen == [True] * 6
     bare_shell('cancel', task)
-    assert seen == [True] * 4 + [False]
+    assert seen == [True] * 6 + [False]
 
 
 @pytest.mark.parametrize('given, resolved', [

@@ -17,7 +17,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import datetime
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -79,8 +78,6 @@ def cell(value: object, style: str = '') -> Text:
     """A value in a table: one line, and nothing a terminal would obey."""
     if isinstance(value, datetime):
         value = values.shown(value, clock.now())
-    if isinstance(value, timedelta):
-        value = values.span(value)
     line = '' if value is None else in_a_line(value)
     return Text(line, style=STYLES.get(line, style))
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.cli.problem import Problem
+from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.zone import zone_of
 
 
@@ -89,7 +90,10 @@ def period(text: str) -> timedelta:
 
 def zone(name: str) -> tzinfo:
     """A zone of the time zone database, by its name."""
-    return zone_of(name).info
+    try:
+        return zone_of(name).info
+    except InvalidRecurrence as error:  # is a ValueError, which click hides
+        raise Problem(str(error)) from None
 
 
 def json_list(text: str) -> list[Any]:
