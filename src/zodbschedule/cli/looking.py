@@ -189,8 +189,8 @@ def _outcomes(rows: list[dict[str, Any]], *names: str) -> Any:
     columns = names or tuple(OUTCOME)
     return output.table(
         columns, ([OUTCOME[name](row) for name in columns] for row in rows),
-        optional=('passed', 'attempt', 'principal', 'worker', 'what',
-                  'error'),
+        optional=('for', 'passed', 'attempt', 'lasted', 'principal',
+                  'worker', 'what', 'error'),
         below=('error',), spare=('worker', 'principal', 'lasted', 'for'))
 
 
