@@ -190,4 +190,4 @@ def _occurrences(occurrences: Occurrences) -> Any:
           values.to_the_second(local) if local.utcoffset() else None,
           values.relative(local, now), note)
          for local, note in occurrences), optional=('UTC', 'note'),
-        spare=('UTC',))
+        spare=('when', 'UTC'))
