@@ -126,7 +126,22 @@ def _note(coming: Coming, time: datetime) -> str | None:
 
 def _following(schedule: Any, coming: Coming, now: datetime, number: int
                ) -> Coming | None:
-    """What comes after that, as far as its recurrence says."""
+    """What comes after that, as far as recurrences say."""
+    following = _next(schedule, coming, now, number)
+    beside = schedule.aside.get(oid_of(coming.task))
+    if following is not None or beside is None or (
+            oid_of(beside) in schedule.pauses) or not loads(beside):
+        return following
+    # It stood for an occurrence of a series, which goes on now.
+    stood = series.occurrence_of(beside, to_micros(beside.time))
+    return _next(
+        schedule, Coming(coming.micros, number, beside, stood, True), now,
+        number)
+
+
+def _next(schedule: Any, coming: Coming, now: datetime, number: int
+          ) -> Coming | None:
+    """What comes after that in its series."""
     task = coming.task
     if not loads(task) or not isinstance(task, Task):
         return None
