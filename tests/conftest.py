@@ -10,7 +10,7 @@ from databases import PostgreSQLServer
 from databases import ZEOServer
 
 
-pytest_plugins = ['zodbschedule.testing']
+pytest_plugins = ['zodbschedule.testing', 'shell']
 
 
 def pytest_configure(config):

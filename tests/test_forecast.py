@@ -237,6 +237,45 @@ def test_times_have_to_be_aware(schedule):
             schedule.forecast(*times)
 
 
+class Delegating(Doing):
+    """Has another task do the work, half an hour later."""
+
+    def __call__(self):
+        self.other = Doing(self.time + 30 * MINUTE, description='other')
+        return self.other
+
+
+@pytest.fixture
+def delegated(schedule, add, clock):
+    """A series that stands aside for another task since one o'clock."""
+    task = add(cls=Delegating, recurrence=Every(HOUR), description='a')
+    clock.advance(HOUR)
+    assert schedule.process(clock.now()).retried == 1
+    return task
+
+
+def test_a_series_that_stands_aside_goes_on_after_the_other(
+        schedule, delegated):
+    assert told(schedule, BEGIN + 3 * HOUR) == [
+        (90 * MINUTE, 'other', None), (2 * HOUR, 'a', None),
+        (3 * HOUR, 'a', None)]
+
+
+def test_a_paused_series_that_stands_aside_does_not_go_on(
+        schedule, delegated):
+    schedule.pause(delegated)
+    assert told(schedule, BEGIN + 3 * HOUR) == [(90 * MINUTE, 'other', None)]
+
+
+def test_a_series_goes_on_where_the_last_of_the_others_is_known(
+        schedule, delegated):
+    schedule.change(delegated.other, recurrence=RRule(
+        'FREQ=HOURLY;COUNT=2', BEGIN + 90 * MINUTE))
+    assert told(schedule, BEGIN + 4 * HOUR) == [
+        (90 * MINUTE, 'other', None), (150 * MINUTE, 'other', None),
+        (3 * HOUR, 'a', None), (4 * HOUR, 'a', None)]
+
+
 def test_it_runs_nothing_and_writes_nothing(schedule, add):
     add(recurrence=Every(HOUR))
     before = schedule._p_jar.db().lastTransaction()
