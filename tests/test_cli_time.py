@@ -471,8 +471,10 @@ def test_an_occurrence_can_be_unparked(shell, failing):
 
 
 def test_an_occurrence_is_unparked_behind_another(shell, failing):
-    for hour in '08', '09':
-        shell('unpark', f'{failing}-20300131T{hour}0000Z')
+    eight, nine = (f'{failing}-20300131T{hour}0000Z' for hour in ('08', '09'))
+    shell('unpark', eight)
+    assert shell('unpark', nine) == (
+        f'{nine} runs after the occurrence that its task waits for')
     assert shell('parked') == 'no task is parked'
     for hour in '08', '09':
         shell('process', code=1)

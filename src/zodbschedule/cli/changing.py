@@ -30,8 +30,10 @@ from zodbschedule.cli.options import id_or_all
 from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.standing import parked_entries
 from zodbschedule.cli.standing import parked_entry
+from zodbschedule.instant import to_micros
 from zodbschedule.parked import ParkedTask
 from zodbschedule.series import is_repeating
+from zodbschedule.series import occurrence_of
 
 
 @click.command()
@@ -112,15 +114,18 @@ def _user() -> str:
 @at_a_place
 def unpark(place: Place, id: str, time: datetime | None) -> None:
     """Schedule a parked task, or occurrence of a task, again."""
-    def put_back(schedule: Schedule) -> datetime | None:
-        task = schedule.unpark(_entry(schedule, id, place), time)
-        return schedule.waits(task)
+    def put_back(schedule: Schedule) -> str:
+        entry = _entry(schedule, id, place)
+        task = schedule.unpark(entry, time)
+        when = schedule.waits(task)
+        if when is None:
+            return 'runs when its worker is through with the task'
+        if entry.occurrence is not None and to_micros(
+                entry.occurrence) != occurrence_of(task, to_micros(when)):
+            return 'runs after the occurrence that its task waits for'
+        return f'waits for {values.shown(when, clock.now())}'
 
-    when = changing(place, f'unpark {id}', put_back)
-    if when is None:
-        click.echo(f'{id} runs when its worker is through with the task')
-    else:
-        click.echo(f'{id} waits for {values.shown(when, clock.now())}')
+    click.echo(f'{id} {changing(place, f"unpark {id}", put_back)}')
 
 
 @click.command()
