@@ -12,6 +12,7 @@
 ##############################################################################
 """The demo, in no time."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ import ZODB
 from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import clock
+from zodbschedule.cli import live
 from zodbschedule.cli.commands import commands
 from zodbschedule.demo import DURATION
 from zodbschedule.demo import GUESTS
@@ -217,6 +219,23 @@ def test_a_picture_that_hangs_by_hand_hangs_at_once():
     book = Guestbook()
     hang(book)
     assert book.pictures == 1
+
+
+def test_a_low_terminal_shows_the_last_runs_and_in_the_end_all(
+        demo, terminal, monkeypatch):
+    monkeypatch.setenv('LINES', '12')
+    shown = re.sub(r'\x1b\[[\d;?]*[a-zA-Z]', '', '\n'.join(demo()))
+    *pictures, last = re.split('when +outcome', shown)
+    assert max(picture.count('\n') for picture in pictures) <= 12
+    assert 'Ada signs' in pictures[1] and 'Ada signs' not in pictures[-1]
+    assert 'waiting' in pictures[-1]
+    assert 'Ada signs' in last
+
+
+def test_a_demo_that_is_interrupted_before_its_first_picture(terminal):
+    screen = live.Screen()
+    screen.finish()
+    assert screen.last is None
 
 
 def test_the_demo_takes_another_folder(demo, tmp_path):
