@@ -213,9 +213,6 @@ def test_what_becomes_of_missed_occurrences_can_be_said(shell, wall_clock):
     (('--retry', '5'), Retry(5)),
     (('--retry', '3', '--retry-delay', '30s'),
      Retry(3, timedelta(seconds=30))),
-    # A wait that is longer than the longest is not cut to that.
-    (('--retry', '3', '--retry-delay', '1d'),
-     Retry(3, timedelta(days=1), max_delay=timedelta(days=1))),
 ])
 def test_a_retry_can_be_declared(shell, wall_clock, options, expected):
     task = shell('add', 'shop.restock', *options)

@@ -65,10 +65,16 @@ def test_a_wait_is_within_its_bounds(
     retry = Retry(2**71, delay, factor, max_delay, jitter)
     wait = retry.delay_after(attempt, token, ERROR)
     assert wait >= timedelta()
-    assert wait.total_seconds() <= (
-        max_delay.total_seconds() * (1 + jitter) + 1e-3)
+    longest = max(delay, max_delay).total_seconds()
+    assert wait.total_seconds() <= longest * (1 + jitter) + 1e-3
     if not delay:
         assert not wait
+
+
+def test_no_wait_is_shorter_than_the_first():
+    retry = Retry(5, timedelta(days=1), jitter=0)
+    assert [retry.delay_after(number, 'a', ERROR) for number in (1, 2, 3)] == (
+        [timedelta(days=1)] * 3)
 
 
 def test_only_some_errors_are_tried_again():

@@ -96,7 +96,8 @@ class IRetry(Interface):
     attempts = Int(title='How many runs there are at most', min=1)
     delay = Timedelta(title='How long to wait after the first of them')
     factor = Real(title='By how much each wait is longer than the last')
-    max_delay = Timedelta(title='The longest wait, before the jitter')
+    max_delay = Timedelta(
+        title='The longest wait, before the jitter, unless delay is longer')
     jitter = Real(title='The part by which a wait is longer or shorter')
     on = Attribute('The dotted names of the errors that are tried again.')
 

@@ -100,5 +100,4 @@ def retry(attempts: int | None, delay: timedelta | None) -> Retry | None:
         return None
     if delay is None:
         return Retry(attempts)
-    # A first wait that is longer than the longest would be cut to that.
-    return Retry(attempts, delay, max_delay=max(delay, Retry.max_delay))
+    return Retry(attempts, delay)
