@@ -237,6 +237,49 @@ def test_times_have_to_be_aware(schedule):
             schedule.forecast(*times)
 
 
+class Delegating(Doing):
+    """Has another task do the work, half an hour later."""
+
+    def __call__(self):
+        self.other = Doing(self.time + 30 * MINUTE, description='other')
+        return self.other
+
+
+@pytest.fixture
+def delegated(schedule, add, clock):
+    """A series that stands aside for another task since one o'clock."""
+    task = add(cls=Delegating, recurrence=Every(HOUR), description='a')
+    clock.advance(HOUR)
+    assert schedule.process(clock.now()).retried == 1
+    return task
+
+
+def test_a_series_that_stands_aside_goes_on_after_the_other(
+        schedule, delegated):
+    assert told(schedule, BEGIN + 3 * HOUR) == [
+        (90 * MINUTE, 'other', None), (2 * HOUR, 'a', None),
+        (3 * HOUR, 'a', None)]
+
+
+def test_a_paused_series_that_stands_aside_does_not_go_on(
+        schedule, delegated):
+    schedule.pause(delegated)
+    assert told(schedule, BEGIN + 3 * HOUR) == [(90 * MINUTE, 'other', None)]
+
+
+def test_a_series_goes_on_beside_the_series_of_the_other(
+        schedule, delegated):
+    schedule.change(delegated.other, recurrence=RRule(
+        'FREQ=HOURLY;COUNT=2', BEGIN + 90 * MINUTE))
+    transaction.commit()
+    foretold = [(90 * MINUTE, 'other', None), (2 * HOUR, 'a', None)]
+    assert told(schedule, BEGIN + 2 * HOUR) == foretold
+    run_until(schedule, BEGIN + 2 * HOUR)
+    ran = [(one.time - BEGIN, one.description)
+           for one in reversed(list(schedule.history))]
+    assert ran[1:] == [(time, what) for time, what, _ in foretold]
+
+
 def test_it_runs_nothing_and_writes_nothing(schedule, add):
     add(recurrence=Every(HOUR))
     before = schedule._p_jar.db().lastTransaction()

@@ -7,6 +7,7 @@ from ast import literal_eval
 from datetime import timedelta
 
 import pytest
+from databases import SQLITE
 from databases import Client
 from sample_work import NOON
 from sample_work import Hooked
@@ -140,7 +141,7 @@ def test_killed_at_any_moment_every_effect_happens_once(
     assert len(list(database.schedule().history)) == 10
 
 
-@pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL')
+@pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)
 def test_killed_in_a_run_every_effect_happens_once(
         database, killed, monkeypatch):
     prepare(database, Note('a'), Pausing('b'), Note('c'))

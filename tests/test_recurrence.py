@@ -657,3 +657,43 @@ def test_a_zone_that_cannot_be_kept_by_name_is_refused():
     start = datetime(2024, 1, 1, tzinfo=gettz('Europe/Berlin'))
     with pytest.raises(InvalidRecurrence, match='write it with zoneinfo'):
         RRule('FREQ=DAILY', start)
+
+
+# -- What a rule by hours does in a fold
+
+
+AUTUMN = datetime(2026, 10, 24, 23, 30, tzinfo=UTC)
+
+
+def test_a_rule_by_hours_goes_through_both_hours_of_a_fold():
+    rule = RRule('FREQ=HOURLY', datetime(
+        2026, 10, 1, tzinfo=ZoneInfo('Europe/Berlin')))
+    found = [moment.astimezone(UTC) for moment in rule.upcoming(AUTUMN, 3)]
+    assert found == [AUTUMN + timedelta(minutes=minutes)
+                     for minutes in (30, 90, 150)]
+    assert repr(rule).count('fold') == 0
+
+
+def test_a_rule_by_days_takes_the_first_of_two():
+    rule = RRule('FREQ=DAILY;BYHOUR=2', datetime(
+        2026, 10, 1, tzinfo=ZoneInfo('Europe/Berlin')))
+    found = [moment.astimezone(UTC) for moment in rule.upcoming(AUTUMN, 2)]
+    assert found[0] == datetime(2026, 10, 25, tzinfo=UTC)
+    assert found[1].day == 26
+
+
+@pytest.mark.parametrize('fold, last', [
+    ('both', datetime(2026, 10, 25, 2)), ('first', datetime(2026, 10, 25, 3))])
+def test_what_comes_twice_counts_twice(fold, last):
+    rule = RRule('FREQ=HOURLY;COUNT=4', datetime(
+        2026, 10, 25, 0, tzinfo=ZoneInfo('Europe/Berlin')), fold=fold)
+    found = list(rule.upcoming(AUTUMN - timedelta(days=1), 9))
+    assert len(found) == 4
+    assert found[-1].replace(tzinfo=None) == last
+
+
+def test_a_rule_may_end_at_the_instant_of_a_shift():
+    shift = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    rule = RRule('FREQ=HOURLY;UNTIL=20261025T010000Z', datetime(
+        2026, 10, 25, tzinfo=ZoneInfo('Europe/Berlin')))
+    assert list(rule.upcoming(AUTUMN, 9))[-1].astimezone(UTC) == shift

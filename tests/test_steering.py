@@ -395,6 +395,25 @@ def test_pausing_is_told_after_the_commit(schedule, add):
                     PauseChanged(id, False, None, '')]
 
 
+def test_a_pause_that_conflicts_is_not_told(schedule, add):
+    add(BEGIN)
+    told = []
+
+    def refuse():
+        raise ValueError('no')
+
+    zope.event.subscribers.append(told.append)
+    try:
+        schedule.pause()
+        transaction.get().addBeforeCommitHook(refuse)
+        with pytest.raises(ValueError):
+            transaction.commit()
+    finally:
+        zope.event.subscribers.remove(told.append)
+        transaction.abort()
+    assert told == []
+
+
 def test_what_runs_goes_on_and_what_has_not_begun_does_not(
         schedule, add, clock):
     def pause_all(task):

@@ -1,8 +1,11 @@
 """Undoing a run: its effects and its task come back together, or nothing."""
 
+import threading
+
 import pytest
 import transaction
 import zope.event
+from databases import HISTORY
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from sample_tasks import MINUTE
@@ -36,7 +39,7 @@ class Apart(Task):
 
 KINDS = pytest.mark.parametrize('kind', ['once', 'again', 'retries'])
 
-pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
+pytestmark = pytest.mark.storages('FileStorage', 'ZEO', HISTORY)
 
 
 @pytest.fixture
@@ -228,3 +231,35 @@ def test_undoing_the_last_turn_of_a_pass_is_mended_by_the_next(stage, kind):
     stage.process()
     assert stage.look() == before
     assert effects(stage) == ONCE
+
+
+@pytest.mark.storages(HISTORY)
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason='RelStorage 4.3 looks whether it may undo before it locks')
+def test_an_undo_at_the_moment_of_a_turn_is_right_or_refused(
+        stage, monkeypatch):
+    looked, go_on = threading.Event(), threading.Event()
+    pack_undo = type(stage.client.db.storage._adapter.packundo)
+    look = pack_undo.verify_undoable
+
+    def look_and_pause(*args):
+        look(*args)
+        looked.set()
+        go_on.wait(60)
+
+    def react(event):
+        if event.description == 'one':
+            undoing.start()
+            looked.wait(60)
+
+    undoing = threading.Thread(target=undo, args=(stage, 'one'))
+    monkeypatch.setattr(pack_undo, 'verify_undoable', look_and_pause)
+    zope.event.subscribers.append(react)
+    try:
+        stage.process()
+    finally:
+        zope.event.subscribers.remove(react)
+        go_on.set()
+        undoing.join()
+    assert effects(stage)['one'] + stage.look().waiting.count('one') == 1

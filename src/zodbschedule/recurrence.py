@@ -17,18 +17,18 @@ datetimes.  What is made from that, a zone, a parsed rule, is cached beside
 them by what it was made from, and never stored.
 """
 
+import re
 from abc import ABC
 from abc import abstractmethod
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
 from functools import lru_cache
 from functools import partial
-from itertools import islice
 from itertools import takewhile
 from typing import Self
 
@@ -36,7 +36,6 @@ from zope.interface import implementer
 
 from zodbschedule import crontab
 from zodbschedule import rfc5545
-from zodbschedule.expansion import Rule
 from zodbschedule.given import aware
 from zodbschedule.given import in_words
 from zodbschedule.given import instants
@@ -62,6 +61,10 @@ from zodbschedule.zone import Zone
 from zodbschedule.zone import instant_at
 from zodbschedule.zone import spec_of
 from zodbschedule.zone import zone_of
+
+
+#: the frequencies that are less than a day
+OFTEN = re.compile(r'FREQ=(HOUR|MINUTE|SECOND)LY', re.IGNORECASE)
 
 
 class _Recurrence(ABC):
@@ -286,7 +289,8 @@ class RRule(_OfWallTimes):
     *exdate* and *rdate* are aware datetimes that do not occur, or occur too.
 
     *gap* and *fold* as for `Cron`.  By default times that do not exist are
-    left out and not counted, and of two the first occurs.
+    left out and not counted, and of two the first occurs; both do with a
+    frequency of hours or less, whose work is to be done again and again.
     """
 
     text: str
@@ -316,7 +320,7 @@ class RRule(_OfWallTimes):
             _exdate=instants('exdate', exdate, dates['EXDATE'], spec),
             _rdate=instants('rdate', rdate, dates['RDATE'], spec),
             gap=checked('gap', gap or 'skip', GAP),
-            fold=checked('fold', fold or 'first', FOLD))
+            fold=checked('fold', fold or _fold_of(rule), FOLD))
         if self._after(EARLIEST) is None:
             raise InvalidRecurrence(
                 f'RRULE is {text!r}, which never occurs from {dtstart} on')
@@ -360,9 +364,14 @@ class RRule(_OfWallTimes):
     def __repr__(self) -> str:
         dates = [f', {name}={value!r}' for name, value in (
             ('exdate', self.exdate), ('rdate', self.rdate)) if value]
-        policies = _policies(self, ('skip', 'first'))
+        policies = _policies(self, ('skip', _fold_of(self.text)))
         return (f'RRule({self.text!r}, {self.dtstart!r}{"".join(dates)}'
                 f'{policies})')
+
+
+def _fold_of(text: str) -> str:
+    """What a rule does in a fold if it does not say."""
+    return 'both' if OFTEN.search(text) else 'first'
 
 
 @lru_cache(maxsize=1024)
@@ -370,11 +379,12 @@ def _rrule_times(text: str, wall: datetime, at_fold: int, spec: Spec,
                  gap: str, fold: str) -> WallTimes:
     zone = zone_of(spec)
     rule = rfc5545.parsed(text, wall)
-    return WallTimes(
-        rule.walls if rule.count is None else _counted(
-            rule, zone if gap == 'skip' else None),
-        zone, gap, fold, _begin(wall, at_fold, zone),
-        min(rule.until or LATEST, LATEST))
+    times = WallTimes(rule.walls, zone, gap, fold,
+                      _begin(wall, at_fold, zone),
+                      min(rule.until or LATEST, LATEST))
+    if rule.count is None:
+        return times
+    return replace(times, end=_last(times, rule.count))
 
 
 def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
@@ -388,15 +398,16 @@ def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
     return shift.instant
 
 
-def _counted(rule: Rule, zone: Zone | None
-             ) -> Callable[[datetime], Iterator[datetime]]:
-    """What a rule with COUNT proposes.
+def _last(times: WallTimes, count: int) -> datetime:
+    """The last occurrence of a rule with COUNT.
 
-    RFC 5545 does not count what a gap leaves out: with a *zone*, neither do
-    we.
+    What a gap leaves out is not counted, as in RFC 5545, and what comes twice
+    in a fold counts twice.
     """
-    latest = LATEST.replace(tzinfo=None)
-    walls = takewhile(latest.__gt__, rule.walls(rule.start))
-    counted = (wall for wall in walls if zone is None or zone.instants(wall))
-    last = max(islice(counted, rule.count), default=datetime.min)
-    return lambda wall: takewhile(last.__ge__, rule.walls(wall))
+    moment = times.begin - MICROSECOND
+    for _ in range(count):
+        found = times.next_after(moment)
+        if found is None:
+            break
+        moment = found
+    return moment

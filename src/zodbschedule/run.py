@@ -58,6 +58,7 @@ from zodbschedule.current import current
 from zodbschedule.guard import Guard
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
@@ -488,14 +489,6 @@ class Facts(NamedTuple):
     micros: int
     occurrence: int
     attempt: int
-
-
-def later(now: datetime, wait: timedelta) -> datetime:
-    """*wait* after *now*, or the last instant that there is."""
-    try:
-        return now + wait
-    except OverflowError:
-        return datetime.max.replace(tzinfo=now.tzinfo)
 
 
 def reason_of(error: Exception) -> str:

@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
+from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
@@ -210,22 +211,14 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
     Never before the one that has ended: a clock that was set back repeats
     nothing.  One that begins later, by the spread, is not missed yet.
     """
-    bound = before(now, policy.delay)
+    bound = earlier(now, policy.delay)
     if expired:
         # The first that can still begin in time.
-        bound = before(
+        bound = earlier(
             bound, task.expires + MICROSECOND)  # type: ignore[operator]
     elif task.missed == 'all':
-        bound = before(bound, policy.catch_up)
+        bound = earlier(bound, policy.catch_up)
     return max(occurrence, bound)
-
-
-def before(now: datetime, span: timedelta) -> datetime:
-    """*span* before *now*, or the first instant that there is."""
-    try:
-        return now - span
-    except OverflowError:
-        return datetime.min.replace(tzinfo=now.tzinfo)
 
 
 def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:

@@ -49,7 +49,7 @@ class Lines:
     def draw(self, picture: Picture) -> None:
         for run in picture.ended[self.told:]:
             offset = (run.at - picture.began).total_seconds()
-            self.say(f'+{offset:.1f} s {run.outcome}: {run.description}')
+            self.say(f'+{offset:.1f} s {run.outcome}: {run.what}')
         self.told = len(picture.ended)
 
     def finish(self) -> None:
@@ -75,7 +75,7 @@ class Screen:
 
 def _drawn(picture: Picture) -> Table:
     ended = [(f'{(run.at - picture.began).total_seconds():.1f} s',
-              run.outcome, run.description) for run in picture.ended]
+              run.outcome, run.what) for run in picture.ended]
     waiting = [(values.relative(time, picture.now), 'waiting', description)
                for time, description in picture.waiting]
     return output.table(('when', 'outcome', 'what'), ended + waiting)
