@@ -38,6 +38,9 @@ from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
 
 
+# What says that an option is not given; for all others that is None.
+NOT_GIVEN = {'description': '', 'missed': ''}
+
 # How much of a description is kept on record, in characters.
 DESCRIPTION = 1_000
 
@@ -123,7 +126,7 @@ class Task(Persistent):
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
                  principalId: str | None = None, key: str | None = None,
-                 recurrence: Any = None, missed: str | None = None,
+                 recurrence: Any = None, missed: str = '',
                  expires: timedelta | None = None, retry: Any = None) -> None:
         if time is not None:
             self.time = time
@@ -133,7 +136,7 @@ class Task(Persistent):
             'expires': expires, 'retry': retry}
         for name, value in given.items():
             # What is not given is not stored: it is as the class says.
-            if value is not None and (name, value) != ('description', ''):
+            if value != NOT_GIVEN.get(name):
                 check_option(name, value)
                 setattr(self, name, value)
 
