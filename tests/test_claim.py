@@ -33,6 +33,11 @@ pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
 FIRST = pytest.mark.parametrize('first', ['one first', 'other first'])
 
 
+def kept(micros):
+    """What the history keeps of a run that is cancelled."""
+    return 42
+
+
 def anything(instant, task):
     return True
 
@@ -112,17 +117,17 @@ class TestSlot:
         slot, task = Slot(), Note('a')
         task._p_oid = p64(42)
         slot.hold(7, task)
-        assert not slot.drop(Note('a'))
+        assert not slot.drop(Note('a'), kept)
         assert slot.waiting
-        assert slot.drop(task)
+        assert slot.drop(task, kept)
         assert slot.outcome == CANCELLED
         assert slot.oid == 42
-        assert not slot.drop(task)
+        assert not slot.drop(task, kept)
 
     def test_what_comes_next_is_cancelled_and_the_outcome_stays(self):
         slot, task = Slot(), Note('a')
         slot.settle(SUCCEEDED, ('record',), (8, task))
-        assert slot.drop(task)
+        assert slot.drop(task, kept)
         assert slot.outcome == SUCCEEDED
         assert slot.record == ('record',)
         assert slot.following is None
@@ -168,8 +173,8 @@ class TestClaim:
         claim.slots[0].settle(SUCCEEDED, None, (2, b))
         assert not claim.holds(a)
         assert claim.holds(b)
-        assert claim.drop(b)
-        assert not claim.drop(b)
+        assert claim.drop(b, kept)
+        assert not claim.drop(b, kept)
 
     def test_the_last_sign_of_life_is_that_of_the_heartbeat(self, database):
         schedule = prepare(database)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import transaction
+import zope.event
 from persistent.list import PersistentList
 
 from zodbschedule import ClaimLost
@@ -72,16 +73,17 @@ def test_a_run_that_fails_leaves_none(run):
     assert current_run() is None
 
 
-def test_it_tells_of_the_run(run, clock):
+def test_it_tells_of_the_run(run, schedule, clock):
     clock.set(BEGIN + HOUR)
 
     def note(task):
         seen = current_run()
-        found.append((seen.task is task, seen.now, seen.attempt,
-                      seen.occurrence, ICurrentRun.providedBy(seen)))
+        found.append((seen.task is task, seen.schedule is schedule,
+                      seen.now, seen.attempt, seen.occurrence,
+                      ICurrentRun.providedBy(seen)))
 
     run(note)
-    assert found == [(True, BEGIN + HOUR, 1, BEGIN, True)]
+    assert found == [(True, True, BEGIN + HOUR, 1, BEGIN, True)]
 
 
 def test_schedule_of_the_task_belongs_to_the_run(run):
@@ -182,9 +184,31 @@ def test_it_learns_that_it_was_cancelled(run, schedule):
             other._p_jar.get(task._p_oid)))
         found.append(current_run().cancelled)
 
-    run(cancelled)
+    told = []
+    zope.event.subscribers.append(told.append)
+    try:
+        run(cancelled, description='vain', principalId='bob')
+    finally:
+        zope.event.subscribers.remove(told.append)
     assert found == [False, True]
-    assert [one.outcome for one in schedule.history] == []
+    assert run.task not in schedule
+    [entry] = schedule.history
+    assert (entry.outcome, entry.time, entry.description,
+            entry.principalId) == ('cancelled', BEGIN, 'vain', 'bob')
+    assert [(event.outcome, event.time, event.description)
+            for event in told] == [('cancelled', BEGIN, 'vain')]
+
+
+def test_a_run_that_is_cancelled_is_not_recorded_without_a_history(
+        run, schedule):
+    schedule.history.keep = 0
+
+    def cancelled(task):
+        apart(schedule, lambda other: other.unschedule(
+            other._p_jar.get(task._p_oid)))
+
+    run(cancelled)
+    assert list(schedule.history) == []
     assert run.task not in schedule
 
 

@@ -59,7 +59,7 @@ def ended():
 
 
 def current():
-    return CurrentRun(Task(NOON), '1', 1, 0, NOON, NoWhere())
+    return CurrentRun(Task(NOON), None, '1', 1, 0, NOON, NoWhere())
 
 
 RULE = Every(timedelta(hours=1))
@@ -162,7 +162,7 @@ def test_fields_hold_values_of_their_kind(busy):
             (interfaces.IRetry, Retry(3)),
             (interfaces.IPause, Pause(NOON, 'bob', 'why')),
             (interfaces.ICurrentRun, CurrentRun(
-                Task(NOON), '1', 1, 0, NOON, NoWhere())),
+                Task(NOON), None, '1', 1, 0, NOON, NoWhere())),
             (interfaces.IScheduleSettings, busy),
             (interfaces.IParkedTask, entry),
             (interfaces.IHistory, busy.history),

@@ -176,6 +176,27 @@ def test_a_task_that_is_scheduled_again_begins_anew(strike, schedule, clock):
     assert occurrences(task) == [5]
 
 
+def test_it_is_placed_anew_if_its_recurrence_had_placed_it(
+        schedule, clock, strike):
+    schedule.spread = HOUR
+    task = strike(recurrence=Cron('0 3 * * *', 'UTC'))
+    before = task.time
+    schedule.unschedule(task)
+    clock.advance(DAY)
+    schedule.schedule(task)
+    assert task.time == before + DAY
+    transaction.commit()
+    run_until(schedule, BEGIN + 2 * DAY)
+    assert occurrences(task) == [27]
+
+
+def test_so_a_series_that_has_ended_is_refused(schedule, clock, strike):
+    task = strike(recurrence=RRule('FREQ=HOURLY;COUNT=2', BEGIN))
+    run_until(schedule, BEGIN + HOUR)
+    with pytest.raises(InvalidRecurrence):
+        schedule.schedule(task)
+
+
 # -- What schedule() of a task is still for
 
 

@@ -211,8 +211,15 @@ def test_what_is_unparked_gets_all_its_attempts_again(
 def test_a_task_may_say_when_it_wants_to_be_tried_again(attempt, schedule):
     attempt(RetryLater(7 * MINUTE, 'the server is busy'))
     assert when() == [0, 7]
-    assert [one.error for one in schedule.history][1] == (
-        'zodbschedule.retry.RetryLater: the server is busy')
+    assert [one.error for one in schedule.history][1] == 'the server is busy'
+
+
+def test_what_a_task_asks_for_is_logged_without_a_traceback(attempt, caplog):
+    attempt(RetryLater(7 * MINUTE, 'the server is busy'))
+    [record] = caplog.records
+    assert record.getMessage().endswith('2003-04-01 00:07:00+00:00: the '
+                                        'server is busy')
+    assert record.exc_info is None
 
 
 def test_that_counts_as_an_attempt(attempt):

@@ -475,7 +475,7 @@ def test_a_task_may_unschedule_one_that_comes_later_in_the_pass(stage):
     seen = stage.look()
     assert seen.waiting == []
     assert 'later' not in seen.effects
-    assert 'later' not in dict(seen.outcomes)
+    assert dict(seen.outcomes)['later'] == 'cancelled'
 
 
 def test_a_task_cannot_unschedule_one_that_has_run(stage):
@@ -881,7 +881,7 @@ def test_a_run_that_is_never_committed_is_told_to_nobody(stage, events):
     assert stage.look().waiting == ['bad']
 
 
-def test_a_task_that_is_cancelled_while_it_runs_leaves_no_trace(
+def test_a_task_that_is_cancelled_while_it_runs_leaves_its_outcome_only(
         stage, events):
     def cancelled(task):
         manager = transaction.TransactionManager(explicit=True)
@@ -895,7 +895,9 @@ def test_a_task_that_is_cancelled_while_it_runs_leaves_no_trace(
     seen = stage.look()
     assert seen.effects == ['before', 'after']
     assert seen.waiting == []
-    assert [event.description for event in events] == ['before', 'after']
+    assert dict(seen.outcomes)['bad'] == 'cancelled'
+    assert [(event.description, event.outcome) for event in events] == [
+        ('before', 'succeeded'), ('bad', 'cancelled'), ('after', 'succeeded')]
 
 
 def test_a_task_that_is_cancelled_while_it_fails_is_not_parked(stage):

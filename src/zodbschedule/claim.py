@@ -33,6 +33,7 @@ believed dead conflicts, and its effects vanish.  For the same reason a turn
 writes every slot whose outcome it collects: undoing that run is then refused.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,10 @@ CANCELLED = 5
 OUTCOMES = {
     SUCCEEDED: 'succeeded', RETRIED: 'retried', FAILED: 'failed',
     EXPIRED: 'expired', CANCELLED: 'cancelled'}
+
+
+#: of a task that waited at that instant: the record, or its oid
+Cancelled = Callable[[int], tuple[Any, ...] | int]
 
 
 class Slot(Persistent):
@@ -139,12 +144,15 @@ class Slot(Persistent):
         """Whether *task* waits here, comes next, or stands aside."""
         return any(one is task for one in self.content[2:])
 
-    def drop(self, task: Persistent) -> bool:
-        """Cancel *task* if it waits here, comes next, or stands aside."""
+    def drop(self, task: Persistent, record: Cancelled) -> bool:
+        """Cancel *task* if it waits here, comes next, or stands aside.
+
+        *record* says what the history is to keep of a run that is cancelled.
+        """
         if not self.has(task):
             return False
         if self.waiting:
-            self.content = (CANCELLED, self.oid)
+            self.content = (CANCELLED, record(self.micros))
         elif self.aside is task:
             self.content = self.content[:4]
         elif self.aside is not None:
@@ -207,9 +215,9 @@ class Claim(Persistent):
         """Whether *task* waits, comes next or stands aside here."""
         return any(slot.has(task) for slot in self.slots)
 
-    def drop(self, task: Persistent) -> bool:
+    def drop(self, task: Persistent, record: Cancelled) -> bool:
         """Cancel *task*; whether it was here."""
-        return any(slot.drop(task) for slot in self.slots)
+        return any(slot.drop(task, record) for slot in self.slots)
 
     def progress_of(self, slot: Slot) -> tuple[float, float] | None:
         """How far the task of *slot* has come, if its run has said so."""

@@ -50,9 +50,10 @@ def current_run() -> 'CurrentRun | None':
 class CurrentRun:
     """See `ICurrentRun`.  Good for nothing when the run has ended."""
 
-    def __init__(self, task: Any, id: str, attempt: int, occurrence: int,
-                 now: datetime, where: 'Where') -> None:
+    def __init__(self, task: Any, schedule: Any, id: str, attempt: int,
+                 occurrence: int, now: datetime, where: 'Where') -> None:
         self.task = task
+        self.schedule = schedule
         self.attempt = attempt
         self.now = now
         self._id = id

@@ -515,6 +515,7 @@ class ICurrentRun(Interface):
     """What a task can learn of its own run: `zodbschedule.current_run`."""
 
     task = Attribute('The task that runs.')
+    schedule = Attribute('The schedule that it stands in.')
     now = Datetime(title='When the run began, UTC')
     attempt = Int(title='Which attempt at its occurrence this is, from 1')
     occurrence = Datetime(title='The occurrence that it stands for, UTC')

@@ -45,6 +45,7 @@ from persistent import Persistent
 
 from zodbschedule import clock
 from zodbschedule import series
+from zodbschedule.claim import CANCELLED
 from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import OUTCOMES
@@ -167,6 +168,8 @@ class Run:
         self.guard = Guard()
         #: whether the task was called, in the last attempt
         self.called = False
+        #: what the task says of itself, in the last attempt
+        self.facts: Facts | None = None
         #: what is told when its outcome is committed, and if it is parked
         self.event: RunEnded | None = None
         self.parked: TaskParked | None = None
@@ -209,7 +212,7 @@ class Run:
         txn.set_data(RUN, self)
         self.scheduled.clear()
         # What the task says of itself before it may change that.
-        facts = self._facts(task, slot.micros)
+        self.facts = facts = self._facts(task, slot.micros)
         if series.is_expired(task, slot.micros, now):
             return self._expired(slot, task, facts, now)
         with (self.context.principals.adopt(facts.principal_id, task),
@@ -230,6 +233,8 @@ class Run:
     def _found(self, slot: Slot) -> Ending:
         """The answer to an earlier commit was lost, or it was cancelled."""
         ending = self._ending(slot)
+        if slot.outcome == CANCELLED and self.facts is not None:
+            self._tell(self.facts, CANCELLED, None)
         abort(self.manager)
         return ending
 
@@ -258,7 +263,8 @@ class Run:
                     ) -> Iterator[None]:
         where = Where(self.schedule, self.context.claim_id, self.index)
         token = current.set(CurrentRun(
-            task, self.id, facts.attempt, facts.occurrence, now, where))
+            task, self.schedule, self.id, facts.attempt, facts.occurrence,
+            now, where))
         try:
             yield
         finally:
@@ -343,12 +349,7 @@ class Run:
     def _record(self, facts: 'Facts', verdict: Verdict, error: str | None
                 ) -> tuple[Any, ...] | int:
         """What the history keeps, as plain data; what is told, as well."""
-        description = text(str(facts.description or ''), DESCRIPTION)
-        if zope.event.subscribers:
-            self.event = RunEnded(
-                self.id, OUTCOMES[verdict.outcome], from_micros(facts.micros),
-                description, facts.principal_id, facts.attempt,
-                from_micros(facts.occurrence), error)
+        description = self._tell(facts, verdict.outcome, error)
         if not self.schedule.history.keep:
             return int(self.id, 16)
         return record(
@@ -356,6 +357,16 @@ class Run:
             to_micros(clock.now()), description, facts.principal_id, error,
             began=to_micros(self.began), attempt=facts.attempt,
             passed=verdict.passed, occurrence=facts.occurrence)
+
+    def _tell(self, facts: 'Facts', outcome: int, error: str | None) -> str:
+        """Prepare what is told after the commit; the description."""
+        description = text(str(facts.description or ''), DESCRIPTION)
+        if zope.event.subscribers:
+            self.event = RunEnded(
+                self.id, OUTCOMES[outcome], from_micros(facts.micros),
+                description, facts.principal_id, facts.attempt,
+                from_micros(facts.occurrence), error)
+        return description
 
     # -- after a failure
 
@@ -451,8 +462,11 @@ class Run:
         label(self.manager.get(), facts.principal_id,
               f'to be tried again: {facts.description}')
         self.manager.commit()
-        log.warning('Task %s failed at attempt %d, and is tried again at %s.',
-                    self.id, facts.attempt, at, exc_info=error)
+        # What a task asks for needs no traceback.
+        trace = None if isinstance(error, RetryLater) else error
+        log.warning(
+            'Task %s failed at attempt %d, and is tried again at %s: %s',
+            self.id, facts.attempt, at, in_a_line(error), exc_info=trace)
 
     def _park(self, slot: Slot, task: Any, error: Exception, whole: bool
               ) -> None:
@@ -492,16 +506,15 @@ class Facts(NamedTuple):
 
 
 def reason_of(error: Exception) -> str:
-    """Why a task is parked: its own words, if it gave up."""
-    if isinstance(error, GiveUp):
+    """What went wrong: in its own words, if the task has said so."""
+    if isinstance(error, (GiveUp, RetryLater)) and str(error):
         return str(error)
     return ''.join(traceback.format_exception_only(error))
 
 
 def in_a_line(error: Exception) -> str:
-    """*error* in one line of bounded length."""
-    words = ''.join(traceback.format_exception_only(error)).split()
-    return text(' '.join(words), ERROR)
+    """Why it failed, in one line of bounded length."""
+    return text(' '.join(reason_of(error).split()), ERROR)
 
 
 # -- Shared with turns

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 from typing import NamedTuple
@@ -38,9 +39,11 @@ from zodbschedule import processing
 from zodbschedule import series
 from zodbschedule import steering
 from zodbschedule.asked import Asked
+from zodbschedule.claim import CANCELLED
 from zodbschedule.forecast import Forecast
 from zodbschedule.forecast import runs_to_come
 from zodbschedule.history import History
+from zodbschedule.history import record
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -78,6 +81,8 @@ from zodbschedule.storable import refuse_unstorable
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
 from zodbschedule.task import check_options
+from zodbschedule.task import known_principal
+from zodbschedule.task import known_text
 from zodbschedule.task import oid_of
 from zodbschedule.task import task_id
 from zodbschedule.timetable import Timetable
@@ -236,11 +241,23 @@ class Schedule(Persistent):
             # It may have stood for an occurrence of a series.
             leave(self, oid_of(mine), clock.now())
             return True
-        if any(claim.drop(mine) for claim in self.claims.values()) or (
-                self._take_from_aside(mine)):
+        cancelled = partial(self._cancelled, mine)
+        if any(claim.drop(mine, cancelled)
+               for claim in self.claims.values()) or (
+                   self._take_from_aside(mine)):
             self._forget(mine)
             return True
         return False
+
+    def _cancelled(self, mine: Any, micros: int) -> tuple[Any, ...] | int:
+        """What is kept of a run that is cancelled: see `Slot.drop`."""
+        oid = oid_of(mine)
+        if not self.history.keep:
+            return oid
+        now = to_micros(clock.now())
+        return record(
+            oid, micros, CANCELLED, now, known_text(mine, 'description'),
+            known_principal(mine), began=now)
 
     def _forget(self, mine: Any) -> None:
         """Forget what was noted of a task that leaves."""

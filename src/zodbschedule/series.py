@@ -38,6 +38,7 @@ from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.stamp import stamp_of
 from zodbschedule.task import Task
 
 
@@ -117,11 +118,17 @@ def is_expired(task: Any, micros: int, now: datetime) -> bool:
 
 def first(task: Task, now: datetime) -> datetime:
     """The occurrence at which *task* begins, if it is scheduled *now*."""
-    if task.time is not None:
+    if task.time is not None and not _was_placed(task):
         return task.time
     if task.recurrence is None:
         return now
     return next_of(task, task.recurrence, now)
+
+
+def _was_placed(task: Task) -> bool:
+    """Whether its time is where its recurrence had placed it, once."""
+    return (task.recurrence is not None and task._after is not None
+            and task._time == stamp_of(task))
 
 
 def next_of(task: Task, rule: Any, now: datetime) -> datetime:
@@ -137,9 +144,10 @@ def next_of(task: Task, rule: Any, now: datetime) -> datetime:
 def plan(task: Task, occurrence: datetime, now: datetime, delay: timedelta
          ) -> None:
     """Place *task* at its first occurrence."""
+    was_placed = _was_placed(task)
     forget(task)
     rule = task.recurrence
-    if task.time is None:
+    if task.time is None or was_placed:
         if rule is None:
             task.time = occurrence
         else:

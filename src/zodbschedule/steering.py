@@ -74,8 +74,9 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
         return task
     if schedule.waits(task) is None:
         raise InProgress(
-            f'{task!r} is held by a worker, and cannot be moved now; try '
-            f'again when it has run, or unschedule it')
+            f'{task!r} is held by a worker, or stands aside for a task that '
+            f'its run returned, and cannot be moved now; try again when that '
+            f'has ended, or unschedule it')
     if 'key' in options:
         schedule.refuse_key(task, options['key'])
     now = clock.now()
