@@ -53,10 +53,12 @@ class Keys(Persistent):
 
     def get(self, key: str, default: Any = None) -> Any:
         """See `IKeys`."""
-        return self.holders.get(key, default)
+        if not isinstance(key, str):
+            return default
+        return self.holders.get(plain(key), default)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key in self.holders
+        return isinstance(key, str) and plain(key) in self.holders
 
     def __iter__(self) -> Iterator[str]:
         key = next(iter(self.holders.keys()), None)
@@ -78,6 +80,7 @@ class Keys(Persistent):
 
     def add(self, task: Persistent, key: str) -> None:
         """Let *task*, which is being scheduled, hold *key*."""
+        key = plain(key)
         self.holders[key] = task
         if task._p_oid is None:
             self._unborn += ((task, key),)
@@ -86,8 +89,8 @@ class Keys(Persistent):
 
     def come(self, task: Persistent, key: str) -> None:
         """Let *task*, which a run returned, hold *key* if that is free."""
-        if key in self.holders:
-            self.of[u64(task._p_oid)] = key
+        if key in self:
+            self.of[u64(task._p_oid)] = plain(key)
         else:
             self.add(task, key)
 
@@ -143,3 +146,12 @@ class Keys(Persistent):
         """The task that was in a claim is in the schedule no more."""
         self.release(oid)
         self.of.pop(oid, None)
+
+
+def plain(key: str) -> str:
+    """*key* as a str and no more.
+
+    A class that inherits str may be anybody's, and may be missing one day;
+    then nothing of the tree that all keys stand in could be loaded.
+    """
+    return str.__str__(key)

@@ -606,7 +606,7 @@ def says_the_same(one: Task, other: Task) -> bool:
 def _sayings(task: Task) -> dict[str, Any]:
     task._p_activate()
     return {name: value for name, value in vars(task).items()
-            if name not in PLACE}
+            if name not in PLACE and not name.startswith('_v_')}
 
 
 def _is_same_rule(one: Any, other: Any) -> bool:
