@@ -4,10 +4,19 @@
 """
 
 from collections import Counter
+from contextlib import contextmanager
 
+import transaction
+from sample_tasks import Stage
+from sample_tasks import calls
+from sample_work import commit
 from ZODB.broken import Broken
 from ZODB.utils import p64
 from ZODB.utils import u64
+
+from zodbschedule import turn
+from zodbschedule.claim import Claim
+from zodbschedule.incarnation import this
 
 
 def check(schedule):
@@ -39,8 +48,12 @@ def check(schedule):
     for key, task in keys.holders.items():
         assert oid(task) in waiting, f'{key} is held by one that is not there'
         assert noted[oid(task)] == key
-    assert dict(keys.busy) == {
-        noted[one]: one for one in held if one in noted}
+    # Of one that was unscheduled in a claim, and then perhaps was given
+    # another key, the key is busy or not.
+    now = {noted[one]: one for one in held if one in noted}
+    assert dict(keys.busy).items() <= now.items(), 'a key is busy for nothing'
+    assert {key for key, one in now.items()
+            if one in {*running, *coming}} <= set(keys.busy)
 
     for stand_in in schedule.aside:
         assert stand_in in {*waiting, *held, *coming}
@@ -70,3 +83,84 @@ def key_of(schedule, oid):
     """What the task with that oid says of its key, as far as it can."""
     task = schedule._p_jar.get(p64(oid))
     return None if isinstance(task, Broken) else getattr(task, 'key', None)
+
+
+# -- A stage
+
+
+class Watched(Stage):
+    """A stage that other connections look at, and work on, in any state."""
+
+    def __init__(self, database, clock):
+        super().__init__(
+            database.db, transaction.TransactionManager(explicit=True), clock)
+        self.database = database
+        #: what went wrong in runs, which may have been in vain
+        self.problems = []
+
+    def make(self, description, call=None, **options):
+        task = super().make(description, **options)
+        if call is not None:
+            calls[description] = lambda task: self._watch(call, task)
+        return task
+
+    def _watch(self, call, task):
+        try:
+            return call(task)
+        except AssertionError as problem:
+            self.problems.append(problem)
+            raise
+
+    def on(self, function, *args, **options):
+        """Do something with the schedule, through another connection."""
+        schedule = self.database.schedule()
+        result = getattr(schedule, function)(*args, **options)
+        commit(schedule)
+        return result
+
+    def held(self):
+        """Who holds which key, as it is committed; all is checked."""
+        schedule = self.database.schedule()
+        check(schedule)
+        return {key: schedule.keys.get(key).description
+                for key in schedule.keys}
+
+    def busy(self):
+        """Which keys belong to tasks in claims."""
+        return list(self.database.schedule().keys.busy)
+
+    def over(self):
+        """Whether nothing is left over."""
+        check_empty(self.database.schedule())
+        return True
+
+    def leave_behind(self):
+        """What is due is in the claim of a process that is no more."""
+        schedule = self.database.schedule()
+        dead = this()._replace(started='1')
+        claim = schedule.claims['theirs'] = Claim('process()', dead)
+        turn.exchange(schedule, claim, 100, None, self.now,
+                      lambda instant, task: True)
+        commit(schedule)
+        check(schedule)
+
+    def crash(self):
+        """A process takes what is due, and dies; its claim is recovered."""
+        self.leave_behind()
+        schedule = self.database.schedule()
+        claim = schedule.claims['theirs']
+        suspect = next((index for index, slot in enumerate(claim.slots)
+                        if slot.waiting), None)
+        turn.withdraw(schedule, 'theirs', claim, self.now, suspect)
+        commit(schedule)
+        check(schedule)
+
+
+@contextmanager
+def watching(database, clock):
+    """A `Watched`; in the end all is as it should be."""
+    stage = Watched(database, clock)
+    yield stage
+    stage.close()
+    assert stage.problems == []
+    check(database.schedule())

@@ -1,37 +1,25 @@
 """Keys: one waiting task holds one, and none runs beside another."""
 
-import sys
-import threading
 from datetime import timedelta
 from enum import StrEnum
 
 import pytest
-import transaction
-from databases import Client
-from places import check
-from places import check_empty
+from places import watching
 from sample_tasks import MINUTE
 from sample_tasks import Doing
-from sample_tasks import Stage
 from sample_tasks import calls
-from sample_tasks import gone
 from sample_tasks import nexts
 from sample_work import NOON
 from sample_work import Note
-from sample_work import at
-from sample_work import begin
 from sample_work import commit
-from ZODB.utils import u64
 
 from zodbschedule import CallTask
 from zodbschedule import Cron
 from zodbschedule import Every
 from zodbschedule import Retry
+from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule import turn
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
@@ -44,43 +32,13 @@ RETRY = Retry(5, MINUTE, jitter=0)
 
 @pytest.fixture
 def stage(database, clock):
-    """A stage that can be looked at from another connection, in any state."""
-    manager = transaction.TransactionManager(explicit=True)
-    stage = Stage(database.db, manager, clock)
-    stage.database = database
-    yield stage
-    stage.close()
-    check(database.schedule())
-
-
-def held(stage):
-    """Who holds which key, as it is committed; all is checked."""
-    schedule = stage.database.schedule()
-    check(schedule)
-    return {key: schedule.keys.get(key).description for key in schedule.keys}
-
-
-def busy(stage):
-    """Which keys belong to tasks in claims."""
-    return list(stage.database.schedule().keys.busy)
-
-
-def over(stage):
-    """Whether nothing is left over."""
-    check_empty(stage.database.schedule())
-    return True
+    """A stage that can be looked at in any state."""
+    with watching(database, clock) as stage:
+        yield stage
 
 
 def fails(task):
     raise ValueError('no')
-
-
-def on(stage, function, *args, **options):
-    """Do something with the schedule, through another connection."""
-    schedule = stage.database.schedule()
-    result = getattr(schedule, function)(*args, **options)
-    commit(schedule)
-    return result
 
 
 class Sweep(Task):
@@ -116,7 +74,7 @@ class TestDuplicates:
             stage.schedule.schedule(stage.make('second', key='k'))
         assert caught.value.task is first
         assert 'replace' in str(caught.value)
-        assert held(stage) == {'k': 'first'}
+        assert stage.held() == {'k': 'first'}
 
     def test_kept_the_first_is_returned_and_nothing_is_written(self, stage):
         first = stage.add('first', key='k', minutes=-5)
@@ -126,7 +84,7 @@ class TestDuplicates:
                 stage.make('second', key='k'), duplicate='keep')
         assert kept is first
         assert stage.tid() == before
-        assert held(stage) == {'k': 'first'}
+        assert stage.held() == {'k': 'first'}
 
     def test_replaced_the_second_stands_alone(self, stage):
         stage.add('first', key='k')
@@ -134,11 +92,11 @@ class TestDuplicates:
             second = stage.make('second', key='k')
             assert stage.schedule.schedule(
                 second, duplicate='replace') is second
-        assert held(stage) == {'k': 'second'}
+        assert stage.held() == {'k': 'second'}
         assert stage.look().waiting == ['second']
         stage.process()
         assert stage.look().effects == ['second']
-        assert over(stage)
+        assert stage.over()
 
     @pytest.mark.parametrize('duplicate', ['refuse', 'keep', 'replace'])
     def test_none_of_them_matters_if_the_key_is_free(self, stage, duplicate):
@@ -147,7 +105,7 @@ class TestDuplicates:
             stage.schedule.schedule(
                 stage.make('other', key='l'), duplicate=duplicate)
             stage.schedule.schedule(stage.make('none'), duplicate=duplicate)
-        assert held(stage) == {'k': 'first', 'l': 'other'}
+        assert stage.held() == {'k': 'first', 'l': 'other'}
 
     @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
     def test_the_holder_itself_is_kept(self, stage, duplicate):
@@ -174,14 +132,14 @@ class TestDuplicates:
             with pytest.raises(InvalidTask, match='expires'):
                 stage.schedule.schedule(bad, duplicate='replace')
             assert first in stage.schedule
-        assert held(stage) == {'k': 'first'}
+        assert stage.held() == {'k': 'first'}
 
     def test_a_task_that_waits_without_its_key_replaces_nobody(self, stage):
         lost = lose_key(stage)
         with stage.transaction():
             with pytest.raises(AlreadyScheduled):
                 stage.schedule.schedule(lost, duplicate='replace')
-        assert held(stage) == {'k': 'holder'}
+        assert stage.held() == {'k': 'holder'}
         assert stage.look().waiting == ['lost', 'holder']
 
     @pytest.mark.parametrize('key', ['', 5, b'k', ('k',), object()])
@@ -193,7 +151,7 @@ class TestDuplicates:
         for duplicate in 'refuse', 'keep', 'replace':
             with stage.transaction(), pytest.raises(InvalidTask):
                 stage.schedule.schedule(task, duplicate=duplicate)
-        assert over(stage)
+        assert stage.over()
 
     @pytest.mark.parametrize('key', [None, 5, b'k', (), object(), ''])
     def test_what_is_no_key_is_held_by_nobody(self, stage, key):
@@ -206,7 +164,7 @@ class TestDuplicates:
     def test_a_key_of_a_class_of_the_application_is_kept_as_text(self, stage):
         # Else the tree of all keys needs that class to be loaded.
         stage.add('a', key=Names.NIGHTLY, minutes=-5)
-        assert held(stage) == {'nightly': 'a'}
+        assert stage.held() == {'nightly': 'a'}
         with stage.transaction():
             keys = stage.schedule.keys
             assert Names.NIGHTLY in keys
@@ -225,14 +183,14 @@ class TestDuplicates:
                 seen.append(key)
                 stage.schedule.unschedule(stage.schedule.keys.get(key))
         assert seen == [f'{number:02}' for number in range(100)]
-        assert over(stage)
+        assert stage.over()
 
 
 def lose_key(stage):
     """A task that waits without its key, which another holds."""
     def replaced(task):
         calls.clear()
-        on(stage, 'schedule', stage.make('holder', key='k', minutes=-5))
+        stage.on('schedule', stage.make('holder', key='k', minutes=-5))
         fails(task)
 
     lost = stage.add('lost', key='k', call=replaced, retry=RETRY)
@@ -281,7 +239,7 @@ class TestSayingTheSame:
                 assert stage.schedule.schedule(
                     make(stage), duplicate='replace') is first
         assert stage.tid() == before
-        key, = held(stage)
+        key, = stage.held()
 
     @pytest.mark.parametrize('make', [
         make for name, make in SAME.items() if 'time' not in name
@@ -329,7 +287,7 @@ class TestSayingTheSame:
             assert stage.schedule.schedule(
                 make(), duplicate='replace') is first
         assert stage.tid() == before
-        assert held(stage) == {'k': 'bad'}
+        assert stage.held() == {'k': 'bad'}
 
     def test_what_a_task_caches_does_not_count(self, stage):
         make = SAME['a Cron']
@@ -364,7 +322,7 @@ class TestSayingTheSame:
                 second, duplicate='replace') is second
             assert first not in stage.schedule
             assert list(stage.schedule) == [second]
-        assert len(held(stage)) == 1
+        assert len(stage.held()) == 1
 
     @pytest.mark.parametrize('other', [
         Every(2 * HOUR), Every(HOUR, NOON), Cron('0 * * * *', 'UTC'), None])
@@ -375,7 +333,7 @@ class TestSayingTheSame:
             second = Doing(key='k', recurrence=other)
             assert stage.schedule.schedule(
                 second, duplicate='replace') is second
-        assert len(held(stage)) == 1
+        assert len(stage.held()) == 1
 
     @pytest.mark.parametrize('args', [['1'], [2], [1, 2], []])
     def test_other_arguments_replace_it(self, stage, args):
@@ -385,7 +343,7 @@ class TestSayingTheSame:
                 sweep, *args, key='k', delay=HOUR, duplicate='replace')
             assert first not in stage.schedule
             assert list(stage.schedule) == [second]
-        assert len(held(stage)) == 1
+        assert len(stage.held()) == 1
 
     def test_values_that_cannot_be_compared_say_something_else(self, stage):
         class Shy:
@@ -400,7 +358,7 @@ class TestSayingTheSame:
             with pytest.raises(InvalidTask):
                 stage.schedule.schedule(second, duplicate='replace')
             stage.schedule.keys.get('k').secret = None
-        assert held(stage) == {'k': 'a'}
+        assert stage.held() == {'k': 'a'}
 
     def test_a_replacement_is_paused_as_the_first_was(self, stage):
         first = stage.add('first', key='k')
@@ -421,4 +379,346 @@ class TestSayingTheSame:
             stage.schedule.resume(second)
         stage.process()
         assert stage.look().effects == ['second']
-        assert over(stage)
+        assert stage.over()
+
+
+# -- Before there is a database
+
+
+@pytest.mark.storages('FileStorage')
+class TestUnborn:
+    """Tasks that were scheduled before their schedule was stored."""
+
+    @pytest.fixture
+    def unborn(self, stage):
+        """Has a new schedule with tasks of two keys, committed by `store`."""
+        schedule = Schedule()
+        for name in 'ab':
+            schedule.schedule(stage.make(name, key=name))
+        return schedule
+
+    @staticmethod
+    def store(stage, schedule):
+        with stage.transaction() as root:
+            root['schedule'] = schedule
+
+    def test_it_holds_its_key_at_once(self, stage, unborn):
+        with pytest.raises(AlreadyScheduled):
+            unborn.schedule(stage.make('second', key='a'))
+        assert list(unborn.keys) == ['a', 'b']
+        self.store(stage, unborn)
+        assert stage.held() == {'a': 'a', 'b': 'b'}
+
+    def test_it_is_unscheduled_with_its_key(self, stage, unborn):
+        for task in list(unborn):
+            unborn.unschedule(task)
+        assert list(unborn.keys) == []
+        self.store(stage, unborn)
+        assert stage.over()
+
+    def test_stored_it_is_unscheduled_with_its_key(self, stage, unborn):
+        self.store(stage, unborn)
+        with stage.transaction():
+            for task in list(unborn):
+                unborn.unschedule(task)
+        assert stage.over()
+
+    def test_stored_its_key_is_changed(self, stage, unborn):
+        self.store(stage, unborn)
+        with stage.transaction():
+            unborn.change(unborn.keys.get('a'), key='c')
+            unborn.change(unborn.keys.get('b'), key=None)
+        assert stage.held() == {'c': 'a'}
+
+    def test_stored_it_is_moved_with_its_key(self, stage, unborn):
+        self.store(stage, unborn)
+        with stage.transaction():
+            unborn.change(unborn.keys.get('a'), time=stage.now - HOUR)
+            unborn.run_now(unborn.keys.get('b'))
+        assert stage.held() == {'a': 'a', 'b': 'b'}
+
+    @pytest.mark.parametrize('stored', [True, False])
+    def test_it_is_replaced(self, stage, unborn, stored):
+        if stored:
+            self.store(stage, unborn)
+        with stage.transaction():
+            unborn.schedule(stage.make('new', key='a'), duplicate='replace')
+        self.store(stage, unborn)
+        assert stage.held() == {'a': 'new', 'b': 'b'}
+        assert stage.process().succeeded == 2
+        assert stage.over()
+
+    def test_behind_a_savepoint_it_is_unscheduled(self, stage, unborn):
+        with stage.transaction() as root:
+            root['schedule'] = unborn
+            stage.tm.savepoint()
+            for task in list(unborn):
+                unborn.unschedule(task)
+            unborn.schedule(stage.make('new', key='a'))
+        assert stage.held() == {'a': 'new'}
+
+    def test_it_runs_and_comes_back_with_its_key(self, stage, unborn):
+        unborn.schedule(stage.make(
+            'again', key='again', recurrence=Every(HOUR)))
+        unborn.schedule(stage.make('bad', key='c', call=fails))
+        self.store(stage, unborn)
+        assert stage.process().succeeded == 3
+        assert stage.held() == {'again': 'again'}
+        stage.on('unschedule', stage.schedule.keys.get('again'))
+        assert stage.over()
+
+
+# -- From place to place
+
+
+class TestPlaces:
+    """After each step exactly what follows from where the tasks stand."""
+
+    pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
+
+    def test_taken_it_holds_its_key_no_more_and_its_key_is_busy(self, stage):
+        seen = []
+        stage.add('a', key='k', call=lambda task: seen.append(
+            (stage.held(), stage.busy())))
+        assert stage.held() == {'k': 'a'}
+        assert stage.busy() == []
+        stage.process()
+        assert seen == [({}, ['k'])]
+        assert stage.over()
+
+    def test_a_failed_one_is_parked_without_its_key(self, stage):
+        stage.add('a', key='k', call=fails)
+        assert stage.process().failed == 1
+        assert stage.over()
+
+    def test_unparked_it_holds_its_key_again(self, stage):
+        self.test_a_failed_one_is_parked_without_its_key(stage)
+        with stage.transaction():
+            entry, = stage.schedule.parked
+            stage.schedule.unpark(entry)
+        assert stage.held() == {'k': 'a'}
+        calls.clear()
+        stage.process()
+        assert stage.over()
+
+    def test_unparking_is_refused_if_its_key_is_held(self, stage):
+        self.test_a_failed_one_is_parked_without_its_key(stage)
+        stage.add('other', key='k', minutes=-5)
+        with stage.transaction(), pytest.raises(AlreadyScheduled):
+            entry, = stage.schedule.parked
+            stage.schedule.unpark(entry)
+        assert stage.held() == {'k': 'other'}
+        assert list(stage.look().parked) == ['a']
+
+    def test_one_that_is_tried_again_holds_its_key_again(self, stage):
+        stage.add('a', key='k', call=fails, retry=Retry(2, jitter=0))
+        assert stage.process().retried == 1
+        assert stage.held() == {'k': 'a'}
+        assert stage.process(1).failed == 1
+        assert stage.over()
+
+    def test_one_that_goes_on_in_its_series_holds_its_key_again(self, stage):
+        stage.add('a', key='k', recurrence=Every(HOUR))
+        for hours in range(3):
+            assert stage.process(60 * hours).succeeded == 1
+            assert stage.held() == {'k': 'a'}
+        stage.clock.advance(5 * HOUR)
+        calls['a'] = fails
+        assert stage.process(300).failed == 1
+        assert stage.held() == {'k': 'a'}
+
+    def test_one_that_repeats_by_itself_holds_its_key_again(self, stage):
+        def again(task):
+            task.time += HOUR
+            return task
+
+        stage.add('a', key='k', next=again)
+        assert stage.process().succeeded == 1
+        assert stage.held() == {'k': 'a'}
+        nexts.clear()
+        stage.process(60)
+        assert stage.over()
+
+    def test_a_series_that_ends_leaves_nothing(self, stage):
+        stage.add('a', key='k', recurrence=RRule(
+            'FREQ=HOURLY;COUNT=1', stage.now))
+        assert stage.process().succeeded == 1
+        assert stage.over()
+
+    @pytest.mark.parametrize('recurrence', [None, Every(2 * HOUR)])
+    def test_expired(self, stage, recurrence):
+        stage.add('a', key='k', minutes=60, expires=MINUTE,
+                  recurrence=recurrence)
+        assert stage.process().expired == 1
+        if recurrence is None:
+            assert stage.over()
+        else:
+            assert stage.held() == {'k': 'a'}
+
+    def test_unscheduled_while_it_waits(self, stage):
+        task = stage.add('a', key='k')
+        with stage.transaction():
+            stage.schedule.unschedule(task)
+        assert stage.over()
+        with stage.transaction(), pytest.raises(NotScheduled):
+            stage.schedule.unschedule(task)
+
+    def test_unscheduled_while_it_runs(self, stage):
+        def cancelled(task):
+            stage.on('unschedule', task)
+            assert stage.held() == {}
+            assert stage.busy() == ['k']
+
+        stage.add('a', key='k', call=cancelled, recurrence=Every(HOUR))
+        stage.process()
+        assert stage.over()
+        assert stage.look().effects == []
+
+    def test_unscheduled_by_itself(self, stage):
+        stage.add('a', key='k', call=lambda task: (
+            stage.schedule.unschedule(task)))
+        stage.process()
+        assert stage.look().effects == ['a']
+        assert stage.over()
+
+    def test_unscheduled_when_it_has_run_and_comes_back(self, stage):
+        task = stage.add('a', key='k', minutes=1, recurrence=Every(HOUR))
+        stage.add('b', key='l', call=lambda _: stage.on('unschedule', task))
+        stage.process()
+        assert stage.look().effects == ['a', 'b']
+        assert stage.over()
+
+    @pytest.mark.parametrize('key', ['k', 'l', None])
+    def test_unscheduled_and_scheduled_again_while_it_runs(self, stage, key):
+        def moved(task):
+            schedule = stage.database.schedule()
+            there = schedule._p_jar.get(task._p_oid)
+            schedule.unschedule(there)
+            there.key = key
+            schedule.schedule(there)
+            commit(schedule)
+            calls.clear()
+            assert stage.held() == ({key: 'a'} if key else {})
+            # The run is in vain, but it goes on.
+            assert stage.busy() == ([] if key == 'l' else ['k'])
+
+        stage.add('a', key='k', call=moved)
+        stage.process()
+        assert stage.held() == ({key: 'a'} if key else {})
+        assert stage.busy() == []
+        assert stage.process().succeeded == 1
+        assert stage.look().effects == ['a']
+        assert stage.over()
+
+    @pytest.mark.parametrize('key', ['k', 'l', None])
+    def test_unscheduled_and_scheduled_again_by_itself(self, stage, key):
+        def move(task):
+            stage.schedule.unschedule(task)
+            task.key = key
+            stage.schedule.schedule(task)
+
+        stage.add('a', key='k', call=move)
+        assert stage.process().succeeded == 1
+        assert stage.held() == ({key: 'a'} if key else {})
+        calls.clear()
+        assert stage.process().succeeded == 1
+        assert stage.over()
+
+    @pytest.mark.parametrize('key', ['k', 'l', None])
+    def test_rescheduled_when_it_has_run_and_comes_back(self, stage, key):
+        def move(_):
+            schedule = stage.database.schedule()
+            there = schedule._p_jar.get(task._p_oid)
+            schedule.unschedule(there)
+            there.key = key
+            there.time = stage.now + HOUR
+            schedule.schedule(there)
+            commit(schedule)
+            stage.held()
+
+        task = stage.add('a', key='k', minutes=1, recurrence=Every(HOUR))
+        stage.add('b', call=move)
+        stage.process()
+        assert stage.held() == ({key: 'a'} if key else {})
+        stage.on('unschedule', task)
+        assert stage.over()
+
+    def test_unscheduled_it_makes_room_for_another_that_waits_for_its_end(
+            self, stage):
+        def replaced(task):
+            stage.on('unschedule', task)
+            stage.on('schedule', stage.make('b', key='k'))
+            assert stage.held() == {'k': 'b'}
+            assert stage.on('process', stage.now).left == 1
+
+        stage.add('a', key='k', call=replaced)
+        stage.process()
+        assert stage.held() == {'k': 'b'}
+        assert stage.process().succeeded == 1
+        assert stage.look().effects == ['b']
+        assert stage.over()
+
+    def test_its_key_is_changed_while_it_waits(self, stage):
+        task = stage.add('a', key='k')
+        stage.add('b', key='l', minutes=-5)
+        with stage.transaction():
+            with pytest.raises(AlreadyScheduled):
+                stage.schedule.change(task, key='l')
+            stage.schedule.change(task, key='m')
+        assert stage.held() == {'l': 'b', 'm': 'a'}
+        with stage.transaction():
+            stage.schedule.change(task, key=None)
+        assert stage.held() == {'l': 'b'}
+
+    def test_its_key_is_set_by_itself_while_it_waits(self, stage):
+        # Nobody has asked the schedule.
+        task = stage.add('a', key='k', recurrence=Every(HOUR))
+        with stage.transaction():
+            task.key = 'other'
+            assert stage.schedule.keys.get('k') is task
+        stage.process()
+        with stage.transaction():
+            assert list(stage.schedule.keys) == ['k']
+            stage.schedule.unschedule(task)
+        assert stage.over()
+
+    def test_handed_back_it_holds_its_key_again(self, stage):
+        def interrupted(task):
+            raise KeyboardInterrupt
+
+        stage.add('a', minutes=1, call=interrupted)
+        stage.add('b', key='k')
+        with pytest.raises(KeyboardInterrupt):
+            stage.process()
+        assert stage.held() == {'k': 'b'}
+
+    def test_paused_it_holds_its_key(self, stage):
+        task = stage.add('a', key='k')
+        with stage.transaction():
+            stage.schedule.pause(task)
+        stage.process()
+        assert stage.held() == {'k': 'a'}
+
+    @pytest.mark.parametrize('crashes', range(1, 5))
+    def test_crashed_it_holds_its_key_again_and_in_the_end_is_parked(
+            self, stage, crashes):
+        stage.add('a', key='k')
+        stage.add('b', key='l', call=fails)
+        for _ in range(crashes):
+            stage.crash()
+        stage.process()
+        assert stage.over()
+        seen = stage.look()
+        assert seen.effects == (['a'] if crashes < 3 else [])
+
+    def test_crashed_it_finds_its_key_held_and_waits_without_it(self, stage):
+        stage.add('a', key='k')
+        stage.leave_behind()
+        stage.add('b', key='k')
+        assert stage.held() == {'k': 'b'}
+        # One a pass, since they have one key.
+        tally = stage.process()
+        assert (tally.succeeded, tally.left) == (1, 1)
+        assert stage.process().succeeded == 1
+        assert sorted(stage.look().effects) == ['a', 'b']
+        assert stage.over()
