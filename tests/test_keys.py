@@ -1,9 +1,16 @@
 """Keys: one waiting task holds one, and none runs beside another."""
 
+import sys
+import threading
+import time
 from datetime import timedelta
 from enum import StrEnum
 
 import pytest
+from databases import PATIENCE
+from databases import Client
+from places import check
+from places import check_empty
 from places import watching
 from sample_tasks import MINUTE
 from sample_tasks import Doing
@@ -11,7 +18,10 @@ from sample_tasks import calls
 from sample_tasks import nexts
 from sample_work import NOON
 from sample_work import Note
+from sample_work import begin
 from sample_work import commit
+from sample_work import prepare
+from sample_work import try_to_commit
 
 from zodbschedule import CallTask
 from zodbschedule import Cron
@@ -20,6 +30,10 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule import processing
+from zodbschedule import turn
+from zodbschedule.claim import Claim
+from zodbschedule.incarnation import this
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
@@ -722,3 +736,330 @@ class TestPlaces:
         assert stage.process().succeeded == 1
         assert sorted(stage.look().effects) == ['a', 'b']
         assert stage.over()
+
+
+# -- A task that comes back and finds its key held
+
+
+@pytest.mark.storages('FileStorage', 'ZEO')
+class TestComingBack:
+
+    @staticmethod
+    def replaced(stage, then=None):
+        """While it runs, one of the same key is scheduled."""
+        def run(task):
+            calls.pop('a')
+            stage.on('schedule', stage.make('b', key='k', minutes=-5))
+            return then and then(task)
+        return run
+
+    def test_to_be_tried_again_it_waits_without_it(self, stage):
+        stage.add('a', key='k', retry=RETRY, call=self.replaced(stage, fails))
+        assert stage.process().retried == 1
+        assert stage.held() == {'k': 'b'}
+        assert sorted(stage.look().waiting) == ['a', 'b']
+        stage.process(5)
+        stage.process(5)
+        assert sorted(stage.look().effects) == ['a', 'b']
+        assert stage.over()
+
+    def test_returned_by_itself_it_waits_without_it(self, stage):
+        stage.add('a', key='k', call=self.replaced(stage, lambda task: task))
+        assert stage.process().retried == 1
+        assert stage.held() == {'k': 'b'}
+        assert sorted(stage.look().waiting) == ['a', 'b']
+
+    def test_unscheduled_it_leaves_the_key_to_the_other(self, stage):
+        task = lose_key(stage)
+        stage.on('unschedule', task)
+        assert stage.held() == {'k': 'holder'}
+        stage.on('unschedule', stage.schedule.keys.get('k'))
+        assert stage.over()
+
+    def test_it_does_not_take_the_key_when_that_is_free(self, stage):
+        lose_key(stage)
+        stage.on('unschedule', stage.schedule.keys.get('k'))
+        assert stage.held() == {}
+        assert stage.look().waiting == ['lost']
+        # But it is its key when it comes back again.
+        calls['lost'] = fails
+        stage.process(1)
+        assert stage.held() == {'k': 'lost'}
+
+    def test_moved_it_takes_its_key_if_that_is_free(self, stage):
+        task = lose_key(stage)
+        with stage.transaction():
+            stage.schedule.run_now(task)
+        assert stage.held() == {'k': 'holder'}
+        stage.on('unschedule', stage.schedule.keys.get('k'))
+        with stage.transaction():
+            stage.schedule.run_now(task)
+        assert stage.held() == {'k': 'lost'}
+
+    @pytest.mark.parametrize('then', [None, fails], ids=['succeeds', 'fails'])
+    def test_it_would_only_go_on_in_its_series_and_is_superseded(
+            self, stage, then):
+        task = stage.add('a', key='k', recurrence=Every(HOUR),
+                         call=self.replaced(stage, then))
+        stage.process()
+        assert stage.held() == {'k': 'b'}
+        seen = stage.look()
+        assert seen.waiting == ['b']
+        assert seen.outcomes[-1] == ('a', 'cancelled')
+        with stage.transaction():
+            assert task not in stage.schedule
+            outcome = next(stage.schedule.history.select(task, 'cancelled'))
+            assert 'its key is held by task' in outcome.error
+            # Nobody hides that it has failed.
+            assert len(stage.schedule.parked) == (then is not None)
+        stage.process(5)
+        assert stage.over()
+
+    def test_it_repeats_by_itself_and_is_superseded(self, stage):
+        def again(task):
+            task.time += HOUR
+            return task
+
+        stage.add('a', key='k', call=self.replaced(stage), next=again)
+        stage.process()
+        assert stage.look().waiting == ['b']
+        assert stage.look().outcomes[-1] == ('a', 'cancelled')
+
+    def test_without_a_history_it_is_superseded_all_the_same(self, stage):
+        with stage.transaction():
+            stage.schedule.history.keep = 0
+        stage.add('a', key='k', recurrence=Every(HOUR),
+                  call=self.replaced(stage))
+        stage.process()
+        assert stage.held() == {'k': 'b'}
+        assert stage.look().outcomes == []
+
+    def test_superseded_it_still_runs_as_it_was_asked_to(self, stage):
+        def ask(task):
+            stage.on('run_now', task)
+
+        stage.add('a', key='k', recurrence=Every(HOUR),
+                  call=self.replaced(stage, ask))
+        stage.process()
+        assert sorted(stage.look().waiting) == ['a', 'b']
+        stage.process(5)
+        stage.process(5)
+        assert sorted(stage.look().effects) == ['a', 'a', 'b']
+        assert stage.over()
+
+    def test_the_unparked_occurrence_of_a_superseded_series_needs_the_key(
+            self, stage):
+        self.test_it_would_only_go_on_in_its_series_and_is_superseded(
+            stage, fails)
+        stage.add('c', key='k', minutes=-9)
+        with stage.transaction():
+            entry, = stage.schedule.parked
+            with pytest.raises(AlreadyScheduled):
+                stage.schedule.unpark(entry)
+            stage.schedule.unschedule(stage.schedule.keys.get('k'))
+            stage.schedule.unpark(entry)
+        assert stage.held() == {'k': 'a'}
+        stage.process()
+        assert stage.over()
+
+    def test_a_run_that_schedules_its_own_key_is_superseded(self, stage):
+        def other(task):
+            kept = stage.schedule.schedule(
+                stage.make('b', key='k', minutes=-5), duplicate='keep')
+            assert kept.description == 'b'
+
+        stage.add('a', key='k', recurrence=Every(HOUR), call=other)
+        stage.process()
+        assert stage.held() == {'k': 'b'}
+        assert stage.look().waiting == ['b']
+
+
+# -- Never at once
+
+
+def lost_and_holder(stage):
+    """Two tasks of one key that are due; the names of those that run."""
+    stage.add('a', key='k', retry=RETRY, call=TestComingBack.replaced(
+        stage, fails))
+    stage.process()
+    assert stage.held() == {'k': 'b'}
+    stage.now += 9 * MINUTE
+    stage.clock.advance(9 * MINUTE)
+
+
+@pytest.mark.storages('FileStorage', 'ZEO')
+class TestNeverAtOnce:
+
+    def test_one_pass_takes_one_of_them(self, stage):
+        lost_and_holder(stage)
+        for left in 1, 0:
+            tally = stage.process()
+            assert (tally.succeeded, tally.left) == (1, left)
+            stage.held()
+        assert sorted(stage.look().effects) == ['a', 'b']
+        assert stage.over()
+
+    def test_it_takes_one_of_them_also_a_task_at_a_time(
+            self, stage, monkeypatch):
+        monkeypatch.setattr(processing, 'PORTION', 1)
+        lost_and_holder(stage)
+        stage.add('c')
+        while stage.look().waiting:
+            stage.process()
+            stage.held()
+        assert sorted(stage.look().effects) == ['a', 'b', 'c']
+        assert stage.over()
+
+    def test_another_pass_leaves_the_other_while_one_runs(self, stage):
+        def meanwhile(task):
+            calls.clear()
+            assert stage.on('process', stage.now).left == 1
+            assert stage.busy() == ['k']
+
+        lost_and_holder(stage)
+        for name in 'ab':
+            calls[name] = lambda task: stage._watch(meanwhile, task)
+        assert stage.process().succeeded == 1
+        assert stage.process().succeeded == 1
+        assert stage.over()
+
+    def test_nor_does_another_pass_run_a_new_one(self, stage):
+        def meanwhile(task):
+            stage.on('schedule', stage.make('b', key='k', minutes=1))
+            assert stage.on('process', stage.now).left == 1
+
+        stage.add('a', key='k', call=meanwhile)
+        assert stage.process().succeeded == 1
+        assert stage.process().succeeded == 1
+        assert stage.look().effects == ['a', 'b']
+        assert stage.over()
+
+    def test_two_turns_that_take_one_each_conflict(self, stage):
+        lost_and_holder(stage)
+        schedules = [
+            stage.database.schedule(), stage.database.client().schedule()]
+        for name, schedule in zip('ba', schedules, strict=True):
+            claim = schedule.claims[name] = Claim('', this())
+            turn.exchange(
+                schedule, claim, 1, None, stage.now,
+                lambda instant, task, name=name: task.description == name)
+            assert len(list(claim.held())) == 1
+        assert [try_to_commit(schedule) for schedule in schedules] == [
+            True, False]
+        turn.withdraw(
+            schedules[0], 'b', schedules[0].claims['b'], stage.now)
+        commit(schedules[0])
+
+
+class Marking(Note):
+    """Marks in a file when it begins and ends; hands its key on, comes back.
+    """
+
+    generations = 0
+
+    def __init__(self, key, path, generations):
+        super().__init__()
+        self.key = key
+        self.path = path
+        self.generations = generations
+
+    def __call__(self):
+        super().__call__()
+        self.mark('begins')
+        try:
+            time.sleep(.005)
+            if self.runs == 1 and self.generations:
+                self._p_jar.root()['schedule'].schedule(
+                    Marking(self.key, self.path, self.generations - 1),
+                    duplicate='keep')
+                return self
+        finally:
+            self.mark('ends')
+
+    def mark(self, what):
+        with open(self.path, 'a') as marks:
+            marks.write(f'{self.key} {what}\n')
+
+
+def exhaust(schedule):
+    """Process until nothing is left."""
+    end = time.monotonic() + PATIENCE
+    while any(schedule) or schedule.claims:
+        assert time.monotonic() < end
+        schedule.process(NOON)
+        begin(schedule)
+        check(schedule)
+
+
+def exhaust_as_told(uri):
+    """Process when told to, in a process of its own."""
+    client = Client(uri)
+    schedule = client.schedule()
+    print('ready', flush=True)
+    sys.stdin.readline()
+    exhaust(schedule)
+    client.close()
+    print('done', flush=True)
+
+
+class TestAtTheSameTime:
+    """Two of one key never run at once, whoever processes."""
+
+    KEYS = 'abc'
+    GENERATIONS = 6
+
+    @pytest.fixture
+    def marks(self, database, tmp_path):
+        """Tasks that multiply; and then, when each began and ended."""
+        path = tmp_path / 'marks'
+        schedule = prepare(database, *(
+            Marking(key, str(path), self.GENERATIONS) for key in self.KEYS))
+        begin(schedule)
+        yield
+        check_empty(database.schedule())
+        marks = [line.split() for line in path.read_text().splitlines()]
+        for key in self.KEYS:
+            mine = [what for of, what in marks if of == key]
+            assert len(mine) // 2 >= 2 * self.GENERATIONS + 1
+            assert mine == ['begins', 'ends'] * (len(mine) // 2)
+
+    @pytest.mark.storages('FileStorage', 'ZEO')
+    def test_in_threads(self, database, marks):
+        schedules = [database.schedule() for _ in range(3)]
+        threads = [threading.Thread(target=exhaust, args=(schedule,))
+                   for schedule in schedules]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    @pytest.mark.storages('ZEO', 'PostgreSQL')
+    def test_in_processes(self, database, marks, child):
+        processes = [
+            child('test_keys.exhaust_as_told', database.uri())
+            for _ in range(3)]
+        for process in processes:
+            assert process.line() == 'ready'
+        for process in processes:
+            process.tell()
+        for process in processes:
+            assert process.line() == 'done'
+            assert process.wait() == ('', 0)
+
+    @pytest.mark.storages('FileStorage')
+    def test_without_looking_whether_a_key_is_busy_they_do(
+            self, database, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            processing.Pass, '_key_is_free', lambda self, oid: True)
+        schedule = prepare(database, *(
+            Note(name) for name in ('a', 'b')))
+        seen = []
+        first, second = schedule
+        schedule.keys.come(first, 'k')
+        schedule.keys.come(second, 'k')
+        commit(schedule)
+        monkeypatch.setattr(Note, '__call__', lambda task: seen.append(
+            [slot.oid for slot in next(iter(
+                database.schedule().claims.values())).held()]))
+        schedule.process(NOON)
+        assert len(seen[0]) == 2
