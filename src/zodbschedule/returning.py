@@ -42,6 +42,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.series import Policy
 from zodbschedule.series import Step
 from zodbschedule.stamp import stamp
+from zodbschedule.stamp import stamp_of
 from zodbschedule.task import Task
 from zodbschedule.task import known_text
 from zodbschedule.transact import is_storage_failure
@@ -57,6 +58,7 @@ class Returning:
         self.now = now
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
+        schedule.asked.read_current()
 
     def finish(self) -> None:
         """Put into the timetable and the history what was found."""
@@ -111,17 +113,27 @@ class Returning:
             self.schedule.aside[stand_in] = aside
 
     def end(self, oid: int) -> None:
-        """A task is here no more, unless somebody has asked for it."""
-        asked = None if self._is_parked(oid) else self.schedule.asked.pop(oid)
-        if asked is None:
+        """A task is here no more, unless somebody has asked for it.
+
+        Or it is here again: parked, or unscheduled and scheduled anew.
+        """
+        task = self.schedule.asked.task(oid)
+        if task is None or self.schedule.stands(task):
             self.schedule.keys.end(oid)
         else:
-            task, occurrence = asked
-            self.wait(self._ask(task, None, occurrence), task)
+            _, occurrence = self.schedule.asked.pop(oid)
+            if loads(task):
+                self.wait(self._ask(task, None, occurrence), task)
+            else:
+                self._wait_as_it_is(task)
         self._stood_in(oid)
 
-    def _is_parked(self, oid: int) -> bool:
-        return f'{oid:x}' in self.schedule.parked.entries
+    def _wait_as_it_is(self, task: Any) -> None:
+        """Its class is missing here, so that nothing of it can be written.
+
+        Where its stamp says, so that it is found.
+        """
+        self.wait(stamp_of(task) or to_micros(self.now), task)
 
     # -- series
 
@@ -165,7 +177,7 @@ class Returning:
     def _series_goes_on(self, task: Any) -> None:
         """The task that stood aside comes back."""
         if not loads(task):
-            self.wait(to_micros(self.now), task)
+            self._wait_as_it_is(task)
             return
         step = go_on(self.schedule, task, to_micros(task.time), self.now)
         if step.micros is None:

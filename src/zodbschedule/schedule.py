@@ -177,6 +177,22 @@ class Schedule(Persistent):
         for instant in self._instants(holder):
             self.timetable.read_current(instant, holder)
 
+    def rely_on(self, mine: Any) -> None:
+        """Conflict, if *mine* leaves its place before this is committed."""
+        self._rely_on(mine)
+        oid = oid_of(mine)
+        # Also where its outcome is, until that is collected.
+        found = [slot for claim in self.claims.values()
+                 for slot in claim.slots if slot.content
+                 and (slot.oid == oid or slot.has(mine))]
+        found += filter(None, [self._entry(mine)])
+        for place in found:
+            if place._p_jar is not None:
+                place._p_jar.readCurrent(place)
+        for stand_in, task in list(self.aside.items()):
+            if task is mine:
+                self.rely_on(self._load(p64(stand_in)))
+
     def put(self, task: Any, instant: datetime) -> None:
         """Have *task*, which is nowhere, stand at *instant*; stamped."""
         stamp(task, instant)
@@ -262,6 +278,8 @@ class Schedule(Persistent):
             if task is mine:
                 del self.aside[oid]
                 self.keys.remove(mine)
+                # Which place it had is nowhere written but there.
+                self.asked.fence()
                 return True
         return False
 

@@ -138,7 +138,7 @@ def run_now(schedule: Any, task: Any) -> None:
         _hasten(task, standing, now)
         schedule.put(task, now)
     elif series.is_repeating(task):
-        schedule.asked.add(task, to_micros(now))
+        _note(schedule, task, to_micros(now))
 
 
 def _hasten(task: Any, standing: datetime, now: datetime) -> None:
@@ -167,7 +167,13 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
         series.ask(task, to_micros(standing), micros, at)
         schedule.put(task, at)
     else:
-        schedule.asked.add(task, micros)
+        _note(schedule, task, micros)
+
+
+def _note(schedule: Any, task: Any, occurrence: int) -> None:
+    """Have *task* run for that when it comes back from where it stands."""
+    schedule.rely_on(task)
+    schedule.asked.add(task, occurrence)
 
 
 # -- pause and resume
