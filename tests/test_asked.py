@@ -373,6 +373,7 @@ class TestHeld:
 
     def test_asking_for_itself_it_does_not_keep_the_pass_from_ending(
             self, stage, monkeypatch):
+        # One is taken while the other comes back.
         def ask_for_it(task):
             starts.append(1)
             assert len(starts) < 20
@@ -380,10 +381,13 @@ class TestHeld:
 
         monkeypatch.setattr(processing, 'PORTION', 1)
         starts = []
-        task = series(stage, ask_for_it)
-        assert stage.process().succeeded == 1
-        assert stage.process().succeeded == 1
-        end(stage, task)
+        tasks = [stage.add(name, call=ask_for_it, recurrence=Every(HOUR))
+                 for name in 'ab']
+        assert stage.process().succeeded == 2
+        assert stage.process().succeeded == 2
+        for task in tasks:
+            stage.on('unschedule', task)
+        assert stage.over()
 
 
 class TestGone:
@@ -572,6 +576,26 @@ class TestAside:
         stage.on('unschedule', task)
         finish(stage, 61)
         assert len([text for text in ran(stage) if text != 'b']) == 1
+        assert stage.over()
+
+    @WHAT
+    @pytest.mark.parametrize('first', ['asked', 'unscheduled'])
+    def test_unscheduled_at_the_same_time_it_is_gone_or_runs_for_that_alone(
+            self, stage, aside, what, first):
+        task, failed = aside
+        persons = [Person(stage, task, what),
+                   Person(stage, task, 'unschedule')]
+        for person in persons:
+            person.do()
+        for person in persons if first == 'asked' else reversed(persons):
+            person.commit()
+        stage.held()
+        finish(stage, 61)
+        expected = [stage.now + 5 * MINUTE]
+        if first == 'unscheduled' and what == 'unpark':
+            expected.insert(0, failed)
+        assert sorted(
+            text for text in ran(stage) if text != 'b') == expected
         assert stage.over()
 
     def test_a_class_that_is_missing_loses_nothing(self, stage, aside):
