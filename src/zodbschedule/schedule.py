@@ -164,10 +164,13 @@ class Schedule(Persistent):
         """Put *task* in the place of *holder*, paused if that is paused."""
         self._refuse_unfit(task)
         pause = self.paused(holder)
-        self.unschedule(holder)
+        self.take_from_timetable(holder)
+        self._forget(holder)
         self.put(task, self.admit(task))
         if pause is not None:
             self.pauses.begin(oid_of(task), pause)
+        # A series that it stood for finds its key held by now.
+        leave(self, oid_of(holder), clock.now())
 
     def _rely_on(self, holder: Any) -> None:
         """Conflict, if *holder* is taken before this transaction commits.
