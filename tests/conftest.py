@@ -1,6 +1,8 @@
 """Fixtures and marks for all tests."""
 
 import pytest
+from databases import HISTORY
+from databases import SQLITE
 from databases import STORAGES
 from databases import Child
 from databases import Database
@@ -8,14 +10,14 @@ from databases import PostgreSQLServer
 from databases import ZEOServer
 
 
-pytest_plugins = ['zodbschedule.testing']
+pytest_plugins = ['zodbschedule.testing', 'shell']
 
 
 def pytest_configure(config):
     config.addinivalue_line(
         'markers',
         'storages(*names): the storages that the fixture `database` is to '
-        f'have for this test; by default all: {", ".join(STORAGES)}')
+        f'have for this test; by default {", ".join(STORAGES)}')
 
 
 def pytest_generate_tests(metafunc):
@@ -32,6 +34,10 @@ def database(request, tmp_path):
         uri = f'file://{tmp_path}/Data.fs'
     elif request.param == 'ZEO':
         uri = request.getfixturevalue('zeo_server').uri
+    elif request.param == HISTORY:
+        uri = request.getfixturevalue('postgresql_server').history_uri
+    elif request.param == SQLITE:
+        uri = f'sqlite://?data_dir={tmp_path}/data&keep_history=0'
     else:
         uri = request.getfixturevalue('postgresql_server').uri
     found = Database(request.param, uri)

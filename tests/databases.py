@@ -1,4 +1,4 @@
-"""Real databases for the tests: FileStorage, a ZEO server, PostgreSQL.
+"""Real databases for the tests: FileStorage, a ZEO server, RelStorage.
 
 Servers are processes of their own, listen on 127.0.0.1 only, and end with the
 tests, however those end: each watches its standard input, which is a pipe
@@ -31,6 +31,10 @@ from zodbschedule import Schedule
 TESTS = pathlib.Path(__file__).parent
 
 STORAGES = ('FileStorage', 'ZEO', 'PostgreSQL')
+
+# Also to be had, by tests to which that matters.
+HISTORY = 'PostgreSQL with history'
+SQLITE = 'SQLite'
 
 # How long a server may take to come up, on a machine that is busy.
 PATIENCE = 60
@@ -134,7 +138,11 @@ class ZEOServer:
 
 
 class PostgreSQLServer:
-    """A PostgreSQL server with a database of its own."""
+    """A PostgreSQL server with databases of its own.
+
+    One for RelStorage without history, and one for RelStorage with it: their
+    tables have the same names.
+    """
 
     MAIN = '"$@" & cat; kill -QUIT $!; wait; rm -rf "$0"'
 
@@ -163,8 +171,13 @@ class PostgreSQLServer:
         self.dsn = (f'host=127.0.0.1 port={self.port} user=zodb '
                     f'dbname=postgres')
         wait_until(self.answers, 'PostgreSQL', self.process)
-        self.uri = (f'postgres://zodb:zodb@127.0.0.1:{self.port}/postgres'
-                    f'?keep_history=0')
+        self.execute('CREATE DATABASE history')
+        self.uri = self._uri('postgres', keep_history=0)
+        self.history_uri = self._uri('history', keep_history=1)
+
+    def _uri(self, name, keep_history):
+        return (f'postgres://zodb:zodb@127.0.0.1:{self.port}/{name}'
+                f'?keep_history={keep_history}')
 
     @staticmethod
     def programs():
@@ -197,11 +210,16 @@ class PostgreSQLServer:
 
     def terminate_backends(self):
         """End all sessions of clients, as a restart of the server does."""
+        self.execute(
+            'SELECT pg_terminate_backend(pid) FROM pg_stat_activity '
+            "WHERE usename = 'zodb' AND pid <> pg_backend_pid()")
+
+    def execute(self, statement):
+        """Execute it in a session, and in no transaction, of its own."""
         connection = psycopg2.connect(self.dsn)
+        connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(
-                'SELECT pg_terminate_backend(pid) FROM pg_stat_activity '
-                "WHERE usename = 'zodb' AND pid <> pg_backend_pid()")
+            cursor.execute(statement)
         connection.close()
 
     def stop(self):
@@ -287,9 +305,9 @@ class Database(Client):
 
     def __init__(self, storage, uri):
         super().__init__(uri)
-        #: 'FileStorage', 'ZEO' or 'PostgreSQL'
+        #: one of `STORAGES`, `HISTORY` or `SQLITE`
         self.storage = storage
-        if storage == 'PostgreSQL':
+        if storage in ('PostgreSQL', HISTORY):
             self.db.storage.zap_all()
             self.close()
         connection = self.open()

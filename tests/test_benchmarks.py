@@ -22,6 +22,11 @@ TOLD = {
         '1000 at one instant, no history: ratio',
         '1000 at one instant, no history: bytes a task',
         '1000 at one instant, no history, bytes against 50: ratio'),
+    'history': (
+        'once, with history: ratio',
+        'once, with history: bytes a task',
+        'repeating, with history: ratio',
+        'repeating, with history: bytes a task'),
     'scheduling': (
         'cost per task of 2000 against 20, distinct instants: ratio',
         'cost per task of 2000 against 20, one instant: ratio'),
@@ -38,6 +43,8 @@ TOLD = {
     'together': (
         'two at once against one: ratio',
         'two at once: runs wasted'),
+    'recurrences': (
+        'daily since 20 years against since yesterday: ratio',),
     'peers': (),
 }
 

@@ -14,6 +14,7 @@
 
 import errno
 import gc
+import getpass
 import importlib
 import io
 import json
@@ -24,9 +25,6 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager
-from datetime import UTC
-from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,6 +34,9 @@ import ZODB
 import ZODB.broken
 from BTrees.OOBTree import OOBTree
 from persistent.mapping import PersistentMapping
+from shell import MORNING
+from shell import opened
+from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
@@ -50,153 +51,17 @@ from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.known import attributes
-from zodbschedule.cli.known import found
 from zodbschedule.cli.known import problem_of
-from zodbschedule.cli.known import waiting
 from zodbschedule.cli.problem import LONGEST
+from zodbschedule.cli.standing import standing
+from zodbschedule.cli.standing import waiting
+from zodbschedule.parked import ParkedTasks
 from zodbschedule.task import task_id
-from zodbschedule.testing import SettableClock
 
+
+pytestmark = pytest.mark.usefixtures('no_terminal')
 
 DOCS = Path(__file__).parent.parent / 'docs' / 'cli.rst'
-
-MORNING = datetime(2030, 1, 31, 8, tzinfo=UTC)
-
-SHOP = '''
-from datetime import datetime, timezone
-
-from persistent import Persistent
-from zope.interface import implementer
-
-from zodbschedule import CallTask, Task
-from zodbschedule.interfaces import ITask
-
-def restock(shelf, amount=1):
-    with open('restocked', 'a') as file:
-        print(shelf, amount, file=file)
-
-def deliver():
-    raise RuntimeError('nobody opens')
-
-SHELF = 'is no function'
-
-def interrupted():
-    raise KeyboardInterrupt
-
-def leave():
-    raise SystemExit(0)
-
-def bracket():
-    raise RuntimeError('[/bold]\x1b[2J')
-
-class Errand(Task):
-    def __call__(self):
-        pass
-
-class Unloadable(Errand):
-    pass
-
-class Order(CallTask):
-    pass
-
-def refuse(self, state=None):
-    raise ValueError('of another version')
-
-@implementer(ITask)
-class Strange(Persistent):
-    description = ''
-    time = datetime(2030, 1, 31, 8, tzinfo=timezone.utc)
-    principalId = None
-
-    def __getstate__(self):
-        return 'no mapping'
-
-    def __setstate__(self, state):
-        pass
-'''
-
-
-class Shell:
-    """A user, a directory, and what the last command printed."""
-
-    def __init__(self, capsys, folder):
-        self.capsys = capsys
-        self.folder = folder
-        self.db = str(folder / 'Data.fs')
-
-    def __call__(self, *args, code=0):
-        """What the command prints; it has to end with exit code *code*."""
-        __tracebackhide__ = True
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            commands([str(arg) for arg in args], prog_name='zodbschedule')
-        self.out, self.err = self.capsys.readouterr()
-        assert ended.value.code == code, self.out + self.err
-        return self.out.strip()
-
-    def refuses(self, *args):
-        """The one line in which the command says why it is refused."""
-        __tracebackhide__ = True
-        assert self(*args, code=2) == ''
-        line, = self.err.splitlines()
-        assert line.startswith('Error: ')
-        return line.removeprefix('Error: ')
-
-    def json(self, *args, code=0):
-        return json.loads(self(*args, '--json', code=code))
-
-    def ids(self):
-        return [row['id'] for row in self.json('list')]
-
-
-@pytest.fixture(autouse=True)
-def no_terminal(monkeypatch):
-    for name in ('FORCE_COLOR', 'TTY_COMPATIBLE', 'ZODBSCHEDULE_DB'):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv('FORCE_COLOR', '1')
-    monkeypatch.setenv('TERM', 'xterm')
-    monkeypatch.setenv('COLUMNS', '80')
-
-
-@pytest.fixture
-def wall_clock():
-    """The clock that the commands go by; it shows MORNING."""
-    with clock.use(SettableClock(MORNING)) as settable:
-        yield settable
-
-
-@pytest.fixture
-def bare_shell(capsys, tmp_path, monkeypatch):
-    """A shell in a directory with nothing but the functions of a shop."""
-    (tmp_path / 'shop.py').write_text(SHOP)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv('ZODBSCHEDULE_DB', str(tmp_path / 'Data.fs'))
-    yield Shell(capsys, tmp_path)
-    sys.modules.pop('shop', None)
-
-
-@pytest.fixture
-def shell(bare_shell):
-    """A shell in a directory where a schedule is."""
-    bare_shell('init')
-    return bare_shell
-
-
-@contextmanager
-def opened(path):
-    """The root of the FileStorage at *path*; what is changed is committed."""
-    db = ZODB.DB(FileStorage(path))
-    try:
-        with db.transaction() as connection:
-            yield connection.root()
-    finally:
-        db.close()
-
 
 def run_process(*args, code=0):
     """Standard output and error of a real process."""
@@ -260,6 +125,10 @@ def test_add_schedules_a_call_and_prints_its_id(shell, wall_clock):
         'id': task, 'time': '2030-01-31T09:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'more shoes', 'principalId': 'zoe',
         'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'key': None, 'recurrence': None,
+        'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1, 'missed': 'one',
+        'expires': None, 'retry': None, 'progress': None, 'aside_for': None,
+        'pause': None, 'schedule_pause': None, 'parked': [],
         'attributes': {'func': 'shop.restock', 'args': ['shoes'],
                        'kwargs': {'amount': 3}},
         'outcomes': []}
@@ -366,7 +235,7 @@ def test_list_stops_at_its_limit_and_says_so(shell, wall_clock):
 
 
 def test_a_table_ends_after_a_screenful_and_json_does_not(shell, monkeypatch):
-    monkeypatch.setattr('zodbschedule.cli.commands.SCREENFUL', 1)
+    monkeypatch.setattr('zodbschedule.cli.options.SCREENFUL', 1)
     ids = [shell('add', 'shop.deliver') for _ in range(2)]
     assert 'the first 1' in shell('list')
     assert shell.ids() == ids
@@ -487,11 +356,17 @@ def test_show_finds_what_a_worker_holds(shell, wall_clock):
 def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     # As it is between a run and the next turn.
     class Schedule:
+        aside = claims = {}
+        parked = ParkedTasks()
+
         def get(self, id):
             return task
 
         def claimed(self):
             return iter(())
+
+        def paused(self, task=None):
+            return None
 
         def getTaskTimes(self):
             return iter(())
@@ -502,7 +377,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
-        assert found(Schedule(), task_id(task))[0].state == 'claimed'
+        assert standing(Schedule(), task_id(task))['state'] == 'claimed'
 
 
 # -- show --------------------------------------------------------------------
@@ -554,8 +429,12 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
     shell('process')
     assert shell.json('show', task) == {
         'id': task, 'state': 'ended', 'outcomes': [{
-            'outcome': 'succeeded', 'time': '2030-01-31T08:00:00Z',
-            'ended': '2030-01-31T08:00:00Z', 'principalId': None,
+            'id': task, 'outcome': 'succeeded',
+            'time': '2030-01-31T08:00:00Z',
+            'occurrence': '2030-01-31T08:00:00Z',
+            'began': '2030-01-31T08:00:00Z', 'ended': '2030-01-31T08:00:00Z',
+            'attempt': 1, 'passed': 0, 'worker': 'process()',
+            'description': 'shop.restock', 'principalId': None,
             'error': None}]}
     assert 'succeeded' in shell('show', f'0x0{task}')
 
@@ -571,14 +450,6 @@ def test_an_id_of_no_task_is_refused(shell, id):
 
 
 # -- tasks that are broken, gone, or strange ---------------------------------
-
-
-def schedule_one(shell, task):
-    """Schedule *task*; its id."""
-    with opened(shell.db) as root:
-        root['schedule'].schedule(task)
-        root._p_jar.add(task)
-        return task_id(task)
 
 
 def forget_shop(shell):
@@ -617,7 +488,8 @@ def test_a_task_whose_class_is_missing_is_shown(shell, lost):
     assert row == {
         'id': lost, 'time': '2030-01-31T08:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'find me', 'principalId': 'zoe',
-        'type': 'shop.Errand', 'problem': 'class missing'}
+        'type': 'shop.Errand', 'problem': 'class missing', 'key': None,
+        'recurrence': None}
     assert 'find me (class missing)' in shell('list')
     assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
     assert shell('cancel', lost) == f'{lost} is cancelled'
@@ -859,9 +731,9 @@ def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
     wall_clock.advance(timedelta(hours=3))
     shell('process', code=1)
     heading, _, row = shell('parked').splitlines()
-    assert heading.split() == ['id', 'time', 'parked', 'what', 'why']
+    assert heading.split() == ['id', 'for', 'parked', 'what', 'why']
     assert row.split() == [
-        task, '2030-01-31T08:00:00Z', '(3', 'h', 'ago)',
+        task, '2030-01-31T08:00:00Z',
         '2030-01-31T11:00:00Z', '(now)', 'shop.deliver', 'RuntimeError:',
         'nobody', 'opens']
     entry, = shell.json('parked')
@@ -871,7 +743,8 @@ def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
         'parked_at': '2030-01-31T11:00:00Z', 'state': 'parked',
         'reason': 'RuntimeError: nobody opens', 'traceback': '',
         'description': 'shop.deliver', 'principalId': 'zoe',
-        'type': 'zodbschedule.task.CallTask', 'problem': None}
+        'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'occurrence': None, 'key': None, 'recurrence': None}
 
 
 def test_unpark_schedules_a_task_for_the_time_that_it_had(shell, wall_clock):
@@ -910,7 +783,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == (
         'fine: a task has been due for 5 min (5 min are allowed)')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'paused': None}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -933,7 +806,8 @@ def test_check_refuses_what_is_no_duration(shell):
 
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
-    ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',))
+    ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
+    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -1107,12 +981,12 @@ def test_what_only_looks_opens_the_database_read_only(
         return find(connection, place)
 
     monkeypatch.setattr(database, 'find_schedule', spy)
-    for command in 'list', 'parked', 'check':
+    for command in 'list', 'parked', 'check', 'history', 'forecast':
         bare_shell(command)
     bare_shell('show', task)
-    assert seen == [True] * 4
+    assert seen == [True] * 6
     bare_shell('cancel', task)
-    assert seen == [True] * 4 + [False]
+    assert seen == [True] * 6 + [False]
 
 
 @pytest.mark.parametrize('given, resolved', [
@@ -1259,6 +1133,12 @@ def pattern(expected):
     return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
+def translated(text, ids):
+    """With the ids that the tasks have, instead of those of the page."""
+    return re.sub(r'\b[\da-f]+\b', lambda shown: ids.get(
+        shown[0], shown[0]), text)
+
+
 def test_every_session_of_the_documentation_is_true(
         bare_shell, wall_clock, monkeypatch):
     page = DOCS.read_text()
@@ -1267,6 +1147,7 @@ def test_every_session_of_the_documentation_is_true(
         r'((?:    .*\n|\n)+)', page, re.M)
     (bare_shell.folder / 'shop.py').write_text(textwrap.dedent(listing))
     monkeypatch.delenv('ZODBSCHEDULE_DB')
+    monkeypatch.setattr(getpass, 'getuser', lambda: 'zoe')
     code, ids, steps = 0, {}, 0
     for command, expected in console_blocks(page):
         steps += 1
@@ -1274,19 +1155,20 @@ def test_every_session_of_the_documentation_is_true(
             case 'export', setting:
                 name, _, value = setting.partition('=')
                 monkeypatch.setenv(name, value)
+                ids.clear()
             case 'echo', '$?':
                 assert expected == str(code)
             case _:
                 args = command[1:]
                 with pytest.raises(SystemExit) as ended:
-                    commands([ids.get(arg, arg) for arg in args])
+                    commands([translated(arg, ids) if re.match(
+                        r'\w+(-\w+Z)?$', arg) else arg for arg in args])
                 code = ended.value.code
                 printed = ''.join(bare_shell.capsys.readouterr()).strip()
-                if args[0] == 'add':
+                if args[0] == 'add' and code == 0:
                     # The page shows ids of its own.
-                    ids[expected] = expected = printed
-                for shown, real in ids.items():
-                    expected = re.sub(rf'\b{shown}\b', real, expected)
+                    ids.setdefault(expected, printed)
+                expected = translated(expected, ids)
                 assert re.fullmatch(pattern(expected), printed, re.S), (
                     f'{command} printed:\n{printed}\nnot:\n{expected}')
     assert steps > 10

@@ -4,6 +4,7 @@ import sys
 import threading
 
 import pytest
+from databases import SQLITE
 from databases import Client
 from sample_work import NOON
 from sample_work import Note
@@ -139,7 +140,7 @@ class TestThreads:
         assert settled(database)
 
 
-@pytest.mark.storages('ZEO', 'PostgreSQL')
+@pytest.mark.storages('ZEO', 'PostgreSQL', SQLITE)
 class TestProcesses:
 
     @KINDS

@@ -12,6 +12,7 @@
 ##############################################################################
 """The demo, in no time."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -19,9 +20,14 @@ import ZODB
 from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import clock
+from zodbschedule.cli import live
 from zodbschedule.cli.commands import commands
 from zodbschedule.demo import DURATION
 from zodbschedule.demo import GUESTS
+from zodbschedule.demo import LOOKS
+from zodbschedule.demo import Guestbook
+from zodbschedule.demo import hang
+from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
 
 
@@ -70,6 +76,11 @@ def stored(tmp_path):
     return look
 
 
+def clocks(root):
+    return [task_id(task) for task in root['schedule']
+            if task.key == 'the clock']
+
+
 def signatures(root):
     return sorted(root['guestbook'].signatures)
 
@@ -96,15 +107,22 @@ def test_the_demo_tells_of_each_run_as_it_ends(demo):
         'succeeded: Ada signs',
         'succeeded: the bell rings',
         'succeeded: Grace signs',
+        'retried: the painter hangs a picture',
         'succeeded: Barbara signs',
+        'succeeded: the clock strikes',
         'failed: Eve signs uninvited',
+        'retried: the painter hangs a picture (attempt 2)',
         'succeeded: Frances signs',
         'retried: the postman (call 1) wants to sign',
         'succeeded: the bell rings',
         'succeeded: Radia signs',
+        'succeeded: the clock strikes',
+        'succeeded: the painter hangs a picture (attempt 3)',
         'succeeded: Margaret signs',
-        'succeeded: the postman (call 1) wants to sign',
+        'succeeded: the postman (call 1) wants to sign (attempt 2)',
+        'succeeded: the clock strikes',
         'succeeded: the bell rings',
+        'succeeded: the clock strikes',
         'succeeded: the bell rings']
 
 
@@ -113,11 +131,13 @@ def test_the_demo_sums_up(demo):
     assert lines[0] == ('The database is zodbschedule-demo/demo.fs, '
                         'a FileStorage; it is new.')
     summary = lines[lines.index(
-        '13 runs ended: 11 succeeded, 1 failed, 1 retried'):]
-    assert summary[1] == ('- 7 signatures in the guestbook, 0 of them twice; '
-                          'the bell has rung 4 times')
-    assert summary[2].startswith('- parked: ')
-    assert summary[2].endswith(
+        '20 runs ended: 16 succeeded, 3 retried, 1 failed'):]
+    assert summary[1:3] == [
+        '- 7 signatures in the guestbook, 0 of them twice; pictures on the '
+        'wall: 1',
+        '- the bell has rung 4 times, the clock has struck 4 times']
+    assert summary[3].startswith('- parked: ')
+    assert summary[3].endswith(
         'Eve signs uninvited: ValueError: Eve (call 1) has no invitation')
     assert '- succeeded: the bell rings' in summary
     assert '- zodbschedule list --db zodbschedule-demo/demo.fs' in summary
@@ -128,14 +148,18 @@ def test_a_second_call_finds_what_the_first_one_left(demo):
     second = demo()
     before = second[:second.index('Processing for about ten seconds:')]
     assert before[0].endswith('It was here before, and holds:')
-    assert before[1:4] == [
-        '- 13 runs on record',
-        '- 7 signatures in the guestbook, 0 of them twice; the bell has rung '
-        '4 times',
+    assert before[1:6] == [
+        '- 20 runs on record',
+        '- 7 signatures in the guestbook, 0 of them twice; pictures on the '
+        'wall: 1',
+        '- the bell has rung 4 times, the clock has struck 4 times',
+        '- waiting: the clock strikes (due since the last call)',
         '- waiting: the bell rings (due in 2 s)']
-    assert [line for line in first if '- parked: ' in line] == before[4:]
-    assert ('- 14 signatures in the guestbook, 0 of them twice; the bell has '
-            'rung 7 times') in second
+    assert [line for line in first if '- parked: ' in line] == before[6:]
+    assert {'- 14 signatures in the guestbook, 0 of them twice; pictures on '
+            'the wall: 2',
+            '- the bell has rung 7 times, the clock has struck 9 times'
+            } <= set(second)
 
 
 def test_what_became_due_between_two_calls_runs_first(demo, wall_clock):
@@ -144,8 +168,11 @@ def test_what_became_due_between_two_calls_runs_first(demo, wall_clock):
     second = demo()
     assert '- waiting: the bell rings (due since the last call)' in second
     runs = [line for line in second if line.startswith('+')]
-    assert runs[0] == '+0.0 s succeeded: the bell rings'
-    assert sum('the bell' in run for run in runs) == 4  # not one a missed time
+    assert runs[:2] == ['+0.0 s succeeded: the clock strikes',
+                        '+0.0 s succeeded: the bell rings']
+    # Not one for each time that was missed.
+    assert sum('the bell' in run for run in runs) == 4
+    assert sum('the clock' in run for run in runs) == 5
 
 
 def test_an_interrupted_demo_goes_on_in_the_next_call(demo, stored):
@@ -173,7 +200,42 @@ def test_on_a_terminal_one_picture_changes(demo, terminal):
     shown = '\n'.join(demo())
     assert 'in 3 s' in shown and 'waiting' in shown
     assert 'retried' in shown
-    assert '13 runs ended' in shown
+    assert '20 runs ended' in shown
+
+
+def test_a_picture_is_hung_once_though_it_fell_down_twice(demo, stored):
+    demo()
+    assert stored(lambda root: root['guestbook'].pictures) == 1
+
+
+def test_the_repeating_task_is_declared_in_each_call_and_is_one(demo, stored):
+    demo()
+    first, = stored(clocks)
+    demo()
+    assert stored(clocks) == [first]
+
+
+def test_a_picture_that_hangs_by_hand_hangs_at_once():
+    book = Guestbook()
+    hang(book)
+    assert book.pictures == 1
+
+
+def test_a_low_terminal_shows_the_last_runs_and_in_the_end_all(
+        demo, terminal, monkeypatch):
+    monkeypatch.setenv('LINES', '12')
+    shown = re.sub(r'\x1b\[[\d;?]*[a-zA-Z]', '', '\n'.join(demo()))
+    *pictures, last = re.split('when +outcome', shown)
+    assert max(picture.count('\n') for picture in pictures) <= 12
+    assert 'Ada signs' in pictures[1] and 'Ada signs' not in pictures[-1]
+    assert 'waiting' in pictures[-1]
+    assert 'Ada signs' in last
+
+
+def test_a_demo_that_is_interrupted_before_its_first_picture(terminal):
+    screen = live.Screen()
+    screen.finish()
+    assert screen.last is None
 
 
 def test_the_demo_takes_another_folder(demo, tmp_path):
@@ -196,9 +258,10 @@ def test_a_demo_that_goes_on_elsewhere_is_said_in_a_line(demo, tmp_path):
 
 def test_the_demo_can_be_looked_at_afterwards(demo, capsys):
     demo()
-    for command in 'list', 'parked', 'check':
+    for command in LOOKS:
         with pytest.raises(SystemExit) as ended:
-            commands([command, '--db', 'zodbschedule-demo/demo.fs'])
+            commands([*command.split(), '--db', 'zodbschedule-demo/demo.fs'])
         assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert 'the bell rings' in said and 'Eve signs uninvited' in said
+    for what in 'the bell rings', 'Eve signs uninvited', 'every 2 seconds':
+        assert what in said

@@ -164,3 +164,73 @@ def test_nothing_is_kept_if_nothing_is_to_be_kept(stage):
     stage.add('bad', call=lambda task: 0)
     stage.process()
     assert stage.look().outcomes == []
+
+
+# -- Looking into it
+
+
+def test_what_is_too_old_is_forgotten(monkeypatch):
+    monkeypatch.setattr(history, 'TRIM', 1)
+    found = new_history()
+    found.max_age = timedelta(hours=1)
+    for minutes in range(0, 240, 30):
+        add(found, [record(minutes)], NOW + timedelta(minutes=minutes))
+    assert ids(found) == [210, 180, 150]
+
+
+def test_no_age_is_too_long(monkeypatch):
+    monkeypatch.setattr(history, 'TRIM', 1)
+    found = new_history()
+    found.max_age = timedelta.max
+    add(found, [record(1)])
+    assert ids(found) == [1]
+
+
+def test_it_is_filtered_by_task_and_by_outcome(stage):
+    bad = stage.add('bad', call=lambda task: 0, minutes=1)
+    good = stage.add('good')
+    stage.process()
+    with stage.transaction() as root:
+        found = root['schedule'].history
+
+        def selected(**what):
+            return [one.description for one in found.select(**what)]
+
+        assert selected() == ['good', 'bad']
+        assert selected(task=good) == ['good']
+        assert selected(task=f'0x0{int.from_bytes(bad._p_oid):X}') == ['bad']
+        assert selected(outcome='failed') == ['bad']
+        assert selected(task=good, outcome='failed') == []
+        assert selected(task=type(good)()) == []
+
+
+def test_an_outcome_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="outcome is 'fine'; it has to be"):
+        new_history().select(outcome='fine')
+
+
+def test_what_still_stands_in_a_claim_is_shown(stage):
+    seen = []
+
+    def look(task):
+        seen.extend((one.description, one.worker)
+                    for one in stage.schedule.history)
+
+    stage.add('first', minutes=3)
+    stage.add('second', minutes=2)
+    stage.add('third', minutes=1, call=look)
+    stage.process()
+    assert seen == [('second', 'process()'), ('first', 'process()')]
+    assert stage.look().outcomes == [
+        ('first', 'succeeded'), ('second', 'succeeded'),
+        ('third', 'succeeded')]
+
+
+def test_it_is_read_lazily():
+    found = new_history()
+    for number in range(5):
+        add(found, [record(number)], NOW + timedelta(seconds=number))
+    entries = iter(found)
+    assert int(next(entries).id, 16) == 4
+    add(found, [record(9)], NOW + timedelta(days=1))
+    assert ids(entries) == [3, 2, 1, 0]

@@ -8,6 +8,9 @@ from datetime import timezone
 import pytest
 import transaction
 import zope.event
+from databases import HISTORY
+from psycopg2 import OperationalError
+from relstorage.adapters.postgresql import PostgreSQLAdapter
 from sample_tasks import MINUTE
 from sample_tasks import Noting
 from sample_tasks import Stage
@@ -178,26 +181,24 @@ def test_husks_are_swept_along_the_way(stage, monkeypatch):
 class LostAnswer:
     """The commit with that note passes, and its answer does not arrive."""
 
-    def __init__(self, storage, note, error=ClientDisconnected,
-                 passes=True, times=1):
-        self.storage = storage
-        self.finish = type(storage).tpc_finish
+    def __init__(self, note, error, passes=True, times=1):
         self.note = note
         self.error = error
         self.passes = passes
         self.times = times
 
-    def __call__(self, txn, callback=None):
-        lost = self.times and self.note in _text(txn.description)
+    def commit(self, description, commit):
+        """What *commit* returns, if the answer arrives."""
+        lost = self.times and self.note in _text(description)
         if lost:
             self.times -= 1
             if not self.passes:
                 raise self.error('not stored')
-        tid = self.finish(self.storage, txn, callback)
+        answer = commit()
         if lost:
             self.lost()
             raise self.error('no answer')
-        return tid
+        return answer
 
     def lost(self):
         """What happens before anybody notices."""
@@ -208,18 +209,41 @@ def _text(value):
 
 
 @pytest.fixture
-def lose(stage, monkeypatch):
+def lose(request, database, stage, monkeypatch):
     """Lose the answer to a commit, once."""
-    def lose(note, **options):
+    def lose_of_file(note, error=ClientDisconnected, **options):
         storage = stage.db.storage
-        lost = LostAnswer(storage, note, **options)
-        monkeypatch.setattr(storage, 'tpc_finish', lost)
-        return lost
+        finish = storage.tpc_finish
+        answer = LostAnswer(note, error, **options)
 
-    return lose
+        def finishing(txn, callback=None):
+            return answer.commit(
+                txn.description, lambda: finish(txn, callback))
+
+        monkeypatch.setattr(storage, 'tpc_finish', finishing)
+        return answer
+
+    def lose_of_server(note, error=OperationalError, **options):
+        server = request.getfixturevalue('postgresql_server')
+        move = PostgreSQLAdapter.lock_database_and_move
+        answer = LostAnswer(note, error, **options)
+        # Its sessions end with it.
+        answer.lost = server.terminate_backends
+
+        def moving(adapter, store, load, has_blobs, ude, **options):
+            return answer.commit(ude[1], lambda: move(
+                adapter, store, load, has_blobs, ude, **options))
+
+        # This commits, in one trip to the server.
+        monkeypatch.setattr(
+            PostgreSQLAdapter, 'lock_database_and_move', moving)
+        return answer
+
+    return lose_of_server if database.storage == HISTORY else lose_of_file
 
 
-LOST = pytest.mark.parametrize('error', [ClientDisconnected, OSError])
+# Where it can be told what a commit is for.
+lossy = pytest.mark.storages('FileStorage', HISTORY)
 
 
 def through_everything(stage):
@@ -246,18 +270,18 @@ def through_everything(stage):
     return tally
 
 
-@on_file
-@LOST
+@lossy
+@pytest.mark.parametrize('error', [{}, {'error': OSError}], ids=repr)
 @pytest.mark.parametrize('note', [
     'before', 'bad', 'after', 'take due tasks', 'hand back'])
 def test_a_lost_answer_to_any_commit_changes_nothing(
         stage, lose, note, error):
-    lost = lose(note, error=error)
+    lost = lose(note, **error)
     assert through_everything(stage) == Tally(succeeded=1)
     assert lost.times == 0
 
 
-@on_file
+@lossy
 def test_a_lost_answer_to_a_later_turn_changes_nothing(
         stage, lose, monkeypatch):
     monkeypatch.setattr(processing, 'PORTION', 1)
@@ -266,7 +290,7 @@ def test_a_lost_answer_to_a_later_turn_changes_nothing(
     assert lost.times == 0
 
 
-@on_file
+@lossy
 @pytest.mark.parametrize('note', ['bad', 'parked: bad'])
 def test_a_lost_answer_to_a_parking_parks_once_and_is_told(
         stage, lose, note, caplog):
@@ -287,7 +311,7 @@ def test_a_lost_answer_to_a_parking_parks_once_and_is_told(
                for record in caplog.records) == 1
 
 
-@on_file
+@lossy
 def test_a_lost_answer_to_the_last_handing_back_is_told(
         stage, lose, caplog):
     stage.add('bad', call=exits)
@@ -302,14 +326,15 @@ def test_a_lost_answer_to_the_last_handing_back_is_told(
     assert 'was parked: 3 runs of it' in caplog.text
 
 
-@on_file
+@lossy
 def test_a_commit_that_did_not_pass_is_made_again(stage, lose):
-    for note in ('take due tasks', 'bad', 'hand back'):
-        lose(note, passes=False)
+    lost = [lose(note, passes=False)
+            for note in ('take due tasks', 'bad', 'hand back')]
     assert through_everything(stage) == Tally(succeeded=1)
+    assert not any(one.times for one in lost)
 
 
-@on_file
+@lossy
 @pytest.mark.parametrize('first', [True, False])
 def test_what_is_cancelled_while_an_answer_is_lost_stays_so(
         stage, lose, first):
@@ -334,7 +359,7 @@ def test_what_is_cancelled_while_an_answer_is_lost_stays_so(
     assert seen.waiting == []
 
 
-@on_file
+@lossy
 def test_a_conflict_when_handing_back_is_tried_again(stage, lose):
     lost = lose('hand back', error=ConflictError, passes=False)
     assert through_everything(stage) == Tally(succeeded=1)

@@ -7,6 +7,7 @@ from ast import literal_eval
 from datetime import timedelta
 
 import pytest
+from databases import SQLITE
 from databases import Client
 from places import check
 from places import check_empty
@@ -192,6 +193,8 @@ def test_killed_at_any_moment_what_is_asked_for_then_happens_once(
     prepare(database, *(keyed(Note, number) for number in range(10)))
     killed('process_and_pause', moment, at=moment)
     schedule = database.schedule()
+    # One that is due in its place is only hastened.
+    due = [task.description for task in schedule if task.time == NOON]
     for task in schedule._p_jar.root()['tasks']:
         schedule.run_now(task)
     commit(schedule)
@@ -201,11 +204,12 @@ def test_killed_at_any_moment_what_is_asked_for_then_happens_once(
         check(database.schedule())
     schedule = database.schedule()
     assert {task.time for task in schedule} == {at(60)}
-    assert set(runs(database).values()) == {2}
+    assert runs(database) == {
+        f'{n}': 1 if f'{n}' in due else 2 for n in range(10)}
     assert not schedule.asked.entries
 
 
-@pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL')
+@pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)
 def test_killed_in_a_run_every_effect_happens_once(
         database, killed, monkeypatch):
     prepare(database, Note('a'), Pausing('b'), Note('c'))

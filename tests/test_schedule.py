@@ -271,6 +271,16 @@ def test_a_schedule_can_be_stored_later_with_its_tasks(schedule, root, log):
     assert list(log) == ['later']
 
 
+def test_a_key_is_free_again_if_its_holder_came_with_the_schedule(root, clock):
+    schedule = root['another'] = Schedule()
+    task = schedule.schedule(Task(NOON, key='nightly'))
+    transaction.commit()
+    schedule.unschedule(task)
+    assert list(schedule.keys) == []
+    other = schedule.schedule(Task(NOON, key='nightly'))
+    assert schedule.keys.get('nightly') is other
+
+
 def test_what_cannot_be_stored_is_refused_before_the_schedule_is_stored():
     task = Task(NOON)
     task.lock = Lock()

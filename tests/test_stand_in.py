@@ -16,6 +16,7 @@ from sample_tasks import calls
 from sample_tasks import gone
 from sample_tasks import nexts
 from sample_work import commit
+from ZODB.POSException import StorageError
 
 from zodbschedule import CallTask
 from zodbschedule import Every
@@ -528,32 +529,65 @@ class TestKeys:
 class TestMissingClass:
     """Nothing is lost, and what is there is found."""
 
-    def test_of_the_series(self, stage):
+    def test_of_the_series_which_is_parked_then(self, stage):
         task, _ = prepare(stage, stand_in=stage.make(
-            'b', minutes=-5, cls=Noting), cls=Doing)
-        with gone(stage.database.db, 'Doing'):
-            assert stage.process(5).succeeded == 1
-            stage.held()
-            with stage.transaction():
-                broken, = stage.schedule
-                assert broken in stage.schedule
-        with stage.transaction():
-            back, = stage.schedule
-            assert back in stage.schedule
-            assert back._p_oid == task._p_oid
-            with pytest.raises(AlreadyScheduled):
-                stage.schedule.schedule(back)
-        stage.process(5)
-        assert goes_on(stage, back)
-
-    def test_of_the_series_which_is_unscheduled(self, stage):
-        prepare(stage, stand_in=stage.make(
             'b', minutes=-5, cls=Noting), cls=Doing, key='k')
         with gone(stage.database.db, 'Doing'):
-            assert stage.process(5).succeeded == 1
-            with stage.transaction():
-                broken, = stage.schedule
-                stage.schedule.unschedule(broken)
+            # It is parked beside the success of the other.
+            tally = stage.process(5)
+            assert (tally.succeeded, tally.failed) == (1, 1)
+            assert stage.held() == {}
+        with stage.transaction():
+            entry, = stage.schedule.parked
+            assert entry.task._p_oid == task._p_oid
+            assert 'Doing cannot be imported' in entry.reason
+            back = stage.schedule.unpark(entry)
+            assert back in stage.schedule
+        assert stage.held() == {'k': 'a'}
+        assert stage.process(5).succeeded == 1
+        assert goes_on(stage, back)
+
+    def test_of_the_series_which_was_asked_for(self, stage):
+        task, _ = prepare(stage, stand_in=stage.make(
+            'b', minutes=-5, cls=Noting), cls=Doing, key='k')
+        stage.on('run_now', task)
+        with gone(stage.database.db, 'Doing'):
+            stage.process(5)
+            stage.held()
+        with stage.transaction():
+            entry, = stage.schedule.parked
+            stage.schedule.unpark(entry)
+        for _ in range(3):
+            stage.process(5)
+            stage.held()
+        assert stage.look().effects == ['a', 'b', 'a', 'a']
+        stage.on('unschedule', stage.schedule.keys.get('k'))
+        assert stage.over()
+
+    def test_of_a_series_that_has_ended_and_was_asked_for(
+            self, stage, monkeypatch):
+        # The process that ran it could import it; who recovers cannot.
+        stage.add('a', cls=Doing, key='k', call=lambda task: (
+            stage.on('run_now', task)), recurrence=RRule(
+                'FREQ=HOURLY;COUNT=1', stage.now))
+        def away(self, *args):
+            raise StorageError('The database is away.')
+
+        with monkeypatch.context() as patch:
+            patch.setattr(processing.Pass, '_withdraw', away)
+            with pytest.raises(StorageError):
+                stage.process()
+        with gone(stage.database.db, 'Doing'):
+            stage.process()
+        assert stage.over()
+        calls.clear()
+        with stage.transaction():
+            entry, = stage.schedule.parked
+            assert entry.occurrence is not None
+            stage.schedule.unpark(entry)
+        assert stage.held() == {'k': 'a'}
+        stage.process(1)
+        assert stage.look().effects == ['a', 'a']
         assert stage.over()
 
     def test_of_the_series_while_it_stands_aside(self, stage):

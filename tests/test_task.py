@@ -120,6 +120,25 @@ def test_a_task_says_what_it_is(schedule):
     assert repr(task).startswith(f'<Minimal {task_id(task)} ')
 
 
+class Catching(Minimal):
+    """A class that says otherwise than ours."""
+
+    missed = 'all'
+    description = 'catches up'
+
+
+def test_what_is_not_given_is_as_the_class_says():
+    assert Catching().missed == 'all'
+    assert Catching().description == 'catches up'
+    assert vars(Catching()) == {}
+    assert Minimal().missed == 'one'
+
+
+def test_what_is_given_goes_before_what_the_class_says():
+    assert Catching(missed='one').missed == 'one'
+    assert Catching(description='no').description == 'no'
+
+
 def test_an_id_is_the_oid_in_hex(schedule):
     task = schedule.schedule(Task(NOON))
     assert task_id(task) is None

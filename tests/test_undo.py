@@ -1,8 +1,11 @@
 """Undoing a run: its effects and its task come back together, or nothing."""
 
+import threading
+
 import pytest
 import transaction
 import zope.event
+from databases import HISTORY
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from places import check
@@ -41,7 +44,7 @@ class Apart(Task):
 KINDS = pytest.mark.parametrize(
     'kind', ['once', 'again', 'retries', 'series', 'keyed', 'keyed series'])
 
-pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
+pytestmark = pytest.mark.storages('FileStorage', 'ZEO', HISTORY)
 
 
 @pytest.fixture
@@ -266,11 +269,44 @@ def test_undone_a_task_that_another_stood_for_is_as_it_was(stage):
 def test_undone_an_occurrence_that_was_asked_for_runs_all_the_same(stage):
     with stage.transaction() as root:
         task = next(iter(root['schedule']))
+        root['schedule'].change(task, time=stage.now + 30 * MINUTE)
         task.recurrence = Every(60 * MINUTE, task.time)
         root['schedule'].run_now(task)
     tally, problems = process_and_undo(stage, 'one', after='one')
     assert not problems
     assert effects(stage)['one'] == 0
-    for count in 1, 2, 2:
-        stage.process()
+    for minutes, count in (0, 1), (29, 1), (30, 2), (89, 2):
+        stage.process(minutes)
         assert effects(stage)['one'] == count
+
+
+@pytest.mark.storages(HISTORY)
+@pytest.mark.xfail(
+    raises=AssertionError,
+    reason='RelStorage 4.3 looks whether it may undo before it locks')
+def test_an_undo_at_the_moment_of_a_turn_is_right_or_refused(
+        stage, monkeypatch):
+    looked, go_on = threading.Event(), threading.Event()
+    pack_undo = type(stage.client.db.storage._adapter.packundo)
+    look = pack_undo.verify_undoable
+
+    def look_and_pause(*args):
+        look(*args)
+        looked.set()
+        go_on.wait(60)
+
+    def react(event):
+        if event.description == 'one':
+            undoing.start()
+            looked.wait(60)
+
+    undoing = threading.Thread(target=undo, args=(stage, 'one'))
+    monkeypatch.setattr(pack_undo, 'verify_undoable', look_and_pause)
+    zope.event.subscribers.append(react)
+    try:
+        stage.process()
+    finally:
+        zope.event.subscribers.remove(react)
+        go_on.set()
+        undoing.join()
+    assert effects(stage)['one'] + stage.look().waiting.count('one') == 1

@@ -35,9 +35,12 @@ from transaction import TransactionManager
 from ZODB.DB import DB
 from ZODB.FileStorage.FileStorage import FileStorage
 
+from zodbschedule import Every
+from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock
+from zodbschedule import current_run
 from zodbschedule.cli.events import heard
 from zodbschedule.interfaces import RunEnded
 
@@ -54,6 +57,9 @@ DURATION = 10 * SECOND
 # Larger, and the view stutters; smaller, and looking costs more than running.
 STEP = SECOND / 4
 
+# What to call afterwards.
+LOOKS = ('list', 'history', 'forecast --limit 10', 'parked', 'check')
+
 GUESTS = ('Ada', 'Grace', 'Barbara', 'Frances', 'Radia', 'Margaret')
 
 
@@ -65,11 +71,19 @@ class Guestbook(Persistent):
 
     #: how often the bell has rung
     rings = 0
+    #: how often the clock has struck
+    strikes = 0
+    #: how many pictures hang on the wall
+    pictures = 0
     #: how often the demo was called
     calls = 0
 
     def __init__(self) -> None:
         self.signatures = PersistentList()
+
+    def strike(self) -> None:
+        """The clock strikes: a task that declares its recurrence."""
+        self.strikes += 1
 
 
 def sign(book: Guestbook, name: str) -> None:
@@ -81,6 +95,14 @@ def scrawl(book: Guestbook, name: str) -> None:
     """Signs, and then fails: so the signature is rolled back."""
     sign(book, name)
     raise ValueError(f'{name} has no invitation')
+
+
+def hang(book: Guestbook) -> None:
+    """Hangs a picture, which falls down twice: so it is not there yet."""
+    book.pictures += 1
+    run = current_run()
+    if run is not None and run.attempt < 3:
+        raise OSError('the picture has fallen down')
 
 
 class Postman(Task):
@@ -103,7 +125,7 @@ class Postman(Task):
 
 
 class Bell(Task):
-    """Rings every three seconds: schedules itself again."""
+    """Rings about every three seconds: schedules itself again."""
 
     def __init__(self, book: Guestbook, time: datetime) -> None:
         super().__init__(time, description='the bell rings')
@@ -127,6 +149,11 @@ class Ended:
     at: datetime
     outcome: str
     description: str
+    attempt: int
+
+    @property
+    def what(self) -> str:
+        return _attempted(self.description, self.attempt)
 
 
 @dataclass(frozen=True)
@@ -219,8 +246,17 @@ class Demo:
                        began + 2.5 * SECOND)
             self.schedule.schedule(Postman(
                 self.book, self._named('the postman'), began + 3.5 * SECOND))
+            self.schedule.call(
+                hang, self.book, time=began + 1.5 * SECOND,
+                description='the painter hangs a picture',
+                retry=Retry(3, SECOND, jitter=0))
             if self.book.calls == 1:
                 self.schedule.schedule(Bell(self.book, began + SECOND / 2))
+            # Declared in each call: it stays as it is if it says the same.
+            self.schedule.call(
+                self.book.strike, description='the clock strikes',
+                recurrence=Every(2 * SECOND), key='the clock',
+                duplicate='replace')
 
     def _call(self, func: Any, description: str, name: str,
               time: datetime) -> None:
@@ -241,8 +277,9 @@ class Demo:
 
     def _hear(self, event: object) -> None:
         if isinstance(event, RunEnded):
-            self.ended.append(
-                Ended(clock.now(), event.outcome, event.description))
+            self.ended.append(Ended(
+                clock.now(), event.outcome, event.description,
+                event.attempt))
 
     def _picture(self, began: datetime) -> Picture:
         waiting = tuple(
@@ -259,7 +296,7 @@ class Demo:
             return
         yield f'{where}. It was here before, and holds:'
         yield f'- {sum(1 for _ in self.schedule.history)} runs on record'
-        yield f'- {self._signatures()}'
+        yield from self._effects()
         for task in self.schedule:
             yield f'- waiting: {task.description} ({_since(task.time, now)})'
         yield from self._parked()
@@ -269,24 +306,32 @@ class Demo:
         endings = Counter(run.outcome for run in self.ended)
         yield (f'{len(self.ended)} runs ended: ' + ', '.join(
             f'{number} {outcome}' for outcome, number in endings.items()))
-        yield f'- {self._signatures()}'
+        yield from self._effects()
         yield from self._parked()
         yield 'The newest on record:'
         for each in islice(self.schedule.history, 5):
-            yield f'- {each.outcome}: {each.description}'
+            what = _attempted(each.description, each.attempt)
+            yield f'- {each.outcome}: {what}'
         yield 'Call the demo again, or look around:'
-        for command in ('list', 'parked', 'check'):
+        for command in LOOKS:
             yield f'- zodbschedule {command} --db {self.path}'
 
-    def _signatures(self) -> str:
-        signatures = self.book.signatures
-        twice = len(signatures) - len(set(signatures))
-        return (f'{len(signatures)} signatures in the guestbook, {twice} of '
-                f'them twice; the bell has rung {self.book.rings} times')
+    def _effects(self) -> Iterator[str]:
+        """What the tasks have done: each once, whatever happened."""
+        book = self.book
+        twice = len(book.signatures) - len(set(book.signatures))
+        yield (f'- {len(book.signatures)} signatures in the guestbook, '
+               f'{twice} of them twice; pictures on the wall: {book.pictures}')
+        yield (f'- the bell has rung {book.rings} times, the clock has struck '
+               f'{book.strikes} times')
 
     def _parked(self) -> Iterator[str]:
         for entry in self.schedule.parked:
             yield f'- parked: {entry.id} {entry.description}: {entry.reason}'
+
+
+def _attempted(description: str, attempt: int) -> str:
+    return f'{description} (attempt {attempt})' if attempt > 1 else description
 
 
 def _since(time: datetime, now: datetime) -> str:

@@ -15,6 +15,7 @@
 import heapq
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import count
 from typing import Any
 from typing import NamedTuple
 
@@ -63,20 +64,19 @@ def runs_to_come(schedule: Any, until: datetime, now: datetime
     standing = _standing(schedule, until)
     heap: list[Coming] = []
     found = next(standing, None)
-    number = 0
+    numbers = count()
     while heap or found:
         if found is not None and (not heap or found[0] <= heap[0].micros):
             micros, task = found
             found = next(standing, None)
-            coming = Coming(micros, number, task, _occurrence(task, micros),
-                            True)
+            coming = Coming(micros, next(numbers), task,
+                            _occurrence(task, micros), True)
         else:
             coming = heapq.heappop(heap)
         yield _forecast(coming, now)
-        number += 1
-        following = _following(schedule, coming, now, number)
-        if following is not None and following.micros <= last:
-            heapq.heappush(heap, following)
+        for following in _following(schedule, coming, now, numbers):
+            if following.micros <= last:
+                heapq.heappush(heap, following)
 
 
 def _standing(schedule: Any, until: datetime) -> Iterator[tuple[int, Any]]:
@@ -113,8 +113,9 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if not isinstance(task, Task):
         return "what comes after it, its schedule() decides"
     occurrence = from_micros(coming.occurrence)
-    if task.expires is not None and time - occurrence > task.expires:
-        return f'would expire: {task.expires} after {occurrence}'
+    if _is_late(coming, time):
+        return (f'would expire: {task.expires} after '
+                f'{from_micros(coming.micros)}')
     if coming.stands and task._attempts:
         return f'attempt {series.attempt_of(task)}'
     if task.recurrence is not None:
@@ -124,30 +125,55 @@ def _note(coming: Coming, time: datetime) -> str | None:
     return None
 
 
-def _following(schedule: Any, coming: Coming, now: datetime, number: int
-               ) -> Coming | None:
-    """What comes after that, as far as its recurrence says."""
+def _is_late(coming: Coming, time: datetime) -> bool:
+    """Whether it would expire, if it came to begin at that time."""
     task = coming.task
-    if not loads(task) or not isinstance(task, Task):
+    if coming.stands:
+        return series.is_expired(task, coming.micros, time)
+    return (task.expires is not None
+            and time - from_micros(coming.micros) > task.expires)
+
+
+def _following(schedule: Any, coming: Coming, now: datetime,
+               numbers: Iterator[int]) -> Iterator[Coming]:
+    """What comes after that, as far as a recurrence says."""
+    time = max(from_micros(coming.micros), now)
+    task = coming.task
+    if loads(task) and isinstance(task, Task):
+        yield from _next(
+            schedule, coming, time, _is_late(coming, time), numbers)
+    aside = _aside(schedule, coming)
+    if aside is not None:
+        micros = to_micros(aside.time)
+        stood = Coming(micros, 0, aside, _occurrence(aside, micros), True)
+        yield from _next(schedule, stood, time, False, numbers)
+
+
+def _aside(schedule: Any, coming: Coming) -> Any:
+    """The task of a series, for an occurrence of which that stands."""
+    aside = schedule.aside.get(
+        oid_of(coming.task)) if coming.stands else None
+    if aside is None or oid_of(aside) in schedule.pauses or not loads(aside):
         return None
+    return aside
+
+
+def _next(schedule: Any, coming: Coming, time: datetime, expired: bool,
+          numbers: Iterator[int]) -> Iterator[Coming]:
+    """Where the task of *coming* goes on, when that has ended at *time*."""
+    task = coming.task
     if coming.stands and task._back is not None:
-        return _back(task, number)
+        if task._back:
+            # After an occurrence that a person asked for.
+            occurrence, micros = task._back
+            yield Coming(micros, next(numbers), task, occurrence, False)
+        return
     if task.recurrence is None:
-        return None
-    occurrence = from_micros(coming.occurrence)
+        return
     policy = policy_of(schedule, oid_of(task))
     start = series.start(
-        task, occurrence, max(from_micros(coming.micros), now), policy, False)
+        task, from_micros(coming.occurrence), time, policy, expired)
     found = task.recurrence.next_after(start)
-    if found is None:
-        return None
-    return Coming(to_micros(as_utc(found) + policy.delay), number, task,
-                  to_micros(found), False)
-
-
-def _back(task: Task, number: int) -> Coming | None:
-    """Where it goes after an occurrence that a person asked for."""
-    if not task._back:
-        return None
-    occurrence, time = task._back
-    return Coming(time, number, task, occurrence, False)
+    if found is not None:
+        yield Coming(to_micros(as_utc(found) + policy.delay), next(numbers),
+                     task, to_micros(found), False)

@@ -31,6 +31,7 @@ from persistent import Persistent
 from zope.interface import implementer
 
 from zodbschedule.claim import OUTCOMES
+from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
@@ -158,7 +159,7 @@ class History(Persistent):
         """Forget what is beyond the bounds, by whole chunks."""
         kept, oldest = 0, 0
         if self.max_age is not None:
-            oldest = to_micros(now - self.max_age)
+            oldest = to_micros(earlier(now, self.max_age))
         for key in reversed(list(self.chunks)):
             if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
@@ -166,8 +167,7 @@ class History(Persistent):
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
-            sorted(self._in_claims(), key=_ended, reverse=True),
-            self._in_chunks(), key=_ended, reverse=True)
+            self._in_claims(), self._in_chunks(), key=_ended, reverse=True)
 
     def select(self, task: Any = None, outcome: str | None = None
                ) -> Iterator[Outcome]:
@@ -182,11 +182,12 @@ class History(Persistent):
                 if id in (None, entry.id)
                 and outcome in (None, entry.outcome))
 
-    def _in_claims(self) -> Iterator[Outcome]:
-        for claim in list(self.claims.values()):
-            for slot in claim.slots:
-                if slot.outcome and slot.record is not None:
-                    yield Outcome.read(slot.record, claim.name)
+    def _in_claims(self) -> list[Outcome]:
+        found = [Outcome.read(slot.record, claim.name)
+                 for claim in self.claims.values() for slot in claim.slots
+                 if slot.outcome and slot.record is not None]
+        # Of two that ended at one instant, the later one was last.
+        return sorted(reversed(found), key=_ended, reverse=True)
 
     def _in_chunks(self) -> Iterator[Outcome]:
         key = self._newest(None)

@@ -49,6 +49,22 @@ def as_utc(moment: object, name: str = 'time') -> datetime:
             f'{name} is {moment!r}, which UTC has no year for') from None
 
 
+def later(moment: datetime, span: timedelta) -> datetime:
+    """*span* after *moment*, or the last instant that there is."""
+    try:
+        return moment + span
+    except OverflowError:
+        return datetime.max.replace(tzinfo=moment.tzinfo)
+
+
+def earlier(moment: datetime, span: timedelta) -> datetime:
+    """*span* before *moment*, or the first instant that there is."""
+    try:
+        return moment - span
+    except OverflowError:
+        return datetime.min.replace(tzinfo=moment.tzinfo)
+
+
 def to_micros(instant: datetime) -> int:
     """Microseconds since 1970 of an aware datetime, exactly."""
     return (instant - EPOCH) // MICROSECOND

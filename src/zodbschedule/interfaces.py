@@ -96,7 +96,8 @@ class IRetry(Interface):
     attempts = Int(title='How many runs there are at most', min=1)
     delay = Timedelta(title='How long to wait after the first of them')
     factor = Real(title='By how much each wait is longer than the last')
-    max_delay = Timedelta(title='The longest wait, before the jitter')
+    max_delay = Timedelta(
+        title='The longest wait, before the jitter, unless delay is longer')
     jitter = Real(title='The part by which a wait is longer or shorter')
     on = Attribute('The dotted names of the errors that are tried again.')
 
@@ -185,8 +186,9 @@ class IScheduledTask(ITask):
 
     expires = Timedelta(
         title='Expires',
-        description='How long after its occurrence a run may begin; later, '
-                    'the outcome is expired, with no call.',
+        description='How long after its occurrence, and its part of the '
+                    'spread, a run may begin; later, the outcome is expired, '
+                    'with no call.',
         required=False,
     )
 
@@ -337,7 +339,8 @@ class ISteering(Interface):
     def run_now(task):
         """Have *task* run once more, at once, and then as before.
 
-        The next occurrence of a repeating task is left alone.  One that runs
+        The next occurrence of a repeating task is left alone, unless it is
+        due already: then it is the one that runs.  A repeating task that runs
         at this moment runs again afterwards, never beside itself.
         """
 
@@ -449,7 +452,9 @@ class IScheduleReading(Interface):
     def overdue(now):
         """How long the task that is due longest has been waiting: timedelta.
 
-        *now* is aware.  Zero if nothing is due then.  Counts what a worker
+        *now* is aware.  Zero if nothing is due then.  A task that is paused
+        by itself does not count; a pause of the whole schedule makes no
+        difference.  Counts what a worker
         has claimed only if that worker gave no sign of life for longer than
         the lease.
         """
@@ -776,7 +781,7 @@ class PrincipalsMissing(ScheduleError):
 
 
 class CodeMissing(ScheduleError):
-    """A class or a function cannot be imported here, now."""
+    """A class, a function or a time zone cannot be had here, now."""
 
 
 class TransactionEnded(ScheduleError):

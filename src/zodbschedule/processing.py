@@ -53,14 +53,14 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IPrincipals
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.parking import report_parked
+from zodbschedule.parking import told
 from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
 from zodbschedule.run import Context
 from zodbschedule.run import Run
 from zodbschedule.run import claim_of
 from zodbschedule.run import is_long_overdue
-from zodbschedule.run import report_parked
-from zodbschedule.run import told
 from zodbschedule.timetable import Portion
 from zodbschedule.transact import abort
 from zodbschedule.transact import borrowed

@@ -17,16 +17,18 @@ datetimes.  What is made from that, a zone, a parsed rule, is cached beside
 them by what it was made from, and never stored.
 """
 
-from collections.abc import Callable
+import re
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
 from functools import lru_cache
 from functools import partial
-from itertools import islice
 from itertools import takewhile
 from typing import Self
 
@@ -34,12 +36,18 @@ from zope.interface import implementer
 
 from zodbschedule import crontab
 from zodbschedule import rfc5545
+from zodbschedule.given import aware
+from zodbschedule.given import in_words
+from zodbschedule.given import instants
+from zodbschedule.given import name_of
+from zodbschedule.given import shown
+from zodbschedule.given import spec_of_start
+from zodbschedule.given import within_years
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.walltime import FOLD
 from zodbschedule.walltime import GAP
@@ -55,15 +63,20 @@ from zodbschedule.zone import spec_of
 from zodbschedule.zone import zone_of
 
 
-class _Recurrence:
+#: the frequencies that are less than a day
+OFTEN = re.compile(r'FREQ=(HOUR|MINUTE|SECOND)LY', re.IGNORECASE)
+
+
+class _Recurrence(ABC):
     """What all rules have in common."""
 
+    @abstractmethod
     def _after(self, instant: datetime) -> datetime | None:
         """As `next_after`, but in UTC."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _zone(self) -> Zone:
-        raise NotImplementedError
+        """The zone of the answers."""
 
     def next_after(self, moment: datetime) -> datetime | None:
         instant = max(as_utc(moment, 'moment'), EARLIEST)
@@ -73,13 +86,12 @@ class _Recurrence:
         return found.astimezone(self._zone().info)
 
     def upcoming(self, moment: datetime, count: int) -> Iterator[datetime]:
-        found: datetime | None = moment
         for _ in range(count):
-            assert found is not None
-            found = self.next_after(found)
+            found = self.next_after(moment)
             if found is None:
                 return
             yield found
+            moment = found
 
     def passed(self, start: datetime, end: datetime, limit: int) -> int:
         last = as_utc(end, 'end')
@@ -117,7 +129,7 @@ class Every(_Recurrence):
                 f'than zero, such as timedelta(minutes=15)')
         vars(self).update(period=period, _start=None, _spec='UTC')
         if start is not None:
-            vars(self).update(_start=to_micros(_aware('start', start)),
+            vars(self).update(_start=to_micros(aware('start', start)),
                               _spec=spec_of(start.tzinfo) or 'UTC')
 
     @property
@@ -165,8 +177,8 @@ class Every(_Recurrence):
         return None
 
     def __str__(self) -> str:
-        since = '' if self.start is None else f' from {_shown(self.start)}'
-        return f'every {_in_words(self.period)}{since}'
+        since = '' if self.start is None else f' from {shown(self.start)}'
+        return f'every {in_words(self.period)}{since}'
 
     def __repr__(self) -> str:
         start = '' if self.start is None else f', {self.start!r}'
@@ -179,8 +191,9 @@ class Every(_Recurrence):
 class _OfWallTimes(_Recurrence):
     """A rule about what the clocks of a zone show."""
 
+    @abstractmethod
     def _times(self) -> WallTimes:
-        raise NotImplementedError
+        """What becomes of its wall times."""
 
     def _zone(self) -> Zone:
         return self._times().zone
@@ -189,10 +202,10 @@ class _OfWallTimes(_Recurrence):
         return self._times().next_after(instant)
 
     def describe(self, moment: datetime) -> str:
-        return self._times().describe(_within_years(moment))
+        return self._times().describe(within_years(moment))
 
     def note(self, occurrence: datetime) -> str | None:
-        return self._times().note(_within_years(occurrence))
+        return self._times().note(within_years(occurrence))
 
 
 @implementer(IRecurrence)
@@ -227,7 +240,7 @@ class Cron(_OfWallTimes):
         default = _defaults(expression)
         vars(self).update(
             expression=expression,
-            timezone=_name(timezone),
+            timezone=name_of(timezone),
             gap=checked('gap', gap or default[0], GAP),
             fold=checked('fold', fold or default[1], FOLD))
 
@@ -256,15 +269,12 @@ def _defaults(expression: str) -> tuple[str, str]:
     return 'next', 'first'
 
 
-def _name(timezone: object) -> str:
-    """The name of a zone that there is."""
-    spec = spec_of(timezone) if isinstance(timezone, tzinfo) else timezone
-    if not isinstance(spec, str):
-        raise InvalidRecurrence(
-            f'timezone is {timezone!r}; it has to be a name of the time zone '
-            f"database, such as 'Europe/Berlin' or 'UTC'")
-    zone_of(spec)
-    return spec
+def _policies(rule: object, defaults: tuple[str, str]) -> str:
+    """Those that a repr has to name."""
+    return ''.join(
+        f', {name}={getattr(rule, name)!r}'
+        for name, default in zip(('gap', 'fold'), defaults)
+        if getattr(rule, name) != default)
 
 
 @implementer(IRecurrence)
@@ -279,7 +289,8 @@ class RRule(_OfWallTimes):
     *exdate* and *rdate* are aware datetimes that do not occur, or occur too.
 
     *gap* and *fold* as for `Cron`.  By default times that do not exist are
-    left out and not counted, and of two the first occurs.
+    left out and not counted, and of two the first occurs; both do with a
+    frequency of hours or less, whose work is to be done again and again.
     """
 
     text: str
@@ -298,18 +309,18 @@ class RRule(_OfWallTimes):
         if not isinstance(text, str):
             raise InvalidRecurrence(
                 f"RRULE is {text!r}; it has to be a str, such as 'FREQ=DAILY'")
-        _aware('dtstart', dtstart)
-        spec = _spec_of(dtstart)
+        aware('dtstart', dtstart)
+        spec = spec_of_start(dtstart)
         rule, dates = rfc5545.lines(text)
         vars(self).update(
             text=rule,
             _wall=dtstart.replace(tzinfo=None, microsecond=0, fold=0),
             _fold=dtstart.fold,
             _spec=spec,
-            _exdate=_instants('exdate', exdate, dates['EXDATE'], spec),
-            _rdate=_instants('rdate', rdate, dates['RDATE'], spec),
+            _exdate=instants('exdate', exdate, dates['EXDATE'], spec),
+            _rdate=instants('rdate', rdate, dates['RDATE'], spec),
             gap=checked('gap', gap or 'skip', GAP),
-            fold=checked('fold', fold or 'first', FOLD))
+            fold=checked('fold', fold or _fold_of(rule), FOLD))
         if self._after(EARLIEST) is None:
             raise InvalidRecurrence(
                 f'RRULE is {text!r}, which never occurs from {dtstart} on')
@@ -334,29 +345,33 @@ class RRule(_OfWallTimes):
                             self.gap, self.fold)
 
     def _after(self, instant: datetime) -> datetime | None:
-        found: datetime | None = instant
-        while found is not None:
-            ruled = super()._after(found)
-            found = min(filter(None, (ruled, self._more(found))), default=None)
+        while True:
+            found = min(filter(None, (super()._after(instant),
+                                      self._more(instant))), default=None)
             if found is None or to_micros(found) not in self._exdate:
                 return found
-        return None
+            instant = found
 
     def _more(self, instant: datetime) -> datetime | None:
         """What RDATE says."""
         return next((one for one in self.rdate if one > instant), None)
 
     def __str__(self) -> str:
-        others = [f', {word} {len(dates)} dates' for word, dates in (
-            ('without', self._exdate), ('with', self._rdate)) if dates]
-        return f'{self.text} from {_shown(self.dtstart)}{"".join(others)}'
+        others = [f', {len(dates)} {word}' for word, dates in (
+            ('left out', self._exdate), ('added', self._rdate)) if dates]
+        return f'{self.text} from {shown(self.dtstart)}{"".join(others)}'
 
     def __repr__(self) -> str:
         dates = [f', {name}={value!r}' for name, value in (
             ('exdate', self.exdate), ('rdate', self.rdate)) if value]
-        policies = _policies(self, ('skip', 'first'))
+        policies = _policies(self, ('skip', _fold_of(self.text)))
         return (f'RRule({self.text!r}, {self.dtstart!r}{"".join(dates)}'
                 f'{policies})')
+
+
+def _fold_of(text: str) -> str:
+    """What a rule does in a fold if it does not say."""
+    return 'both' if OFTEN.search(text) else 'first'
 
 
 @lru_cache(maxsize=1024)
@@ -364,10 +379,12 @@ def _rrule_times(text: str, wall: datetime, at_fold: int, spec: Spec,
                  gap: str, fold: str) -> WallTimes:
     zone = zone_of(spec)
     rule = rfc5545.parsed(text, wall)
-    return WallTimes(
-        rule.walls if rule.count is None else _counted(
-            rule, zone if gap == 'skip' else None),
-        zone, gap, fold, _begin(wall, at_fold, zone), rule.until or LATEST)
+    times = WallTimes(rule.walls, zone, gap, fold,
+                      _begin(wall, at_fold, zone),
+                      min(rule.until or LATEST, LATEST))
+    if rule.count is None:
+        return times
+    return replace(times, end=_last(times, rule.count))
 
 
 def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
@@ -381,86 +398,16 @@ def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
     return shift.instant
 
 
-def _counted(rule: rfc5545.Rule, zone: Zone | None
-             ) -> Callable[[datetime], Iterator[datetime]]:
-    """What a rule with COUNT proposes.
+def _last(times: WallTimes, count: int) -> datetime:
+    """The last occurrence of a rule with COUNT.
 
-    RFC 5545 does not count what a gap leaves out: with a *zone*, neither do
-    we.
+    What a gap leaves out is not counted, as in RFC 5545, and what comes twice
+    in a fold counts twice.
     """
-    latest = LATEST.replace(tzinfo=None)
-    walls = takewhile(latest.__gt__, rule.walls(rule.start))
-    counted = (wall for wall in walls if zone is None or zone.instants(wall))
-    last = max(islice(counted, rule.count), default=datetime.min)
-    return lambda wall: takewhile(last.__ge__, rule.walls(wall))
-
-
-# -- What is given, and what is shown
-
-
-def _aware(name: str, moment: object) -> datetime:
-    """A moment in UTC; raises `InvalidRecurrence`."""
-    try:
-        instant = as_utc(moment, name)
-    except InvalidTime as error:
-        raise InvalidRecurrence(str(error)) from None
-    if not EARLIEST <= instant <= LATEST:
-        raise InvalidRecurrence(
-            f'{name} is {moment!r}; it has to be from {EARLIEST:%d %B} of the '
-            f'year 1 to {LATEST:%d %B %Y}')
-    return instant
-
-
-def _within_years(moment: datetime) -> datetime:
-    return min(max(as_utc(moment, 'moment'), EARLIEST), LATEST)
-
-
-def _spec_of(dtstart: datetime) -> Spec:
-    spec = spec_of(dtstart.tzinfo)
-    if spec is None:
-        raise InvalidRecurrence(
-            f'dtstart is {dtstart!r}, whose zone cannot be stored by a name; '
-            f"write it with zoneinfo.ZoneInfo('Europe/Berlin') or "
-            f'datetime.timezone')
-    zone_of(spec)
-    return spec
-
-
-def _instants(name: str, moments: Iterable[datetime],
-              said: list[tuple[str, datetime]], spec: Spec
-              ) -> tuple[int, ...]:
-    """EXDATE or RDATE, of arguments and of the text."""
-    if isinstance(moments, datetime):
-        moments = (moments,)
-    found = {_aware(name, moment) for moment in moments}
-    for zone, moment in said:
-        if moment.tzinfo is None:
-            # In a gap and in a fold this takes what RFC 5545 does, 3.3.5.
-            moment = moment.replace(tzinfo=zone_of(zone or spec).info)
-        found.add(_aware(name, moment))
-    return tuple(sorted(map(to_micros, found)))
-
-
-def _policies(rule: Cron | RRule, defaults: tuple[str, str]) -> str:
-    """Those that a repr has to name."""
-    return ''.join(
-        f', {name}={getattr(rule, name)!r}'
-        for name, default in zip(('gap', 'fold'), defaults)
-        if getattr(rule, name) != default)
-
-
-def _shown(moment: datetime) -> str:
-    """A moment of a rule, with the name of its zone."""
-    zone = moment.tzinfo
-    return f'{moment.replace(tzinfo=None)} in {zone}'
-
-
-def _in_words(period: timedelta) -> str:
-    """A period such as "1 day 2 hours"."""
-    hours, seconds = divmod(period.seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    numbers = {'day': period.days, 'hour': hours, 'minute': minutes,
-               'second': seconds + period.microseconds / 1e6}
-    return ' '.join(
-        f'{number:g} {unit}{"s" if number != 1 else ""}'
-        for unit, number in numbers.items() if number)
+    moment = times.begin - MICROSECOND
+    for _ in range(count):
+        found = times.next_after(moment)
+        if found is None:
+            break
+        moment = found
+    return moment

@@ -63,9 +63,9 @@ class Retry:
     """See `IRetry`.
 
     The wait after attempt n is *delay* times *factor* to the power of n - 1,
-    at most *max_delay*; then up to the part *jitter* of that shorter or
-    longer, so at most ``max_delay * (1 + jitter)``.  *on* are classes of
-    exceptions or their dotted names.
+    at most *max_delay*, or *delay* if that is longer; then up to the part
+    *jitter* of that shorter or longer.  *on* are classes of exceptions or
+    their dotted names.
     """
 
     attempts: int
@@ -97,7 +97,7 @@ class Retry:
 
     def _nominal(self, attempt: int) -> float:
         """The wait in seconds, before the jitter."""
-        longest = self.max_delay.total_seconds()
+        longest = max(self.max_delay, self.delay).total_seconds()
         seconds = self.delay.total_seconds()
         try:
             return min(seconds * float(self.factor) ** (attempt - 1), longest)

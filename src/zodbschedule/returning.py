@@ -39,10 +39,13 @@ from zodbschedule.claim import Slot
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
+from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.parked import ParkedTask
+from zodbschedule.parking import park
 from zodbschedule.series import Policy
 from zodbschedule.series import Step
 from zodbschedule.stamp import stamp
-from zodbschedule.stamp import stamp_of
 from zodbschedule.task import Task
 from zodbschedule.task import known_text
 from zodbschedule.transact import is_storage_failure
@@ -58,6 +61,7 @@ class Returning:
         self.now = now
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
+        self.parked: list[ParkedTask] = []
         schedule.asked.read_current()
 
     def finish(self) -> None:
@@ -122,18 +126,15 @@ class Returning:
             self.schedule.keys.end(oid)
         else:
             _, occurrence = self.schedule.asked.pop(oid)
-            if loads(task):
+            try:
+                refuse_unloadable(task)
                 self.wait(self._ask(task, None, occurrence), task)
-            else:
-                self._wait_as_it_is(task)
+            except CodeMissing as error:
+                self.schedule.keys.end(oid)
+                self.parked.append(park(
+                    self.schedule, task, to_micros(self.now), str(error),
+                    occurrence=occurrence))
         self._stood_in(oid)
-
-    def _wait_as_it_is(self, task: Any) -> None:
-        """Its class is missing here, so that nothing of it can be written.
-
-        Where its stamp says, so that it is found.
-        """
-        self.wait(stamp_of(task) or to_micros(self.now), task)
 
     # -- series
 
@@ -176,10 +177,15 @@ class Returning:
 
     def _series_goes_on(self, task: Any) -> None:
         """The task that stood aside comes back."""
-        if not loads(task):
-            self._wait_as_it_is(task)
+        try:
+            refuse_unloadable(task)
+            step = go_on(self.schedule, task, to_micros(task.time), self.now)
+        except CodeMissing as error:
+            # Waiting, it would run again for what the other has done.
+            self.parked.append(park(
+                self.schedule, task, to_micros(self.now), str(error)))
+            self.end(u64(task._p_oid))
             return
-        step = go_on(self.schedule, task, to_micros(task.time), self.now)
         if step.micros is None:
             self.end(u64(task._p_oid))
         else:
@@ -197,9 +203,16 @@ def leave(schedule: Any, oid: int, now: datetime) -> None:
 def go_on(schedule: Any, task: Any, micros: int, now: datetime,
           expired: bool = False) -> Step:
     """Have *task* stand for what comes next, by the settings of *schedule*.
+
+    Raises `CodeMissing` if that cannot be computed here: another process may
+    know the time zone.
     """
-    step = series.go_on(
-        task, micros, now, policy_of(schedule, u64(task._p_oid)), expired)
+    policy = policy_of(schedule, u64(task._p_oid))
+    try:
+        step = series.go_on(task, micros, now, policy, expired)
+    except InvalidRecurrence as error:
+        raise CodeMissing(
+            f'its next occurrence cannot be computed: {error}') from error
     if step.micros is not None:
         stamp(task, from_micros(step.micros))
     return step
@@ -214,9 +227,26 @@ def policy_of(schedule: Any, oid: int) -> Policy:
 def loads(task: Any) -> bool:
     """Whether the state of *task* can be had here."""
     try:
+        refuse_unloadable(task)
+    except CodeMissing:
+        return False
+    return True
+
+
+def refuse_unloadable(task: Any) -> None:
+    """Raise `CodeMissing` if the state of *task* cannot be had here."""
+    refuse_broken(task)
+    try:
         task._p_activate()
     except Exception as error:
         if is_transient(error) or is_storage_failure(error):
             raise
-        return False
-    return not isinstance(task, Broken)
+        raise CodeMissing(f'it cannot be loaded: {error!r}') from error
+
+
+def refuse_broken(task: Any) -> None:
+    """Raise `CodeMissing` if the class of *task* cannot be imported."""
+    if isinstance(task, Broken):
+        cls = type(task)
+        raise CodeMissing(
+            f'{cls.__module__}.{cls.__name__} cannot be imported')

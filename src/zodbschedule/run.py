@@ -42,8 +42,6 @@ from typing import NamedTuple
 
 import zope.event
 from persistent import Persistent
-from ZODB.broken import Broken
-from ZODB.utils import u64
 
 from zodbschedule import clock
 from zodbschedule import series
@@ -60,6 +58,7 @@ from zodbschedule.current import current
 from zodbschedule.guard import Guard
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
@@ -68,14 +67,17 @@ from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import entry_id
+from zodbschedule.parking import announce
+from zodbschedule.parking import park
+from zodbschedule.parking import report_parked
+from zodbschedule.parking import told
 from zodbschedule.pauses import ALL
 from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater
 from zodbschedule.returning import go_on
 from zodbschedule.returning import loads
+from zodbschedule.returning import refuse_broken
 from zodbschedule.series import NOWHERE
 from zodbschedule.stamp import stamp
 from zodbschedule.task import DESCRIPTION
@@ -426,13 +428,13 @@ class Run:
         attempt = series.attempt_of(task)
         if policy is not None and attempt >= policy.attempts:
             return None
-        if asked and error.delay is not None:  # type: ignore[attr-defined]
-            return error.delay  # type: ignore
+        if isinstance(error, RetryLater) and error.delay is not None:
+            return error.delay
         token = f'{self.id}-{series.occurrence_of(task, micros)}'
         wait = policy and policy.delay_after(attempt, token, error)
         if wait is None and asked:
             wait = PATIENCE.delay_after(attempt, token, error)
-        return wait  # type: ignore[no-any-return]
+        return wait
 
     def _put_off(self, slot: Slot, task: Any, error: Exception,
                  wait: timedelta) -> None:
@@ -489,14 +491,6 @@ class Facts(NamedTuple):
     attempt: int
 
 
-def later(now: datetime, wait: timedelta) -> datetime:
-    """*wait* after *now*, or the last instant that there is."""
-    try:
-        return now + wait
-    except OverflowError:
-        return datetime.max.replace(tzinfo=now.tzinfo)
-
-
 def reason_of(error: Exception) -> str:
     """Why a task is parked: its own words, if it gave up."""
     if isinstance(error, GiveUp):
@@ -523,42 +517,9 @@ def claim_of(schedule: Any, claim_id: str) -> Claim:
     return claim  # type: ignore[no-any-return]
 
 
-def refuse_broken(task: Any) -> None:
-    """Raise `CodeMissing` if the class of *task* cannot be imported."""
-    if isinstance(task, Broken):
-        cls = type(task)
-        raise CodeMissing(
-            f'{cls.__module__}.{cls.__name__} cannot be imported')
-
-
 def is_long_overdue(schedule: Any, planned: datetime, now: datetime) -> bool:
     """Whether code that is missing has been missing for too long."""
     return now - planned > schedule.import_grace  # type: ignore
-
-
-def park(schedule: Any, task: Any, micros: int, reason: str,
-         trace: str = '', occurrence: int | None = None) -> ParkedTask:
-    """Set *task* aside, or one occurrence of it, in this transaction."""
-    entry = ParkedTask(
-        entry_id(u64(task._p_oid), occurrence), task, from_micros(micros),
-        clock.now(), reason, trace, known_text(task, 'description'),
-        known_principal(task), occurrence)
-    schedule.parked.add(entry)
-    return entry
-
-
-def told(entry: ParkedTask) -> TaskParked:
-    """What is told of *entry* after the commit, as plain data."""
-    return TaskParked(entry.id, entry.time, entry.reason, entry.description,
-                      entry.principalId)
-
-
-def report_parked(event: TaskParked, error: BaseException | None = None
-                  ) -> None:
-    """Tell the log and the subscribers, after the commit."""
-    log.error('Task %s was parked: %s', event.id, event.reason,
-              exc_info=error)
-    announce(event)
 
 
 def label(txn: Any, principal_id: str | None, description: str) -> None:
@@ -573,12 +534,3 @@ def metadata(value: str) -> str:
     """*value* as valid UTF-8 of at most `METADATA` bytes."""
     data = value.encode('utf-8', 'replace')[:METADATA]
     return data.decode('utf-8', 'ignore')
-
-
-def announce(event: object) -> None:
-    """Send *event* to each subscriber; their errors harm nothing."""
-    for subscriber in list(zope.event.subscribers):
-        try:
-            subscriber(event)
-        except Exception:
-            log.exception('A subscriber failed, given %r', event)

@@ -67,7 +67,7 @@ from zodbschedule.pauses import Pauses
 from zodbschedule.processing import Tally
 from zodbschedule.returning import leave
 from zodbschedule.returning import policy_of
-from zodbschedule.run import refuse_broken
+from zodbschedule.returning import refuse_broken
 from zodbschedule.stamp import STAMP
 from zodbschedule.stamp import keeps_stamp
 from zodbschedule.stamp import never_stamped
@@ -88,7 +88,7 @@ from zodbschedule.transact import run_of
 DUPLICATE = 'refuse', 'keep', 'replace'
 
 # What a task says of where it stands, not of what it is.
-PLACE = frozenset({STAMP, '_time', 'recurrence', *series.STATE})
+PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
 
 
 @implementer(IClaimedTask)
@@ -446,13 +446,21 @@ class Schedule(Persistent):
     def overdue(self, now: datetime) -> timedelta:
         """See `IScheduleReading`."""
         now = as_utc(now, 'now')
-        since = [now, *filter(None, [self.next_due()])]
+        since = [now, *filter(None, [self._longest_due(now)])]
         for claim in self.claims.values():
             silence = now.timestamp() - TimeStamp(claim.beaten()).timeTime()
             if silence > self.lease.total_seconds():
                 since.extend(from_micros(slot.micros)
                              for slot in claim.held())
         return now - min(since)
+
+    def _longest_due(self, now: datetime) -> datetime | None:
+        """The first instant at which one waits that is not paused itself."""
+        due = ((instant, task) for instant in self.getTaskTimes(max=now)
+               for task in self.timetable.at(instant))
+        return next((instant for instant, task in due
+                     if not oid_of(task) or oid_of(task) not in self.pauses),
+                    None)
 
     def claimed(self) -> Iterator[ClaimedTask]:
         """See `IScheduleReading`."""

@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
+from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
@@ -100,14 +101,15 @@ def is_repeating(task: Any) -> bool:
 
 
 def is_expired(task: Any, micros: int, now: datetime) -> bool:
-    """Whether it is too late to begin.
+    """Whether it is too late to begin, since *task* stands at that instant.
 
-    What has begun in time may be tried again, so that no failure hides; and
-    what a person asked for is not too late.
+    The spread of the schedule has not made it late.  What has begun in time
+    may be tried again, so that no failure hides; and what a person asked for
+    is not too late.
     """
     return (isinstance(task, Task) and task.expires is not None
             and not task._asked and not task._attempts
-            and now - from_micros(occurrence_of(task, micros)) > task.expires)
+            and now - from_micros(micros) > task.expires)
 
 
 # -- Scheduled anew
@@ -207,20 +209,21 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
     """After which instant the next occurrence is to come.
 
     Never before the one that has ended: a clock that was set back repeats
-    nothing.
+    nothing.  One that begins later, by the spread, is not missed yet.
     """
-    bound = now
+    bound = earlier(now, policy.delay)
     if expired:
         # The first that can still begin in time.
-        bound = now - task.expires - MICROSECOND  # type: ignore[operator]
+        bound = earlier(
+            bound, task.expires + MICROSECOND)  # type: ignore[operator]
     elif task.missed == 'all':
-        bound = now - policy.catch_up
+        bound = earlier(bound, policy.catch_up)
     return max(occurrence, bound)
 
 
 def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:
-    return rule.passed(  # type: ignore[no-any-return]
-        occurrence, after, COUNTED) if after > occurrence else 0
+    return (rule.passed(occurrence, after, COUNTED)
+            if after > occurrence else 0)
 
 
 def _go_back(task: Task) -> Step:
@@ -251,6 +254,16 @@ def ask(task: Task, standing: int | None, occurrence: int, at: datetime
     task._attempts = 0
     task._asked = True
     task.time = at
+
+
+def extra(task: Task, now: int) -> int:
+    """An occurrence of its own for a run that a person asks for now.
+
+    Not one that the task has stood for already: a token is never used twice.
+    """
+    known = [one for one in (task._after, task._extra) if one is not None]
+    task._extra = max([now, *(one + 1 for one in known)])
+    return task._extra
 
 
 def hasten(task: Task, standing: int) -> None:

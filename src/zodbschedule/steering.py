@@ -17,6 +17,7 @@ the timetable and put back where it is to stand; one that a worker holds is
 not touched, since whatever its run writes would conflict.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
@@ -36,11 +37,11 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
+from zodbschedule.parking import announce
 from zodbschedule.pauses import ALL
 from zodbschedule.pauses import Pause
 from zodbschedule.returning import loads
 from zodbschedule.returning import policy_of
-from zodbschedule.run import announce
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
@@ -79,11 +80,13 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
         schedule.refuse_key(task, options['key'])
     now = clock.now()
     moment = _moment(task, options, now)
+    _set(task, options)
+    if moment is not None and isinstance(task, Task):
+        if 'time' not in options:
+            task._time = None
+        series.plan(
+            task, moment, now, policy_of(schedule, oid_of(task)).delay)
     schedule.take_from_timetable(task)
-    _set(task, {name: value for name, value in options.items()
-                if name != 'time'})
-    if moment is not None:
-        _move(schedule, task, moment, now, 'time' in options)
     schedule.put(task, as_utc(task.time))
     return task
 
@@ -100,8 +103,16 @@ def _check(task: Any, options: dict[str, Any]) -> None:
 
 
 def _set(task: Any, options: dict[str, Any]) -> None:
-    for name, value in options.items():
-        setattr(task, name, value)
+    before = {name: getattr(task, name) for name in options}
+    try:
+        for name, value in options.items():
+            setattr(task, name, value)
+    except Exception as error:
+        for name, value in before.items():
+            with suppress(Exception):
+                setattr(task, name, value)
+        raise InvalidTask(
+            f'{task!r} does not take the {name}: {error}') from error
 
 
 def _moment(task: Any, options: dict[str, Any], now: datetime
@@ -112,15 +123,6 @@ def _moment(task: Any, options: dict[str, Any], now: datetime
     if options.get('recurrence') is None:
         return None
     return series.next_of(task, options['recurrence'], now)
-
-
-def _move(schedule: Any, task: Any, moment: datetime, now: datetime,
-          given: bool) -> None:
-    if not isinstance(task, Task):
-        task.time = moment
-        return
-    task._time = None if not given else to_micros(moment)
-    series.plan(task, moment, now, policy_of(schedule, oid_of(task)).delay)
 
 
 # -- run at once
@@ -134,20 +136,23 @@ def run_now(schedule: Any, task: Any) -> None:
     now = clock.now()
     standing = schedule.waits(task)
     if standing is not None:
-        schedule.take_from_timetable(task)
         _hasten(task, standing, now)
+        schedule.take_from_timetable(task)
         schedule.put(task, now)
     elif series.is_repeating(task):
-        _note(schedule, task, to_micros(now))
+        # A moment later than what it may stand for now.
+        _note(schedule, task, to_micros(now) + 1)
 
 
 def _hasten(task: Any, standing: datetime, now: datetime) -> None:
-    if series.is_repeating(task) and series.is_in_place(task):
-        series.ask(task, to_micros(standing), to_micros(now), now)
+    if standing > now and series.is_repeating(task) and (
+            series.is_in_place(task)):
+        series.ask(task, to_micros(standing),
+                   series.extra(task, to_micros(now)), now)
         return
     if isinstance(task, Task):
         series.hasten(task, to_micros(standing))
-    task.time = now
+    _set(task, {'time': now})
 
 
 def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:

@@ -38,6 +38,9 @@ from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
 
 
+# What says that an option is not given; for all others that is None.
+NOT_GIVEN = {'description': '', 'missed': ''}
+
 # How much of a description is kept on record, in characters.
 DESCRIPTION = 1_000
 
@@ -99,7 +102,8 @@ class Task(Persistent):
     *time* is an aware datetime in any zone; it is kept in UTC.  Without one,
     the task is due at the next occurrence of its *recurrence* when it is
     scheduled, and without either at once.  *expires* is a timedelta; *retry*
-    a `zodbschedule.Retry`.  Raises `InvalidTask` for a wrong value.
+    a `zodbschedule.Retry`.  What is not given is as the class says, and then
+    *missed* is ``'one'``.  Raises `InvalidTask` for a wrong value.
     """
 
     _time: int | None = None
@@ -117,10 +121,12 @@ class Task(Persistent):
     _back: tuple[int, ...] | None = None
     _asked: bool = False
     _attempts: int = 0
+    #: the last occurrence that a person asked for
+    _extra: int | None = None
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
                  principalId: str | None = None, key: str | None = None,
-                 recurrence: Any = None, missed: str = 'one',
+                 recurrence: Any = None, missed: str = '',
                  expires: timedelta | None = None, retry: Any = None) -> None:
         if time is not None:
             self.time = time
@@ -129,8 +135,8 @@ class Task(Persistent):
             'key': key, 'recurrence': recurrence, 'missed': missed,
             'expires': expires, 'retry': retry}
         for name, value in given.items():
-            # What equals the default of the class is not stored.
-            if value != Task.__dict__.get(name, ''):
+            # What is not given is not stored: it is as the class says.
+            if value != NOT_GIVEN.get(name):
                 check_option(name, value)
                 setattr(self, name, value)
 

@@ -25,8 +25,8 @@ from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
 from zodbschedule.instant import to_micros
 from zodbschedule.parked import ParkedTask
+from zodbschedule.parking import park
 from zodbschedule.returning import Returning
-from zodbschedule.run import park
 from zodbschedule.timetable import SWEEP as SWEEP
 from zodbschedule.timetable import Portion
 from zodbschedule.timetable import Wanted
@@ -40,11 +40,10 @@ def collect(schedule: Any, claim: Claim, now: datetime,
             suspect: int | None = None) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
-    The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.
+    The task in slot *suspect*, if that still waits, has ended its process.
+    Returns what was parked: for that, or since its series cannot go on.
     """
     returning = Returning(schedule, claim.name, now)
-    parked: list[ParkedTask] = []
     for index, place in enumerate(claim.slots):
         # Freed first: what comes back stands nowhere at that moment.
         slot = place.emptied()
@@ -53,12 +52,12 @@ def collect(schedule: Any, claim: Claim, now: datetime,
             if entry is None:
                 returning.wait(slot.micros, slot.task)
             else:
-                parked.append(entry)
+                returning.parked.append(entry)
                 returning.end(slot.oid)
         elif slot.content:
             returning.settled(slot)
     returning.finish()
-    return parked
+    return returning.parked
 
 
 def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,

@@ -84,7 +84,7 @@ class WallTimes:
         cursor = max(moment, self.begin - MICROSECOND)
         wall = self._first(self.zone.wall(cursor) + MICROSECOND)
         shifts = 0
-        while cursor < self.end and shifts < PATIENCE:
+        while cursor <= self.end and shifts < PATIENCE:
             near = cursor + STEP
             due = self._due(wall, cursor)
             shift = self.zone.shift(cursor, min(near, due or near))

@@ -17,15 +17,11 @@ party's attribute may raise anything.  Looking never fails on one of them: it
 shows what is known.  What comes out of here is plain data.
 """
 
-import heapq
 import json
 import reprlib
 from collections.abc import Callable
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from persistent import Persistent
@@ -33,21 +29,27 @@ from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import StorageError
 
-from zodbschedule import Schedule
+from zodbschedule import Every
+from zodbschedule import RRule
+from zodbschedule import Task
+from zodbschedule import series
 from zodbschedule.history import Outcome
-from zodbschedule.parked import ParkedTask
-from zodbschedule.schedule import STAMP
-from zodbschedule.schedule import ClaimedTask
-from zodbschedule.task import normal_id
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.pauses import Pause
+from zodbschedule.stamp import STAMP
+from zodbschedule.task import OPTIONS
 from zodbschedule.task import task_id
 
 
-# How many outcomes of one task are shown.
-OUTCOMES = 20
-
-# These are shown by themselves, or are ours, and no business of people's.
+# Of any task these are shown by themselves, or are ours, and no business of
+# people's.
 NAMED = frozenset({'_time', 'time', '_description', 'description',
                    'principalId', STAMP})
+# Of one of ours these too.
+OURS = NAMED | OPTIONS.keys() | set(series.STATE)
+# If its class is missing, nothing says how it is planned.
+BROKEN = NAMED | {'key', 'recurrence'} | set(series.STATE)
 
 # A repr of bounded length, which never raises.
 shortened = reprlib.Repr()
@@ -67,15 +69,21 @@ class Known:
     principalId: str | None
     type: str
     problem: str | None
+    key: str | None
+    recurrence: str | None
+    #: the recurrence, short enough for a table
+    repeats: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """As it is shown by ``show``, and by ``--json``."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items()
+                if name != 'repeats'}
 
 
 def known(task: Persistent, time: datetime | None, state: str = 'waiting',
           worker: str | None = None) -> Known:
     """What is known of *task*, which stands at *time*."""
+    rule = _of_ours(task, 'recurrence')
     return Known(
         id=task_id(task) or '',
         time=time,
@@ -83,8 +91,20 @@ def known(task: Persistent, time: datetime | None, state: str = 'waiting',
         worker=worker,
         description=_text(task, 'description') or '',
         principalId=_text(task, 'principalId'),
-        type=f'{type(task).__module__}.{type(task).__qualname__}',
-        problem=problem_of(task))
+        type=_type(task),
+        problem=problem_of(task),
+        key=_as_text(_of_ours(task, 'key')),
+        recurrence=_said(rule),
+        repeats=_said(rule, _in_short))
+
+
+def what_of(task: Persistent) -> str:
+    """What *task* is for, or at least what it is."""
+    return _text(task, 'description') or _type(task)
+
+
+def _type(task: Persistent) -> str:
+    return f'{type(task).__module__}.{type(task).__qualname__}'
 
 
 def problem_of(task: Persistent) -> str | None:
@@ -102,7 +122,7 @@ def problem_of(task: Persistent) -> str | None:
     return None
 
 
-def _read(task: Persistent, name: str) -> Any:
+def read(task: Persistent, name: str) -> Any:
     """One attribute; of a broken task what its record holds under it."""
     if isinstance(task, Broken):
         state = state_of(task)
@@ -110,11 +130,36 @@ def _read(task: Persistent, name: str) -> Any:
     return _got(lambda: getattr(task, name, None), None)
 
 
+def _of_ours(task: Persistent, name: str) -> Any:
+    """One attribute, if the class of *task* gives it our meaning."""
+    return read(task, name) if isinstance(task, (Task, Broken)) else None
+
+
 def _text(task: Persistent, name: str) -> str | None:
-    value = _read(task, name)
+    return _as_text(read(task, name))
+
+
+def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return shortened.repr(value)
+
+
+def _said(rule: Any, say: Callable[[Any], str] = str) -> str | None:
+    """What a recurrence says of itself."""
+    return None if rule is None else _got(
+        lambda: say(rule), shortened.repr(rule))
+
+
+def _in_short(rule: Any) -> str:
+    """A recurrence, without where it begins."""
+    match rule:
+        case Every():
+            return str(Every(rule.period))
+        case RRule():
+            return f'{rule.text}, in {rule.dtstart.tzinfo}'
+        case _:
+            return str(rule)
 
 
 def state_of(task: Persistent) -> dict[str, Any]:
@@ -135,8 +180,11 @@ def _got(read: Callable[[], Any], otherwise: Any) -> Any:
 
 def attributes(task: Persistent) -> dict[str, Any]:
     """What else *task* carries, each as JSON if it can be, else as text."""
+    named = NAMED
+    if isinstance(task, (Task, Broken)):
+        named = OURS if isinstance(task, Task) else BROKEN
     return {str(name): _plain(value)
-            for name, value in state_of(task).items() if name not in NAMED}
+            for name, value in state_of(task).items() if name not in named}
 
 
 def _plain(value: object) -> Any:
@@ -147,102 +195,52 @@ def _plain(value: object) -> Any:
     return value
 
 
-# -- where tasks stand -------------------------------------------------------
+# -- how it is planned -------------------------------------------------------
 
 
-def listed(schedule: Schedule, start: datetime | None,
-           until: datetime | None) -> Iterator[Known]:
-    """All that wait or are held between two instants, lazily, by time."""
-    held = (_held(each) for each in sorted(schedule.claimed(), key=_time)
-            if (start is None or each.time >= start)
-            and (until is None or each.time <= until))
-    return heapq.merge(held, waiting(schedule, start, until), key=_time)
-
-
-_time = attrgetter('time')
-
-
-def waiting(schedule: Schedule, start: datetime | None = None,
-            until: datetime | None = None) -> Iterator[Known]:
-    """All that wait.
-
-    By instant, since a task that was changed or is gone does not tell it.
-    """
-    for instant in schedule.getTaskTimes(start, until):
-        for task in schedule.tasks(instant, instant):
-            yield known(task, instant)
-            schedule._p_jar.cacheGC()  # or a million stay in memory
-
-
-def _held(held: ClaimedTask) -> Known:
-    state = 'running' if held.running else 'claimed'
-    return known(held.task, held.time, state, held.worker)
-
-
-def found(schedule: Schedule, id: str) -> tuple[Known, Persistent] | None:
-    """The task with that id that waits or is held, and what is known."""
-    task = schedule.get(id)
-    if task is None:
-        return None
-    for held in schedule.claimed():
-        if held.task is task:
-            return _held(held), task
-    time = _instant_of(schedule, task)
-    # In neither place is what a run has put in its claim to come next.
-    return known(task, time, 'claimed' if time is None else 'waiting'), task
-
-
-def _instant_of(schedule: Schedule, task: Persistent) -> datetime | None:
-    """Where *task* waits: mostly at its own time, and cheap to find there."""
-    time = _read(task, 'time')
-    if isinstance(time, datetime) and time.tzinfo is not None and any(
-            other is task for other in schedule.tasks(time, time)):
-        return time
-    return next((instant for instant in schedule.getTaskTimes()
-                 if any(other is task
-                        for other in schedule.tasks(instant, instant))), None)
-
-
-# -- parked tasks, and outcomes ----------------------------------------------
-
-
-def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:
-    """The parked entry with that id, or of the task with that id."""
-    entry = schedule.parked.get(id)
-    if entry is not None:
-        return entry
-    return next((entry for entry in schedule.parked
-                 if task_id(entry.task) == id), None)
-
-
-def parked_facts(entry: ParkedTask) -> dict[str, Any]:
-    """What is known of a parked task."""
-    row = known(entry.task, entry.time, 'parked')
+def plan_of(task: Persistent, time: datetime | None) -> dict[str, Any]:
+    """How *task*, which stands at *time*, is planned; empty if unknown."""
+    if not isinstance(task, Task) or problem_of(task):
+        return {}
+    stands = None if time is None else to_micros(time)
+    occurrence = series.occurrence_of(task, stands)  # type: ignore[arg-type]
     return {
-        'id': entry.id,
-        'task': row.id,
-        'time': entry.time,
-        'parked_at': entry.parked_at,
-        'reason': entry.reason,
-        'traceback': entry.traceback,
-        'description': entry.description or row.description,
-        'principalId': entry.principalId,
-        'type': row.type,
-        'problem': row.problem,
-        'state': row.state}
+        'occurrence': occurrence if occurrence is None else from_micros(
+            occurrence),
+        'attempt': series.attempt_of(task),
+        'missed': task.missed,
+        'expires': task.expires,
+        'retry': _got(lambda: _retry_facts(task.retry),
+                      shortened.repr(task.retry))}
 
 
-def outcomes_of(schedule: Schedule, id: str) -> list[dict[str, Any]]:
-    """The outcomes on record of the task with that id, newest first."""
-    id = normal_id(id)
-    mine = (each for each in schedule.history if each.id == id)
-    return [_outcome_facts(each) for each in islice(mine, OUTCOMES)]
+def _retry_facts(retry: Any) -> dict[str, Any] | None:
+    return None if retry is None else {
+        'attempts': retry.attempts,
+        'delay': retry.delay,
+        'factor': retry.factor,
+        'max_delay': retry.max_delay,
+        'jitter': retry.jitter,
+        'on': list(retry.on)}
 
 
-def _outcome_facts(outcome: Outcome) -> dict[str, Any]:
+def pause_facts(pause: Pause | None) -> dict[str, Any] | None:
+    """Since when, by whom and why something is paused."""
+    return None if pause is None else pause._asdict()
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """What is on record of one run, or of one pause."""
     return {
+        'id': outcome.id,
         'outcome': outcome.outcome,
         'time': outcome.time,
+        'occurrence': outcome.occurrence,
+        'began': outcome.began,
         'ended': outcome.ended,
+        'attempt': outcome.attempt,
+        'passed': outcome.passed,
+        'worker': outcome.worker,
+        'description': outcome.description,
         'principalId': outcome.principalId,
         'error': outcome.error}

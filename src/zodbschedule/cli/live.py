@@ -24,6 +24,13 @@ from zodbschedule.demo import Picture
 from zodbschedule.demo import View
 
 
+# The lines above the rows of the table, and one below.
+HEADING = 3
+
+# So many of the last runs are shown, be the terminal ever so low.
+LEAST = 3
+
+
 @contextmanager
 def view() -> Iterator[View]:
     """The view that suits standard output."""
@@ -49,7 +56,7 @@ class Lines:
     def draw(self, picture: Picture) -> None:
         for run in picture.ended[self.told:]:
             offset = (run.at - picture.began).total_seconds()
-            self.say(f'+{offset:.1f} s {run.outcome}: {run.description}')
+            self.say(f'+{offset:.1f} s {run.outcome}: {run.what}')
         self.told = len(picture.ended)
 
     def finish(self) -> None:
@@ -61,21 +68,31 @@ class Screen:
 
     def __init__(self) -> None:
         self.live = Live(console=output.console(), auto_refresh=False)
+        self.last: Picture | None = None
 
     def say(self, line: str) -> None:
         self.live.console.print(output.cell(line), soft_wrap=True)
 
     def draw(self, picture: Picture) -> None:
+        self.last = picture
+        height = self.live.console.height
         self.live.start()
-        self.live.update(_drawn(picture), refresh=True)
+        self.live.update(_drawn(picture, height), refresh=True)
 
     def finish(self) -> None:
+        """Leave all of it on the screen, however high that is."""
+        if self.last is not None:
+            self.live.update(_drawn(self.last))
         self.live.stop()
 
 
-def _drawn(picture: Picture) -> Table:
+def _drawn(picture: Picture, height: int | None = None) -> Table:
+    """A table; of the runs only the last ones, if it would be too high."""
     ended = [(f'{(run.at - picture.began).total_seconds():.1f} s',
-              run.outcome, run.description) for run in picture.ended]
+              run.outcome, run.what) for run in picture.ended]
     waiting = [(values.relative(time, picture.now), 'waiting', description)
                for time, description in picture.waiting]
+    if height is not None:
+        room = height - HEADING - len(waiting)
+        ended = ended[-max(room, LEAST):]
     return output.table(('when', 'outcome', 'what'), ended + waiting)

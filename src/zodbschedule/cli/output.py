@@ -13,6 +13,7 @@
 """Tables for people and JSON for programs, on standard output."""
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,9 +33,26 @@ from zodbschedule.cli.problem import in_a_line
 # Wider than any row: what is piped into a file or a program is not wrapped.
 UNWRAPPED = 100_000
 
+# How a column is told from others when it goes below.
+BELOW = {'key': 'key ', 'principal': 'as '}
+
+# How wide a drawing is where nobody says.
+PAPER = 80
+
 STYLES = {
     'running': 'bold green', 'claimed': 'green', 'parked': 'red',
-    'succeeded': 'green', 'failed': 'red', 'retried': 'yellow'}
+    'paused': 'yellow', 'aside': 'dim', 'resumed': 'cyan',
+    'succeeded': 'green', 'failed': 'red', 'retried': 'yellow',
+    'expired': 'magenta', 'cancelled': 'magenta'}
+
+# These are wrapped if a terminal is too narrow; the others are cut.
+WRAPPED = frozenset({'what', 'why', 'error', 'note', 'key', 'repeats'})
+
+# How wide a column that is wrapped has to be at least, to be read at ease.
+EASE = 24
+
+# The spaces between two columns.
+BETWEEN = 2
 
 
 def console(stderr: bool = False) -> Console:
@@ -45,23 +63,74 @@ def console(stderr: bool = False) -> Console:
     return made
 
 
-def cell(value: object) -> Text:
+def width() -> int:
+    """How wide a drawing may be; as of old, if there is no terminal."""
+    out = console()
+    return out.width if out.is_terminal else PAPER
+
+
+def is_ascii() -> bool:
+    """Whether standard output takes nothing but ASCII."""
+    return console().options.ascii_only
+
+
+def cell(value: object, style: str = '') -> Text:
     """A value in a table: one line, and nothing a terminal would obey."""
     if isinstance(value, datetime):
         value = values.shown(value, clock.now())
     line = '' if value is None else in_a_line(value)
-    return Text(line, style=STYLES.get(line, ''))
+    return Text(line, style=STYLES.get(line, style))
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Rows below a heading; only the last column is wrapped."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    *narrow, last = columns
-    for name in narrow:
-        made.add_column(name, no_wrap=True)
-    made.add_column(last, overflow='fold')
-    for row in rows:
-        made.add_row(*map(cell, row))
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
+          optional: Collection[str] = (), below: Iterable[str] = (),
+          spare: Iterable[str] = ()) -> Table:
+    """Rows under a heading.
+
+    The *optional* columns are left out where they are empty.  Where a
+    terminal is too narrow, one after the other of those named in *below* goes
+    below *what*, and then of the *spare* ones is left out.
+    """
+    lines = [list(map(cell, row)) for row in rows]
+    filled = {name: list(column) for name, column in zip(
+        columns, zip(*lines, strict=True), strict=True)
+        if name not in optional or any(column)}
+    for name in (*below, *spare):
+        if name in filled and _width(filled) > console().width:
+            column = filled.pop(name)
+            if name in below and 'what' in filled:
+                filled['what'] = _stacked(
+                    filled['what'], BELOW.get(name, ''), column)
+    return _table(filled)
+
+
+def _stacked(column: list[Text], prefix: str, more: list[Text]
+             ) -> list[Text]:
+    """The cells, each with a line of another column below."""
+    return [
+        Text.assemble(one, '\n', (f'{prefix}{other}', 'dim')) if other else one
+        for one, other in zip(column, more, strict=True)]
+
+
+def _width(columns: Mapping[str, list[Text]]) -> int:
+    """How much room those need to be read at ease."""
+    needed = 0
+    for name, column in columns.items():
+        width = max(len(name), *(
+            line.cell_len for each in column for line in each.split('\n')))
+        needed += BETWEEN + (min(width, EASE) if name in WRAPPED else width)
+    return needed - BETWEEN
+
+
+def _table(columns: Mapping[str, list[Text]]) -> Table:
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False,
+                 padding=(0, 1, 0, 0))
+    for name in columns:
+        wrapped = name in WRAPPED
+        made.add_column(name, no_wrap=not wrapped,
+                        overflow='fold' if wrapped else 'ellipsis')
+    for row in zip(*columns.values(), strict=True):
+        made.add_row(*row)
     return made
 
 
@@ -105,4 +174,4 @@ def show_json_lines(values: Iterable[Any]) -> None:
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, default=values.iso)
+    return json.dumps(value, indent=indent, default=values.plain)

@@ -17,15 +17,20 @@ import re
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from datetime import tzinfo
 from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.cli.problem import Problem
+from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.zone import zone_of
 
 
 UNITS = {
     's': timedelta(seconds=1), 'm': timedelta(minutes=1),
     'h': timedelta(hours=1), 'd': timedelta(days=1)}
+
+MILLISECOND = timedelta(milliseconds=1)
 
 # How each unit is shown, the largest first.
 SHOWN = (('d', UNITS['d']), ('h', UNITS['h']), ('min', UNITS['m']),
@@ -42,14 +47,19 @@ def moment(text: str) -> datetime:
         raise Problem(f'{text} is out of range') from None
 
 
-def _aware(text: str) -> datetime:
+def iso_time(text: str) -> datetime:
+    """ISO 8601, with a zone or without."""
     try:
-        parsed = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise Problem(
             f'{text} is no time; write 2030-01-31T09:00Z, '
             f'2030-01-31T09:00+01:00, or +10m for ten minutes from now'
         ) from None
+
+
+def _aware(text: str) -> datetime:
+    parsed = iso_time(text)
     if parsed.tzinfo is None:
         minutes = parsed.isoformat(timespec='minutes')
         raise Problem(
@@ -68,6 +78,22 @@ def duration(text: str) -> timedelta:
         return float(found[1]) * UNITS[found[2]]
     except OverflowError:
         raise Problem(f'{text} is out of range') from None
+
+
+def period(text: str) -> timedelta:
+    """A duration of more than nothing."""
+    span = duration(text)
+    if not span:
+        raise Problem(f'{text} is nothing; write 30s, 5m, 2h or 1d')
+    return span
+
+
+def zone(name: str) -> tzinfo:
+    """A zone of the time zone database, by its name."""
+    try:
+        return zone_of(name).info
+    except InvalidRecurrence as error:  # is a ValueError, which click hides
+        raise Problem(str(error)) from None
 
 
 def json_list(text: str) -> list[Any]:
@@ -93,14 +119,34 @@ def _json(text: str) -> Any:
         raise Problem(f'{text} is not JSON: {error}') from None
 
 
-def iso(instant: datetime) -> str:
-    """ISO 8601 in UTC, as in 2030-01-31T09:00:00Z."""
-    return instant.astimezone(UTC).isoformat().replace('+00:00', 'Z')
+def iso(instant: datetime, zone: tzinfo = UTC) -> str:
+    """ISO 8601, by default in UTC, as in 2030-01-31T09:00:00Z."""
+    return instant.astimezone(zone).isoformat().replace('+00:00', 'Z')
 
 
-def shown(instant: datetime, now: datetime) -> str:
+def plain(value: object) -> Any:
+    """What JSON does not know: an instant in UTC, a duration in seconds."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return iso(value)
+    raise TypeError(f'{value!r} cannot be written as JSON')
+
+
+def to_the_second(instant: datetime, zone: tzinfo = UTC) -> str:
+    """The instant for people."""
+    return iso(instant.replace(microsecond=0), zone)
+
+
+def shown(instant: datetime, now: datetime, zone: tzinfo = UTC) -> str:
     """The instant for people, with a hint how far away it is."""
-    return f'{iso(instant.replace(microsecond=0))} ({relative(instant, now)})'
+    return f'{to_the_second(instant, zone)} ({relative(instant, now)})'
+
+
+def on_the_wall(local: datetime) -> str:
+    """What a clock shows, and how far from UTC it is."""
+    shown = local.isoformat(sep=' ', timespec='seconds')
+    return f'{local:%a} {shown}'
 
 
 def relative(instant: datetime, now: datetime) -> str:
@@ -118,3 +164,22 @@ def length(span: timedelta) -> str:
         if span >= unit:
             return f'{span // unit} {name}'
     return '0 s'
+
+
+def span(whole: timedelta) -> str:
+    """A duration in all of its units, as in ``1 h 30 min``."""
+    parts = []
+    for name, unit in (*SHOWN, ('ms', MILLISECOND)):
+        number, whole = divmod(whole, unit)
+        if number:
+            parts.append(f'{number} {name}')
+    return ' '.join(parts) or '0 s'
+
+
+def lasted(span: timedelta) -> str:
+    """How long a run took, to three digits: ``12 ms``, ``3.25 s``."""
+    if span < UNITS['s']:
+        return f'{span // MILLISECOND} ms'
+    if span < UNITS['m']:
+        return f'{span.total_seconds():.3g} s'
+    return length(span)

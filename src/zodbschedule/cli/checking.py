@@ -1,0 +1,70 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""For monitors and probes."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from zodbschedule import clock
+from zodbschedule.cli import output
+from zodbschedule.cli import values
+from zodbschedule.cli import wording
+from zodbschedule.cli.database import Place
+from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.known import pause_facts
+from zodbschedule.cli.options import EXIT_CODES
+from zodbschedule.cli.options import at_a_place
+from zodbschedule.cli.options import json_option
+from zodbschedule.cli.problem import BAD_NEWS
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option('--max-overdue', 'allowed', type=values.duration,
+              metavar='DURATION', default='5m', show_default=True,
+              help='How long a task may have been due.')
+@json_option
+@at_a_place
+@click.pass_context
+def check(ctx: click.Context, place: Place, allowed: timedelta,
+          as_json: bool) -> None:
+    """Exit with 1 if a task has been due for too long.
+
+    For monitors and probes: it tells whether somebody processes the
+    schedule, and keeps up.  A task that is paused by itself does not count;
+    what is due while the whole schedule is paused does.
+    """
+    with looking_at(place) as schedule:
+        overdue = schedule.overdue(clock.now())
+        pause = pause_facts(schedule.paused())
+    late = overdue > allowed
+    if as_json:
+        output.show_json({
+            'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
+            'paused': pause})
+    else:
+        output.show(output.cell(_verdict(overdue, allowed, pause)))
+    ctx.exit(BAD_NEWS if late else 0)
+
+
+def _verdict(overdue: timedelta, allowed: timedelta,
+             pause: dict[str, Any] | None) -> str:
+    """One line, since a monitor may show no more of them."""
+    word = 'overdue' if overdue > allowed else 'fine'
+    said = 'nothing is due'
+    if overdue:
+        said = (f'a task has been due for {values.length(overdue)} '
+                f'({values.length(allowed)} are allowed)')
+    paused = '' if pause is None else f'; {wording.whole_pause(pause)}'
+    return f'{word}: {said}{paused}'
