@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 from databases import SQLITE
 from databases import Client
+from places import check
+from places import check_empty
 from sample_work import NOON
 from sample_work import Hooked
 from sample_work import Note
@@ -21,6 +23,7 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.POSException import StorageError
 
+from zodbschedule import Every
 from zodbschedule import incarnation
 from zodbschedule import processing
 from zodbschedule import turn
@@ -139,6 +142,71 @@ def test_killed_at_any_moment_every_effect_happens_once(
     assert runs(database) == {f'{n}': 1 for n in range(10)}
     assert names(database.schedule()) == []
     assert len(list(database.schedule().history)) == 10
+
+
+class Standing(Note):
+    """Has a new task stand for its first run."""
+
+    def __call__(self):
+        super().__call__()
+        if self.runs == 1:
+            root = self._p_jar.root()
+            new = Note(f'for {self.description}', self.time)
+            new.key = self.key
+            root['tasks'] += [new]
+            return new
+
+
+def keyed(cls, number):
+    """A task with a key that comes again each hour."""
+    task = cls(f'{number}')
+    task.key = f'{number}'
+    task.recurrence = Every(timedelta(hours=1))
+    return task
+
+
+@pytest.mark.parametrize('moment', MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_any_moment_keys_and_series_are_as_if_it_had_not_been(
+        database, killed, moment):
+    prepare(database, *(
+        keyed((Note, Standing)[number % 2], number) for number in range(10)))
+    killed('process_and_pause', moment, at=moment)
+    check(database.schedule())
+    finish(database)
+    check(database.schedule())
+    finish(database)
+    schedule = database.schedule()
+    check(schedule)
+    assert list(schedule.keys) == [f'{number}' for number in range(10)]
+    assert {task.time for task in schedule} == {at(60)}
+    assert set(runs(database).values()) == {1}
+    assert len(runs(database)) == 15
+    for task in list(schedule):
+        schedule.unschedule(task)
+    check_empty(schedule)
+
+
+@pytest.mark.parametrize('moment', MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_any_moment_what_is_asked_for_then_happens_once(
+        database, killed, moment, clock):
+    clock.set(NOON)
+    prepare(database, *(keyed(Note, number) for number in range(10)))
+    killed('process_and_pause', moment, at=moment)
+    schedule = database.schedule()
+    # One that is due in its place is only hastened.
+    due = [task.description for task in schedule if task.time == NOON]
+    for task in schedule._p_jar.root()['tasks']:
+        schedule.run_now(task)
+    commit(schedule)
+    check(database.schedule())
+    for _ in range(3):
+        finish(database)
+        check(database.schedule())
+    schedule = database.schedule()
+    assert {task.time for task in schedule} == {at(60)}
+    assert runs(database) == {
+        f'{n}': 1 if f'{n}' in due else 2 for n in range(10)}
+    assert not schedule.asked.entries
 
 
 @pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)

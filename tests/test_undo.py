@@ -8,10 +8,12 @@ import zope.event
 from databases import HISTORY
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
+from places import check
 from sample_tasks import MINUTE
 from sample_tasks import Stage
 from ZODB.POSException import UndoError
 
+from zodbschedule import Every
 from zodbschedule import Task
 from zodbschedule import processing
 from zodbschedule.interfaces import TaskParked
@@ -21,12 +23,14 @@ from zodbschedule.processing import Tally
 class Apart(Task):
     """Leaves its mark in an object that no other task writes."""
 
-    again = fails = retries = False
+    again = fails = retries = replaced = False
 
     def __call__(self):
         self._p_jar.root()['apart'][self.description].append(1)
         if self.fails:
             raise ValueError('no')
+        if self.replaced:
+            return Apart(self.time + 60 * MINUTE, description='stands for it')
         if self.retries:
             self.time += 60 * MINUTE
             return self
@@ -37,7 +41,8 @@ class Apart(Task):
             return self
 
 
-KINDS = pytest.mark.parametrize('kind', ['once', 'again', 'retries'])
+KINDS = pytest.mark.parametrize(
+    'kind', ['once', 'again', 'retries', 'series', 'keyed', 'keyed series'])
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO', HISTORY)
 
@@ -58,14 +63,25 @@ def stage(database, clock, monkeypatch):
                 stage.make(name, cls=Apart, minutes=9 - minutes))
     yield stage
     stage.close()
+    check(database.schedule())
 
 
 def prepare(stage, kind):
-    """Make the first task one that comes back."""
+    """Make the first task one that comes back, or one that has a key."""
     with stage.transaction() as root:
         task = next(iter(root['schedule']))
-        if kind != 'once':
+        if kind.startswith('keyed'):
+            root['schedule'].change(task, key='k')
+        if kind.endswith('series'):
+            # Not by `change`, which would move it.
+            task.recurrence = Every(60 * MINUTE, task.time)
+        if kind in ('again', 'retries', 'fails'):
             setattr(task, kind, True)
+
+
+def comes_back(kind):
+    """Whether the first task is there again when it has run."""
+    return kind not in ('once', 'keyed')
 
 
 def undo(stage, text):
@@ -141,7 +157,7 @@ def test_a_run_whose_outcome_was_collected_cannot_be_undone(stage, kind):
     assert len(problems) == 1
     assert effects(stage) == ONCE
     seen = stage.look()
-    assert seen.waiting == ([] if kind == 'once' else ['one'])
+    assert seen.waiting == (['one'] if comes_back(kind) else [])
     assert dict(seen.outcomes)['one'] == (
         'retried' if kind == 'retries' else 'succeeded')
 
@@ -231,6 +247,37 @@ def test_undoing_the_last_turn_of_a_pass_is_mended_by_the_next(stage, kind):
     stage.process()
     assert stage.look() == before
     assert effects(stage) == ONCE
+
+
+def test_undone_a_task_that_another_stood_for_is_as_it_was(stage):
+    with stage.transaction() as root:
+        task = next(iter(root['schedule']))
+        root['schedule'].change(task, key='k')
+        task.recurrence = Every(60 * MINUTE, task.time)
+        task.replaced = True
+    tally, problems = process_and_undo(stage, 'one', after='one')
+    assert not problems
+    assert effects(stage) == {**ONCE, 'one': 0}
+    assert stage.look().waiting == ['one']
+    with stage.transaction() as root:
+        assert root['schedule'].keys.get('k') is task
+        assert not root['schedule'].aside
+    assert stage.process().retried == 1
+    assert stage.look().waiting == ['stands for it']
+
+
+def test_undone_an_occurrence_that_was_asked_for_runs_all_the_same(stage):
+    with stage.transaction() as root:
+        task = next(iter(root['schedule']))
+        root['schedule'].change(task, time=stage.now + 30 * MINUTE)
+        task.recurrence = Every(60 * MINUTE, task.time)
+        root['schedule'].run_now(task)
+    tally, problems = process_and_undo(stage, 'one', after='one')
+    assert not problems
+    assert effects(stage)['one'] == 0
+    for minutes, count in (0, 1), (29, 1), (30, 2), (89, 2):
+        stage.process(minutes)
+        assert effects(stage)['one'] == count
 
 
 @pytest.mark.storages(HISTORY)

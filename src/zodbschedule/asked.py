@@ -14,6 +14,11 @@
 
 A run writes nothing that is shared, and nobody else may write what it will
 write: so they are kept here until the task comes back.
+
+Nothing that is asked for may stay behind.  Whoever asks writes this object,
+and relies on the place of the task, see `Schedule.rely_on`; who lets a task
+come back, or go, reads this one as current.  So of the two who do that at the
+same time the second conflicts, whichever that is.
 """
 
 from typing import Any
@@ -35,6 +40,21 @@ class Asked(Persistent):
     def __contains__(self, oid: object) -> bool:
         return oid in self.entries
 
+    def task(self, oid: int) -> Any:
+        """The task with that oid, if something is asked of it, or None."""
+        entry = self.entries.get(oid)
+        return None if entry is None else entry[0]
+
+    def read_current(self) -> None:
+        """Conflict with whoever asks before this is committed."""
+        self._p_activate()
+        if self._p_jar is not None:
+            self._p_jar.readCurrent(self)
+
+    def fence(self) -> None:
+        """Conflict with whoever asks, in both orders."""
+        self._p_changed = True
+
     def add(self, task: Persistent, occurrence: int) -> None:
         """Have *task* run for that occurrence when it comes back."""
         oid = u64(task._p_oid)
@@ -43,6 +63,7 @@ class Asked(Persistent):
             entry = self.entries[oid] = PersistentList([task])
         if occurrence not in entry[1:]:
             entry.append(occurrence)
+        self.fence()
 
     def pop(self, oid: int) -> tuple[Any, int] | None:
         """The task with that oid, and the first that was asked of it."""
@@ -57,6 +78,7 @@ class Asked(Persistent):
 
     def forget(self, oid: int) -> None:
         """The task with that oid has left the schedule."""
+        self.read_current()
         entry = self.entries.pop(oid, None)
         if entry is not None:
             entry.clear()

@@ -140,6 +140,13 @@ class Slot(Persistent):
         """Hold nothing; written in any case."""
         self.content = ()
 
+    def emptied(self) -> 'Slot':
+        """What it has held, apart; it is free now."""
+        found = Slot()
+        found.content = self.content
+        self.free()
+        return found
+
     def has(self, task: Persistent) -> bool:
         """Whether *task* waits here, comes next, or stands aside."""
         return any(one is task for one in self.content[2:])

@@ -14,8 +14,8 @@
 
 ::
 
-    add ─▶ holds ─ take ─▶ busy ─ give_back ─▶ holds, or waits without it
-                             ╰─── end ─▶ gone
+    come ─▶ holds ─ take ─▶ busy ─ give_back ─▶ holds, or waits without it
+                              ╰─── end ─▶ gone
 
 A task that comes back from a claim finds its key held, perhaps, by one that
 was scheduled meanwhile.  If it has not done its work it waits without the key
@@ -53,10 +53,12 @@ class Keys(Persistent):
 
     def get(self, key: str, default: Any = None) -> Any:
         """See `IKeys`."""
-        return self.holders.get(key, default)
+        if not isinstance(key, str):
+            return default
+        return self.holders.get(plain(key), default)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key in self.holders
+        return isinstance(key, str) and plain(key) in self.holders
 
     def __iter__(self) -> Iterator[str]:
         key = next(iter(self.holders.keys()), None)
@@ -76,20 +78,19 @@ class Keys(Persistent):
 
     # -- in the timetable
 
-    def add(self, task: Persistent, key: str) -> None:
-        """Let *task*, which is being scheduled, hold *key*."""
-        self.holders[key] = task
+    def come(self, task: Persistent, key: str) -> None:
+        """Let *task*, which is to wait, hold *key* if that is free."""
+        key = plain(key)
+        self.holders.setdefault(key, task)
         if task._p_oid is None:
             self._unborn += ((task, key),)
-        else:
-            self.of[u64(task._p_oid)] = key
-
-    def come(self, task: Persistent, key: str) -> None:
-        """Let *task*, which a run returned, hold *key* if that is free."""
-        if key in self.holders:
-            self.of[u64(task._p_oid)] = key
-        else:
-            self.add(task, key)
+            return
+        oid = u64(task._p_oid)
+        if self.key_of(oid) != key:
+            # Unscheduled in a claim, where it had another: a run there is in
+            # vain.
+            self.release(oid)
+        self.of[oid] = key
 
     def settle_in(self) -> None:
         """Note the oids of those that had none; for the first turn."""
@@ -100,14 +101,18 @@ class Keys(Persistent):
 
     def remove(self, task: Persistent) -> None:
         """Forget *task*, which is leaving the schedule."""
-        key = next((key for one, key in self._unborn if one is task), '')
-        if key:
-            self._unborn = tuple(
-                pair for pair in self._unborn if pair[0] is not task)
+        key = self._remove_unborn(task)
         if task._p_oid is not None:
             key = self.of.pop(u64(task._p_oid), key)
         if self.holders.get(key) is task:
             del self.holders[key]
+
+    def _remove_unborn(self, task: Persistent) -> str:
+        key = next((key for one, key in self._unborn if one is task), '')
+        if key:
+            self._unborn = tuple(
+                pair for pair in self._unborn if pair[0] is not task)
+        return key
 
     # -- in a claim
 
@@ -135,6 +140,20 @@ class Keys(Persistent):
             self.holders[key] = task
 
     def end(self, oid: int) -> None:
-        """The task that was in a claim is in the schedule no more."""
+        """The task that was in a claim is in the schedule no more.
+
+        Unless it was unscheduled there, and scheduled anew.
+        """
         self.release(oid)
-        self.of.pop(oid, None)
+        holder = self.holders.get(self.key_of(oid))
+        if holder is None or u64(holder._p_oid) != oid:
+            self.of.pop(oid, None)
+
+
+def plain(key: str) -> str:
+    """*key* as a str and no more.
+
+    A class that inherits str may be anybody's, and may be missing one day;
+    then nothing of the tree that all keys stand in could be loaded.
+    """
+    return str.__str__(key)

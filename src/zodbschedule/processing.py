@@ -270,6 +270,9 @@ class Pass:
             if claim.turns > self.turns:
                 return self._committed(claim)
             self.chosen.clear()
+            # A task that asks for itself would run again and again.
+            self.fresh.update(
+                oid for oid in self.settled if oid in self.schedule.asked)
             portion = exchange(
                 self.schedule, claim, limit, self.cursor, self.now,
                 self._wanted)

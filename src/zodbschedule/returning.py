@@ -62,6 +62,7 @@ class Returning:
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
         self.parked: list[ParkedTask] = []
+        schedule.asked.read_current()
 
     def finish(self) -> None:
         """Put into the timetable and the history what was found."""
@@ -116,17 +117,24 @@ class Returning:
             self.schedule.aside[stand_in] = aside
 
     def end(self, oid: int) -> None:
-        """A task is here no more, unless somebody has asked for it."""
-        asked = None if self._is_parked(oid) else self.schedule.asked.pop(oid)
-        if asked is None:
+        """A task is here no more, unless somebody has asked for it.
+
+        Or it is here again: parked, or unscheduled and scheduled anew.
+        """
+        task = self.schedule.asked.task(oid)
+        if task is None or self.schedule.stands(task):
             self.schedule.keys.end(oid)
         else:
-            task, occurrence = asked
-            self.wait(self._ask(task, None, occurrence), task)
+            _, occurrence = self.schedule.asked.pop(oid)
+            try:
+                refuse_unloadable(task)
+                self.wait(self._ask(task, None, occurrence), task)
+            except CodeMissing as error:
+                self.schedule.keys.end(oid)
+                self.parked.append(park(
+                    self.schedule, task, to_micros(self.now), str(error),
+                    occurrence=occurrence))
         self._stood_in(oid)
-
-    def _is_parked(self, oid: int) -> bool:
-        return f'{oid:x}' in self.schedule.parked.entries
 
     # -- series
 

@@ -169,10 +169,13 @@ class Schedule(Persistent):
         """Put *task* in the place of *holder*, paused if that is paused."""
         self._refuse_unfit(task)
         pause = self.paused(holder)
-        self.unschedule(holder)
+        self.take_from_timetable(holder)
+        self._forget(holder)
         self.put(task, self.admit(task))
         if pause is not None:
             self.pauses.begin(oid_of(task), pause)
+        # A series that it stood for finds its key held by now.
+        leave(self, oid_of(holder), clock.now())
 
     def _rely_on(self, holder: Any) -> None:
         """Conflict, if *holder* is taken before this transaction commits.
@@ -181,6 +184,22 @@ class Schedule(Persistent):
         """
         for instant in self._instants(holder):
             self.timetable.read_current(instant, holder)
+
+    def rely_on(self, mine: Any) -> None:
+        """Conflict, if *mine* leaves its place before this is committed."""
+        self._rely_on(mine)
+        oid = oid_of(mine)
+        # Also where its outcome is, until that is collected.
+        found = [slot for claim in self.claims.values()
+                 for slot in claim.slots if slot.content
+                 and (slot.oid == oid or slot.has(mine))]
+        found += filter(None, [self._entry(mine)])
+        for place in found:
+            if place._p_jar is not None:
+                place._p_jar.readCurrent(place)
+        for stand_in, task in list(self.aside.items()):
+            if task is mine:
+                self.rely_on(self._load(p64(stand_in)))
 
     def put(self, task: Any, instant: datetime) -> None:
         """Have *task*, which is nowhere, stand at *instant*; stamped."""
@@ -279,6 +298,8 @@ class Schedule(Persistent):
             if task is mine:
                 del self.aside[oid]
                 self.keys.remove(mine)
+                # Which place it had is nowhere written but there.
+                self.asked.fence()
                 return True
         return False
 
@@ -631,7 +652,7 @@ def says_the_same(one: Task, other: Task) -> bool:
 def _sayings(task: Task) -> dict[str, Any]:
     task._p_activate()
     return {name: value for name, value in vars(task).items()
-            if name not in PLACE}
+            if name not in PLACE and not name.startswith('_v_')}
 
 
 def _is_same_rule(one: Any, other: Any) -> bool:

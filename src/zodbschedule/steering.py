@@ -142,7 +142,7 @@ def run_now(schedule: Any, task: Any) -> None:
         schedule.put(task, now)
     elif series.is_repeating(task):
         # A moment later than what it may stand for now.
-        schedule.asked.add(task, to_micros(now) + 1)
+        _note(schedule, task, to_micros(now) + 1)
 
 
 def _hasten(task: Any, standing: datetime, now: datetime) -> None:
@@ -173,7 +173,13 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
         series.ask(task, to_micros(standing), micros, at)
         schedule.put(task, at)
     else:
-        schedule.asked.add(task, micros)
+        _note(schedule, task, micros)
+
+
+def _note(schedule: Any, task: Any, occurrence: int) -> None:
+    """Have *task* run for that when it comes back from where it stands."""
+    schedule.rely_on(task)
+    schedule.asked.add(task, occurrence)
 
 
 # -- pause and resume

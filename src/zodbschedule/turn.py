@@ -44,7 +44,9 @@ def collect(schedule: Any, claim: Claim, now: datetime,
     Returns what was parked: for that, or since its series cannot go on.
     """
     returning = Returning(schedule, claim.name, now)
-    for index, slot in enumerate(claim.slots):
+    for index, place in enumerate(claim.slots):
+        # Freed first: what comes back stands nowhere at that moment.
+        slot = place.emptied()
         if slot.waiting:
             entry = crashed(schedule, slot) if index == suspect else None
             if entry is None:
@@ -54,7 +56,6 @@ def collect(schedule: Any, claim: Claim, now: datetime,
                 returning.end(slot.oid)
         elif slot.content:
             returning.settled(slot)
-        slot.free()
     returning.finish()
     return returning.parked
 
