@@ -486,6 +486,8 @@ class TestGone:
             schedule = stage.database.schedule()
             there = schedule._p_jar.get(task._p_oid)
             schedule.unschedule(there)
+            # Not where its recurrence has placed it: that is computed anew.
+            there.time = stage.now - timedelta(seconds=1)
             schedule.schedule(there)
             commit(schedule)
             other = stage.database.schedule()

@@ -385,8 +385,9 @@ class TestOneTaskTwice:
     @pytest.mark.parametrize('first', ['one first', 'other first'])
     def test_without_the_stamp_it_stands_there_twice(
             self, database, schedules, first, monkeypatch):
-        monkeypatch.setattr(
-            'zodbschedule.schedule.stamp', lambda task, instant: None)
+        for module in ('admission', 'places'):
+            monkeypatch.setattr(
+                f'zodbschedule.{module}.stamp', lambda task, instant: None)
         # Else an insert into the one bucket of a small tree conflicts.
         prepare(database, *(Note('', at(n)) for n in range(-500, 500, 10)))
 

@@ -66,6 +66,8 @@ LAYERS = {
         'guard',
         'current',
         'returning',
+        'places',
+        'admission',
         'run',
         'turn',
         'processing',

@@ -19,17 +19,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
-from functools import partial
-from itertools import chain
 from typing import Any
 from typing import NamedTuple
 
 from BTrees.LLBTree import LLBTree
-from BTrees.LOBTree import LOBTree
-from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from persistent.TimeStamp import TimeStamp
-from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
 from ZODB.utils import p64
 from zope.interface import implementer
@@ -38,16 +33,15 @@ from zodbschedule import clock
 from zodbschedule import processing
 from zodbschedule import series
 from zodbschedule import steering
-from zodbschedule.asked import Asked
-from zodbschedule.claim import CANCELLED
+from zodbschedule.admission import admit
+from zodbschedule.admission import refuse_key
+from zodbschedule.admission import refuse_unfit
+from zodbschedule.admission import says_the_same
 from zodbschedule.forecast import Forecast
 from zodbschedule.forecast import runs_to_come
-from zodbschedule.history import History
-from zodbschedule.history import record
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import InvalidTask
@@ -58,43 +52,24 @@ from zodbschedule.interfaces import IScheduleReading
 from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import ISteering
-from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.interfaces import NotStored
-from zodbschedule.keys import Keys
 from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import ParkedTasks
 from zodbschedule.pauses import ALL
 from zodbschedule.pauses import Pause
-from zodbschedule.pauses import Pauses
+from zodbschedule.places import Places
 from zodbschedule.processing import Tally
 from zodbschedule.returning import leave
-from zodbschedule.returning import policy_of
 from zodbschedule.returning import refuse_broken
-from zodbschedule.stamp import STAMP
-from zodbschedule.stamp import keeps_stamp
 from zodbschedule.stamp import never_stamped
-from zodbschedule.stamp import stamp
-from zodbschedule.stamp import stamp_of
-from zodbschedule.storable import refuse_foreign
-from zodbschedule.storable import refuse_unstorable
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
-from zodbschedule.task import check_options
-from zodbschedule.task import known_principal
-from zodbschedule.task import known_text
+from zodbschedule.task import key_of
 from zodbschedule.task import oid_of
-from zodbschedule.task import task_id
-from zodbschedule.timetable import Timetable
-from zodbschedule.transact import run_of
 
 
 # What may become of a second task with the same key.
 DUPLICATE = 'refuse', 'keep', 'replace'
-
-# What a task says of where it stands, not of what it is.
-PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
-
 
 @implementer(IClaimedTask)
 class ClaimedTask(NamedTuple):
@@ -109,7 +84,7 @@ class ClaimedTask(NamedTuple):
 
 @implementer(IScheduling, IScheduleControl, IScheduleReading, IParking,
              ISteering, IScheduleSettings)
-class Schedule(Persistent):
+class Schedule(Places):
     """See `IScheduling`, `IScheduleControl`, `IScheduleReading`, `IParking`,
     `ISteering` and `IScheduleSettings`.
 
@@ -124,18 +99,9 @@ class Schedule(Persistent):
     spread = timedelta(0)
 
     def __init__(self, principals: str = 'plain') -> None:
+        super().__init__()
         if principals != type(self).principals:
             self.principals = principals
-        self.timetable = Timetable()
-        self.claims = OOBTree()
-        self.parked = ParkedTasks()
-        self.history = History(self.claims)
-        self.keys = Keys()
-        self.pauses = Pauses()
-        self.asked = Asked()
-        #: the oid of a task that a run returned -> the repeating task for
-        #: whose occurrence that stands
-        self.aside = LOBTree()
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
         #: task's oid -> how many of its runs ended their process
@@ -155,7 +121,7 @@ class Schedule(Persistent):
             return task
         if holder is task or duplicate == 'keep' or (
                 says_the_same(holder, task)):
-            self._rely_on(holder)
+            self.rely_on_waiting(holder)
             return holder
         self._replace(holder, task)
         return task
@@ -167,57 +133,15 @@ class Schedule(Persistent):
 
     def _replace(self, holder: Any, task: Any) -> None:
         """Put *task* in the place of *holder*, paused if that is paused."""
-        self._refuse_unfit(task)
+        refuse_unfit(self, task)
         pause = self.paused(holder)
         self.take_from_timetable(holder)
-        self._forget(holder)
+        self.forget(holder)
         self.put(task, self.admit(task))
         if pause is not None:
             self.pauses.begin(oid_of(task), pause)
         # A series that it stood for finds its key held by now.
         leave(self, oid_of(holder), clock.now())
-
-    def _rely_on(self, holder: Any) -> None:
-        """Conflict, if *holder* is taken before this transaction commits.
-
-        Its run begins after that, and sees what this one has written.
-        """
-        for instant in self._instants(holder):
-            self.timetable.read_current(instant, holder)
-
-    def rely_on(self, mine: Any) -> None:
-        """Conflict, if *mine* leaves its place before this is committed."""
-        self._rely_on(mine)
-        oid = oid_of(mine)
-        # Also where its outcome is, until that is collected.
-        found = [slot for claim in self.claims.values()
-                 for slot in claim.slots if slot.content
-                 and (slot.oid == oid or slot.has(mine))]
-        found += filter(None, [self._entry(mine)])
-        for place in found:
-            if place._p_jar is not None:
-                place._p_jar.readCurrent(place)
-        for stand_in, task in list(self.aside.items()):
-            if task is mine:
-                self.rely_on(self._load(p64(stand_in)))
-
-    def put(self, task: Any, instant: datetime) -> None:
-        """Have *task*, which is nowhere, stand at *instant*; stamped."""
-        stamp(task, instant)
-        self.timetable.add(instant, [task])
-        key = key_of(task)
-        if key is not None:
-            self.give_oid(task)
-            self.keys.come(task, key)
-        if self._p_jar is not None:
-            run = run_of(self._p_jar.transaction_manager.get())
-            if run is not None:
-                run.scheduled.append((to_micros(instant), task))
-
-    def give_oid(self, task: Any) -> None:
-        """Let *task* have its id before the commit, if that is possible."""
-        if task._p_jar is None and self._p_jar is not None:
-            self._p_jar.add(task)
 
     def call(self, func: Callable[..., Any] | str, *args: Any,
              kwargs: Mapping[str, Any] | None = None,
@@ -244,157 +168,18 @@ class Schedule(Persistent):
 
     def unschedule(self, task: Any) -> None:
         """See `ISchedule`."""
-        mine = self._mine(task)
+        mine = self.mine(task)
         if mine is None:
             raise NotScheduled(f'{task!r} is not scheduled here')
-        if not self._take_out(mine):
-            parked = self._entry(mine) is not None
+        if not self.take_out(mine):
+            parked = self.entry_of(mine) is not None
             raise NotScheduled(
                 f'{task!r} is not scheduled here'
                 f'{", but parked; discard its entry" if parked else ""}')
 
-    def _take_out(self, mine: Any) -> bool:
-        """Remove a task from wherever it stands; whether it did."""
-        if self.take_from_timetable(mine):
-            self._forget(mine)
-            # It may have stood for an occurrence of a series.
-            leave(self, oid_of(mine), clock.now())
-            return True
-        cancelled = partial(self._cancelled, mine)
-        if any(claim.drop(mine, cancelled)
-               for claim in self.claims.values()) or (
-                   self._take_from_aside(mine)):
-            self._forget(mine)
-            return True
-        return False
-
-    def _cancelled(self, mine: Any, micros: int) -> tuple[Any, ...] | int:
-        """What is kept of a run that is cancelled: see `Slot.drop`."""
-        oid = oid_of(mine)
-        if not self.history.keep:
-            return oid
-        now = to_micros(clock.now())
-        return record(
-            oid, micros, CANCELLED, now, known_text(mine, 'description'),
-            known_principal(mine), began=now)
-
-    def _forget(self, mine: Any) -> None:
-        """Forget what was noted of a task that leaves."""
-        oid = oid_of(mine)
-        if oid:
-            self.asked.forget(oid)
-            self.pauses.end(oid)
-
-    def take_from_timetable(self, mine: Any) -> bool:
-        """Remove a task that waits, and its key; whether it did."""
-        for instant in self._instants(mine):
-            if self.timetable.remove(instant, mine):
-                self.keys.remove(mine)
-                return True
-        return False
-
-    def _take_from_aside(self, mine: Any) -> bool:
-        for oid, task in list(self.aside.items()):
-            if task is mine:
-                del self.aside[oid]
-                self.keys.remove(mine)
-                # Which place it had is nowhere written but there.
-                self.asked.fence()
-                return True
-        return False
-
-    # -- what comes in
-
     def admit(self, task: Any, held: bool = False) -> datetime:
-        """Check, place and stamp *task*; the instant at which it stands.
-
-        For `schedule`, and for what a run returns.  With *held* it stands in
-        the claim of the run that returned it, and nowhere else.
-        """
-        if held:
-            self._refuse_invalid(task)
-            instant = as_utc(task.time, f'the time of {task!r}')
-        else:
-            self._refuse_unfit(task)
-            self.refuse_key(task, key_of(task))
-            instant = self._place(task)
-        stamp(task, instant)
-        return instant
-
-    def _refuse_unfit(self, task: Any) -> None:
-        self._refuse_invalid(task)
-        self._first(task, clock.now())
-        self._refuse_scheduled(task)
-        if task._p_jar is None or task._p_changed:
-            refuse_unstorable(task, self._p_jar)
-
-    def _first(self, task: Any, now: datetime) -> datetime:
-        """The first occurrence of a task that is scheduled now."""
-        moment = task.time
-        if isinstance(task, Task):
-            check_options(task)
-            moment = series.first(task, now)
-        return as_utc(moment, f'the time of {task!r}')
-
-    def _place(self, task: Any) -> datetime:
-        """Put *task* at its first occurrence; the instant it stands at."""
-        now = clock.now()
-        first = self._first(task, now)
-        if not isinstance(task, Task):
-            return first
-        delay = timedelta(0)
-        if self.spread and task.recurrence is not None:
-            self.give_oid(task)
-            delay = policy_of(self, oid_of(task)).delay
-        series.plan(task, first, now, delay)
-        return as_utc(task.time)
-
-    def refuse_key(self, task: Any, key: str | None) -> None:
-        """Raise `AlreadyScheduled` if another task holds *key*."""
-        holder = None if key is None else self.keys.get(key)
-        if holder is not None and holder is not task:
-            raise AlreadyScheduled(
-                f'the key {key!r} is held by {holder!r}, which waits; with '
-                f"duplicate='keep' or 'replace' say which of the two is to "
-                f'stand', holder)
-
-    def _refuse_invalid(self, task: Any) -> None:
-        if type(task) is not task.__class__:
-            raise InvalidTask(
-                f'{task!r} is wrapped or proxied; pass the task itself')
-        if not ITask.providedBy(task):
-            raise InvalidTask(
-                f'{task!r} does not provide ITask; subclass '
-                f'zodbschedule.Task, or declare @implementer(ITask)')
-        if not isinstance(task, Persistent):
-            raise InvalidTask(
-                f'{task!r} is not persistent; its class has to inherit '
-                f'persistent.Persistent')
-        try:
-            refuse_foreign(task, self._p_jar)
-        except InvalidTask as error:
-            raise InvalidTask(
-                f'{task!r} cannot be scheduled: {error}') from None
-        for name in ('time', 'principalId', 'description'):
-            if not hasattr(task, name):
-                raise InvalidTask(
-                    f'{task!r} has no {name}, which ITask asks for')
-        principal: object = task.principalId
-        if principal is not None and not isinstance(principal, str):
-            raise InvalidTask(
-                f'the principalId of {task!r} is {principal!r}; it has to be '
-                f'a str or None')
-
-    def _refuse_scheduled(self, task: Any) -> None:
-        if never_stamped(task):
-            return
-        if task in self:
-            raise AlreadyScheduled(
-                f'{task!r} is scheduled already. To move it, unschedule it '
-                f'first; while it runs, return it from its schedule()', task)
-        if self._entry(task) is not None:
-            raise AlreadyScheduled(
-                f'{task!r} is parked; use unpark() on its entry', task)
+        """See `zodbschedule.admission`; for what a run returns."""
+        return admit(self, task, held)
 
     # -- IScheduleControl
 
@@ -426,24 +211,9 @@ class Schedule(Persistent):
         return self.tasks()
 
     def __contains__(self, task: object) -> bool:
-        mine = self._mine(task)
+        mine = self.mine(task)
         return mine is not None and not never_stamped(mine) and (
             self.waits(mine) is not None or self.is_held(mine))
-
-    def waits(self, mine: Any) -> datetime | None:
-        """Where a task of ours stands in the timetable, if it does."""
-        return next((instant for instant in self._instants(mine)
-                     if self.timetable.holds(instant, mine)), None)
-
-    def stands(self, mine: Any) -> bool:
-        """Whether a task of ours waits, is held, or is parked as a whole."""
-        return (self.waits(mine) is not None or self.is_held(mine)
-                or self._entry(mine) is not None)
-
-    def is_held(self, mine: Any) -> bool:
-        """Whether a task is in a claim, or stands aside for one that is."""
-        return (any(claim.holds(mine) for claim in self.claims.values())
-                or any(task is mine for task in self.aside.values()))
 
     def get(self, id: str, default: Any = None) -> Any:
         """See `IScheduleReading`."""
@@ -453,7 +223,7 @@ class Schedule(Persistent):
             oid = p64(int(id, 16))
         except (TypeError, ValueError):
             return default
-        task = self._load(oid)
+        task = self.load(oid)
         return task if task in self else default
 
     def next_due(self) -> datetime | None:
@@ -512,7 +282,7 @@ class Schedule(Persistent):
             steering.ask(self, task, entry.occurrence, instant)
             self.parked.remove(entry)
             return task
-        self.refuse_key(task, key_of(task))
+        refuse_key(self, task, key_of(task))
         if time is not None:
             task.time = instant
         if isinstance(task, Task):
@@ -526,7 +296,7 @@ class Schedule(Persistent):
         self._refuse_unparked(entry)
         self.parked.remove(entry)
         if entry.occurrence is None:
-            self._forget(entry.task)
+            self.forget(entry.task)
 
     def _refuse_unparked(self, entry: ParkedTask) -> None:
         if not isinstance(entry, ParkedTask) or entry not in self.parked:
@@ -569,7 +339,7 @@ class Schedule(Persistent):
             self, as_utc(until, 'until'),
             clock.now() if now is None else as_utc(now, 'now'))
 
-    # -- finding
+    # -- what is here
 
     def _here_or_all(self, task: Any) -> Any:
         return None if task is None else self._here(task)
@@ -579,86 +349,8 @@ class Schedule(Persistent):
         """
         if task not in self:
             raise NotScheduled(f'{task!r} is not scheduled here')
-        return self._mine(task)
+        return self.mine(task)
 
-    def _mine(self, task: Any) -> Any:
-        """*task* as our own connection has it, and without a wrapper.
-
-        None if it cannot be here.
-        """
-        if not isinstance(task, Persistent) or not may_be_task(task):
-            return None
-        theirs = task._p_jar
-        if theirs is None or self._p_jar is None:
-            return task
-        if theirs.db() is not self._p_jar.db():
-            return None
-        return self._load(task._p_oid)
-
-    def _load(self, oid: bytes) -> Any:
-        """The object with that oid, as far as it can be had; else None."""
-        try:
-            return self._p_jar.get(oid)
-        except POSKeyError:
-            # Its record is gone, but perhaps not what refers to it.
-            everywhere = chain(self, (held.task for held in self.claimed()))
-            return next(
-                (task for task in everywhere if task._p_oid == oid), None)
-
-    def _instants(self, task: Any) -> Iterator[datetime]:
-        """Where *task* stands in the timetable, if it stands there."""
-        stamped = stamp_of(task)
-        if stamped is not None:
-            yield from_micros(stamped)
-        elif not keeps_stamp(task):
-            found = self.timetable.find(task)
-            if found is not None:
-                yield found
-
-    def _entry(self, task: Any) -> ParkedTask | None:
-        entry = self.parked.get(task_id(task) or '')
-        return entry if entry is not None and entry.task is task else None
-
-
-def may_be_task(obj: Persistent) -> bool:
-    """Whether *obj* provides `ITask`, as far as that can be known."""
-    try:
-        return isinstance(obj, Broken) or ITask.providedBy(obj)
-    except POSKeyError:
-        return True
-
-
-def key_of(task: Any) -> str | None:
-    """The key that *task* asks for."""
-    key = task.key if isinstance(task, Task) else None
-    return key if isinstance(key, str) else None
-
-
-def says_the_same(one: Task, other: Task) -> bool:
-    """Whether *other* says what *one* says, which waits."""
-    if type(one) is not type(other):
-        return False
-    if other.time is None and one.recurrence is None or (
-            other.time not in (None, one.time)):
-        return False
-    try:
-        return _sayings(one) == _sayings(other) and (
-            _is_same_rule(one.recurrence, other.recurrence))
-    except Exception:
-        # The class of the task may be anybody's, and its values too.
-        return False
-
-
-def _sayings(task: Task) -> dict[str, Any]:
-    task._p_activate()
-    return {name: value for name, value in vars(task).items()
-            if name not in PLACE and not name.startswith('_v_')}
-
-
-def _is_same_rule(one: Any, other: Any) -> bool:
-    # An Every without a start was anchored when it was scheduled.
-    start = getattr(one, 'start', None)
-    return bool(one == (other.anchored(start) if start and other else other))
 
 
 def _bound(moment: datetime | None, name: str) -> datetime | None:

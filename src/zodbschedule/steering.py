@@ -26,6 +26,7 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule import series
+from zodbschedule.admission import refuse_key
 from zodbschedule.history import PAUSED
 from zodbschedule.history import RESUMED
 from zodbschedule.history import record
@@ -78,7 +79,7 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
             f'its run returned, and cannot be moved now; try again when that '
             f'has ended, or unschedule it')
     if 'key' in options:
-        schedule.refuse_key(task, options['key'])
+        refuse_key(schedule, task, options['key'])
     now = clock.now()
     moment = _moment(task, options, now)
     _set(task, options)
@@ -165,7 +166,7 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
     micros = to_micros(occurrence)
     standing = schedule.waits(task)
     if standing is None and not schedule.stands(task):
-        schedule.refuse_key(task, task.key)
+        refuse_key(schedule, task, task.key)
         series.ask(task, None, micros, at)
         schedule.put(task, at)
     elif standing is not None and series.is_in_place(task):

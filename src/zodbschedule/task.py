@@ -319,6 +319,12 @@ def _kwargs(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
+def key_of(task: Any) -> str | None:
+    """The key that *task* asks for."""
+    key = task.key if isinstance(task, Task) else None
+    return key if isinstance(key, str) else None
+
+
 # -- What options may be -----------------------------------------------------
 
 

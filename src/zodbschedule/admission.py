@@ -1,0 +1,168 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What may come into a schedule, and where it stands then."""
+
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+
+from persistent import Persistent
+
+from zodbschedule import clock
+from zodbschedule import series
+from zodbschedule.instant import as_utc
+from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import ITask
+from zodbschedule.returning import policy_of
+from zodbschedule.stamp import STAMP
+from zodbschedule.stamp import never_stamped
+from zodbschedule.stamp import stamp
+from zodbschedule.storable import refuse_foreign
+from zodbschedule.storable import refuse_unstorable
+from zodbschedule.task import Task
+from zodbschedule.task import check_options
+from zodbschedule.task import key_of
+from zodbschedule.task import oid_of
+
+
+# What a task says of where it stands, not of what it is.
+PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
+
+
+def admit(schedule: Any, task: Any, held: bool = False) -> datetime:
+    """Check, place and stamp *task*; the instant at which it stands.
+
+    For `schedule`, and for what a run returns.  With *held* it stands in
+    the claim of the run that returned it, and nowhere else.
+    """
+    if held:
+        _refuse_invalid(schedule, task)
+        instant = as_utc(task.time, f'the time of {task!r}')
+    else:
+        refuse_unfit(schedule, task)
+        refuse_key(schedule, task, key_of(task))
+        instant = _place(schedule, task)
+    stamp(task, instant)
+    return instant
+
+
+def refuse_unfit(schedule: Any, task: Any) -> None:
+    _refuse_invalid(schedule, task)
+    _first(task, clock.now())
+    _refuse_scheduled(schedule, task)
+    if task._p_jar is None or task._p_changed:
+        refuse_unstorable(task, schedule._p_jar)
+
+
+def _first(task: Any, now: datetime) -> datetime:
+    """The first occurrence of a task that is scheduled now."""
+    moment = task.time
+    if isinstance(task, Task):
+        check_options(task)
+        moment = series.first(task, now)
+    return as_utc(moment, f'the time of {task!r}')
+
+
+def _place(schedule: Any, task: Any) -> datetime:
+    """Put *task* at its first occurrence; the instant it stands at."""
+    now = clock.now()
+    first = _first(task, now)
+    if not isinstance(task, Task):
+        return first
+    delay = timedelta(0)
+    if schedule.spread and task.recurrence is not None:
+        schedule.give_oid(task)
+        delay = policy_of(schedule, oid_of(task)).delay
+    series.plan(task, first, now, delay)
+    return as_utc(task.time)
+
+
+def refuse_key(schedule: Any, task: Any, key: str | None) -> None:
+    """Raise `AlreadyScheduled` if another task holds *key*."""
+    holder = None if key is None else schedule.keys.get(key)
+    if holder is not None and holder is not task:
+        raise AlreadyScheduled(
+            f'the key {key!r} is held by {holder!r}, which waits; with '
+            f"duplicate='keep' or 'replace' say which of the two is to "
+            f'stand', holder)
+
+
+def _refuse_invalid(schedule: Any, task: Any) -> None:
+    if type(task) is not task.__class__:
+        raise InvalidTask(
+            f'{task!r} is wrapped or proxied; pass the task itself')
+    if not ITask.providedBy(task):
+        raise InvalidTask(
+            f'{task!r} does not provide ITask; subclass '
+            f'zodbschedule.Task, or declare @implementer(ITask)')
+    if not isinstance(task, Persistent):
+        raise InvalidTask(
+            f'{task!r} is not persistent; its class has to inherit '
+            f'persistent.Persistent')
+    try:
+        refuse_foreign(task, schedule._p_jar)
+    except InvalidTask as error:
+        raise InvalidTask(
+            f'{task!r} cannot be scheduled: {error}') from None
+    for name in ('time', 'principalId', 'description'):
+        if not hasattr(task, name):
+            raise InvalidTask(
+                f'{task!r} has no {name}, which ITask asks for')
+    principal: object = task.principalId
+    if principal is not None and not isinstance(principal, str):
+        raise InvalidTask(
+            f'the principalId of {task!r} is {principal!r}; it has to be '
+            f'a str or None')
+
+
+def _refuse_scheduled(schedule: Any, task: Any) -> None:
+    if never_stamped(task):
+        return
+    if task in schedule:
+        raise AlreadyScheduled(
+            f'{task!r} is scheduled already. To move it, unschedule it '
+            f'first; while it runs, return it from its schedule()', task)
+    if schedule.entry_of(task) is not None:
+        raise AlreadyScheduled(
+            f'{task!r} is parked; use unpark() on its entry', task)
+
+
+# -- Two of one key
+
+
+def says_the_same(one: Task, other: Task) -> bool:
+    """Whether *other* says what *one* says, which waits."""
+    if type(one) is not type(other):
+        return False
+    if other.time is None and one.recurrence is None or (
+            other.time not in (None, one.time)):
+        return False
+    try:
+        return _sayings(one) == _sayings(other) and (
+            _is_same_rule(one.recurrence, other.recurrence))
+    except Exception:
+        # The class of the task may be anybody's, and its values too.
+        return False
+
+
+def _sayings(task: Task) -> dict[str, Any]:
+    task._p_activate()
+    return {name: value for name, value in vars(task).items()
+            if name not in PLACE and not name.startswith('_v_')}
+
+
+def _is_same_rule(one: Any, other: Any) -> bool:
+    # An Every without a start was anchored when it was scheduled.
+    start = getattr(one, 'start', None)
+    return bool(one == (other.anchored(start) if start and other else other))
