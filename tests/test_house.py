@@ -68,6 +68,8 @@ LAYERS = {
         'returning',
         'places',
         'admission',
+        'settling',
+        'failure',
         'run',
         'turn',
         'processing',
@@ -129,8 +131,8 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
-MAY_COMMIT = {'transact', 'run', 'processing', 'worker', 'testing', 'cli',
-              'demo'}
+MAY_COMMIT = {'transact', 'run', 'failure', 'processing', 'worker',
+              'testing', 'cli', 'demo'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
 # ``with manager:`` commits, although nobody says so.

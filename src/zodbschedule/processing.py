@@ -44,6 +44,7 @@ from zodbschedule.claim import FAILED
 from zodbschedule.claim import RETRIED
 from zodbschedule.claim import SUCCEEDED
 from zodbschedule.claim import Claim
+from zodbschedule.failure import is_long_overdue
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
@@ -57,10 +58,9 @@ from zodbschedule.parking import report_parked
 from zodbschedule.parking import told
 from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
-from zodbschedule.run import Context
 from zodbschedule.run import Run
-from zodbschedule.run import claim_of
-from zodbschedule.run import is_long_overdue
+from zodbschedule.settling import Context
+from zodbschedule.settling import claim_of
 from zodbschedule.timetable import Portion
 from zodbschedule.transact import abort
 from zodbschedule.transact import borrowed

@@ -1,0 +1,216 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What a run comes to: an outcome in the place of its task.
+
+Shared by the run itself and by what a failed one leads to.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from typing import NamedTuple
+
+import zope.event
+from persistent import Persistent
+
+from zodbschedule import clock
+from zodbschedule import series
+from zodbschedule.claim import CANCELLED
+from zodbschedule.claim import EXPIRED
+from zodbschedule.claim import OUTCOMES
+from zodbschedule.claim import Claim
+from zodbschedule.claim import Slot
+from zodbschedule.history import record
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import ClaimLost
+from zodbschedule.interfaces import RunEnded
+from zodbschedule.returning import go_on
+from zodbschedule.series import NOWHERE
+from zodbschedule.task import DESCRIPTION
+from zodbschedule.task import text
+from zodbschedule.transact import abort
+
+
+# What FileStorage can store of a transaction's user and description, in bytes
+# of UTF-8.
+METADATA = 65_535
+
+#: an instant, and the task that is to stand there
+Following = tuple[int, Persistent]
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    #: one of the constants in `zodbschedule.claim`; None: left in its place
+    outcome: int | None
+    #: what the run scheduled, each with its instant
+    scheduled: tuple[Following, ...] = ()
+    #: whether it was left because it conflicts
+    conflicted: bool = False
+
+
+class Verdict(NamedTuple):
+    """What is to be settled, after a call."""
+
+    outcome: int
+    #: what comes next
+    following: Following | None = None
+    #: the task of a series, for an occurrence of which that stands
+    aside: Persistent | None = None
+    #: how many missed occurrences were passed over
+    passed: int = 0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all runs of one pass have in common."""
+
+    schedule: Any
+    manager: Any
+    claim_id: str
+    #: an IPrincipals
+    principals: Any
+    #: the instant up to which tasks are due
+    now: datetime
+    #: what the clock showed then
+    begun: datetime
+
+    def moment(self) -> datetime:
+        """The current instant, as the pass counts it: from its *now*."""
+        return self.now + (clock.now() - self.begun)
+
+
+class Facts(NamedTuple):
+    """What a task says of itself before its run."""
+
+    principal_id: str | None
+    description: str
+    micros: int
+    occurrence: int
+    attempt: int
+
+
+class Settling:
+    """What a run of the task *id*, in one slot of a claim, comes to.
+
+    See `zodbschedule.run` and `zodbschedule.failure`.
+    """
+
+    def __init__(self, context: Context, index: int, id: str) -> None:
+        self.context = context
+        self.schedule = context.schedule
+        self.manager = context.manager
+        self.index = index
+        self.id = id
+        self.began = context.now
+        #: the tasks that are scheduled while it goes on
+        self.scheduled: list[Following] = []
+        #: what the task says of itself, in the last attempt
+        self.facts: Facts | None = None
+        #: what is told when its outcome is committed
+        self.event: RunEnded | None = None
+
+    def ending(self, slot: Slot) -> Ending:
+        """How it has ended, by what stands in its place."""
+        following = (slot.following,) if slot.following else ()
+        return Ending(slot.outcome, (*self.scheduled, *following))
+
+    def claim(self) -> Claim:
+        """The claim, found anew; `ClaimLost` if another has recovered it."""
+        return claim_of(self.schedule, self.context.claim_id)
+
+    def slot(self) -> Slot:
+        """The place of the task, found anew."""
+        return self.claim().slots[self.index]  # type: ignore[no-any-return]
+
+    def found(self, slot: Slot) -> Ending:
+        """The answer to an earlier commit was lost, or it was cancelled."""
+        ending = self.ending(slot)
+        if slot.outcome == CANCELLED and self.facts is not None:
+            self._tell(self.facts, CANCELLED, None)
+        abort(self.manager)
+        return ending
+
+    def goes_on(self, outcome: int, task: Any, micros: int, now: datetime
+                ) -> Verdict:
+        """The occurrence has ended, the series may go on."""
+        step = NOWHERE
+        if series.is_repeating(task):
+            step = go_on(
+                self.schedule, task, micros, now, outcome == EXPIRED)
+        following = None if step.micros is None else (step.micros, task)
+        return Verdict(outcome, following, passed=step.passed)
+
+    # -- on record
+
+    def facts_of(self, task: Any, micros: int) -> Facts:
+        """What a task says that stands at that instant."""
+        return Facts(
+            task.principalId, task.description, micros,
+            series.occurrence_of(task, micros), series.attempt_of(task))
+
+    def settle(self, slot: Slot, facts: Facts, verdict: Verdict,
+               error: str | None = None) -> Ending:
+        """Put a verdict in the place of the task."""
+        on_record = self._record(facts, verdict, error)
+        slot.settle(
+            verdict.outcome, on_record, verdict.following, verdict.aside)
+        return self.ending(slot)
+
+    def _record(self, facts: Facts, verdict: Verdict, error: str | None
+                ) -> tuple[Any, ...] | int:
+        """What the history keeps, as plain data; what is told, as well."""
+        description = self._tell(facts, verdict.outcome, error)
+        if not self.schedule.history.keep:
+            return int(self.id, 16)
+        return record(
+            int(self.id, 16), facts.micros, verdict.outcome,
+            to_micros(clock.now()), description, facts.principal_id, error,
+            began=to_micros(self.began), attempt=facts.attempt,
+            passed=verdict.passed, occurrence=facts.occurrence)
+
+    def _tell(self, facts: Facts, outcome: int, error: str | None) -> str:
+        """Prepare what is told after the commit; the description."""
+        description = text(str(facts.description or ''), DESCRIPTION)
+        if zope.event.subscribers:
+            self.event = RunEnded(
+                self.id, OUTCOMES[outcome], from_micros(facts.micros),
+                description, facts.principal_id, facts.attempt,
+                from_micros(facts.occurrence), error)
+        return description
+
+
+def claim_of(schedule: Any, claim_id: str) -> Claim:
+    """The claim with that id; `ClaimLost` if another has recovered it."""
+    claim = schedule.claims.get(claim_id)
+    if claim is None:
+        raise ClaimLost(
+            f'The claim {claim_id} was recovered by another process, which '
+            f'believed this one dead')
+    return claim  # type: ignore[no-any-return]
+
+
+def label(txn: Any, principal_id: str | None, description: str) -> None:
+    """Say in the undo log who did what, as far as that can be stored."""
+    txn.user = metadata(principal_id or '')
+    noted = txn.description
+    parts = (str(description or ''), noted)
+    txn.description = metadata('\n'.join(filter(None, parts)))
+
+
+def metadata(value: str) -> str:
+    """*value* as valid UTF-8 of at most `METADATA` bytes."""
+    data = value.encode('utf-8', 'replace')[:METADATA]
+    return data.decode('utf-8', 'ignore')
