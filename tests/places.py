@@ -107,7 +107,7 @@ class Watched(Stage):
     def _watch(self, call, task):
         try:
             return call(task)
-        except AssertionError as problem:
+        except AssertionError as problem:  # pragma: no cover
             self.problems.append(problem)
             raise
 

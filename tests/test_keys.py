@@ -462,6 +462,16 @@ class TestUnborn:
         assert stage.process().succeeded == 2
         assert stage.over()
 
+    def test_a_stored_task_of_a_schedule_that_is_not_is_unscheduled(
+            self, stage, unborn):
+        with stage.transaction() as root:
+            task = root['task'] = stage.make('c', key='c')
+        with stage.transaction():
+            unborn.schedule(task)
+            assert 'c' in unborn.keys
+            unborn.unschedule(task)
+            assert list(unborn.keys) == ['a', 'b']
+
     def test_behind_a_savepoint_it_is_unscheduled(self, stage, unborn):
         with stage.transaction() as root:
             root['schedule'] = unborn

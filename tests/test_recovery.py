@@ -145,16 +145,15 @@ def test_killed_at_any_moment_every_effect_happens_once(
 
 
 class Standing(Note):
-    """Has a new task stand for its first run."""
+    """Has a new task stand for its run."""
 
     def __call__(self):
         super().__call__()
-        if self.runs == 1:
-            root = self._p_jar.root()
-            new = Note(f'for {self.description}', self.time)
-            new.key = self.key
-            root['tasks'] += [new]
-            return new
+        root = self._p_jar.root()
+        new = Note(f'for {self.description}', self.time)
+        new.key = self.key
+        root['tasks'] += [new]
+        return new
 
 
 def keyed(cls, number):

@@ -154,8 +154,7 @@ class Places(Persistent):
                  and (slot.oid == oid or slot.has(mine))]
         found += filter(None, [self.entry_of(mine)])
         for place in found:
-            if place._p_jar is not None:
-                place._p_jar.readCurrent(place)
+            place._p_jar.readCurrent(place)
         for stand_in, task in list(self.aside.items()):
             if task is mine:
                 self.rely_on(self.load(p64(stand_in)))

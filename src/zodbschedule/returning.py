@@ -124,17 +124,22 @@ class Returning:
         task = self.schedule.asked.task(oid)
         if task is None or self.schedule.stands(task):
             self.schedule.keys.end(oid)
-        else:
+        elif loads(task):
             _, occurrence = self.schedule.asked.pop(oid)
-            try:
-                refuse_unloadable(task)
-                self.wait(self._ask(task, None, occurrence), task)
-            except CodeMissing as error:
-                self.schedule.keys.end(oid)
-                self.parked.append(park(
-                    self.schedule, task, to_micros(self.now), str(error),
-                    occurrence=occurrence))
+            self.wait(self._ask(task, None, occurrence), task)
+        else:
+            self.schedule.keys.end(oid)
+            self._park_asked(oid)
         self._stood_in(oid)
+
+    def _park_asked(self, oid: int) -> None:
+        """Nothing can be asked of a task whose class is missing here."""
+        while (asked := self.schedule.asked.pop(oid)) is not None:
+            task, occurrence = asked
+            self.parked.append(park(
+                self.schedule, task, to_micros(self.now),
+                'somebody has asked for it, and it cannot be loaded',
+                occurrence=occurrence))
 
     # -- series
 
