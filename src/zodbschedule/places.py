@@ -23,6 +23,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from BTrees.LLBTree import LLBTree
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 from persistent import Persistent
@@ -69,6 +70,8 @@ class Places(Persistent):
         #: the oid of a task that a run returned -> the repeating task for
         #: whose occurrence that stands
         self.aside = LOBTree()
+        #: task's oid -> how many of its runs ended their process
+        self.crashes = LLBTree()
 
     # -- finding
 
@@ -210,6 +213,7 @@ class Places(Persistent):
         if oid:
             self.asked.forget(oid)
             self.pauses.end(oid)
+            self.crashes.pop(oid, None)
 
     def take_from_timetable(self, mine: Any) -> bool:
         """Remove a task that waits, and its key; whether it did."""

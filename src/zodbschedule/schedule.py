@@ -22,7 +22,6 @@ from datetime import timedelta
 from typing import Any
 from typing import NamedTuple
 
-from BTrees.LLBTree import LLBTree
 from persistent import Persistent
 from persistent.TimeStamp import TimeStamp
 from ZODB.POSException import POSKeyError
@@ -104,8 +103,6 @@ class Schedule(Places):
             self.principals = principals
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
-        #: task's oid -> how many of its runs ended their process
-        self.crashes = LLBTree()
 
     # -- ISchedule, IScheduling
 
