@@ -816,6 +816,7 @@ class TestRaces:
         assert stage.over()
 
     @WHAT
+    @pytest.mark.slow
     @pytest.mark.parametrize('kind', ['last', 'stands for another'])
     @pytest.mark.parametrize('begun', ['taken', 'run'])
     @pytest.mark.parametrize('committed', ['run', 'collected', 'after'])

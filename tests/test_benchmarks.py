@@ -10,6 +10,8 @@ import sys
 import pytest
 
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = pathlib.Path(__file__).parent.parent / 'benchmarks'
 
 #: benchmark -> what it has to tell of, for each row that it is there for

@@ -300,6 +300,7 @@ def test_a_commit_between_two_steps_does_not_disturb_it(schedule, add):
     assert len(list(steps)) >= 23
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_steps_keep_little(schedule, add):
     for number in range(10):
         add(recurrence=Every(timedelta(seconds=1)))

@@ -162,6 +162,7 @@ class TestKeep:
         seen, _ = play(database, kind, written, committed)
         assert 'new' in seen
 
+    @pytest.mark.slow
     @pytest.mark.storages('ZEO', 'PostgreSQL')
     @KINDS
     @pytest.mark.parametrize('written', ['before', 'taken', 'begun'])

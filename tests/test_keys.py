@@ -1033,6 +1033,7 @@ class TestAtTheSameTime:
             assert len(mine) // 2 >= 2 * self.GENERATIONS + 1
             assert mine == ['begins', 'ends'] * (len(mine) // 2)
 
+    @pytest.mark.slow
     @pytest.mark.storages('FileStorage', 'ZEO')
     def test_in_threads(self, database, marks):
         schedules = [database.schedule() for _ in range(3)]
