@@ -16,6 +16,7 @@ from sample_tasks import calls
 from sample_tasks import gone
 from sample_tasks import nexts
 from sample_work import commit
+from ZODB.POSException import ConflictError
 from ZODB.POSException import StorageError
 
 from zodbschedule import CallTask
@@ -26,6 +27,7 @@ from zodbschedule import current_run
 from zodbschedule import processing
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.processing import Tally
 
 
 HOUR = timedelta(hours=1)
@@ -529,14 +531,17 @@ class TestKeys:
 class TestMissingClass:
     """Nothing is lost, and what is there is found."""
 
-    def test_of_the_series_which_is_parked_then(self, stage):
+    @pytest.mark.parametrize('portion', [1, 100])
+    def test_of_the_series_which_is_parked_then(
+            self, stage, monkeypatch, caplog, portion):
         task, _ = prepare(stage, stand_in=stage.make(
             'b', minutes=-5, cls=Noting), cls=Doing, key='k')
+        # Collected by the next turn, or at the end of the pass.
+        monkeypatch.setattr(processing, 'PORTION', portion)
         with gone(stage.database.db, 'Doing'):
-            # It is parked beside the success of the other.
-            tally = stage.process(5)
-            assert (tally.succeeded, tally.failed) == (1, 1)
+            assert stage.process(5) == Tally(succeeded=1)
             assert stage.held() == {}
+        assert 'was parked: gone.Doing cannot be' in caplog.text
         with stage.transaction():
             entry, = stage.schedule.parked
             assert entry.task._p_oid == task._p_oid
@@ -589,6 +594,29 @@ class TestMissingClass:
         stage.process(1)
         assert stage.look().effects == ['a', 'a']
         assert stage.over()
+
+    def test_of_the_series_when_the_other_is_unscheduled(
+            self, stage, caplog):
+        def refuse():
+            raise ConflictError
+
+        prepare(stage, stand_in=stage.make(
+            'b', minutes=-5, cls=Noting), cls=Doing, key='k')
+        with stage.transaction():
+            [waiting] = stage.schedule
+            other = waiting._p_oid
+        with gone(stage.database.db, 'Doing'):
+            stage.tm.begin()
+            stage.schedule.unschedule(stage.connection.get(other))
+            stage.tm.get().addBeforeCommitHook(refuse)
+            with pytest.raises(ConflictError):
+                stage.tm.commit()
+            stage.tm.abort()
+            assert 'was parked' not in caplog.text
+            with stage.transaction():
+                stage.schedule.unschedule(stage.connection.get(other))
+        assert 'was parked: gone.Doing cannot be' in caplog.text
+        assert len(stage.look().parked) == 1
 
     def test_of_the_series_while_it_stands_aside(self, stage):
         prepare(stage, stand_in=stage.make(

@@ -41,6 +41,19 @@ def park(schedule: Any, task: Any, micros: int, reason: str,
     return entry
 
 
+def park_and_tell(schedule: Any, task: Any, micros: int, reason: str,
+                  occurrence: int | None = None) -> None:
+    """Set *task* aside, and report that when it is committed."""
+    entry = park(schedule, task, micros, reason, occurrence=occurrence)
+    txn = schedule._p_jar.transaction_manager.get()
+    txn.addAfterCommitHook(_committed, (told(entry),))
+
+
+def _committed(success: bool, event: TaskParked) -> None:
+    if success:
+        report_parked(event)
+
+
 def told(entry: ParkedTask) -> TaskParked:
     """What is told of *entry* after the commit, as plain data."""
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,

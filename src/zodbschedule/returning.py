@@ -41,8 +41,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parking import park
+from zodbschedule.parking import park_and_tell
 from zodbschedule.series import Policy
 from zodbschedule.series import Step
 from zodbschedule.stamp import stamp
@@ -61,7 +60,6 @@ class Returning:
         self.now = now
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
-        self.parked: list[ParkedTask] = []
         schedule.asked.read_current()
 
     def finish(self) -> None:
@@ -136,10 +134,10 @@ class Returning:
         """Nothing can be asked of a task whose class is missing here."""
         while (asked := self.schedule.asked.pop(oid)) is not None:
             task, occurrence = asked
-            self.parked.append(park(
+            park_and_tell(
                 self.schedule, task, to_micros(self.now),
                 'somebody has asked for it, and it cannot be loaded',
-                occurrence=occurrence))
+                occurrence)
 
     # -- series
 
@@ -187,8 +185,8 @@ class Returning:
             step = go_on(self.schedule, task, to_micros(task.time), self.now)
         except CodeMissing as error:
             # Waiting, it would run again for what the other has done.
-            self.parked.append(park(
-                self.schedule, task, to_micros(self.now), str(error)))
+            park_and_tell(
+                self.schedule, task, to_micros(self.now), str(error))
             self.end(u64(task._p_oid))
             return
         if step.micros is None:

@@ -40,10 +40,11 @@ def collect(schedule: Any, claim: Claim, now: datetime,
             suspect: int | None = None) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
-    The task in slot *suspect*, if that still waits, has ended its process.
-    Returns what was parked: for that, or since its series cannot go on.
+    The task in slot *suspect*, if that still waits, has ended its process;
+    returned is what was parked for that.
     """
     returning = Returning(schedule, claim.name, now)
+    parked: list[ParkedTask] = []
     for index, place in enumerate(claim.slots):
         # Freed first: what comes back stands nowhere at that moment.
         slot = place.emptied()
@@ -52,12 +53,12 @@ def collect(schedule: Any, claim: Claim, now: datetime,
             if entry is None:
                 returning.wait(slot.micros, slot.task)
             else:
-                returning.parked.append(entry)
+                parked.append(entry)
                 returning.end(slot.oid)
         elif slot.content:
             returning.settled(slot)
     returning.finish()
-    return returning.parked
+    return parked
 
 
 def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
