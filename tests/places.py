@@ -14,6 +14,7 @@ from ZODB.broken import Broken
 from ZODB.utils import p64
 from ZODB.utils import u64
 
+from zodbschedule import processing
 from zodbschedule import turn
 from zodbschedule.claim import Claim
 from zodbschedule.incarnation import this
@@ -164,3 +165,24 @@ def watching(database, clock):
     stage.close()
     assert stage.problems == []
     check(database.schedule())
+
+
+# -- The moments of a pass
+
+
+def announce_moments(monkeypatch, reached):
+    """Call *reached* with the name of each moment of a pass."""
+    def announce(owner, name, before, after):
+        original = getattr(owner, name)
+
+        def noting(*args, **kwargs):
+            reached(before)
+            result = original(*args, **kwargs)
+            reached(after)
+            return result
+
+        monkeypatch.setattr(owner, name, noting)
+
+    announce(processing, 'exchange', None, 'taken')
+    announce(processing, 'withdraw', None, 'collected')
+    announce(processing.Pass, '_run', 'before the run', 'after the run')

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import combinations_with_replacement
 
 import pytest
+from places import announce_moments
 from places import check
 from places import watching
 from sample_tasks import MINUTE
@@ -703,20 +704,7 @@ def moments(monkeypatch):
         for plan in plans.pop(moment, ()):
             plan()
 
-    def announce(owner, name, before, after):
-        original = getattr(owner, name)
-
-        def noting(*args, **kwargs):
-            reached(before)
-            result = original(*args, **kwargs)
-            reached(after)
-            return result
-
-        monkeypatch.setattr(owner, name, noting)
-
-    announce(processing, 'exchange', None, 'taken')
-    announce(processing, 'withdraw', None, 'collected')
-    announce(processing.Pass, '_run', 'before the run', 'after the run')
+    announce_moments(monkeypatch, reached)
     return plans, reached
 
 

@@ -11,6 +11,7 @@ from itertools import combinations_with_replacement
 import pytest
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
+from places import announce_moments
 from places import check
 from places import check_empty
 from sample_work import NOON
@@ -24,7 +25,6 @@ from sample_work import try_to_commit
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Task
-from zodbschedule import processing
 from zodbschedule import turn
 from zodbschedule.claim import Claim
 from zodbschedule.incarnation import this
@@ -104,20 +104,7 @@ def moments(monkeypatch, clock):
     """Has each moment of a pass reached."""
     clock.set(NOON)
 
-    def note(owner, name, before, after):
-        original = getattr(owner, name)
-
-        def noting(*args, **kwargs):
-            reached(before)
-            result = original(*args, **kwargs)
-            reached(after)
-            return result
-
-        monkeypatch.setattr(owner, name, noting)
-
-    note(processing, 'exchange', None, 'taken')
-    note(processing, 'withdraw', None, 'collected')
-    note(processing.Pass, '_run', 'before the run', 'after the run')
+    announce_moments(monkeypatch, reached)
     plans.clear()
     yield
     plans.clear()
