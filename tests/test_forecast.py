@@ -191,6 +191,12 @@ def test_what_repeats_by_hand_is_told_once(schedule, clock, cls):
     assert note == 'what comes after it, its schedule() decides'
 
 
+def test_what_it_has_scheduled_is_told_then(schedule, add):
+    add(BEGIN, cls=Repeating)
+    run_until(schedule, BEGIN)
+    assert [time for time, *_ in told(schedule, BEGIN + DAY)] == [HOUR]
+
+
 def test_what_is_held_is_told(schedule, add, clock):
     seen = []
 

@@ -333,7 +333,7 @@ class TestTwoTurns:
     @FIRST
     def test_the_chunks_of_two_turns_in_the_history_merge(
             self, database, first, monkeypatch):
-        record = 7, 0, 1, 0, ''
+        record = 7, 0, 1, 0, '', None, None, 0
 
         def turn(schedule):
             schedule.history.add([record], turn.now, 'worker')

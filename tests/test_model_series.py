@@ -6,11 +6,13 @@ against the history, the parked set and the rule.
 """
 
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from tempfile import TemporaryDirectory
 
+import pytest
 import transaction
 import ZODB
 from hypothesis import HealthCheck
@@ -79,8 +81,6 @@ class Machine(RuleBasedStateMachine):
         self.schedule = root['schedule'] = Schedule()
         self.notes = root['notes'] = PersistentList()
         self.tasks = root['tasks'] = PersistentMapping()
-        #: number -> what was dropped by a person, parked or not
-        self.discarded = Counter()
         #: the numbers of those whose series a person has ended
         self.ended = set()
         transaction.commit()
@@ -166,25 +166,17 @@ class Machine(RuleBasedStateMachine):
             transaction.commit()
 
     @precondition(lambda self: self.schedule.parked)
-    @rule(at_random=some)
-    def unpark(self, at_random):
+    @rule(at_random=some, back=st.booleans())
+    def decide(self, at_random, back):
+        """Unpark, or discard."""
         entry = self.entry(at_random)
-        try:
-            self.schedule.unpark(entry)
-        except AlreadyScheduled:
-            # Its series was ended, and its key given to another.
-            assert entry.task.number in self.ended
-            assert self.schedule.keys.get(entry.task.key) is not entry.task
-            transaction.abort()
-        transaction.commit()
-
-    @precondition(lambda self: self.schedule.parked)
-    @rule(at_random=some)
-    def discard(self, at_random):
-        entry = self.entry(at_random)
-        self.discarded[entry.task.number, entry.occurrence] += 1
-        self.schedule.discard(entry)
-        transaction.commit()
+        # Its series may be ended, and its key given to another.
+        given = back and entry.task not in self.schedule and (
+            entry.task.key in self.schedule.keys)
+        act = self.schedule.unpark if back else self.schedule.discard
+        with pytest.raises(AlreadyScheduled) if given else nullcontext():
+            act(entry)
+        (transaction.abort if given else transaction.commit)()
 
     # -- what must hold
 

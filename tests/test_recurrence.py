@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.tz import gettz
+from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyClass
@@ -544,6 +545,8 @@ def test_an_expression_that_makes_no_sense_is_refused(expression, said):
 
 
 @given(st.text('0123456789*/-,L#WSUNMON @', max_size=30))
+@example('0 0 * * *')
+@example('')
 def test_whatever_is_typed_is_a_rule_or_refused(expression):
     try:
         rule = Cron(expression, 'Europe/Berlin')
@@ -697,3 +700,21 @@ def test_a_rule_may_end_at_the_instant_of_a_shift():
     rule = RRule('FREQ=HOURLY;UNTIL=20261025T010000Z', datetime(
         2026, 10, 25, tzinfo=ZoneInfo('Europe/Berlin')))
     assert list(rule.upcoming(AUTUMN, 9))[-1].astimezone(UTC) == shift
+
+
+# -- At the end of the calendar
+
+
+LAST = datetime(9999, 12, 24, tzinfo=UTC)
+
+
+def test_a_rule_of_seconds_on_some_days_ends_with_the_calendar():
+    rule = RRule('FREQ=SECONDLY;INTERVAL=7200;BYDAY=MO,FR', LAST)
+    found = list(rule.upcoming(LAST - timedelta(days=1), 99))
+    assert {moment.strftime('%a') for moment in found} == {'Fri', 'Mon'}
+    assert found[-1] == datetime(9999, 12, 27, 22, tzinfo=UTC)
+
+
+def test_a_rule_that_comes_no_more_ends_before_the_last_gap():
+    rule = Cron('0 0 29 2 *', 'Europe/Berlin', gap='next')
+    assert rule.next_after(datetime(9997, 1, 1, tzinfo=UTC)) is None

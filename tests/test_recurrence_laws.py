@@ -242,8 +242,9 @@ def rrules(draw):
         text.append(f'WKST={draw(st.sampled_from(WEEKDAYS))}')
     if chosen and not draw(st.integers(0, 3)):
         text.append(f'BYSETPOS={draw(some([1, 2, -1]))}')
-    if freq == 'YEARLY' and not chosen and draw(st.booleans()):
-        text.append(f'BYWEEKNO={draw(some([*range(1, 54), -1]))}')
+    weeks = draw(some([*range(1, 54), -1]))
+    has_weeks = freq == 'YEARLY' and not chosen and draw(st.booleans())
+    text.extend([f'BYWEEKNO={weeks}'] * has_weeks)
     return freq, ';'.join(draw(st.permutations(text)))
 
 
@@ -414,11 +415,10 @@ def exists(wall, zone):
 
 
 def instants(wall, zone, fold):
-    if not exists(wall, zone):
-        return []
     return sorted({
         wall.replace(tzinfo=zone, fold=which).astimezone(UTC)
-        for which in ((0, 1) if fold == 'both' else (0,))})
+        for which in ((0, 1) if fold == 'both' else (0,))
+        if exists(wall, zone)})
 
 
 def by_dateutil(rule, start, moment, limit):

@@ -289,6 +289,34 @@ class TestItGoesOn:
         assert stage.process(210).succeeded == 1
         assert goes_on(stage, task, 60)
 
+    def test_although_it_has_changed_its_own_time(self, stage):
+        def changing(task):
+            del calls['a']
+            task.time += 7 * HOUR
+            return stage.make('b', minutes=-5)
+
+        task = stage.add('a', call=changing, recurrence=Every(HOUR))
+        assert stage.process().retried == 1
+        assert stage.process(5).succeeded == 1
+        assert goes_on(stage, task)
+
+    def test_and_ends_if_its_recurrence_was_taken_away(self, stage):
+        task, _ = prepare(stage)
+        with stage.transaction():
+            task.recurrence = None
+        assert stage.process(5).succeeded == 1
+        assert stage.over()
+
+    def test_each_after_its_own(self, stage):
+        one, _ = prepare(stage)
+        calls['c'] = lambda task: calls.pop('c') and stage.make(
+            'd', minutes=-5)
+        other = stage.add('c', recurrence=Every(HOUR), call=calls['c'])
+        assert stage.process().retried == 1
+        stage.on('unschedule', other)
+        assert stage.process(5).succeeded == 2
+        assert goes_on(stage, one)
+
     def test_and_ends_if_that_was_its_last_occurrence(self, stage):
         prepare(stage, key='k', recurrence=RRule(
             'FREQ=HOURLY;COUNT=1', stage.now))

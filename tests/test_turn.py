@@ -75,7 +75,7 @@ class TestExchange:
         commit(schedule)
         exchange(schedule, claim)
         claim.slots[0].settle(
-            SUCCEEDED, (7, 0, SUCCEEDED, 0, 'a'))
+            SUCCEEDED, (7, 0, SUCCEEDED, 0, 'a', None, None, 0))
         exchange(schedule, claim)
         entry, = schedule.history
         assert entry.id == '7'

@@ -116,9 +116,10 @@ class Slot(Persistent):
     @property
     def following(self) -> tuple[int, Persistent] | None:
         """The instant and the task that take the place of a settled one."""
-        if self.waiting or len(self.content) < 4 or self.content[3] is None:
+        content = self.content
+        if len(content) < 4 or content[3] is None:
             return None
-        return self.content[2], self.content[3]
+        return content[2], content[3]
 
     @property
     def aside(self) -> Persistent | None:

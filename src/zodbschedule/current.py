@@ -33,7 +33,8 @@ log = logging.getLogger('zodbschedule')
 # a task that reports each of a million steps would spend its time on that.
 THROTTLE = timedelta(seconds=1)
 
-current: ContextVar['CurrentRun | None'] = ContextVar(
+#: gives the current run: that is made only if somebody asks
+current: ContextVar[Callable[[], 'CurrentRun'] | None] = ContextVar(
     'zodbschedule.current_run', default=None)
 
 
@@ -43,7 +44,8 @@ def current_run() -> 'CurrentRun | None':
     As `asyncio.current_task`: it goes by the context (see `contextvars`), so
     that a thread that a task starts has none.
     """
-    return current.get()
+    shown = current.get()
+    return None if shown is None else shown()
 
 
 @implementer(ICurrentRun)

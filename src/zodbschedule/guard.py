@@ -12,9 +12,8 @@
 ##############################################################################
 """What keeps a task from ending the transaction that it runs in."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
+from typing import Self
 
 from zodbschedule.interfaces import TransactionEnded
 
@@ -32,26 +31,27 @@ class Guard:
         self.error: TransactionEnded | None = None
         self.armed = False
 
-    @contextmanager
-    def over(self, connection: Any) -> Iterator[None]:
-        """Inside, the transaction of *connection* cannot be ended."""
-        manager = connection.transaction_manager
+    def over(self, connection: Any) -> Self:
+        """As a context: inside, its transaction cannot be ended."""
+        self.connection = connection
+        return self
+
+    def __enter__(self) -> None:
         self.error = None
-        manager.registerSynch(self)
+        self.connection.transaction_manager.registerSynch(self)
         self.armed = True
-        try:
-            yield
-        except Exception:
+
+    def __exit__(self, kind: Any, error: BaseException | None,
+                 traceback: Any) -> None:
+        self.disarm()
+        self.connection.transaction_manager.unregisterSynch(self)
+        if self.error is not None:
+            # What was changed when there was no transaction is marked
+            # nowhere, and whoever writes it next would commit it.
+            for one in self.connection.connections.values():
+                one.cacheMinimize()
+        if isinstance(error, Exception):
             self.check()  # whatever came of it, this is the reason
-            raise
-        finally:
-            self.disarm()
-            manager.unregisterSynch(self)
-            if self.error is not None:
-                # What was changed when there was no transaction is marked
-                # nowhere, and whoever writes it next would commit it.
-                for one in connection.connections.values():
-                    one.cacheMinimize()
 
     def check(self) -> None:
         """Raise if there was an attempt to end the transaction."""

@@ -80,17 +80,18 @@ class Outcome(NamedTuple):
     def read(cls, record: tuple[Any, ...], worker: str) -> 'Outcome':
         """The outcome that a stored record tells of."""
         (oid, time, outcome, ended, description, principal, error, lasted,
-         attempt, passed, early) = record + DEFAULTS[len(record) - SHORTEST:]
+         ) = record[:SHORTEST]
+        attempt, passed, early = record[SHORTEST:] or DEFAULTS
         return cls(
             f'{oid:x}', from_micros(time), NAMES[outcome], from_micros(ended),
             description, principal, error, from_micros(time - early),
             from_micros(ended - lasted), attempt, passed, worker)
 
 
-# A record has at least so many fields; of the others, those at its end that
-# are as here are left out.
-SHORTEST = 5
-DEFAULTS: tuple[Any, ...] = (None, None, 0, 1, 0, 0)
+# A record has at least so many fields; the others are left out if all of them
+# are as here.
+SHORTEST = 8
+DEFAULTS = (1, 0, 0)
 
 
 def record(oid: int, micros: int, outcome: int, ended: int, description: str,
@@ -98,12 +99,10 @@ def record(oid: int, micros: int, outcome: int, ended: int, description: str,
            began: int, attempt: int = 1, passed: int = 0,
            occurrence: int | None = None) -> tuple[Any, ...]:
     """What is stored of an outcome: builtins, instants in microseconds."""
-    early = 0 if occurrence is None else micros - occurrence
-    found = (principal, error, ended - began, attempt, passed, early)
-    length = len(found)
-    while length and found[length - 1] == DEFAULTS[length - 1]:
-        length -= 1
-    return (oid, micros, outcome, ended, description, *found[:length])
+    found = (oid, micros, outcome, ended, description, principal, error,
+             ended - began)
+    more = (attempt, passed, 0 if occurrence is None else micros - occurrence)
+    return found if more == DEFAULTS else found + more
 
 
 class Chunk(Persistent):

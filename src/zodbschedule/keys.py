@@ -144,8 +144,11 @@ class Keys(Persistent):
 
         Unless it was unscheduled there, and scheduled anew.
         """
+        key = self.of.get(oid)
+        if key is None:
+            return
         self.release(oid)
-        holder = self.holders.get(self.key_of(oid))
+        holder = self.holders.get(key)
         if holder is None or u64(holder._p_oid) != oid:
             self.of.pop(oid, None)
 

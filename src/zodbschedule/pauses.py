@@ -40,20 +40,27 @@ class Pause(NamedTuple):
 class Pauses(Persistent):
     """The pauses of a schedule, by the oid of the task, or `ALL`."""
 
-    def __init__(self) -> None:
-        self.entries = LOBTree()
+    #: made by the first pause: each run looks here
+    entries: LOBTree | None = None
 
     def __contains__(self, oid: object) -> bool:
-        return oid in self.entries
+        return self.entries is not None and oid in self.entries
+
+    def hold(self, oid: int) -> bool:
+        """Whether that one is paused, by itself or with all."""
+        entries = self.entries
+        return entries is not None and (ALL in entries or oid in entries)
 
     def get(self, oid: int) -> Pause | None:
         """The pause of that one, or None."""
-        entry = self.entries.get(oid)
-        return entry and Pause(from_micros(entry[0]), *entry[1:])
+        entry = self.entries and self.entries.get(oid)
+        return Pause(from_micros(entry[0]), *entry[1:]) if entry else None
 
     def begin(self, oid: int, pause: Pause) -> None:
         """Pause that one; a second time, only by and reason are new."""
         since = to_micros(pause.since)
+        if self.entries is None:
+            self.entries = LOBTree()
         before = self.entries.get(oid)
         if before is not None:
             since = before[0]
@@ -61,4 +68,5 @@ class Pauses(Persistent):
 
     def end(self, oid: int) -> bool:
         """Resume that one; whether it was paused."""
-        return self.entries.pop(oid, None) is not None
+        return bool(self.entries) and (
+            self.entries.pop(oid, None) is not None)  # type: ignore

@@ -271,8 +271,9 @@ class Pass:
                 return self._committed(claim)
             self.chosen.clear()
             # A task that asks for itself would run again and again.
-            self.fresh.update(
-                oid for oid in self.settled if oid in self.schedule.asked)
+            if self.schedule.asked.entries:
+                self.fresh.update(
+                    oid for oid in self.settled if oid in self.schedule.asked)
             portion = exchange(
                 self.schedule, claim, limit, self.cursor, self.now,
                 self._wanted)
@@ -360,7 +361,7 @@ class Pass:
 
     def _run(self, index: int, oid: int) -> None:
         self.running = index
-        ending = Run(self.context, index, f'{oid:x}')()
+        ending = Run(self.context, index, oid)()
         self.running = None
         if ending.outcome is None:
             self.left.add(oid)
@@ -385,7 +386,7 @@ class Pass:
         oid = u64(task._p_oid)
         if oid in self.fresh:
             return False
-        if ALL in self.schedule.pauses or oid in self.schedule.pauses:
+        if self.schedule.pauses.hold(oid):
             return False
         if self.rest.rests(oid, self.now):
             self.left.add(oid)
@@ -402,10 +403,11 @@ class Pass:
 
     def _key_is_free(self, oid: int) -> bool:
         """Whether no task of the same key is taken, or runs."""
-        key = self.schedule.keys.key_of(oid)
+        keys = self.schedule.keys
+        key = keys.key_of(oid) if keys.of else ''
         if not key:
             return True
-        if key in self.chosen or key in self.schedule.keys.busy:
+        if key in self.chosen or key in keys.busy:
             self.left.add(oid)
             return False
         self.chosen.add(key)

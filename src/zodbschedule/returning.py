@@ -60,6 +60,9 @@ class Returning:
         self.now = now
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
+        #: whether there is anything that the end of a task could matter to
+        self.matters = bool(schedule.keys.of or schedule.asked.entries
+                            or schedule.aside)
         schedule.asked.read_current()
 
     def finish(self) -> None:
@@ -71,7 +74,8 @@ class Returning:
 
     def wait(self, micros: int, task: Persistent) -> None:
         """It stands at that instant again, with its key if that is free."""
-        self.schedule.keys.give_back(task)
+        if self.matters:
+            self.schedule.keys.give_back(task)
         self.waiting.setdefault(micros, []).append(task)
 
     # -- a slot with an outcome
@@ -101,6 +105,7 @@ class Returning:
         key = task.key if isinstance(task, Task) and loads(task) else None
         if key is not None:
             self.schedule.keys.come(task, key)
+            self.matters = True
         self.waiting.setdefault(micros, []).append(task)
 
     def _replaced(self, slot: Slot, stand_in: int) -> None:
@@ -108,6 +113,7 @@ class Returning:
         if slot.aside is not None:
             self.schedule.keys.release(slot.oid)
             self.schedule.aside[stand_in] = slot.aside
+            self.matters = True
             return
         self.schedule.keys.end(slot.oid)
         aside = self.schedule.aside.pop(slot.oid, None)
@@ -119,6 +125,8 @@ class Returning:
 
         Or it is here again: parked, or unscheduled and scheduled anew.
         """
+        if not self.matters:
+            return
         task = self.schedule.asked.task(oid)
         if task is None or self.schedule.stands(task):
             self.schedule.keys.end(oid)

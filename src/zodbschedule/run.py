@@ -29,10 +29,8 @@ place.  The user's failure and the database's failure are separate paths: the
 second is raised, unless the database is there for all others.
 """
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from zodbschedule import clock
@@ -53,7 +51,6 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.parking import announce
-from zodbschedule.pauses import ALL
 from zodbschedule.returning import refuse_broken
 from zodbschedule.settling import Context
 from zodbschedule.settling import Ending
@@ -68,16 +65,19 @@ from zodbschedule.transact import abort
 from zodbschedule.transact import transact
 
 
-log = logging.getLogger('zodbschedule')
+#: the verdict of most runs
+SUCCESS = Verdict(SUCCEEDED)
+
 
 class Run(Settling):
     """One execution of a task."""
 
-    def __init__(self, context: Context, index: int, id: str) -> None:
-        super().__init__(context, index, id)
+    def __init__(self, context: Context, index: int, oid: int) -> None:
+        super().__init__(context, index, oid)
         self.guard = Guard()
         #: whether the task was called, in the last attempt
         self.called = False
+        self.current: CurrentRun | None = None
 
     def __call__(self) -> Ending:
         """Run and commit; or put off, or park, and commit that.
@@ -86,7 +86,6 @@ class Run(Settling):
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
-        self.began = clock.now()
         try:
             ending: Ending = transact(self.manager, self._perform)
         except Exception as error:
@@ -106,13 +105,14 @@ class Run(Settling):
         slot = self.slot()
         if not slot.waiting:
             return self.found(slot)
-        if self._is_paused():
+        if self.schedule.pauses.hold(self.oid):
             abort(self.manager)
             return Ending(None)
         self._refuse_other_principals()
         task: Any = slot.task
         refuse_broken(task)
-        now = self.context.moment()
+        self.began, self.current = clock.now(), None
+        now = self.context.moment(self.began)
         txn = self.manager.get()
         txn.set_data(RUN, self)
         self.scheduled.clear()
@@ -123,8 +123,11 @@ class Run(Settling):
         with (self.context.principals.adopt(facts.principal_id, task),
               self.guard.over(self.schedule._p_jar)):
             self.called = True
-            with self._as_current(task, facts, now):
+            token = current.set(partial(self._shown, task, facts, now))
+            try:
                 verdict = self._call(slot, task, now)
+            finally:
+                current.reset(token)
             self.guard.check()
             label(txn, facts.principal_id, facts.description)
             ending = self.settle(slot, facts, verdict)
@@ -135,10 +138,6 @@ class Run(Settling):
         task._p_deactivate()
         return ending
 
-    def _is_paused(self) -> bool:
-        pauses = self.schedule.pauses
-        return ALL in pauses or int(self.id, 16) in pauses
-
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
         if needed != here:
@@ -147,17 +146,14 @@ class Run(Settling):
                 f'while this pass ran them as {here!r} says; call process() '
                 f'again')
 
-    @contextmanager
-    def _as_current(self, task: Any, facts: Facts, now: datetime
-                    ) -> Iterator[None]:
-        where = Where(self.schedule, self.context.claim_id, self.index)
-        token = current.set(CurrentRun(
-            task, self.schedule, self.id, facts.attempt, facts.occurrence,
-            now, where))
-        try:
-            yield
-        finally:
-            current.reset(token)
+    def _shown(self, task: Any, facts: Facts, now: datetime) -> CurrentRun:
+        """What the task can learn of this run; made when it first asks."""
+        if self.current is None:
+            self.current = CurrentRun(
+                task, self.schedule, self.id, facts.attempt,
+                facts.occurrence, now,
+                Where(self.schedule, self.context.claim_id, self.index))
+        return self.current
 
     def _call(self, slot: Slot, task: Any, now: datetime) -> Verdict:
         """What becomes of a task that is called."""
@@ -167,13 +163,15 @@ class Run(Settling):
             return self._retried(slot, task, result, micros)
         if not slot.waiting:
             # It has unscheduled itself.
-            return Verdict(SUCCEEDED)
+            return SUCCESS
         result = task.schedule()
         if result is not None:
             following = self._following(slot, task, result, 'schedule')
             if result is task and isinstance(task, Task):
                 series.forget(task)
             return Verdict(SUCCEEDED, following)
+        if not series.is_repeating(task):
+            return SUCCESS
         return self.goes_on(SUCCEEDED, task, micros, now)
 
     def _retried(self, slot: Slot, task: Any, result: Any, micros: int

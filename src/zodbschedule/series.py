@@ -87,6 +87,14 @@ def occurrence_of(task: Any, micros: int) -> int:
     return micros if known is None else known
 
 
+def standing_of(task: Any, micros: int) -> tuple[int, int]:
+    """The occurrence, and which attempt at it the next run is."""
+    if not isinstance(task, Task):
+        return micros, 1
+    known = task._occurrence
+    return micros if known is None else known, task._attempts + 1
+
+
 def attempt_of(task: Any) -> int:
     """Which attempt at its occurrence the next run is, from 1."""
     return task._attempts + 1 if isinstance(task, Task) else 1

@@ -36,7 +36,6 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.returning import go_on
-from zodbschedule.series import NOWHERE
 from zodbschedule.task import DESCRIPTION
 from zodbschedule.task import text
 from zodbschedule.transact import abort
@@ -87,9 +86,12 @@ class Context:
     #: what the clock showed then
     begun: datetime
 
-    def moment(self) -> datetime:
-        """The current instant, as the pass counts it: from its *now*."""
-        return self.now + (clock.now() - self.begun)
+    def moment(self, shown: datetime | None = None) -> datetime:
+        """The current instant, as the pass counts it: from its *now*.
+
+        *shown* is what the clock shows, if that is known.
+        """
+        return self.now + ((shown or clock.now()) - self.begun)
 
 
 class Facts(NamedTuple):
@@ -103,18 +105,19 @@ class Facts(NamedTuple):
 
 
 class Settling:
-    """What a run of the task *id*, in one slot of a claim, comes to.
+    """What a run of the task *oid*, in one slot of a claim, comes to.
 
     See `zodbschedule.run` and `zodbschedule.failure`.
     """
 
-    def __init__(self, context: Context, index: int, id: str) -> None:
+    def __init__(self, context: Context, index: int, oid: int) -> None:
         self.context = context
         self.schedule = context.schedule
         self.manager = context.manager
         self.index = index
-        self.id = id
-        self.began = context.now
+        self.oid = oid
+        #: when its last attempt began
+        self.began = context.begun
         #: the tasks that are scheduled while it goes on
         self.scheduled: list[Following] = []
         #: what the task says of itself, in the last attempt
@@ -122,10 +125,17 @@ class Settling:
         #: what is told when its outcome is committed
         self.event: RunEnded | None = None
 
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return f'{self.oid:x}'
+
     def ending(self, slot: Slot) -> Ending:
         """How it has ended, by what stands in its place."""
-        following = (slot.following,) if slot.following else ()
-        return Ending(slot.outcome, (*self.scheduled, *following))
+        following = slot.following
+        scheduled = self.scheduled if following is None else (
+            *self.scheduled, following)
+        return Ending(slot.outcome, tuple(scheduled))
 
     def claim(self) -> Claim:
         """The claim, found anew; `ClaimLost` if another has recovered it."""
@@ -146,10 +156,7 @@ class Settling:
     def goes_on(self, outcome: int, task: Any, micros: int, now: datetime
                 ) -> Verdict:
         """The occurrence has ended, the series may go on."""
-        step = NOWHERE
-        if series.is_repeating(task):
-            step = go_on(
-                self.schedule, task, micros, now, outcome == EXPIRED)
+        step = go_on(self.schedule, task, micros, now, outcome == EXPIRED)
         following = None if step.micros is None else (step.micros, task)
         return Verdict(outcome, following, passed=step.passed)
 
@@ -157,9 +164,8 @@ class Settling:
 
     def facts_of(self, task: Any, micros: int) -> Facts:
         """What a task says that stands at that instant."""
-        return Facts(
-            task.principalId, task.description, micros,
-            series.occurrence_of(task, micros), series.attempt_of(task))
+        return Facts(task.principalId, task.description, micros,
+                     *series.standing_of(task, micros))
 
     def settle(self, slot: Slot, facts: Facts, verdict: Verdict,
                error: str | None = None) -> Ending:
@@ -174,9 +180,9 @@ class Settling:
         """What the history keeps, as plain data; what is told, as well."""
         description = self._tell(facts, verdict.outcome, error)
         if not self.schedule.history.keep:
-            return int(self.id, 16)
+            return self.oid
         return record(
-            int(self.id, 16), facts.micros, verdict.outcome,
+            self.oid, facts.micros, verdict.outcome,
             to_micros(clock.now()), description, facts.principal_id, error,
             began=to_micros(self.began), attempt=facts.attempt,
             passed=verdict.passed, occurrence=facts.occurrence)
@@ -212,5 +218,7 @@ def label(txn: Any, principal_id: str | None, description: str) -> None:
 
 def metadata(value: str) -> str:
     """*value* as valid UTF-8 of at most `METADATA` bytes."""
+    if value.isascii() and len(value) <= METADATA:
+        return value
     data = value.encode('utf-8', 'replace')[:METADATA]
     return data.decode('utf-8', 'ignore')

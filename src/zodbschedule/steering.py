@@ -132,7 +132,7 @@ def _moment(task: Any, options: dict[str, Any], now: datetime
 
 def run_now(schedule: Any, task: Any) -> None:
     """See `ISteering`."""
-    if ALL in schedule.pauses or oid_of(task) in schedule.pauses:
+    if schedule.pauses.hold(oid_of(task)):
         raise InvalidTask(
             f'{task!r} is paused, or its schedule is; resume that first')
     now = clock.now()

@@ -73,8 +73,9 @@ def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
     collect(schedule, claim, now)
     claim.fill([(to_micros(instant), task)
                 for instant, task in portion.tasks])
-    for _, task in portion.tasks:
-        schedule.keys.take(u64(task._p_oid))
+    if schedule.keys.of:
+        for _, task in portion.tasks:
+            schedule.keys.take(u64(task._p_oid))
     claim.turns += 1
     return portion
 
