@@ -28,6 +28,7 @@ from zodbschedule import InvalidTime
 from zodbschedule import RRule
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.rfc5545 import MOST
+from zodbschedule.rfc5545 import parsed
 from zodbschedule.zone import zone_of
 
 
@@ -713,8 +714,15 @@ def test_a_rule_of_seconds_on_some_days_ends_with_the_calendar():
     found = list(rule.upcoming(LAST - timedelta(days=1), 99))
     assert {moment.strftime('%a') for moment in found} == {'Fri', 'Mon'}
     assert found[-1] == datetime(9999, 12, 27, 22, tzinfo=UTC)
+    # What it proposes goes on to the end of the year.
+    walls = parsed(rule.text, LAST.replace(tzinfo=None)).walls(
+        datetime(9999, 12, 30))
+    assert list(walls)[-1] == datetime(9999, 12, 31, 22)
 
 
 def test_a_rule_that_comes_no_more_ends_before_the_last_gap():
     rule = Cron('0 0 29 2 *', 'Europe/Berlin', gap='next')
-    assert rule.next_after(datetime(9997, 1, 1, tzinfo=UTC)) is None
+    begin = datetime(9997, 1, 1, tzinfo=UTC)
+    assert rule.next_after(begin) is None
+    gap = zone_of('Europe/Berlin').shift(begin, begin + timedelta(days=180))
+    assert rule.note(gap.instant) is None
