@@ -134,7 +134,7 @@ def prepare(address, due: int, pending: int, seed: int) -> None:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    due, pending, rounds = (40, 40, 1) if quick else (12_000, 12_000, 2)
+    due, pending, rounds = (40, 40, 1) if quick else (12_000, 12_000, 1)
     wasted = 0
     for lasting in (0, .02) if quick else (0, .05, .2):
         draining, nobody = [0, 0], [0, 0]
