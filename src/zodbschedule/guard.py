@@ -12,46 +12,53 @@
 ##############################################################################
 """What keeps a task from ending the transaction that it runs in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
-from typing import Self
 
 from zodbschedule.interfaces import TransactionEnded
 
 
 class Guard:
-    """Keeps a task from ending the transaction that it runs in.
+    """Keeps the tasks of one pass from ending their transactions.
 
     A synchronizer whose ``beforeCompletion`` raises prevents that with both
     kinds of manager and still allows savepoints.  A task that catches the
     error fails all the same: an abort has happened by then.  Its hooks are
     kept from it too, up to the moment in which the commit begins.
+
+    As a context it is armed, around the call of one task.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
         self.error: TransactionEnded | None = None
         self.armed = False
 
-    def over(self, connection: Any) -> Self:
-        """As a context: inside, its transaction cannot be ended."""
-        self.connection = connection
-        return self
+    @contextmanager
+    def on_duty(self) -> Iterator[None]:
+        """Inside, it hears of the transactions of its connection."""
+        manager = self.connection.transaction_manager
+        manager.registerSynch(self)
+        try:
+            yield
+        finally:
+            manager.unregisterSynch(self)
 
     def __enter__(self) -> None:
-        self.error = None
-        self.connection.transaction_manager.registerSynch(self)
         self.armed = True
 
-    def __exit__(self, kind: Any, error: BaseException | None,
+    def __exit__(self, kind: Any, raised: BaseException | None,
                  traceback: Any) -> None:
         self.disarm()
-        self.connection.transaction_manager.unregisterSynch(self)
-        if self.error is not None:
+        error, self.error = self.error, None
+        if error is not None:
             # What was changed when there was no transaction is marked
             # nowhere, and whoever writes it next would commit it.
             for one in self.connection.connections.values():
                 one.cacheMinimize()
-        if isinstance(error, Exception):
-            self.check()  # whatever came of it, this is the reason
+            if raised is None or isinstance(raised, Exception):
+                raise error  # whatever came of it, this is the reason
 
     def check(self) -> None:
         """Raise if there was an attempt to end the transaction."""

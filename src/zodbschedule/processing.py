@@ -45,6 +45,7 @@ from zodbschedule.claim import RETRIED
 from zodbschedule.claim import SUCCEEDED
 from zodbschedule.claim import Claim
 from zodbschedule.failure import is_long_overdue
+from zodbschedule.guard import Guard
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
@@ -112,14 +113,18 @@ class Rest:
 
     def rests(self, oid: int, now: datetime) -> bool:
         """Whether that task is to be left alone at *now*."""
-        since, pause = self.until.get(oid, (now, timedelta(0)))
+        if oid not in self.until:
+            return False
+        since, pause = self.until[oid]
         return since <= now < since + pause
 
     def note(self, oid: int, now: datetime, conflicted: bool) -> None:
         """After a conflict leave it alone for twice as long as before."""
-        _, pause = self.until.pop(oid, (now, REST / 2))
         if conflicted:
+            _, pause = self.until.get(oid, (now, REST / 2))
             self.until[oid] = now, min(pause * 2, LONGEST_REST)
+        elif oid in self.until:
+            del self.until[oid]
 
 
 _rests: WeakKeyDictionary[Any, Rest] = WeakKeyDictionary()
@@ -189,15 +194,17 @@ class Pass:
         if survey.doubtful:
             self._turn(0)
             self._recover_stale(survey.doubtful)
+        guard = Guard(self.schedule._p_jar)
         self.context = Context(
             self.schedule, self.manager, self.claim_id, survey.principals,
-            self.now, self.begun)
-        full = True
-        while full:
-            self._turn(PORTION)
-            for index, oid in self.portion.items():
-                self._run(index, oid)
-            full = len(self.portion) == PORTION
+            self.now, self.begun, guard)
+        with guard.on_duty():
+            full = True
+            while full:
+                self._turn(PORTION)
+                for index, oid in self.portion.items():
+                    self._run(index, oid)
+                full = len(self.portion) == PORTION
         self._withdraw()
 
     def _transact(self, work: Callable[[], Any]) -> Any:

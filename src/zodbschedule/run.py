@@ -44,7 +44,6 @@ from zodbschedule.current import CurrentRun
 from zodbschedule.current import Where
 from zodbschedule.current import current
 from zodbschedule.failure import Failure
-from zodbschedule.guard import Guard
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
@@ -74,7 +73,6 @@ class Run(Settling):
 
     def __init__(self, context: Context, index: int, oid: int) -> None:
         super().__init__(context, index, oid)
-        self.guard = Guard()
         #: whether the task was called, in the last attempt
         self.called = False
         self.current: CurrentRun | None = None
@@ -120,21 +118,21 @@ class Run(Settling):
         self.facts = facts = self.facts_of(task, slot.micros)
         if series.is_expired(task, slot.micros, now):
             return self._expired(slot, task, facts, now)
-        with (self.context.principals.adopt(facts.principal_id, task),
-              self.guard.over(self.schedule._p_jar)):
+        guard = self.context.guard
+        with self.context.principals.adopt(facts.principal_id, task), guard:
             self.called = True
             token = current.set(partial(self._shown, task, facts, now))
             try:
                 verdict = self._call(slot, task, now)
             finally:
                 current.reset(token)
-            self.guard.check()
+            guard.check()
             label(txn, facts.principal_id, facts.description)
             ending = self.settle(slot, facts, verdict)
-            txn.addBeforeCommitHook(self.guard.disarm)
+            txn.addBeforeCommitHook(guard.disarm)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
-            self.guard.check()
+            guard.check()
         task._p_deactivate()
         return ending
 

@@ -30,6 +30,7 @@ from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import OUTCOMES
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
+from zodbschedule.guard import Guard
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -85,6 +86,7 @@ class Context:
     now: datetime
     #: what the clock showed then
     begun: datetime
+    guard: Guard
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.
@@ -210,10 +212,12 @@ def claim_of(schedule: Any, claim_id: str) -> Claim:
 
 def label(txn: Any, principal_id: str | None, description: str) -> None:
     """Say in the undo log who did what, as far as that can be stored."""
-    txn.user = metadata(principal_id or '')
-    noted = txn.description
-    parts = (str(description or ''), noted)
-    txn.description = metadata('\n'.join(filter(None, parts)))
+    user = metadata(principal_id or '')
+    if txn.user != user:
+        txn.user = user
+    if description or txn.description:
+        parts = (str(description or ''), txn.description)
+        txn.description = metadata('\n'.join(filter(None, parts)))
 
 
 def metadata(value: str) -> str:
