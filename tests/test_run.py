@@ -23,6 +23,7 @@ from zodbschedule import PendingChanges
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.interfaces import TransactionEnded
 from zodbschedule.processing import Tally
 
 
@@ -719,6 +720,22 @@ def test_another_data_manager_that_refuses_fails_the_task(stage):
 
 
 # -- Tasks that end the process
+
+
+def test_a_task_that_has_tried_to_commit_may_end_the_process(stage):
+    def commits_and_exits(task):
+        note(task, 'in vain')
+        with pytest.raises(TransactionEnded):
+            stage.tm.commit()
+        raise SystemExit
+
+    stage.add('bad', call=commits_and_exits)
+    with pytest.raises(SystemExit):
+        stage.process()
+    seen = stage.look()
+    assert seen.effects == []
+    assert seen.waiting == ['bad']
+    assert not seen.claims
 
 
 @pytest.mark.parametrize('end', [SystemExit, KeyboardInterrupt])

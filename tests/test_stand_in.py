@@ -63,6 +63,21 @@ class Keyed(Doing):
     recurrence = Every(HOUR)
 
 
+class Refusing:
+    """A data manager that lets nothing be committed."""
+
+    def sortKey(self):
+        return '~'
+
+    def tpc_vote(self, txn):
+        raise ConflictError
+
+    def nothing(self, txn):
+        """Nothing to do."""
+
+    abort = tpc_begin = commit = tpc_finish = tpc_abort = nothing
+
+
 KINDS = pytest.mark.parametrize('kind', ['Task', 'CallTask'])
 
 
@@ -625,9 +640,6 @@ class TestMissingClass:
 
     def test_of_the_series_when_the_other_is_unscheduled(
             self, stage, caplog):
-        def refuse():
-            raise ConflictError
-
         prepare(stage, stand_in=stage.make(
             'b', minutes=-5, cls=Noting), cls=Doing, key='k')
         with stage.transaction():
@@ -636,7 +648,7 @@ class TestMissingClass:
         with gone(stage.database.db, 'Doing'):
             stage.tm.begin()
             stage.schedule.unschedule(stage.connection.get(other))
-            stage.tm.get().addBeforeCommitHook(refuse)
+            stage.tm.get().join(Refusing())
             with pytest.raises(ConflictError):
                 stage.tm.commit()
             stage.tm.abort()
