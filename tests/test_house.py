@@ -62,6 +62,8 @@ LAYERS = {
         'transact',
         'principals',
         'heartbeat',
+        'observing',
+        'rest',
         'parking',
         'guard',
         'current',
@@ -72,6 +74,7 @@ LAYERS = {
         'failure',
         'run',
         'turn',
+        'holding',
         'processing',
         'steering',
         'forecast',
@@ -131,7 +134,7 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
-MAY_COMMIT = {'transact', 'run', 'failure', 'processing', 'worker',
+MAY_COMMIT = {'transact', 'run', 'failure', 'holding', 'worker',
               'testing', 'cli', 'demo'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}

@@ -15,6 +15,7 @@ from ZODB.POSException import UndoError
 
 from zodbschedule import Every
 from zodbschedule import Task
+from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.processing import Tally
