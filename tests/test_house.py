@@ -36,6 +36,7 @@ LAYERS = {
         'instant',
         'clock',
         'incarnation',
+        'reach',
         'zone',
         'walltime',
         'crontab',
@@ -78,9 +79,13 @@ LAYERS = {
         'processing',
         'steering',
         'forecast',
+        'working',
         'schedule',
     ),
     'd': (
+        'waiting',
+        'duty',
+        'shift',
         'worker',
         '__init__',  # the public names, as the outward modules see them
     ),

@@ -15,7 +15,6 @@ from ZODB.POSException import UndoError
 
 from zodbschedule import Every
 from zodbschedule import Task
-from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.processing import Tally

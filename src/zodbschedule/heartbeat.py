@@ -117,6 +117,7 @@ class Heart:
         self.relief = relief
         self.failed = failed or self._log
         self.pulses: set[Pulse] = set()
+        self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.thread = threading.Thread(
             target=self._run, name='zodbschedule heartbeat', daemon=True)
@@ -128,12 +129,14 @@ class Heart:
     def hold(self, pulse: Pulse) -> None:
         """Beat that claim from now on."""
         alive.add((os.getpid(), pulse.claim_id))
-        self.pulses = self.pulses | {pulse}
+        with self.lock:
+            self.pulses = self.pulses | {pulse}
 
     def drop(self, pulse: Pulse) -> None:
         """Beat it no more."""
         alive.discard((os.getpid(), pulse.claim_id))
-        self.pulses = self.pulses - {pulse}
+        with self.lock:
+            self.pulses = self.pulses - {pulse}
 
     def stop(self) -> None:
         """Beat nothing more; returns when the last beat is through."""

@@ -79,22 +79,26 @@ class Others:
             return False
         claim = schedule.claims[claim_id]
         lease = believed(claim, schedule)
-        self.again[claim_id] = now + lease.total_seconds() / BEATS
+        if claim.filled:
+            self.again[claim_id] = now + lease.total_seconds() / BEATS
+        else:
+            # When it is filled the database changes.
+            self.again.pop(claim_id, None)
         return looks_stale(claim, lease, clock.now().timestamp())
 
     def _forget(self, claim_id: str) -> None:
         del self.known[claim_id]
         self.again.pop(claim_id, None)
 
-    def wait(self) -> float | None:
-        """In how many seconds to look again, though nothing has changed."""
+    def is_due(self) -> bool:
+        """Whether to look again, though nothing has changed."""
         now = time.monotonic()
-        return min((max(0, then - now) for then in self.again.values()),
-                   default=None)
+        return any(then <= now for then in self.again.values())
 
     def is_one_gone(self) -> bool:
         """Whether a process has ended; asks nobody but this machine."""
-        return any(incarnation.is_gone(one) for one in self.known.values())
+        return any(
+            incarnation.is_gone(one) for one in set(self.known.values()))
 
 
 def stale(schedule: Any, doubtful: list[str], mine: Claim) -> list[str]:

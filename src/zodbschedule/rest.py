@@ -47,10 +47,11 @@ class Rest:
         elif oid in self.until:
             del self.until[oid]
 
-    def ends(self, oids: set[int]) -> datetime | None:
+    def ends(self, oids: set[int], now: datetime) -> datetime | None:
         """When the first of those tasks has rested, if any of them rests."""
         known = [self.until[oid] for oid in oids & self.until.keys()]
-        return min((since + pause for since, pause in known), default=None)
+        return min((since + pause for since, pause in known
+                    if since + pause > now), default=None)
 
 
 _rests: WeakKeyDictionary[Any, Rest] = WeakKeyDictionary()
