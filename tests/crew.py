@@ -18,7 +18,9 @@ import ZODB
 import zodburi
 from databases import wait_until
 from mixture import is_done
+from mixture import looking
 
+from zodbschedule import Worker
 from zodbschedule import incarnation
 
 
@@ -100,9 +102,13 @@ def work(uri, threads='1', lease=''):
 
 def drain(database):
     """Have a worker in this process do all that is due, and stop it."""
-    schedule = database.schedule()
-    schedule._p_jar.transaction_manager.abort()
     with Worker(database.db):
+        wait_until_done(database)
+
+
+def wait_until_done(database):
+    """Wait until nothing is due, and no worker holds anything."""
+    with looking(database) as schedule:
         wait_until(lambda: is_done(schedule), 'all that is due')
 
 
@@ -169,72 +175,3 @@ class Member:
         """Wait until it has printed that."""
         wait_until(lambda: text in self.said(), f'{text!r} in {self.log}')
 
-
-# -- Workers
-
-try:
-    from zodbschedule import Worker
-except ImportError:
-    import logging
-    import threading
-    import time
-    from datetime import UTC
-    from datetime import datetime
-    from datetime import timedelta
-
-    from transaction import TransactionManager
-
-    from zodbschedule.interfaces import ClaimLost
-
-    class Worker:
-        """Until there is one."""
-
-        def __init__(self, db, threads=1, lease=None):
-            self.db = db
-            self.threads = threads
-            self.ending = threading.Event()
-
-        def run(self):
-            db = self.db() if callable(self.db) else self.db
-            threads = [threading.Thread(target=self.loop, args=(db,))
-                       for _ in range(self.threads)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            if callable(self.db):
-                db.close()
-            return True
-
-        def loop(self, db):
-            manager = TransactionManager(explicit=True)
-            connection = db.open(manager)
-            while not self.ending.is_set():
-                try:
-                    with manager:
-                        schedule = connection.root()['schedule']
-                    schedule.process(datetime.now(UTC))
-                except ClaimLost:
-                    logging.getLogger('zodbschedule').warning('ClaimLost')
-                except Exception:
-                    logging.exception('away')
-                time.sleep(.01)
-            connection.close()
-
-        def start(self):
-            self.thread = threading.Thread(target=self.run)
-            self.thread.start()
-
-        def stop(self):
-            self.finish()
-            self.thread.join()
-
-        def finish(self):
-            self.ending.set()
-
-        def __enter__(self):
-            self.start()
-            return self
-
-        def __exit__(self, *exc):
-            self.stop()

@@ -5,12 +5,16 @@ so that no run of one conflicts with a run of another.
 """
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
 from persistent.list import PersistentList
 from places import check_empty
+from sample_work import begin
+from sample_work import commit
+from transaction import TransactionManager
 
 from zodbschedule import Every
 from zodbschedule import Retry
@@ -18,6 +22,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import current_run
+from zodbschedule.incarnation import is_gone
 from zodbschedule.task import task_id
 
 
@@ -37,6 +42,8 @@ class Deed(Task):
     outcomes = ('succeeded',)
     #: how many effects it has
     effects = 1
+    #: how many others it schedules
+    makes = 0
 
     def __init__(self, name, time=None, **options):
         super().__init__(
@@ -62,16 +69,18 @@ class Deed(Task):
 class Making(Deed):
     """Schedules others, without keys."""
 
-    count = 3
+    makes = 3
 
     def __call__(self):
         super().__call__()
-        for number in range(self.count):
+        for number in range(self.makes):
             self.have(Deed(f'{self.description}.{number}'))
 
 
 class Handing(Deed):
     """Hands its key on to another task."""
+
+    makes = 1
 
     def __call__(self):
         super().__call__()
@@ -163,6 +172,7 @@ class Standing(Repeating):
     """Has a new task stand for each of its runs."""
 
     outcomes = ('retried',) * 3
+    makes = 3
 
     def __call__(self):
         super().__call__()
@@ -203,17 +213,47 @@ def one_of_each():
 # -- Before and after
 
 
+@contextmanager
+def looking(database):
+    """The schedule, in a connection that is closed in the end.
+
+    It is in a transaction; nothing is committed.
+    """
+    manager = TransactionManager(explicit=True)
+    manager.begin()
+    connection = database.db.open(manager)
+    try:
+        yield connection.root()['schedule']
+    finally:
+        manager.abort()
+        connection.close()
+
+
+@contextmanager
+def changing(database):
+    """As `looking`, and committed."""
+    with looking(database) as schedule:
+        yield schedule
+        commit(schedule)
+
+
 def set_up(database, tasks, **settings):
     """A schedule with *tasks*, and with nothing else."""
-    connection = database.open()
-    root = connection.root()
-    schedule = root['schedule'] = Schedule()
-    vars(schedule).update(settings)
-    for task in tasks:
-        schedule.schedule(task)
-    root['deeds'] = PersistentList(tasks)
-    connection.transaction_manager.commit()
-    connection.close()
+    with changing(database) as schedule:
+        root = schedule._p_jar.root()
+        root['schedule'] = schedule = Schedule()
+        vars(schedule).update(settings)
+        for task in tasks:
+            schedule.schedule(task)
+        root['deeds'] = PersistentList(tasks)
+
+
+def add(database, *tasks):
+    """Schedule more of them."""
+    with changing(database) as schedule:
+        for task in tasks:
+            schedule.schedule(task)
+        schedule._p_jar.root()['deeds'].extend(tasks)
 
 
 def all_of(tasks):
@@ -223,17 +263,22 @@ def all_of(tasks):
         yield from all_of(task.made)
 
 
+def count_outcomes(database):
+    """How many outcomes there are when all is done."""
+    with looking(database) as schedule:
+        return sum(len(task.outcomes) for task in all_of(
+            schedule._p_jar.root()['deeds']))
+
+
 def is_done(schedule):
-    """Whether nothing is due, and nobody holds anything."""
-    manager = schedule._p_jar.transaction_manager
-    manager.begin()
-    try:
-        due = schedule.next_due()
-        return (due is None or due > datetime.now(UTC)) and not any(
-            True for claim in schedule.claims.values()
-            for slot in claim.slots if slot.content)
-    finally:
-        manager.abort()
+    """Whether nothing is due, no worker holds anything, and none is dead."""
+    begin(schedule)
+    now = datetime.now(UTC)
+    due = schedule.next_due()
+    return (due is None or due > now) and not any(
+        is_gone(claim.incarnation) or any(
+            slot.content for slot in claim.slots)
+        for claim in schedule.claims.values())
 
 
 def check_done(database):
@@ -242,26 +287,27 @@ def check_done(database):
     What each outcome is on record for, and what the lists of the tasks say,
     is the same.
     """
-    schedule = database.schedule()
-    root = schedule._p_jar.root()
-    tasks = list(all_of(root['deeds']))
-    on_record = {}
-    for entry in schedule.history:
-        on_record.setdefault(entry.id, []).append(entry)
-    for task in tasks:
-        check_deed(task, on_record.pop(task_id(task), [])[::-1])
-    assert not on_record
-    assert Counter(entry.task.description for entry in schedule.parked) == (
-        Counter(task.description for task in tasks
-                if isinstance(task, Failing)))
-    lasting = [task for task in tasks if isinstance(task, Lasting)]
-    assert {task.description for task in schedule} == {
-        task.description for task in lasting}
-    for task in lasting:
-        schedule.unschedule(task)
-    check_empty(schedule)
-    schedule._p_jar.transaction_manager.abort()
+    with looking(database) as schedule:
+        tasks = list(all_of(schedule._p_jar.root()['deeds']))
+        on_record = {}
+        for entry in schedule.history:
+            on_record.setdefault(entry.id, []).append(entry)
+        for task in tasks:
+            check_deed(task, on_record.pop(task_id(task), [])[::-1])
+        assert not on_record
+        assert Counter(entry.description for entry in schedule.parked) == (
+            names(tasks, Failing))
+        assert Counter(task.description for task in schedule) == (
+            names(tasks, Lasting))
+        for task in list(schedule):
+            schedule.unschedule(task)
+        check_empty(schedule)
     return True
+
+
+def names(tasks, cls):
+    return Counter(
+        task.description for task in tasks if isinstance(task, cls))
 
 
 def check_deed(task, entries):
@@ -272,5 +318,4 @@ def check_deed(task, entries):
     runs = [(entry.occurrence, entry.attempt) for entry in entries]
     assert len(set(runs)) == len(runs), name
     assert set(task.done) <= set(runs), name
-    made = {Making: Making.count, Handing: 1, Standing: 3}
-    assert len(task.made) == made.get(type(task), 0), name
+    assert len(task.made) == task.makes, name

@@ -8,28 +8,23 @@ from itertools import count
 
 import pytest
 import zope.event
-from crew import Worker
 from crew import drain
 from crew import open_database
 from databases import SQLITE
-from databases import Database
-from mixture import Cancelled
-from mixture import Cancelling
 from mixture import Deed
 from mixture import Failing
-from mixture import Handing
 from mixture import Making
 from mixture import Repeating
-from mixture import Returning
-from mixture import Standing
 from mixture import Wavering
-from mixture import all_of
 from mixture import check_done
+from mixture import count_outcomes
+from mixture import looking
 from mixture import set_up
 from places import check
 from relstorage.storage import RelStorage
 from ZODB.mvccadapter import MVCCAdapter
 
+from zodbschedule import Worker
 from zodbschedule.interfaces import IRunEnded
 
 
@@ -115,16 +110,16 @@ def kill(database, crew):
     set_up(database, tasks())
     drain(database)
     check_done(database)
-    outcomes = sum(len(task.outcomes) for task in all_of(
-        database.open().root()['deeds']))
+    outcomes = str(count_outcomes(database))
 
     def kill(moment):
         set_up(database, tasks())
         with database.released():
             member = crew.start('test_kill_anywhere.session', database.uri(),
-                                str(outcomes), str(moment))
+                                outcomes, str(moment))
             status = member.wait()
-        check(database.schedule())
+        with looking(database) as schedule:
+            check(schedule)
         if status == 0:
             return member.said()
         assert status == -signal.SIGKILL, member.said()
