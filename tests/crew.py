@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 import traceback
-from datetime import timedelta
 from functools import partial
 from importlib import import_module
 
 import ZODB
 import zodburi
+from databases import mend_writelines
 from databases import wait_until
 from mixture import is_done
 from mixture import looking
@@ -87,14 +87,14 @@ def open_database(uri):
     return ZODB.DB(factory(), **keywords)
 
 
-def work(uri, threads='1', lease=''):
+def work(uri, **options):
     """A worker, until SIGTERM."""
-    logging.basicConfig(level=logging.INFO)
-    worker = Worker(
-        partial(open_database, uri), threads=int(threads),
-        lease=timedelta(seconds=float(lease)) if lease else None)
+    logging.basicConfig(
+        level=logging.INFO, format='%(levelname)s %(message)s')
+    mend_writelines()
+    worker = Worker(partial(open_database, uri), **options)
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
-    assert worker.run()
+    worker.run()
 
 
 # -- In the test
@@ -132,6 +132,7 @@ class Crew:
     def start(self, function, *args):
         """A `Member` that calls the function of that dotted name."""
         log = str(self.folder / f'{len(self.members)}.log')
+        open(log, 'w').close()
         pid = self.tell('fork', log, function, *args)
         self.members.append(Member(self, pid, log))
         return self.members[-1]

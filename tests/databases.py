@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from asyncio.selector_events import _SelectorSocketTransport
 from contextlib import suppress
 
 import psycopg2
@@ -75,6 +76,22 @@ def wait_until(condition, what, process=None):
         if time.monotonic() > end:  # pragma: no cover
             raise RuntimeError(f'{what}: not in {PATIENCE} s')
         time.sleep(.01)
+
+
+def mend_writelines(set_attribute=setattr):
+    """What Python 3.13.10 and 3.14.1 have mended in asyncio (gh-136234).
+
+    From 3.12 on, a client of ZEO that writes more than once to a server that
+    is dead may stay disconnected for good: what it writes last leaves the
+    number of its socket with the selector, and the next socket, which gets
+    that number, is never selected.
+    """
+    writelines = _SelectorSocketTransport.writelines
+
+    def if_connected(transport, data):
+        transport._conn_lost or writelines(transport, data)
+
+    set_attribute(_SelectorSocketTransport, 'writelines', if_connected)
 
 
 def listens(port):
@@ -144,7 +161,15 @@ class PostgreSQLServer:
     tables have the same names.
     """
 
-    MAIN = '"$@" & cat; kill -QUIT $!; wait; rm -rf "$0"'
+    # Each line of its standard input is one of the functions.
+    MAIN = '''
+        up() { "$@" & server=$!; }
+        down() { kill -QUIT $server; wait $server; }
+        up "$@"
+        while read function; do $function "$@"; done
+        down
+        rm -rf "$0"
+        '''
 
     def __init__(self):
         programs = self.programs()
@@ -213,6 +238,20 @@ class PostgreSQLServer:
         self.execute(
             'SELECT pg_terminate_backend(pid) FROM pg_stat_activity '
             "WHERE usename = 'zodb' AND pid <> pg_backend_pid()")
+
+    def kill(self):
+        """End it at once, as a crash does."""
+        self._tell('down')
+        wait_until(lambda: not listens(self.port), 'the end of PostgreSQL')
+
+    def start(self):
+        """Start it again: on the same port and the same data."""
+        self._tell('up')
+        wait_until(self.answers, 'PostgreSQL', self.process)
+
+    def _tell(self, function):
+        self.process.stdin.write(f'{function}\n'.encode())
+        self.process.stdin.flush()
 
     def execute(self, statement):
         """Execute it in a session, and in no transaction, of its own."""

@@ -1,12 +1,11 @@
 """A database that goes away and comes back in the middle of everything."""
 
-from asyncio.selector_events import _SelectorSocketTransport
-
 import pytest
 import transaction
 import zope.event
 from databases import Database
 from databases import ZEOServer
+from databases import mend_writelines
 from databases import wait_until
 from persistent.list import PersistentList
 from sample_tasks import Noting
@@ -66,19 +65,7 @@ class Patient(SettableClock):
 
 @pytest.fixture(autouse=True)
 def writelines_of_later_pythons(monkeypatch):
-    """What Python 3.13.10 and 3.14.1 have mended in asyncio (gh-136234).
-
-    From 3.12 on, a client of ZEO that writes more than once to a server that
-    is dead may stay disconnected for good: what it writes last leaves the
-    number of its socket with the selector, and the next socket, which gets
-    that number, is never selected.
-    """
-    writelines = _SelectorSocketTransport.writelines
-
-    def if_connected(transport, data):
-        transport._conn_lost or writelines(transport, data)
-
-    monkeypatch.setattr(_SelectorSocketTransport, 'writelines', if_connected)
+    mend_writelines(monkeypatch.setattr)
 
 
 @pytest.fixture(params=['PostgreSQL', 'ZEO'])
