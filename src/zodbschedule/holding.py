@@ -267,7 +267,7 @@ class Holding:
                 return
             forgive(self.schedule, self.settled)
             entries = withdraw(
-                self.schedule, claim_id, claim, clock.now(), suspect(claim))
+                self.schedule, claim_id, claim, self.now, suspect(claim))
             parked = [told(entry) for entry in entries]
             try:
                 self._commit(what)

@@ -41,13 +41,17 @@ AWAY_PAUSE = 5.0
 OTHER_PAUSE = 60.0
 
 
+#: keys from the root, or what gives the schedule in the root, or None
+Path = str | Callable[[Any], Any]
+
+
 class Terms(NamedTuple):
     """What all threads of one worker have in common."""
 
     name: str
     #: gives the database, opened if need be; raises if that is away
     database: Callable[[], Any]
-    paths: tuple[str, ...]
+    paths: tuple['Path', ...]
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
@@ -143,11 +147,12 @@ class Shift:
         except Exception as error:
             raise Unopened(str(error) or type(error).__name__) from error
 
-    def _duty(self, path: str, connection: Any) -> Duty:
+    def _duty(self, path: Path, connection: Any) -> Duty:
         return Duty(
-            path, partial(find, connection, path), transaction.manager,
-            self.terms.heart, self.stopping.is_set, label=self.terms.name,
-            lease=self.terms.lease, inherits=self.terms.inherits)
+            spelled(path), partial(find, connection, path),
+            transaction.manager, self.terms.heart, self.stopping.is_set,
+            label=self.terms.name, lease=self.terms.lease,
+            inherits=self.terms.inherits)
 
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
@@ -173,9 +178,16 @@ class Unopened(Exception):
     """The database could not be opened."""
 
 
-def find(connection: Any, path: str) -> Any:
+def spelled(path: Path) -> str:
+    """*path* for a person to read."""
+    return path if isinstance(path, str) else path.__qualname__
+
+
+def find(connection: Any, path: Path) -> Any:
     """What stands there, keys from the root separated by slashes; or None."""
     found = connection.root()
+    if not isinstance(path, str):
+        return path(found)
     for key in filter(None, path.split('/')):
         try:
             found = found[key]

@@ -12,6 +12,7 @@
 ##############################################################################
 """The loop that does turns and runs, unattended: `Worker`."""
 
+import atexit
 import logging
 import os
 import socket
@@ -29,8 +30,10 @@ from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import TURN_TRIES
 from zodbschedule.reach import Reach
+from zodbschedule.shift import Path
 from zodbschedule.shift import Shift
 from zodbschedule.shift import Terms
+from zodbschedule.shift import spelled
 from zodbschedule.transact import apart
 from zodbschedule.transact import is_storage_failure
 from zodbschedule.turn import relieve
@@ -59,8 +62,9 @@ class Worker:
     *db* is an open `ZODB.DB`, or a callable without arguments that opens one:
     then it is opened here, as often as it takes until the database is there,
     and closed in the end.  *paths* say where the schedules stand: keys from
-    the root, separated by slashes, by default ``'schedule'``; one that is not
-    there yet is waited for.
+    the root, separated by slashes, by default ``'schedule'``; or a callable
+    that gives it, called with the root.  One that is not there yet is waited
+    for.
 
     *name* is the label of its claims, by default host and process.  A worker
     that is given a name recovers at once what an earlier one of that name has
@@ -74,7 +78,7 @@ class Worker:
     Raises ValueError for what it cannot work with.  It can be started once.
     """
 
-    def __init__(self, db: Any, *paths: str, name: str | None = None,
+    def __init__(self, db: Any, *paths: Path, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
         if threads < 1:
@@ -82,7 +86,7 @@ class Worker:
         if lease is not None and lease <= timedelta(0):
             raise ValueError(f'lease is {lease}; it has to be longer than 0')
         for path in paths:
-            if not path.strip('/'):
+            if isinstance(path, str) and not path.strip('/'):
                 raise ValueError(
                     f'the path {path!r} names no key; write, for instance, '
                     f"'schedule'")
@@ -105,27 +109,31 @@ class Worker:
     def run(self) -> bool:
         """Work until `finish` or `abort` is called, or KeyboardInterrupt.
 
-        Returns when everything is handed back and no claim is left: True if
-        every run has ended by itself, False if one was cut off, whose task is
-        back in its place.
+        A KeyboardInterrupt is raised again in the end, and a second one cuts
+        off what runs.  Returns when everything is handed back and no claim is
+        left: True if every run has ended by itself, False if one was cut off,
+        whose task is back in its place.
         """
         if self._begun:
             raise RuntimeError('A worker can be started once.')
         self._begun = True
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._shifts),
-                 ', '.join(self._shifts[0].terms.paths))
+                 ', '.join(map(spelled, self._shifts[0].terms.paths)))
         self._heart.start()
         for shift in self._shifts:
             shift.start()
-        try:
-            self._result = self._supervise()
-        except BaseException:
-            self.finish()
-            self._result = self._supervise()
-            raise
-        finally:
-            log.info('Worker %s has ended.', self.name)
+        interrupted: BaseException | None = None
+        while True:
+            try:
+                self._result = self._supervise()
+                break
+            except BaseException as error:
+                interrupted = error
+                self._asked = min(ABORT, self._asked + 1)
+        log.info('Worker %s has ended.', self.name)
+        if interrupted is not None:
+            raise interrupted
         return self._result
 
     def start(self) -> None:
@@ -133,6 +141,8 @@ class Worker:
         self._supervisor = threading.Thread(
             target=self.run, name=f'zodbschedule {self.name}', daemon=True)
         self._supervisor.start()
+        # So that a program that ends without a word leaves no claim behind.
+        atexit.register(self.stop)
 
     def stop(self, timeout: timedelta | None = None) -> bool:
         """End what `start` has begun; returns as `run`.
@@ -145,6 +155,7 @@ class Worker:
         self.finish()
         if self._supervisor is not None:
             self._supervisor.join()
+        atexit.unregister(self.stop)
         return self._result
 
     def __enter__(self) -> 'Worker':
