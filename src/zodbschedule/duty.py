@@ -137,8 +137,9 @@ class Duty:
         try:
             return self._attend()
         except ClaimLost as error:
-            # An idle one has lost nothing.
-            if self.holding is not None and self.holding.portion:
+            # An idle one has lost nothing, and one that ends wants no other.
+            if self.holding is not None and self.holding.portion and (
+                    not self.stopping()):
                 log.warning('Worker %s: %s. It goes on with another claim.',
                             self.label, error)
             self.drop()

@@ -62,8 +62,9 @@ def started(pid: int) -> str | None:
     """When that process began, in clock ticks since boot; None if it is gone.
 
     '' if it is there and the system hides the rest, as it does of others'
-    processes where /proc is mounted with hidepid.  A process that was killed and not yet waited for has no more than its
-    entry left (states Z and X of proc(5)): it is gone.
+    processes where /proc is mounted with hidepid.  A process that was killed
+    and not yet waited for has no more than its entry left (states Z and X of
+    proc(5)): it is gone.
     """
     try:
         with open(f'/proc/{pid}/stat', errors='replace') as file:

@@ -40,6 +40,11 @@ FIRST_PAUSE = .1
 AWAY_PAUSE = 5.0
 OTHER_PAUSE = 60.0
 
+# If the database has changed and there was nothing to do, again and again,
+# each look comes so much later, in seconds, up to the second.
+LAG = .005
+LONGEST_LAG = .1
+
 
 #: keys from the root, or what gives the schedule in the root, or None
 Path = str | Callable[[Any], Any]
@@ -71,6 +76,8 @@ class Shift:
         self.stopping = threading.Event()
         self.duties: list[Duty] = []
         self.failures = 0
+        #: whether it has left no claim behind
+        self.handed_back = True
         #: has the thread see that it is to end, while it waits
         self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
@@ -109,6 +116,11 @@ class Shift:
         self.terms.reach.back(self)
 
     def _pause_after(self, error: BaseException) -> None:
+        if self.stopping.is_set():
+            self.handed_back = False
+            log.warning('Worker %s could not hand back what it held; others '
+                        'will recover it: %r', self.terms.name, error)
+            return
         longest = AWAY_PAUSE
         if is_storage_failure(error) or isinstance(error, Unopened):
             self.terms.reach.away(self, error)
@@ -129,10 +141,17 @@ class Shift:
         try:
             with watching(db, self.terms.reach) as watcher:
                 self.ring = watcher.ring
+                in_vain = 0
                 while not self.stopping.is_set():
                     mark = watcher.mark()
-                    if not self._round():
-                        self._wait(watcher, mark)
+                    if self._round():
+                        in_vain = 0
+                    elif self._wait(watcher, mark):
+                        # Others change what is no business of ours.
+                        self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
+                        in_vain += 1
+                    else:
+                        in_vain = 0
             for duty in self.duties:
                 duty.end()
         finally:
@@ -167,11 +186,13 @@ class Shift:
         self.terms.reach.back(self)
         return worked
 
-    def _wait(self, watcher: Any, mark: object) -> None:
+    def _wait(self, watcher: Any, mark: object) -> bool:
+        """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
             if watcher.wait(mark, pause, self.stopping.is_set):
-                return
+                return True
+        return False
 
 
 class Unopened(Exception):

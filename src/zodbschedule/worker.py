@@ -51,6 +51,9 @@ SILENT = 10.0
 # Shorter than what Docker gives a container to end, which is 10 s.
 GRACE = timedelta(seconds=8)
 
+# How many seconds to try to hand back what was cut off.
+HAND_BACK = 2.0
+
 # What a worker is asked for; plain ints, since a signal handler may run in
 # the middle of anything, also while a lock is held.
 WORK, FINISH, ABORT = range(3)
@@ -114,9 +117,16 @@ class Worker:
         left: True if every run has ended by itself, False if one was cut off,
         whose task is back in its place.
         """
+        self._begin()
+        return self._work()
+
+    def _begin(self) -> None:
         if self._begun:
-            raise RuntimeError('A worker can be started once.')
+            raise RuntimeError(
+                f'Worker {self.name} was started before; make another one')
         self._begun = True
+
+    def _work(self) -> bool:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._shifts),
                  ', '.join(map(spelled, self._shifts[0].terms.paths)))
@@ -138,8 +148,9 @@ class Worker:
 
     def start(self) -> None:
         """Do as `run`, in threads in the background; returns at once."""
+        self._begin()
         self._supervisor = threading.Thread(
-            target=self.run, name=f'zodbschedule {self.name}', daemon=True)
+            target=self._work, name=f'zodbschedule {self.name}', daemon=True)
         self._supervisor.start()
         # So that a program that ends without a word leaves no claim behind.
         atexit.register(self.stop)
@@ -200,7 +211,7 @@ class Worker:
             time.sleep(SUPERVISE)
         self._heart.stop()
         self._database.close()
-        return True
+        return all(shift.handed_back for shift in self._shifts)
 
     def _listen(self) -> None:
         """Notice a database that says nothing, not even that it is away."""
@@ -219,17 +230,27 @@ class Worker:
 
     def _cut_off(self) -> bool:
         """Hand back what still runs: its commit will conflict."""
+        handing = threading.Thread(target=self._hand_back, daemon=True)
+        handing.start()
+        handing.join(HAND_BACK)
+        if handing.is_alive():
+            log.warning('Worker %s could not hand back what it held, since '
+                        'the database does not answer; others will recover '
+                        'it.', self.name)
+        self._heart.stopped.set()
+        log.warning('Worker %s has cut off what ran.', self.name)
+        return False
+
+    def _hand_back(self) -> None:
         for pulse in self._heart.pulses:
             try:
                 apart(pulse.db, partial(_dissolve, pulse.claim_id,
                                         pulse.schedule_oid), TURN_TRIES)
+                self._heart.drop(pulse)
             except Exception:
                 log.warning(
                     'The claim %s could not be withdrawn; others will '
                     'recover it.', pulse.claim_id, exc_info=True)
-        self._heart.stop()
-        log.warning('Worker %s has cut off what ran.', self.name)
-        return False
 
 
 class Database:
