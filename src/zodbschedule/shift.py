@@ -67,6 +67,8 @@ class Shift:
         self.stopping = threading.Event()
         self.duties: list[Duty] = []
         self.failures = 0
+        #: whether it has ever looked into the database
+        self.has_begun = False
         #: has the thread see that it is to end, while it waits
         self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
@@ -159,6 +161,7 @@ class Shift:
             if len(self.duties) > 1:
                 duty.settle()
         self.failures = 0
+        self.has_begun = True
         self.terms.reach.back(self)
         return worked
 
