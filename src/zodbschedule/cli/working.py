@@ -15,7 +15,6 @@
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -36,13 +35,11 @@ from zodbschedule.cli import values
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import Source
-from zodbschedule.cli.database import without_password
 from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import mend
 from zodbschedule.cli.options import at_places
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
 
 
 EXIT_CODES = """\b
@@ -55,8 +52,6 @@ Exit codes:
 
 # What tells a process to end.
 ENDING = signal.SIGTERM, signal.SIGINT
-
-log = logging.getLogger('zodbschedule')
 
 
 @click.command(epilog=EXIT_CODES)
@@ -87,7 +82,6 @@ def worker(ctx: click.Context, places: list[Place], threads: int,
     """
     _refuse(threads, name, lease, health_file)
     paths = dict.fromkeys('/'.join(place.keys) for place in places)
-    complete = True
     with _log(ctx), Signals() as signals:
         import_modules(modules)
         source = Source(places[0].uri, Access.CHANGE)
@@ -96,18 +90,10 @@ def worker(ctx: click.Context, places: list[Place], threads: int,
             hand = Worker(db, *paths, name=name, threads=threads,
                           lease=lease, grace=grace)
             signals.worker = hand
-            log.info(
-                'Worker %s begins: process %d on %s, %d thread%s, %s in %s',
-                in_a_line(hand.name), os.getpid(), socket.gethostname(),
-                threads, 's' * (threads > 1), ', '.join(paths),
-                without_password(source.uri))
             with health.shown_in(health_file, lambda: hand.healthy):
                 complete = hand.run()
-        log.info('Worker %s has ended%s', in_a_line(hand.name),
-                 '' if complete else '; what it was running was cut off, and '
-                 'is back in its place')
-    if not complete:
-        _leave(signals.code)
+            if not complete:
+                _leave(signals.code)
     ctx.exit(signals.code)
 
 
@@ -148,7 +134,7 @@ def _opened(source: Source) -> Iterator[DB | Callable[[], DB]]:
 
 
 def _leave(code: int) -> None:
-    """End the process, although a thread is still in what it was running."""
+    """End the process, although a thread still runs what was cut off."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
