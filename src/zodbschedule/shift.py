@@ -78,6 +78,8 @@ class Shift:
         self.failures = 0
         #: whether it has left no claim behind
         self.handed_back = True
+        #: whether it has ever looked into the database
+        self.has_begun = False
         #: has the thread see that it is to end, while it waits
         self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
@@ -183,6 +185,7 @@ class Shift:
             if len(self.duties) > 1:
                 duty.settle()
         self.failures = 0
+        self.has_begun = True
         self.terms.reach.back(self)
         return worked
 

@@ -193,7 +193,8 @@ class Worker:
         A run that lasts long is healthy.
         """
         return (self._begun and self._asked == WORK and self._reach.answers
-                and all(shift.is_alive for shift in self._shifts))
+                and all(shift.is_alive and shift.has_begun
+                        for shift in self._shifts))
 
     # -- looking after the threads
 
