@@ -43,6 +43,7 @@ from zodbschedule.keys import Keys
 from zodbschedule.parked import ParkedTask
 from zodbschedule.parked import ParkedTasks
 from zodbschedule.pauses import Pauses
+from zodbschedule.returning import come_anew
 from zodbschedule.returning import leave
 from zodbschedule.stamp import keeps_stamp
 from zodbschedule.stamp import stamp
@@ -166,6 +167,15 @@ class Places(Persistent):
 
     def put(self, task: Any, instant: datetime) -> None:
         """Have *task*, which is nowhere, stand at *instant*; stamped."""
+        come_anew(self, oid_of(task), clock.now())
+        self._place(task, instant)
+
+    def move(self, task: Any, instant: datetime) -> None:
+        """Have *task*, which waits, stand at *instant* instead."""
+        self.take_from_timetable(task)
+        self._place(task, instant)
+
+    def _place(self, task: Any, instant: datetime) -> None:
         stamp(task, instant)
         self.timetable.add(instant, [task])
         key = key_of(task)

@@ -30,6 +30,7 @@ from typing import Any
 
 from persistent import Persistent
 from ZODB.broken import Broken
+from ZODB.utils import p64
 from ZODB.utils import u64
 
 from zodbschedule import series
@@ -102,10 +103,10 @@ class Returning:
 
     def _another(self, micros: int, task: Any) -> None:
         """A task that the run returned instead of its own."""
+        self.stood_in(u64(task._p_oid))
         key = task.key if isinstance(task, Task) and loads(task) else None
         if key is not None:
             self.schedule.keys.come(task, key)
-            self.matters = True
         self.waiting.setdefault(micros, []).append(task)
 
     def _replaced(self, slot: Slot, stand_in: int) -> None:
@@ -113,7 +114,6 @@ class Returning:
         if slot.aside is not None:
             self.schedule.keys.release(slot.oid)
             self.schedule.aside[stand_in] = slot.aside
-            self.matters = True
             return
         self.schedule.keys.end(slot.oid)
         aside = self.schedule.aside.pop(slot.oid, None)
@@ -123,12 +123,17 @@ class Returning:
     def end(self, oid: int) -> None:
         """A task is here no more, unless somebody has asked for it.
 
-        Or it is here again: parked, or unscheduled and scheduled anew.
+        Or it is here again: parked, or unscheduled and come anew.
         """
         if not self.matters:
             return
         task = self.schedule.asked.task(oid)
-        if task is None or self.schedule.stands(task):
+        known = task is not None or oid in self.schedule.aside
+        if known and self._is_back(oid):
+            # What it stands for now is another matter.
+            self.schedule.keys.end(oid)
+            return
+        if task is None or self.schedule.entry_of(task) is not None:
             self.schedule.keys.end(oid)
         elif loads(task):
             _, occurrence = self.schedule.asked.pop(oid)
@@ -136,7 +141,16 @@ class Returning:
         else:
             self.schedule.keys.end(oid)
             self._park_asked(oid)
-        self._stood_in(oid)
+        self.stood_in(oid)
+
+    def _is_back(self, oid: int) -> bool:
+        """Whether a task that has an outcome waits or is held again."""
+        task = self.schedule.load(p64(oid))
+        return task is not None and (
+            any(one is task for tasks in self.waiting.values()
+                for one in tasks)
+            or self.schedule.waits(task) is not None
+            or self.schedule.is_held(task))
 
     def _park_asked(self, oid: int) -> None:
         """Nothing can be asked of a task whose class is missing here."""
@@ -160,7 +174,7 @@ class Returning:
             if asked is not None:
                 micros = self._ask(task, micros, asked[1])
         self.wait(micros, task)
-        self._stood_in(oid)
+        self.stood_in(oid)
 
     def _ask(self, task: Any, standing: int | None, occurrence: int) -> int:
         series.ask(task, standing, occurrence, self.now)
@@ -180,7 +194,7 @@ class Returning:
                 began=moment))
         self.end(oid)
 
-    def _stood_in(self, oid: int) -> None:
+    def stood_in(self, oid: int) -> None:
         """If it stood for the occurrence of a series, that goes on."""
         task = self.schedule.aside.pop(oid, None)
         if task is not None:
@@ -208,6 +222,14 @@ def leave(schedule: Any, oid: int, now: datetime) -> None:
     if oid in schedule.aside:
         returning = Returning(schedule, '', now)
         returning.end(oid)
+        returning.finish()
+
+
+def come_anew(schedule: Any, oid: int, now: datetime) -> None:
+    """A task comes that stood nowhere: what it stood for has ended."""
+    if oid in schedule.aside:
+        returning = Returning(schedule, '', now)
+        returning.stood_in(oid)
         returning.finish()
 
 

@@ -88,8 +88,7 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
             task._time = None
         series.plan(
             task, moment, now, policy_of(schedule, oid_of(task)).delay)
-    schedule.take_from_timetable(task)
-    schedule.put(task, as_utc(task.time))
+    schedule.move(task, as_utc(task.time))
     return task
 
 
@@ -139,8 +138,7 @@ def run_now(schedule: Any, task: Any) -> None:
     standing = schedule.waits(task)
     if standing is not None:
         _hasten(task, standing, now)
-        schedule.take_from_timetable(task)
-        schedule.put(task, now)
+        schedule.move(task, now)
     elif series.is_repeating(task):
         # A moment later than what it may stand for now.
         _note(schedule, task, to_micros(now) + 1)
@@ -170,9 +168,8 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
         series.ask(task, None, micros, at)
         schedule.put(task, at)
     elif standing is not None and series.is_in_place(task):
-        schedule.take_from_timetable(task)
         series.ask(task, to_micros(standing), micros, at)
-        schedule.put(task, at)
+        schedule.move(task, at)
     else:
         _note(schedule, task, micros)
 
@@ -272,7 +269,6 @@ def _renewed(schedule: Any, task: Any, standing: int) -> Move | None:
     step = series.renew(task, policy_of(schedule, oid_of(task)).delay)
     if step.micros is None:
         return None
-    schedule.take_from_timetable(task)
-    schedule.put(task, from_micros(step.micros))
+    schedule.move(task, from_micros(step.micros))
     return Move(
         task, before, from_micros(series.occurrence_of(task, step.micros)))
