@@ -247,6 +247,23 @@ class TestItGoesOn:
         stage.now -= 5 * MINUTE
         assert goes_on(stage, task)
 
+    @pytest.mark.storages('FileStorage')
+    def test_when_the_record_of_the_other_is_gone(self, stage, monkeypatch):
+        # Who collects what became of it cannot load it.
+        def away(self, *args):
+            raise StorageError('The database is away.')
+
+        task, other = prepare(stage)
+        del stage.db.storage._index[other._p_oid]
+        stage.connection.cacheMinimize()
+        with monkeypatch.context() as patch:
+            patch.setattr(processing.Pass, '_withdraw', away)
+            with pytest.raises(StorageError):
+                stage.process(5)
+        assert stage.on('process', stage.now) == Tally()
+        assert len(stage.look().parked) == 1
+        assert goes_on(stage, task)
+
     @KINDS
     def test_when_what_the_other_has_returned_has_ended(self, stage, kind):
         task, _ = prepare(stage, kind)
