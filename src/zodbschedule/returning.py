@@ -12,10 +12,10 @@
 ##############################################################################
 """What comes back from a claim, each to its place.
 
-A task that was not begun, that is to be tried again, or that goes on in its
-series, to the timetable, with its key if that is free; an outcome to the
-history.  Two things may have happened meanwhile, and are seen to here, since a
-run writes nothing that is shared:
+A task that was not begun, that is to be tried again, that goes on in its
+series, or that a run has scheduled, to the timetable, with its key if that is
+free; an outcome to the history.  Two things may have happened meanwhile, and
+are seen to here, since a run writes nothing that is shared:
 
 * Somebody asked for an occurrence, see `zodbschedule.asked`.
 * Another task that the run returned stood for the occurrence of a series
@@ -85,6 +85,8 @@ class Returning:
         """Its task comes back, or another, or none."""
         if slot.record is not None:
             self.records.append(slot.record)
+        for micros, task in slot.scheduled:
+            self.waiting.setdefault(micros, []).append(task)
         micros, task = slot.following or (0, None)
         if task is not None and u64(task._p_oid) == slot.oid:
             if slot.outcome == RETRIED:
@@ -149,7 +151,7 @@ class Returning:
         return task is not None and (
             any(one is task for tasks in self.waiting.values()
                 for one in tasks)
-            or self.schedule.waits(task) is not None
+            or self.schedule.in_timetable(task) is not None
             or self.schedule.is_held(task))
 
     def _park_asked(self, oid: int) -> None:

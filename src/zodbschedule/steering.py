@@ -13,8 +13,9 @@
 """Changing what is scheduled already: see `ISteering`.
 
 Each happens in the caller's transaction.  A task that waits is taken out of
-the timetable and put back where it is to stand; one that a worker holds is
-not touched, since whatever its run writes would conflict.
+the timetable, or out of the slot of the run that has scheduled it, and put
+back where it is to stand; one that a worker holds to run it is not touched,
+since whatever its run writes would conflict.
 """
 
 from contextlib import suppress
