@@ -282,6 +282,18 @@ class Machine(RuleBasedStateMachine):
         for number in range(0, len(self.model.tasks), stride):
             self.instruct(number, action, first + number, step)
 
+    @precondition(lambda self: len(self.model.waiting()) > 1)
+    @rule(at_random=any_task, other=any_task, step=steps,
+          action=st.sampled_from(['again', 'retry', 'schedule another']))
+    def instruct_one_to_unschedule_what_the_one_before_puts_next(
+            self, at_random, other, step, action):
+        waiting = self.model.waiting()
+        index = at_random % (len(waiting) - 1)
+        first, second = waiting[index:index + 2]
+        self.instruct(first, action, other, step)
+        following = other if action == 'schedule another' else first
+        self.instruct(second, 'unschedule another', following, step)
+
     # -- what failed
 
     @precondition(lambda self: self.model.at_place(PARKED))
