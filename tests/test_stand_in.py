@@ -513,6 +513,21 @@ class TestOneThatWasUnscheduledBefore:
         stage.now -= 5 * MINUTE
         assert goes_on(stage, task)
 
+    def test_scheduled_anew_it_holds_the_key_of_what_it_stood_for(
+            self, stage):
+        _, other = prepare(stage, key='k', stand_in=stage.make(
+            'b', minutes=-5, key='k'))
+        stage.now += 5 * MINUTE
+        stage.leave_behind()
+        with stage.transaction():
+            stage.schedule.unschedule(other)
+            stage.schedule.schedule(other)
+        assert stage.held() == {'k': 'b'}
+        assert stage.look().waiting == ['b']
+        assert ('a', 'cancelled') in stage.look().outcomes
+        assert stage.process() == Tally(succeeded=1)
+        assert stage.over()
+
     def test_what_it_stood_for_goes_on_when_it_stands_for_another(
             self, stage, key):
         one, other = prepare(stage, stand_in=stage.make(

@@ -27,12 +27,15 @@ a task undoes the run of that one and of no other.
                        free
 
 Only the run of its own task settles a slot; a turn holds and frees it; who
-unschedules a task cancels it.  What a run schedules stands in its slot until
-the next turn puts it into the timetable; so a run writes nothing that others
-write too.  Whoever recovers a claim frees every slot and
+unschedules a task cancels it.  Whoever recovers a claim frees every slot and
 writes it even if it was free: so a run or a turn of a worker that was wrongly
 believed dead conflicts, and its effects vanish.  For the same reason a turn
 writes every slot whose outcome it collects: undoing that run is then refused.
+
+What a run schedules stands in its slot as well, until the next turn puts it
+into the timetable: so the run writes nothing that others write.  Who
+unschedules or moves one of these before takes it out of the slot, and so
+conflicts with that turn.
 """
 
 from collections.abc import Callable

@@ -183,8 +183,9 @@ class Places(Persistent):
 
     def put(self, task: Any, instant: datetime) -> None:
         """Have *task*, which is nowhere, stand at *instant*; stamped."""
-        come_anew(self, oid_of(task), clock.now())
         self._place(task, instant, True)
+        # A series that it stood for finds its key held by now.
+        come_anew(self, oid_of(task), clock.now())
 
     def move(self, task: Any, instant: datetime) -> None:
         """Have *task*, which waits, stand at *instant* instead."""

@@ -228,8 +228,8 @@ def leave(schedule: Any, oid: int, now: datetime) -> None:
 
 
 def come_anew(schedule: Any, oid: int, now: datetime) -> None:
-    """A task comes that stood nowhere: what it stood for has ended."""
-    if oid in schedule.aside:
+    """A task that stood nowhere has come: what it stood for has ended."""
+    if oid and oid in schedule.aside:
         returning = Returning(schedule, '', now)
         returning.stood_in(oid)
         returning.finish()
