@@ -15,13 +15,13 @@ from importlib import import_module
 
 import ZODB
 import zodburi
-from databases import mend_writelines
 from databases import wait_until
 from mixture import is_done
 from mixture import looking
 
 from zodbschedule import Worker
 from zodbschedule import incarnation
+from zodbschedule.cli.mending import mend
 
 
 # -- In the process that forks, and in its children
@@ -91,7 +91,7 @@ def work(uri, **options):
     """A worker, until SIGTERM."""
     logging.basicConfig(
         level=logging.INFO, format='%(levelname)s %(message)s')
-    mend_writelines()
+    mend()
     worker = Worker(partial(open_database, uri), **options)
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
     worker.run()

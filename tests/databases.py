@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from asyncio.selector_events import _SelectorSocketTransport
 from contextlib import suppress
 
 import psycopg2
@@ -76,22 +75,6 @@ def wait_until(condition, what, process=None):
         if time.monotonic() > end:  # pragma: no cover
             raise RuntimeError(f'{what}: not in {PATIENCE} s')
         time.sleep(.01)
-
-
-def mend_writelines(set_attribute=setattr):
-    """What Python 3.13.10 and 3.14.1 have mended in asyncio (gh-136234).
-
-    From 3.12 on, a client of ZEO that writes more than once to a server that
-    is dead may stay disconnected for good: what it writes last leaves the
-    number of its socket with the selector, and the next socket, which gets
-    that number, is never selected.
-    """
-    writelines = _SelectorSocketTransport.writelines
-
-    def if_connected(transport, data):
-        transport._conn_lost or writelines(transport, data)
-
-    set_attribute(_SelectorSocketTransport, 'writelines', if_connected)
 
 
 def listens(port):

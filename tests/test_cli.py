@@ -33,6 +33,7 @@ import ZEO
 import ZODB
 import ZODB.broken
 from BTrees.OOBTree import OOBTree
+from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
 from shell import opened
@@ -47,6 +48,7 @@ from ZODB.utils import p64
 import zodbschedule.cli
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
@@ -319,6 +321,34 @@ def test_list_shows_what_is_claimed_and_what_runs(shell, wall_clock, capsys):
     assert [(row['id'], row['state']) for row in rows] == [
         (running, 'running'), (claimed, 'claimed'), (later, 'waiting')]
     assert rows[0]['worker'] and rows[2]['worker'] is None
+
+
+def plans(ids):
+    """A task that schedules another."""
+    schedule = current_run().schedule
+    task = schedule.call('shop.deliver', time=MORNING)
+    schedule._p_jar.add(task)
+    ids.append(task_id(task))
+
+
+def test_what_a_run_has_scheduled_is_claimed_until_the_next_turn(
+        shell, wall_clock, capsys):
+    with opened(shell.db) as root:
+        schedule = root['schedule']
+        ids = root['ids'] = PersistentList()
+        schedule.call(plans, ids, time=clock.now())
+        schedule.call(looked_at_from_within, time=clock.now())
+        schedule.call(shown_from_within, ids, time=clock.now())
+    said = shell('process')
+    planned, = (row for row in json.loads(said[:said.rindex(']') + 1])
+                if row['description'] == 'shop.deliver')
+    assert planned['state'] == 'claimed'
+    assert planned['time'] == f'{MORNING:%Y-%m-%dT%H:%M:%SZ}'
+    assert planned['worker']
+    assert re.findall(r'^state +(\w+)', said, re.M) == ['claimed']
+    rows = json.loads(shell('list', '--json'))
+    assert [(row['id'], row['state']) for row in rows] == [
+        (planned['id'], 'waiting')]
 
 
 @pytest.mark.parametrize('bounds', [
@@ -777,20 +807,23 @@ def test_discard_forgets_a_parked_task(shell):
 
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
-    assert shell('check') == 'fine: nothing is due'
+    assert shell('check') == 'fine: nothing is due; no worker is registered'
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'fine: a task has been due for 5 min (5 min are allowed)')
+        'fine: a task has been due for 5 min (5 min are allowed); '
+        'no worker is registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'paused': None}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
+        'paused': None}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'overdue: a task has been due for 6 min (5 min are allowed)')
+        'overdue: a task has been due for 6 min (5 min are allowed); '
+        'no worker is registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
@@ -807,7 +840,8 @@ def test_check_refuses_what_is_no_duration(shell):
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
     ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
-    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',))
+    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',),
+    ('workers',), ('workers', '--recover', 'a'))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -981,12 +1015,13 @@ def test_what_only_looks_opens_the_database_read_only(
         return find(connection, place)
 
     monkeypatch.setattr(database, 'find_schedule', spy)
-    for command in 'list', 'parked', 'check', 'history', 'forecast':
+    for command in (
+            'list', 'parked', 'check', 'history', 'forecast', 'workers'):
         bare_shell(command)
     bare_shell('show', task)
-    assert seen == [True] * 6
+    assert seen == [True] * 7
     bare_shell('cancel', task)
-    assert seen == [True] * 6 + [False]
+    assert seen == [True] * 7 + [False]
 
 
 @pytest.mark.parametrize('given, resolved', [
@@ -1084,7 +1119,7 @@ def test_verbose_sets_the_log_up(shell, monkeypatch):
     monkeypatch.setattr(
         logging, 'basicConfig', lambda **options: asked.append(options))
     shell('--verbose', 'list')
-    assert asked == [{'level': logging.INFO}]
+    assert [options['level'] for options in asked] == [logging.INFO]
 
 
 # -- the extra that may be missing -------------------------------------------
@@ -1106,7 +1141,8 @@ def test_main_runs_the_command_that_the_process_was_called_with(
     monkeypatch.setattr(sys, 'argv', ['/usr/bin/zodbschedule', 'check'])
     with pytest.raises(SystemExit):
         zodbschedule.cli.main()
-    assert capsys.readouterr().out == 'fine: nothing is due\n'
+    assert capsys.readouterr().out == (
+        'fine: nothing is due; no worker is registered\n')
 
 
 def test_help_documents_the_exit_codes(shell):

@@ -6,7 +6,6 @@ import time
 import crew as crews
 import pytest
 from crew import wait_until_done
-from databases import wait_until
 from mixture import Cancelled
 from mixture import Cancelling
 from mixture import Deed

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import crew as crews
 import pytest
-from crew import drain
 from crew import wait_until_done
 from databases import HISTORY
 from databases import SQLITE
-from databases import wait_until
 from mixture import Deed
 from mixture import Making
 from mixture import all_of

@@ -2,7 +2,6 @@
 """
 
 import time
-from datetime import timedelta
 
 import crew as crews
 import pytest

@@ -1,8 +1,6 @@
 """Workers that seem to be dead, and come back in the middle of a run."""
 
-import os
 import signal
-import time
 from datetime import timedelta
 from pathlib import Path
 
