@@ -138,12 +138,15 @@ class Heart:
         with self.lock:
             self.pulses = self.pulses - {pulse}
 
-    def stop(self) -> None:
-        """Beat nothing more; returns when the last beat is through."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Beat nothing more; returns when the last beat is through.
+
+        Or after *timeout* seconds: the database may say nothing.
+        """
         for pulse in self.pulses:
             self.drop(pulse)
         self.stopped.set()
-        self.thread.join()
+        self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):

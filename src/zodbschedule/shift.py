@@ -23,22 +23,23 @@ from typing import Any
 from typing import NamedTuple
 
 import transaction
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.duty import Duty
 from zodbschedule.heartbeat import Heart
 from zodbschedule.reach import Reach
 from zodbschedule.transact import abort
 from zodbschedule.transact import is_storage_failure
+from zodbschedule.waiting import Watcher
 from zodbschedule.waiting import watching
 
 
 log = logging.getLogger('zodbschedule')
 
-# How long to wait before the next try after an error, in seconds: at first,
-# and at most while the database is away, or for any other reason.
+# How long to wait before the next try, in seconds, while the database is
+# away: at first, and at most.
 FIRST_PAUSE = .1
-AWAY_PAUSE = 5.0
-OTHER_PAUSE = 60.0
+LONGEST_PAUSE = 5.0
 
 
 class Terms(NamedTuple):
@@ -65,10 +66,14 @@ class Shift:
     def __init__(self, terms: Terms, number: int) -> None:
         self.terms = terms
         self.stopping = threading.Event()
-        self.duties: list[Duty] = []
+        self.duties = [Duty(
+            path, transaction.manager, terms.heart, self.stopping.is_set,
+            label=terms.name, lease=terms.lease, inherits=terms.inherits)
+            for path in terms.paths]
+        #: what it waits by, while it has a connection
+        self.watcher: Watcher | None = None
+        #: how often it has tried in vain to get on
         self.failures = 0
-        #: has the thread see that it is to end, while it waits
-        self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {terms.name} {number}',
             daemon=True)
@@ -80,18 +85,34 @@ class Shift:
     def finish(self) -> None:
         """Take nothing more; end when the run that goes on has ended."""
         self.stopping.set()
-        self.ring()
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.ring()
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end, so many seconds at most."""
+        self.thread.join(timeout)
 
     @property
     def is_alive(self) -> bool:
         """Whether its thread has not ended."""
         return self.thread.is_alive()
 
+    @property
+    def gets_on(self) -> bool:
+        """Whether it works, and no error keeps it from that."""
+        return self.is_alive and not self.failures and not any(
+            duty.failures for duty in self.duties)
+
     def silence(self) -> float:
-        """For how many seconds the database has not answered it."""
+        """For how many seconds the database has not answered."""
         now = time.monotonic()
-        return max((now - duty.asking for duty in self.duties
-                    if duty.asking is not None), default=0)
+        since = [duty.asking for duty in self.duties]
+        watcher = self.watcher
+        if watcher is not None:
+            since.append(watcher.asking)
+        return max((now - then for then in since if then is not None),
+                   default=0)
 
     # -- the thread
 
@@ -100,54 +121,36 @@ class Shift:
         while not self.stopping.is_set():
             try:
                 self._work()
-            except BaseException as error:
-                self._pause_after(error)
-        self.terms.reach.back(self)
-
-    def _pause_after(self, error: BaseException) -> None:
-        longest = AWAY_PAUSE
-        if is_storage_failure(error) or isinstance(error, Unopened):
-            self.terms.reach.away(self, error)
-        else:
-            longest = OTHER_PAUSE
-            log.error('Worker %s: an error that is no task\'s; it goes on.',
-                      self.terms.name, exc_info=error)
-        pause = min(longest, FIRST_PAUSE * 2 ** self.failures)
-        self.failures += 1
-        self.stopping.wait(pause * random.uniform(.5, 1))
+            except Exception as error:
+                self.terms.reach.away(self, error)
+                if not is_storage_failure(error):
+                    log.warning('Worker %s has no connection.',
+                                self.terms.name, exc_info=error)
+                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** self.failures)
+                self.failures += 1
+                self.stopping.wait(pause * random.uniform(.5, 1))
+        self.terms.reach.leave(self)
 
     def _work(self) -> None:
-        """Work with one connection, until it fails or is to end."""
-        db = self._database()
+        """Work with one connection, until that fails or it is to end."""
+        db = self.terms.database()
         connection = db.open(transaction.manager)
-        self.duties = [self._duty(path, connection)
-                       for path in self.terms.paths]
+        for duty in self.duties:
+            duty.find = partial(find, connection, duty.name)
         try:
-            with watching(db, self.terms.reach) as watcher:
-                self.ring = watcher.ring
+            with watching(db, self.terms.reach) as self.watcher:
                 while not self.stopping.is_set():
-                    mark = watcher.mark()
+                    mark = self.watcher.mark()
                     if not self._round():
-                        self._wait(watcher, mark)
+                        self._wait(self.watcher, mark)
             for duty in self.duties:
                 duty.end()
         finally:
+            self.watcher = None
             for duty in self.duties:
                 duty.drop()
             abort(transaction.manager)
             connection.close()
-
-    def _database(self) -> Any:
-        try:
-            return self.terms.database()
-        except Exception as error:
-            raise Unopened(str(error) or type(error).__name__) from error
-
-    def _duty(self, path: str, connection: Any) -> Duty:
-        return Duty(
-            path, partial(find, connection, path), transaction.manager,
-            self.terms.heart, self.stopping.is_set, label=self.terms.name,
-            lease=self.terms.lease, inherits=self.terms.inherits)
 
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
@@ -155,22 +158,16 @@ class Shift:
         for duty in self.duties:
             if self.stopping.is_set():
                 break
-            worked |= duty.attend()
-            if len(self.duties) > 1:
-                duty.settle()
+            worked |= duty.attend(len(self.duties) > 1)
         self.failures = 0
         self.terms.reach.back(self)
         return worked
 
-    def _wait(self, watcher: Any, mark: object) -> None:
+    def _wait(self, watcher: Watcher, mark: object) -> None:
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
             if watcher.wait(mark, pause, self.stopping.is_set):
                 return
-
-
-class Unopened(Exception):
-    """The database could not be opened."""
 
 
 def find(connection: Any, path: str) -> Any:
@@ -179,6 +176,8 @@ def find(connection: Any, path: str) -> Any:
     for key in filter(None, path.split('/')):
         try:
             found = found[key]
+        except POSKeyError:
+            raise  # damage, and no key that is not there
         except (KeyError, TypeError, AttributeError):
             return None
     return found

@@ -56,7 +56,6 @@ class Local:
         self.storage = storage
         self.is_connected: Callable[[], bool] = getattr(
             storage, 'is_connected', lambda: True)
-        self.connected = True
         self.seen = self.mark()
 
     def mark(self) -> object:
@@ -65,11 +64,10 @@ class Local:
 
     def look(self) -> bool:
         """Whether something has changed; raises if the database is away."""
-        was, self.connected = self.connected, self.is_connected()
-        if not self.connected:
+        if not self.is_connected():
             raise ConnectionError('the server is not connected')
         before, self.seen = self.seen, self.mark()
-        return self.seen != before or not was
+        return self.seen != before
 
     def close(self) -> None:
         """Nothing to do."""
@@ -103,6 +101,7 @@ class Polled:
         except Exception:
             self.close()
             raise
+        # None says that it cannot tell what has changed.
         if changed is None or changed:
             self.count += 1
             return True
@@ -167,12 +166,11 @@ class Watcher:
             self.condition.notify_all()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, soon: it may hear nothing from the database."""
         with self.condition:
             self.stopped = True
             self.condition.notify_all()
-        self.thread.join()
-        self.eye.close()
+        self.thread.join(PATIENCE)
 
     def _run(self) -> None:
         pause = self.eye.interval
@@ -192,10 +190,13 @@ class Watcher:
                     self.ring()
             self.asking = None
             time.sleep(pause)
+        self.eye.close()
 
     def _is_needed(self) -> bool:
         with self.condition:
             while not self.waiting and not self.stopped:
+                for reach in self.reaches:
+                    reach.leave(self)
                 self.condition.wait()
             return not self.stopped
 
@@ -216,10 +217,14 @@ def watching(db: Any, reach: Reach) -> Iterator[Watcher]:
         yield watcher
     finally:
         with _lock:
-            watcher.reaches = [
-                one for one in watcher.reaches if one is not reach]
-            last = not watcher.reaches
+            reaches = list(watcher.reaches)
+            # One of them: each thread of a worker has brought the same.
+            reaches.remove(reach)
+            watcher.reaches = reaches
+            last = not reaches
             if last:
                 del _watchers[db]
         if last:
             watcher.close()
+        if reach not in reaches:
+            reach.leave(watcher)
