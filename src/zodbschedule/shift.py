@@ -11,9 +11,9 @@
 #
 ##############################################################################
 """One thread of a worker: attends to its schedules in turn, and waits."""
+"""One thread of a worker: attends to its schedules in turn, and waits."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -31,15 +31,24 @@ from zodbschedule.reach import Reach
 from zodbschedule.transact import abort
 from zodbschedule.transact import is_storage_failure
 from zodbschedule.waiting import Watcher
+from zodbschedule.waiting import back_off
 from zodbschedule.waiting import watching
 
 
 log = logging.getLogger('zodbschedule')
 
-# How long to wait before the next try, in seconds, while the database is
-# away: at first, and at most.
-FIRST_PAUSE = .1
+# How long to wait at most before the next try while the database is away, in
+# seconds.
 LONGEST_PAUSE = 5.0
+
+# If the database has changed and there was nothing to do, again and again,
+# each look comes so much later, in seconds, up to the second.
+LAG = .005
+LONGEST_LAG = .1
+
+
+#: keys from the root, or what gives the schedule in the root, or None
+Path = str | Callable[[Any], Any]
 
 
 class Terms(NamedTuple):
@@ -48,7 +57,7 @@ class Terms(NamedTuple):
     name: str
     #: gives the database, opened if need be; raises if that is away
     database: Callable[[], Any]
-    paths: tuple[str, ...]
+    paths: tuple['Path', ...]
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
@@ -66,14 +75,17 @@ class Shift:
     def __init__(self, terms: Terms, number: int) -> None:
         self.terms = terms
         self.stopping = threading.Event()
-        self.duties = [Duty(
-            path, transaction.manager, terms.heart, self.stopping.is_set,
-            label=terms.name, lease=terms.lease, inherits=terms.inherits)
+        self.duties = [
+            Duty(spelled(path), transaction.manager, terms.heart,
+                 self.stopping.is_set, label=terms.name, lease=terms.lease,
+                 inherits=terms.inherits)
             for path in terms.paths]
         #: what it waits by, while it has a connection
         self.watcher: Watcher | None = None
         #: how often it has tried in vain to get on
         self.failures = 0
+        #: whether it has left no claim behind
+        self.handed_back = True
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {terms.name} {number}',
             daemon=True)
@@ -89,10 +101,6 @@ class Shift:
         if watcher is not None:
             watcher.ring()
 
-    def join(self, timeout: float) -> None:
-        """Wait for its end, so many seconds at most."""
-        self.thread.join(timeout)
-
     @property
     def is_alive(self) -> bool:
         """Whether its thread has not ended."""
@@ -100,13 +108,14 @@ class Shift:
 
     @property
     def gets_on(self) -> bool:
-        """Whether it works, and no error keeps it from that."""
+        """Whether it lives, and no error keeps it from its work."""
         return self.is_alive and not self.failures and not any(
             duty.failures for duty in self.duties)
 
     def silence(self) -> float:
         """For how many seconds the database has not answered."""
         now = time.monotonic()
+        # Another thread sets them: each is to be read once.
         since = [duty.asking for duty in self.duties]
         watcher = self.watcher
         if watcher is not None:
@@ -121,36 +130,60 @@ class Shift:
         while not self.stopping.is_set():
             try:
                 self._work()
-            except Exception as error:
-                self.terms.reach.away(self, error)
-                if not is_storage_failure(error):
-                    log.warning('Worker %s has no connection.',
-                                self.terms.name, exc_info=error)
-                pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** self.failures)
+            except BaseException as error:
+                self._note(error)
                 self.failures += 1
-                self.stopping.wait(pause * random.uniform(.5, 1))
+                self.stopping.wait(back_off(self.failures, LONGEST_PAUSE))
         self.terms.reach.leave(self)
+        if not self.handed_back:
+            log.warning('Worker %s could not hand back what it held; others '
+                        'will recover it.', self.terms.name)
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, Unopened) or is_storage_failure(error):
+            self.terms.reach.away(self, error)
+            log.debug('The database does not answer.', exc_info=error)
+        else:
+            log.error('Worker %s: an error that is no task\'s; it goes on.',
+                      self.terms.name, exc_info=error)
 
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to end."""
-        db = self.terms.database()
+        db = self._database()
         connection = db.open(transaction.manager)
-        for duty in self.duties:
-            duty.find = partial(find, connection, duty.name)
+        for duty, path in zip(self.duties, self.terms.paths, strict=True):
+            duty.find = partial(find, connection, path)
         try:
             with watching(db, self.terms.reach) as self.watcher:
-                while not self.stopping.is_set():
-                    mark = self.watcher.mark()
-                    if not self._round():
-                        self._wait(self.watcher, mark)
+                self._attend(self.watcher)
             for duty in self.duties:
                 duty.end()
         finally:
             self.watcher = None
             for duty in self.duties:
+                self.handed_back &= duty.holding is None
                 duty.drop()
             abort(transaction.manager)
             connection.close()
+
+    def _database(self) -> Any:
+        try:
+            return self.terms.database()
+        except Exception as error:
+            raise Unopened(str(error) or type(error).__name__) from error
+
+    def _attend(self, watcher: Watcher) -> None:
+        in_vain = 0
+        while not self.stopping.is_set():
+            mark = watcher.mark()
+            if self._round():
+                in_vain = 0
+            elif self._wait(watcher, mark):
+                # Others change what is no business of ours.
+                self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
+                in_vain += 1
+            else:
+                in_vain = 0
 
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
@@ -160,24 +193,39 @@ class Shift:
                 break
             worked |= duty.attend(len(self.duties) > 1)
         self.failures = 0
+        # What it could not hand back before, it has recovered.
+        self.handed_back = True
         self.terms.reach.back(self)
         return worked
 
-    def _wait(self, watcher: Watcher, mark: object) -> None:
+    def _wait(self, watcher: Watcher, mark: object) -> bool:
+        """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
             if watcher.wait(mark, pause, self.stopping.is_set):
-                return
+                return True
+        return False
 
 
-def find(connection: Any, path: str) -> Any:
+class Unopened(Exception):
+    """The database could not be opened."""
+
+
+def spelled(path: Path) -> str:
+    """*path* for a person to read."""
+    return path if isinstance(path, str) else path.__qualname__
+
+
+def find(connection: Any, path: Path) -> Any:
     """What stands there, keys from the root separated by slashes; or None."""
     found = connection.root()
+    if not isinstance(path, str):
+        return path(found)
     for key in filter(None, path.split('/')):
         try:
             found = found[key]
         except POSKeyError:
-            raise  # damage, and no key that is not there
+            raise  # damage, and no key that is missing
         except (KeyError, TypeError, AttributeError):
             return None
     return found
