@@ -21,6 +21,7 @@ committed after that look ends the wait, so that no wake-up is missed.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,9 @@ POLL = .2
 
 # How long to wait at most before a database that is away is asked again.
 PATIENCE = 2.0
+
+# How long to wait before the second try of what has failed, in seconds.
+AGAIN = .1
 
 
 class Local:
@@ -199,6 +203,12 @@ class Watcher:
                     reach.leave(self)
                 self.condition.wait()
             return not self.stopped
+
+
+def back_off(failures: int, longest: float) -> float:
+    """How long to wait after so many failures, in seconds."""
+    pause = AGAIN * 2 ** min(failures - 1, 20)
+    return min(longest, pause) * random.uniform(.5, 1)
 
 
 _watchers: WeakKeyDictionary[Any, Watcher] = WeakKeyDictionary()
