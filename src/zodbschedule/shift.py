@@ -11,7 +11,6 @@
 #
 ##############################################################################
 """One thread of a worker: attends to its schedules in turn, and waits."""
-"""One thread of a worker: attends to its schedules in turn, and waits."""
 
 import logging
 import threading

@@ -208,7 +208,7 @@ class Watcher:
 def back_off(failures: int, longest: float) -> float:
     """How long to wait after so many failures, in seconds."""
     pause = AGAIN * 2 ** min(failures - 1, 20)
-    return min(longest, pause) * random.uniform(.5, 1)
+    return float(min(longest, pause) * random.uniform(.5, 1))
 
 
 _watchers: WeakKeyDictionary[Any, Watcher] = WeakKeyDictionary()
