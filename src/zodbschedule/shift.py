@@ -85,6 +85,8 @@ class Shift:
         self.failures = 0
         #: whether it has left no claim behind
         self.handed_back = True
+        #: whether it has ever looked into the database
+        self.has_begun = False
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {terms.name} {number}',
             daemon=True)
@@ -107,9 +109,9 @@ class Shift:
 
     @property
     def gets_on(self) -> bool:
-        """Whether it lives, and no error keeps it from its work."""
-        return self.is_alive and not self.failures and not any(
-            duty.failures for duty in self.duties)
+        """Whether it works, and no error keeps it from that."""
+        return self.is_alive and self.has_begun and not (
+            self.failures or any(duty.failures for duty in self.duties))
 
     def silence(self) -> float:
         """For how many seconds the database has not answered."""
@@ -194,6 +196,7 @@ class Shift:
         self.failures = 0
         # What it could not hand back before, it has recovered.
         self.handed_back = True
+        self.has_begun = True
         self.terms.reach.back(self)
         return worked
 
