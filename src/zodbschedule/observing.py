@@ -142,5 +142,10 @@ def namesakes(schedule: Any, name: str, mine: str) -> list[str]:
     """
     return [claim_id for claim_id, claim in schedule.claims.items()
             if claim_id != mine and claim.name == name
-            and is_abandoned(claim_id, claim.incarnation) is not False
-            and incarnation.is_gone(claim.incarnation) is not False]
+            and not _is_in_use(claim_id, claim.incarnation)]
+
+
+def _is_in_use(claim_id: str, holder: Incarnation) -> bool:
+    gone = is_abandoned(claim_id, holder)
+    return gone is False or (
+        gone is None and incarnation.is_gone(holder) is False)
