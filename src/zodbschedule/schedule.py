@@ -212,7 +212,7 @@ class Schedule(Places):
     def __contains__(self, task: object) -> bool:
         mine = self.mine(task)
         return mine is not None and not never_stamped(mine) and (
-            self.waits(mine) is not None or self.is_held(mine))
+            self.in_timetable(mine) is not None or self.is_held(mine))
 
     def get(self, id: str, default: Any = None) -> Any:
         """See `IScheduleReading`."""
@@ -257,8 +257,7 @@ class Schedule(Places):
                     yield ClaimedTask(
                         slot.task, from_micros(slot.micros), claim.name,
                         slot is running, claim.progress_of(slot))
-                elif slot.following is not None:
-                    micros, task = slot.following
+                for micros, task in slot.coming:
                     yield ClaimedTask(task, from_micros(micros), claim.name)
 
     # -- IWorkers

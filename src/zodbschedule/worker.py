@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from zodbschedule import clock
+from zodbschedule import oids
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
@@ -278,6 +279,7 @@ class Database:
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = self.open()
+            oids.forget_when_away(self.db)
             return self.db
 
     def close(self) -> None:
