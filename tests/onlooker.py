@@ -21,9 +21,15 @@ class Onlooker:
     @contextmanager
     def transaction(self):
         """Inside, what is changed is committed; gives the schedule."""
+        with self.root():
+            yield self.schedule
+
+    @contextmanager
+    def root(self):
+        """Inside, what is changed is committed; gives the root."""
         self.manager.abort()
         with self.manager:
-            yield self.schedule
+            yield self.connection.root()
         self.manager.begin()
 
     def add(self, *tasks):
