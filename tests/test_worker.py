@@ -110,7 +110,7 @@ def start(database):
 
     yield start
     for worker in started:
-        worker.stop(ZERO)
+        worker.stop(timedelta(seconds=20))
 
 
 @pytest.fixture
@@ -690,7 +690,7 @@ class TestTasks:
             assert seen.turns() <= turns + 3
             line, = log('Task')
             assert line.endswith(
-                'is left in its place: sample_tasks.Fading cannot be imported')
+                'is left in its place: gone.Fading cannot be imported')
         clock.advance(timedelta(seconds=1))
         seen.wait_for('a')
 
@@ -1087,7 +1087,7 @@ class TestRecovering:
         leave_behind(seen, ELSEWHERE, 'a name')
         with seen.transaction() as schedule:
             schedule.resume()
-            mine, = schedule.claims.keys() - {'theirs'}
+            mine, = set(schedule.claims) - {'theirs'}
             turn.withdraw(schedule, mine, schedule.claims[mine], NOON)
             schedule.schedule(Note('d'))
         seen.wait_for('d')
@@ -1318,12 +1318,19 @@ class TestHealth:
 
     def test_and_so_is_one_that_says_nothing_to_the_watcher(
             self, database, seen, start, log, monkeypatch):
+        going_on = threading.Event()
+        monkeypatch.setattr(worker_module, 'SILENT', .1)
         worker = start()
         idle(worker)
-        monkeypatch.setattr(worker_module, 'SILENT', .1)
-        monkeypatch.setattr(
-            worker._shifts[0].watcher, 'asking', 0)
-        wait_until(lambda: log('The database'), 'the silence')
+        assert worker.healthy
+        with monkeypatch.context() as patches:
+            patches.setattr(
+                worker._shifts[0].watcher.eye, 'look', going_on.wait)
+            wait_until(lambda: not worker.healthy, 'the silence')
+        monkeypatch.setattr(worker_module, 'SILENT', 1000)
+        going_on.set()
+        wait_until(lambda: worker.healthy, 'health')
+        assert len(log('The database')) == 2
 
 
 # -- How many tasks a turn takes

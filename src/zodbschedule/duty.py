@@ -59,6 +59,7 @@ FIRST = 8
 
 # How often the claims of others are looked at, at most, in seconds.
 SURVEY = 1.0
+NEVER = float('-inf')
 
 # How long to leave a schedule alone, at most, after an error that is no
 # task's, in seconds.
@@ -137,7 +138,9 @@ class Duty:
         self.barred = 0.0
         #: how often it was attended to in vain
         self.failures = 0
-        self.surveyed = 0.0
+        #: when the claims of others were looked at, by a monotonic clock
+        self.surveyed = NEVER
+        #: whether the last look has left that out
         self.unsurveyed = False
         #: what was said last of why it is not attended to
         self.said = ''
@@ -232,6 +235,8 @@ class Duty:
             return found
 
         self.reluctant = None
+        # One of our own, which could not be handed back, is the first to see.
+        self.surveyed = NEVER
         if not transact(self.manager, look):
             self._refuse(f'There is no schedule at {self.name} yet.')
             self.holding = None

@@ -60,6 +60,8 @@ class Terms(NamedTuple):
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
+    #: whether the worker is asked to end
+    ends: Callable[[], bool]
     heart: Heart
     reach: Reach
 
@@ -76,7 +78,7 @@ class Shift:
         self.stopping = threading.Event()
         self.duties = [
             Duty(spelled(path), transaction.manager, terms.heart,
-                 self.stopping.is_set, label=terms.name, lease=terms.lease,
+                 self.ends, label=terms.name, lease=terms.lease,
                  inherits=terms.inherits)
             for path in terms.paths]
         #: what it waits by, while it has a connection
@@ -102,10 +104,25 @@ class Shift:
         if watcher is not None:
             watcher.ring()
 
+    def ends(self) -> bool:
+        """Whether it is to take nothing more."""
+        return self.stopping.is_set() or self.terms.ends()
+
     @property
     def is_alive(self) -> bool:
         """Whether its thread has not ended."""
         return self.thread.is_alive()
+
+    def settle(self, timeout: float) -> None:
+        """Wait so many seconds for its end, unless a task keeps it busy."""
+        end = time.monotonic() + timeout
+        while self.is_alive and not self._is_running() and (
+                time.monotonic() < end):
+            self.thread.join(.005)
+
+    def _is_running(self) -> bool:
+        held = [duty.holding for duty in self.duties]
+        return any(one is not None and one.pulse.running for one in held)
 
     @property
     def gets_on(self) -> bool:
@@ -128,7 +145,7 @@ class Shift:
 
     def _run(self) -> None:
         transaction.manager.explicit = True
-        while not self.stopping.is_set():
+        while not self.ends():
             try:
                 self._work()
             except BaseException as error:
@@ -175,7 +192,7 @@ class Shift:
 
     def _attend(self, watcher: Watcher) -> None:
         in_vain = 0
-        while not self.stopping.is_set():
+        while not self.ends():
             mark = watcher.mark()
             if self._round():
                 in_vain = 0
@@ -190,7 +207,7 @@ class Shift:
         """Attend to each schedule once; whether there was any work."""
         worked = False
         for duty in self.duties:
-            if self.stopping.is_set():
+            if self.ends():
                 break
             worked |= duty.attend(len(self.duties) > 1)
         self.failures = 0
@@ -204,7 +221,7 @@ class Shift:
         """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
-            if watcher.wait(mark, pause, self.stopping.is_set):
+            if watcher.wait(mark, pause, self.ends):
                 return True
         return False
 

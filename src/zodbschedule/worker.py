@@ -101,7 +101,7 @@ class Worker:
         self._heart = Heart(LOOK, _relieve, self._heart_failed)
         terms = Terms(
             self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._heart, self._reach)
+            bool(name), self._ends, self._heart, self._reach)
         self._shifts = [Shift(terms, number) for number in range(threads)]
         self._asked = WORK
         self._result = True
@@ -187,6 +187,9 @@ class Worker:
         """Ask it to cut off what runs, and end; for signal handlers too."""
         self._asked = ABORT
 
+    def _ends(self) -> bool:
+        return self._asked != WORK
+
     @property
     def healthy(self) -> bool:
         """Whether it works, and the database answers.
@@ -252,6 +255,8 @@ class Worker:
             return False
         if cut_off:
             log.warning('Worker %s has cut off what ran.', self.name)
+        for shift in self._shifts:
+            shift.settle(HAND_BACK)
         return not cut_off
 
     def _hand_back(self, cut_off: list[Pulse]) -> None:
