@@ -21,6 +21,7 @@ from typing import Any
 
 from ZODB.utils import u64
 
+from zodbschedule.claim import CANCELLED
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
 from zodbschedule.instant import to_micros
@@ -46,7 +47,7 @@ def collect(schedule: Any, claim: Claim, now: datetime,
     """
     returning = Returning(schedule, claim.name, now)
     parked: list[ParkedTask] = []
-    outcomes = []
+    settled = []
     for index, place in enumerate(claim.slots):
         if index == but:
             continue
@@ -60,10 +61,11 @@ def collect(schedule: Any, claim: Claim, now: datetime,
                 parked.append(entry)
                 returning.end(slot.oid)
         elif slot.content:
-            outcomes.append(slot.content[0])
+            settled.append(slot)
             returning.settled(slot)
     returning.finish()
-    claim.count(outcomes)
+    forgive(schedule, settled)
+    claim.count([slot.content[0] for slot in settled])
     return parked
 
 
@@ -128,8 +130,13 @@ def crashed(schedule: Any, slot: Slot) -> ParkedTask | None:
         f'{count} runs of it ended their process, or the call of process()')
 
 
-def forgive(schedule: Any, oids: list[int]) -> None:
-    """Forget the crashes of tasks that have an outcome now."""
+def forgive(schedule: Any, settled: list[Slot]) -> None:
+    """Forget the crashes of tasks that have an outcome now.
+
+    Not if that is that they were cancelled: then those who did have forgotten
+    them, and what there is by now is of a task that was scheduled anew.
+    """
     if schedule.crashes:
-        for oid in oids:
-            schedule.crashes.pop(oid, None)
+        for slot in settled:
+            if slot.outcome != CANCELLED:
+                schedule.crashes.pop(slot.oid, None)
