@@ -485,6 +485,15 @@ class TestEnding:
         assert seen.claims() == []
         assert not log(f'Worker {worker.name} has cut off')
 
+    def test_a_claim_that_is_gone_by_then_is_nobody_s_loss(
+            self, seen, start):
+        worker = start()
+        idle(worker)
+        with seen.transaction() as schedule:
+            schedule.recover(worker.name)
+        worker.abort()
+        assert worker.stop()
+
     def test_it_may_be_stopped_before_it_has_begun(self, database, seen):
         worker = Worker(database.db)
         assert worker.stop()
