@@ -324,6 +324,8 @@ class TestStarting:
         worker = Worker(open, threads=2)
         worker.start()
         seen.wait_for('a')
+        # Each of its threads has an answer.
+        wait_until(lambda: len(log('The database is')) == 2, 'an answer')
         assert worker.stop()
         assert closed == [1] and len(tries) == 3
         assert log('The database is') == [
@@ -485,14 +487,17 @@ class TestEnding:
         assert seen.claims() == []
         assert not log(f'Worker {worker.name} has cut off')
 
-    def test_a_claim_that_is_gone_by_then_is_nobody_s_loss(
-            self, seen, start):
+    def test_whoever_runs_nothing_may_go_on_with_another_claim(
+            self, seen, start, monkeypatch):
+        monkeypatch.setattr(worker_module, 'HAND_BACK', .01)
         worker = start()
         idle(worker)
-        with seen.transaction() as schedule:
-            schedule.recover(worker.name)
-        worker.abort()
-        assert worker.stop()
+        assert worker._cut_off()
+        assert seen.claims() == []
+        # There is no claim any more.
+        assert worker._cut_off()
+        seen.add(Note('a'))
+        seen.wait_for('a')
 
     def test_it_may_be_stopped_before_it_has_begun(self, database, seen):
         worker = Worker(database.db)

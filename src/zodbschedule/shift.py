@@ -114,15 +114,10 @@ class Shift:
         return self.thread.is_alive()
 
     def settle(self, timeout: float) -> None:
-        """Wait so many seconds for its end, unless a task keeps it busy."""
-        end = time.monotonic() + timeout
-        while self.is_alive and not self._is_running() and (
-                time.monotonic() < end):
-            self.thread.join(.005)
-
-    def _is_running(self) -> bool:
+        """Wait so many seconds for its end, unless it runs a task."""
         held = [duty.holding for duty in self.duties]
-        return any(one is not None and one.pulse.running for one in held)
+        if not any(one is not None and one.pulse.running for one in held):
+            self.thread.join(timeout)
 
     @property
     def gets_on(self) -> bool:
