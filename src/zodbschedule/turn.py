@@ -38,18 +38,19 @@ CRASHES = 3
 
 
 def collect(schedule: Any, claim: Claim, now: datetime,
-            suspect: int | None = None, but: int | None = None
-            ) -> list[ParkedTask]:
+            suspect: int | None = None, but: int | None = None,
+            fence: bool = False) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
     The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.  The slot *but* is left alone.
+    returned is what was parked for that.  The slot *but* is left alone.  With
+    *fence* what holds nothing is written as well.
     """
     returning = Returning(schedule, claim.name, now)
     parked: list[ParkedTask] = []
     settled = []
     for index, place in enumerate(claim.slots):
-        if index == but:
+        if index == but or not (place.content or fence):
             continue
         # Freed first: what comes back stands nowhere at that moment.
         slot = place.emptied()
@@ -112,7 +113,7 @@ def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
     would be nowhere.
     """
     claim.end()
-    parked = collect(schedule, claim, now, suspect)
+    parked = collect(schedule, claim, now, suspect, fence=True)
     del schedule.claims[claim_id]
     return parked
 
