@@ -297,6 +297,13 @@ def test_a_worker_ends_though_its_server_is_not_there(zeo, working):
     zeo.start()
 
 
+def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
+    worker = working('--db', 'postgres://me:secret@127.0.0.1:1/db')
+    worker.says('The database is away: cannot open '
+                'postgres://me:***@127.0.0.1:1/db: ')
+    assert 'secret' not in worker.ends_when_told()
+
+
 @pytest.mark.parametrize('options, complaint', [
     (['--db', 'gopher://x'], "unknown scheme 'gopher'"),
     (['--db', 'zeo://localhost:port'], 'cannot be understood'),

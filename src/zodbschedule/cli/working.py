@@ -44,8 +44,9 @@ from zodbschedule.cli.problem import Problem
 
 EXIT_CODES = """\b
 Exit codes:
-  0    it was told to end, by SIGTERM or SIGINT, and has handed back all
-       that it held; a task that was parked does not change that
+  0    it was told to end, by SIGTERM or SIGINT, and has handed back what
+       it held, or left it to others if the database was away; a task that
+       was parked does not change that
   2    wrong usage, or it could not begin
   130  after a second signal, SIGINT: what ran was cut off at once
   143  after a second signal, SIGTERM: likewise"""
