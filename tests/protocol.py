@@ -208,15 +208,16 @@ class Transaction:
         self.write(('claim', id), True)
         self.write(('slots', id), 0)
 
-    def collect(self, id: int, but: int | None = None, written: bool = True
+    def collect(self, id: int, but: int | None = None, fence: bool = False
                 ) -> None:
         """Each task and outcome to its place."""
+        written = not (fence and self.breaks('slots are not written'))
+        fence = fence and not self.breaks('free slots are not written')
         back: dict[int, str] = {}
         for unit, content in list(self.slots(id)):
             if unit[2] == but:
                 continue
-            if written and (content or not self.breaks(
-                    'free slots are not written')):
+            if written and (content or fence):
                 self.write(unit, '')
             if content[:1] in ('+', '-'):
                 self.add('history', content[:2])
@@ -261,7 +262,7 @@ class Transaction:
         """Dissolve a claim, one's own or one that is recovered."""
         if not self.breaks('the claim is not written'):
             self.write(('claim', id), True)
-        self.collect(id, written=not self.breaks('slots are not written'))
+        self.collect(id, fence=True)
         self.write(('claims', id), None)
 
     # -- a run: see `zodbschedule.run`

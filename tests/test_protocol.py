@@ -449,6 +449,9 @@ class TestTheModelIsOfThisCode:
                 same(('unschedule', name))
             holding.turn(9)
             same(('turn', 0, 9))
+            holding.turn(9)
+            # What is free is left alone by turns.
+            assert same(('turn', 0, 9)) == ['claim']
         other = Holding(schedule, 'theirs')
         other.begin(at(10))
         other.recover(holding.claim_id)
