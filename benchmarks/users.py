@@ -25,6 +25,7 @@ from servers import zeo_client
 from servers import zeo_server
 from ZODB.POSException import ConflictError
 
+from zodbschedule import holding
 from zodbschedule import processing
 
 
@@ -60,7 +61,7 @@ def user(address, seed, lasting, start, stop, results) -> None:
 def drain(address, portion, sweep, start, results) -> None:
     """Process whatever is due."""
     processing.PORTION = portion
-    processing.SWEEP = sweep
+    holding.SWEEP = sweep
     outcomes = Outcomes()
     with zeo_client(address) as connection:
         schedule = connection.root()['schedule']
@@ -90,7 +91,7 @@ class Measured:
 
 
 def measure(due: int, pending: int, lasting: float, seed: int,
-            portion: int = processing.PORTION, sweep: int = processing.SWEEP,
+            portion: int = processing.PORTION, sweep: int = holding.SWEEP,
             idle: float | None = None) -> Measured:
     """One round; with *idle*, so many seconds with nobody draining."""
     with zeo_server() as address:

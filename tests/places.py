@@ -14,6 +14,7 @@ from ZODB.broken import Broken
 from ZODB.utils import p64
 from ZODB.utils import u64
 
+from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule import turn
 from zodbschedule.claim import Claim
@@ -183,6 +184,6 @@ def announce_moments(monkeypatch, reached):
 
         monkeypatch.setattr(owner, name, noting)
 
-    announce(processing, 'exchange', None, 'taken')
-    announce(processing, 'withdraw', None, 'collected')
-    announce(processing.Pass, '_run', 'before the run', 'after the run')
+    announce(holding, 'exchange', None, 'taken')
+    announce(holding, 'withdraw', None, 'collected')
+    announce(processing.Pass, 'run', 'before the run', 'after the run')

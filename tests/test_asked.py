@@ -92,7 +92,7 @@ def away(stage, monkeypatch):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, '_withdraw', fail)
+        patch.setattr(processing.Pass, 'withdraw', fail)
         with pytest.raises(StorageError):
             stage.process()
 

@@ -16,6 +16,7 @@ from sample_work import try_to_commit
 from ZODB.utils import p64
 
 from zodbschedule import NotScheduled
+from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule import turn
 from zodbschedule.claim import CANCELLED
@@ -270,7 +271,7 @@ class TestZombies:
                 return found
 
             calls = []
-            monkeypatch.setattr(processing, 'exchange', exchange)
+            monkeypatch.setattr(holding, 'exchange', exchange)
             monkeypatch.setattr(processing, 'PORTION', 2)
         return do
 
@@ -363,7 +364,7 @@ class TestRecoveryByTwo:
         one, other = database.schedule(), database.client().schedule()
         late = processing.Pass(other, NOON)
         recover(one)
-        late._recover('dead')
+        late.recover('dead')
         assert names(database.schedule()) == ['a']
 
 

@@ -15,6 +15,7 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import runs
 
+from zodbschedule import holding
 from zodbschedule import processing
 
 
@@ -127,10 +128,10 @@ class TestThreads:
 
     def test_nor_if_the_dead_have_left_claims(self, database):
         schedule = prepare(database, *crowded(Counted))
-        dead = processing.incarnation.this()._replace(started='1')
+        dead = holding.incarnation.this()._replace(started='1')
         for number in range(3):
-            claim = schedule.claims[f'{number}'] = processing.Claim('', dead)
-            processing.exchange(
+            claim = schedule.claims[f'{number}'] = holding.Claim('', dead)
+            holding.exchange(
                 schedule, claim, 20, None, NOON, lambda instant, task: True)
         commit(schedule)
         begin(schedule)

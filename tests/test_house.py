@@ -36,6 +36,7 @@ LAYERS = {
         'instant',
         'clock',
         'incarnation',
+        'reach',
         'zone',
         'walltime',
         'crontab',
@@ -62,6 +63,8 @@ LAYERS = {
         'transact',
         'principals',
         'heartbeat',
+        'observing',
+        'rest',
         'parking',
         'guard',
         'current',
@@ -72,12 +75,17 @@ LAYERS = {
         'failure',
         'run',
         'turn',
+        'holding',
         'processing',
         'steering',
         'forecast',
+        'working',
         'schedule',
     ),
     'd': (
+        'waiting',
+        'duty',
+        'shift',
         'worker',
         '__init__',  # the public names, as the outward modules see them
     ),
@@ -131,7 +139,7 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
-MAY_COMMIT = {'transact', 'run', 'failure', 'processing', 'worker',
+MAY_COMMIT = {'transact', 'run', 'failure', 'holding', 'worker',
               'testing', 'cli', 'demo'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}

@@ -21,6 +21,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import InvalidTime
 from zodbschedule import NotStored
 from zodbschedule import Schedule
+from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
@@ -165,7 +166,7 @@ def test_no_claim_is_left_behind(stage):
 
 @on_file
 def test_husks_are_swept_along_the_way(stage, monkeypatch):
-    monkeypatch.setattr(processing, 'SWEEP', 1)
+    monkeypatch.setattr(holding, 'SWEEP', 1)
     for number in range(3):
         stage.add(f'{number}', minutes=number, cls=Noting)
     assert stage.process() == Tally(succeeded=3)
@@ -505,13 +506,13 @@ def test_an_interruption_between_two_runs_is_nobodys_crash(
     stage.add('one', minutes=1, cls=Noting)
     stage.add('two', cls=Noting)
 
-    run_one = processing.Pass._run
+    run_one = processing.Pass.run
 
     def interrupted(self, index, oid):
         run_one(self, index, oid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(processing.Pass, '_run', interrupted)
+    monkeypatch.setattr(processing.Pass, 'run', interrupted)
     with pytest.raises(KeyboardInterrupt):
         stage.process()
     seen = stage.look()

@@ -24,6 +24,7 @@ from sample_work import runs
 from ZODB.POSException import StorageError
 
 from zodbschedule import Every
+from zodbschedule import holding
 from zodbschedule import incarnation
 from zodbschedule import processing
 from zodbschedule import turn
@@ -77,7 +78,7 @@ def process_and_pause(uri, moment):  # pragma: no cover - it is killed
     """Process, and pause at that moment, for good."""
     owner, name, when, count = moment.split()
     calls = []
-    owner = getattr(processing, owner, processing)
+    owner = getattr(processing, owner, holding)
     original = getattr(owner, name)
 
     def pausing(*args, **kwargs):
@@ -122,14 +123,14 @@ def finish(database, minutes=0):
 MOMENTS = {
     'registered, and nothing taken': 'module exchange before 1',
     'in the first turn, before its commit': 'module exchange after 1',
-    'after the first turn': 'Pass _turn after 1',
-    'between two runs': 'Pass _run after 2',
+    'after the first turn': 'Pass turn after 1',
+    'between two runs': 'Pass run after 2',
     'in a turn that collects': 'module exchange after 2',
-    'after a turn that collects': 'Pass _turn after 2',
-    'in the middle of the second portion': 'Pass _run before 7',
-    'before the claim is withdrawn': 'Pass _withdraw before 1',
+    'after a turn that collects': 'Pass turn after 2',
+    'in the middle of the second portion': 'Pass run before 7',
+    'before the claim is withdrawn': 'Pass withdraw before 1',
     'in the last transaction': 'module withdraw after 1',
-    'after the last transaction': 'Pass _withdraw after 1',
+    'after the last transaction': 'Pass withdraw after 1',
 }
 
 
@@ -226,8 +227,8 @@ def test_killed_in_a_run_every_effect_happens_once(
 def test_killed_again_and_again_what_tasks_schedule_happens_once(
         database, killed):
     prepare(database, *(Rescheduling(f'{n}', at(n)) for n in range(-3, 0)))
-    for moment in ('Pass _run after 1', 'module withdraw after 1',
-                   'Pass _turn after 1'):
+    for moment in ('Pass run after 1', 'module withdraw after 1',
+                   'Pass turn after 1'):
         killed('process_and_pause', moment, at=moment)
     for minute in range(0, 100, 10):
         finish(database, minute)
@@ -365,7 +366,7 @@ def test_whoever_ran_when_the_claim_was_left_counts_as_likely_cause(
     recovering = processing.Pass(schedule, NOON)
     begin(schedule)
     schedule._p_jar.transaction_manager.abort()
-    recovering._recover('theirs')
+    recovering.recover('theirs')
     schedule._p_jar.transaction_manager.begin()
     suspect = int(schedule._p_jar.root()['tasks'][0]._p_oid.hex(), 16)
     assert dict(schedule.crashes) == {suspect: 1}
@@ -390,7 +391,7 @@ def test_what_could_not_be_withdrawn_is_recovered_by_the_next_call(
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, '_withdraw', away)
+        patch.setattr(processing.Pass, 'withdraw', away)
         with pytest.raises(KeyboardInterrupt):
             schedule.process(NOON)
     assert 'the next call recovers it' in caplog.text

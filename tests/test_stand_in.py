@@ -622,7 +622,7 @@ class TestMissingClass:
             raise StorageError('The database is away.')
 
         with monkeypatch.context() as patch:
-            patch.setattr(processing.Pass, '_withdraw', away)
+            patch.setattr(processing.Pass, 'withdraw', away)
             with pytest.raises(StorageError):
                 stage.process()
         with gone(stage.database.db, 'Doing'):

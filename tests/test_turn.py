@@ -8,6 +8,7 @@ from sample_work import begin
 from sample_work import commit
 from sample_work import names
 
+from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule import timetable
 from zodbschedule import turn
@@ -160,7 +161,7 @@ class TestSweeping:
         found = []
         original = Timetable.sweep
         monkeypatch.setattr(Timetable, 'sweep', sweep)
-        monkeypatch.setattr(processing, 'SWEEP', 20)
+        monkeypatch.setattr(holding, 'SWEEP', 20)
         monkeypatch.setattr(timetable, 'SWEEP', 20)
         return found
 

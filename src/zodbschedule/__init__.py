@@ -33,11 +33,14 @@ from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
+from zodbschedule.worker import Worker
 
 
 __all__ = (
     # the schedule
     'Schedule',
+    # who runs it
+    'Worker',
     # what is scheduled
     'Task',
     'CallTask',

@@ -187,9 +187,21 @@ class Heartbeat(Persistent):
 class Claim(Persistent):
     """One incarnation of a worker, and what it holds."""
 
-    def __init__(self, name: str, incarnation: Incarnation) -> None:
+    #: for how many seconds it is believed; None: as the schedule says
+    lease: float | None = None
+    #: how many tasks the last turn has put into it
+    filled = 0
+    #: how many outcomes of each kind were collected from it: see `OUTCOMES`
+    counts: tuple[int, ...] = (0,) * (1 + max(OUTCOMES))
+
+    def __init__(self, name: str, incarnation: Incarnation, since: int = 0,
+                 lease: float | None = None) -> None:
         self.name = name
         self._incarnation: tuple[Any, ...] = tuple(incarnation)
+        #: when it was made, in microseconds
+        self.since = since
+        if lease is not None:
+            self.lease = lease
         self.heartbeat = Heartbeat()
         self.slots = PersistentList()
         #: how many turns it has made; tells a turn whether it was committed
@@ -206,6 +218,7 @@ class Claim(Persistent):
             Slot() for _ in range(len(tasks) - len(self.slots)))
         for slot, (micros, task) in zip(self.slots, tasks, strict=False):
             slot.hold(micros, task)
+        self.filled = len(tasks)
 
     def end(self) -> None:
         """Fence off whoever still makes turns with this claim.
@@ -214,6 +227,14 @@ class Claim(Persistent):
         is undone.  The slots are written as they are freed.
         """
         self.turns = -1
+
+    def count(self, outcomes: list[int]) -> None:
+        """Add those that were collected."""
+        if outcomes:
+            counts = list(self.counts)
+            for outcome in outcomes:
+                counts[outcome] += 1
+            self.counts = tuple(counts)
 
     def held(self) -> Iterator[Slot]:
         """The slots whose task has no outcome yet, in order."""

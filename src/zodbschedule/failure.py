@@ -78,7 +78,7 @@ PATIENCE = Retry(sys.maxsize)
 class Failure:
     """A failed run, and its error."""
 
-    def __init__(self, run: Settling, error: Exception) -> None:
+    def __init__(self, run: Settling, error: BaseException) -> None:
         self.run = run
         self.error = error
         #: what is told when it is parked, and that is committed
@@ -218,13 +218,13 @@ def is_long_overdue(schedule: Any, planned: datetime, now: datetime) -> bool:
     return now - planned > schedule.import_grace  # type: ignore
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """What went wrong: in its own words, if the task has said so."""
     if isinstance(error, (GiveUp, RetryLater)) and str(error):
         return str(error)
     return ''.join(traceback.format_exception_only(error))
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """Why it failed, in one line of bounded length."""
     return text(' '.join(reason_of(error).split()), ERROR)

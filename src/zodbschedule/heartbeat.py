@@ -10,11 +10,18 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Signs of life for a claim, and what another claim's silence means."""
+"""Signs of life for claims, and what another claim's silence means.
+
+A heart is a thread with a connection of its own, beside those that run tasks.
+It beats each claim that holds something while a run of it lasts; and it may
+relieve a claim whose run lasts long of whatever else that holds.
+"""
 
 import logging
 import os
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +29,7 @@ from persistent.TimeStamp import TimeStamp
 
 from zodbschedule import incarnation
 from zodbschedule.claim import Claim
+from zodbschedule.incarnation import Incarnation
 from zodbschedule.transact import apart
 
 
@@ -30,46 +38,61 @@ log = logging.getLogger('zodbschedule')
 # A claim is beaten so often within its lease: one beat may be lost.
 BEATS = 3
 
-#: the claims that calls in this very process hold now: process id, claim id
+# After so many seconds a run is long: its claim is relieved of the rest.
+LONG = 1.0
+
+# How often a heart that relieves looks at its claims, in seconds.
+LOOK = .25
+
+#: the claims that this very process holds now: process id, claim id
 alive: set[tuple[int, str]] = set()
 
 
-class Heart:
-    """Beats one claim of a schedule while it is held.
+class Pulse:
+    """What a heart has to know of one claim, of a schedule in a database.
 
-    A thread of its own, with a connection of its own that it opens at the
-    first beat: a call that is shorter than a third of the lease beats never.
+    Whoever runs the tasks of the claim says when a run begins and ends.
     """
 
-    def __init__(self, schedule: Any, claim_id: str) -> None:
+    def __init__(self, schedule: Any, claim_id: str,
+                 lease: timedelta | None = None) -> None:
         self.db = schedule._p_jar.db()
         self.schedule_oid = schedule._p_oid
         self.claim_id = claim_id
-        self.interval = schedule.lease.total_seconds() / BEATS
-        self.stopped = threading.Event()
-        self.thread = threading.Thread(
-            target=self._run, name='zodbschedule heartbeat', daemon=True)
+        #: how long after one sign of life the next is due, in seconds
+        self.interval = (lease or schedule.lease).total_seconds() / BEATS
+        #: held by a run as it begins or ends, and while the claim is relieved
+        self.lock = threading.Lock()
+        self.signed = time.monotonic()
+        #: whether the claim holds anything
+        self.holds = True
+        #: the slot of the run that goes on, and since when it does
+        self.running: tuple[int, float] | None = None
+        #: whether what it held besides that run was handed back
+        self.relieved = False
 
-    def start(self) -> None:
-        """Begin to beat."""
-        alive.add((os.getpid(), self.claim_id))
-        self.thread.start()
+    def sign(self, holds: bool) -> None:
+        """A turn was committed, which is a sign of life."""
+        self.signed = time.monotonic()
+        self.holds = holds
+        self.relieved = False
 
-    def stop(self) -> None:
-        """Beat no more; returns when the last beat is through."""
-        alive.discard((os.getpid(), self.claim_id))
-        self.stopped.set()
-        self.thread.join()
+    def begin(self, index: int) -> bool:
+        """A run is to begin; False if its task was handed back."""
+        with self.lock:
+            if not self.relieved:
+                self.running = index, time.monotonic()
+            return not self.relieved
 
-    def _run(self) -> None:
-        while not self.stopped.wait(self.interval):
-            try:
-                self._beat()
-            except Exception:
-                log.warning('A heartbeat was lost.', exc_info=True)
+    def end(self) -> None:
+        """The run has ended."""
+        with self.lock:
+            self.running = None
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Write a sign of life, in a transaction of its own."""
         apart(self.db, self._write, 1)
+        self.signed = time.monotonic()
 
     def _write(self, connection: Any) -> None:
         claim = connection.get(self.schedule_oid).claims.get(self.claim_id)
@@ -77,18 +100,87 @@ class Heart:
             claim.heartbeat.beats += 1
 
 
-def is_abandoned(claim_id: str, claim: Claim) -> bool | None:
+#: hands back what a claim holds besides the slot with that index
+Relief = Callable[[Pulse, int], None]
+
+
+class Heart:
+    """A thread that beats claims, and relieves them by *relief* if given.
+
+    Its connections are opened for each beat: claims that make a turn more
+    often than in a third of their lease are never beaten.
+    """
+
+    def __init__(self, interval: float, relief: Relief | None = None,
+                 failed: Callable[[Exception], None] | None = None) -> None:
+        self.interval = interval
+        self.relief = relief
+        self.failed = failed or self._log
+        self.pulses: set[Pulse] = set()
+        self.lock = threading.Lock()
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(
+            target=self._run, name='zodbschedule heartbeat', daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self.thread.start()
+
+    def hold(self, pulse: Pulse) -> None:
+        """Beat that claim from now on."""
+        alive.add((os.getpid(), pulse.claim_id))
+        with self.lock:
+            self.pulses = self.pulses | {pulse}
+
+    def drop(self, pulse: Pulse) -> None:
+        """Beat it no more."""
+        alive.discard((os.getpid(), pulse.claim_id))
+        with self.lock:
+            self.pulses = self.pulses - {pulse}
+
+    def stop(self) -> None:
+        """Beat nothing more; returns when the last beat is through."""
+        for pulse in self.pulses:
+            self.drop(pulse)
+        self.stopped.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        while not self.stopped.wait(self.interval):
+            for pulse in self.pulses:
+                try:
+                    self._care(pulse)
+                except Exception as error:
+                    self.failed(error)
+
+    def _care(self, pulse: Pulse) -> None:
+        now = time.monotonic()
+        if self.relief is not None:
+            with pulse.lock:
+                index, since = pulse.running or (0, now)
+                if now - since > LONG and not pulse.relieved:
+                    self.relief(pulse, index)
+                    pulse.relieved = True
+        if pulse.holds and now - pulse.signed >= pulse.interval:
+            pulse.beat()
+
+    @staticmethod
+    def _log(error: Exception) -> None:
+        log.warning('A heartbeat was lost.', exc_info=error)
+
+
+def is_abandoned(claim_id: str, holder: Incarnation) -> bool | None:
     """Whether nobody works on that claim; None if only its age can tell."""
     if (os.getpid(), claim_id) in alive:
         return False
     here = incarnation.this()
-    if here.machine and claim.incarnation == here:
+    if here.machine and holder == here:
         # A call in this process that could not withdraw it: the database
         # was away.
         return True
     # A process that lives may have been stopped, or may have given up its
     # call: then its age tells.
-    return incarnation.is_gone(claim.incarnation) or None
+    return incarnation.is_gone(holder) or None
 
 
 def seconds_between(earlier: bytes, later: bytes) -> float:
@@ -97,11 +189,19 @@ def seconds_between(earlier: bytes, later: bytes) -> float:
     return span
 
 
+def silence(claim: Claim, now: float) -> float:
+    """For how many seconds *claim* has given no sign of life.
+
+    *now*, seconds since 1970 by some clock, is good for no more than to see
+    whether it is worth a write to learn its age.
+    """
+    age: float = now - TimeStamp(claim.beaten()).timeTime()
+    return age
+
+
 def looks_stale(claim: Claim, lease: timedelta, now: float) -> bool:
     """Whether it is worth a write to learn the age of *claim*.
 
-    *now*, seconds since 1970 by some clock, decides no more than that.  A
-    beat from the future says that the clock is wrong.
+    A beat from the future says that the clock is wrong.
     """
-    age = now - TimeStamp(claim.beaten()).timeTime()
-    return not 0 <= age <= lease.total_seconds()
+    return not 0 <= silence(claim, now) <= lease.total_seconds()

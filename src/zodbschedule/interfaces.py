@@ -475,6 +475,42 @@ class IClaimedTask(Interface):
     progress = Attribute('A pair of done and total, if its run has said so.')
 
 
+class IWorkers(Interface):
+    """Who works on a schedule."""
+
+    workers = Attribute(
+        'An iterator of `IWorkerState`, one for each thread of a worker and '
+        'each call of ``process()`` that goes on.')
+
+    def recover(name):
+        """Put what workers of that name hold in its place again, by hand.
+
+        Happens in the caller's transaction.  Whatever they run at this moment
+        is rolled back; one that is alive after all goes on with another
+        claim.  Returns how many tasks without an outcome were put back.
+        Raises `NotScheduled` if no worker of that name is registered.
+        """
+
+
+class IWorkerState(Interface):
+    """One worker, or one thread of it, as it is on record."""
+
+    id = TextLine(title='The id of its claim')
+    name = TextLine(title='Its name')
+    host = TextLine(title='The host that it works on')
+    pid = Int(title='The id of its process there')
+    since = Datetime(title='When it was registered, UTC')
+    lease = Timedelta(title='For how long it is believed')
+    beaten = Datetime(
+        title='Its last sign of life, UTC; it gives none while it is idle')
+    task = Attribute('The task that it runs, or None.')
+    running_since = Datetime(
+        title='Since when it runs that, UTC', required=False)
+    claimed = Int(title='How many tasks without an outcome it holds')
+    counts = Object(
+        title='How its runs ended since then', schema=ITally)
+
+
 class IHistory(Interface):
     """A bounded record of outcomes, and of pauses."""
 
@@ -807,6 +843,7 @@ __all__ = (
     'ISteering',
     'IScheduleControl',
     'IScheduleReading',
+    'IWorkers',
     'IScheduleSettings',
     'IParking',
     # what those return
@@ -816,6 +853,7 @@ __all__ = (
     'IForecast',
     'ICurrentRun',
     'IClaimedTask',
+    'IWorkerState',
     'IHistory',
     'IOutcome',
     'IParkedTasks',

@@ -86,7 +86,7 @@ class Run(Settling):
         """
         try:
             ending: Ending = transact(self.manager, self._perform)
-        except Exception as error:
+        except self.context.contained as error:
             refused = isinstance(error, (ClaimLost, PrincipalsMissing))
             if refused and not self.called:
                 raise

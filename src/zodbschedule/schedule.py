@@ -32,6 +32,7 @@ from zodbschedule import clock
 from zodbschedule import processing
 from zodbschedule import series
 from zodbschedule import steering
+from zodbschedule import working
 from zodbschedule.admission import admit
 from zodbschedule.admission import refuse_key
 from zodbschedule.admission import refuse_unfit
@@ -51,6 +52,7 @@ from zodbschedule.interfaces import IScheduleReading
 from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import ISteering
+from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.interfaces import NotStored
 from zodbschedule.parked import ParkedTask
@@ -82,10 +84,10 @@ class ClaimedTask(NamedTuple):
 
 
 @implementer(IScheduling, IScheduleControl, IScheduleReading, IParking,
-             ISteering, IScheduleSettings)
+             ISteering, IWorkers, IScheduleSettings)
 class Schedule(Places):
     """See `IScheduling`, `IScheduleControl`, `IScheduleReading`, `IParking`,
-    `ISteering` and `IScheduleSettings`.
+    `ISteering`, `IWorkers` and `IScheduleSettings`.
 
     Keep it anywhere in the database of the objects that its tasks change.
     """
@@ -258,6 +260,17 @@ class Schedule(Places):
                 elif slot.following is not None:
                     micros, task = slot.following
                     yield ClaimedTask(task, from_micros(micros), claim.name)
+
+    # -- IWorkers
+
+    @property
+    def workers(self) -> Iterator[working.WorkerState]:
+        """See `IWorkers`."""
+        return working.states(self)
+
+    def recover(self, name: str) -> int:
+        """See `IWorkers`."""
+        return working.recover(self, name)
 
     # -- IParking
 

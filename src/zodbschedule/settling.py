@@ -87,6 +87,8 @@ class Context:
     #: what the clock showed then
     begun: datetime
     guard: Guard
+    #: what of the errors of a task is a failure of that task
+    contained: type[BaseException] = Exception
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.

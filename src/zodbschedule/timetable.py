@@ -43,6 +43,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
@@ -66,6 +67,12 @@ LOT = 24
 # Measured in docs/performance.rst.
 SWEEP = 500
 
+# So many lists are fetched at once at first: they may hold more than enough.
+FETCHED = 16
+
+
+#: an instant, what it holds, the key and the list of a leaf, husks before it
+Place = tuple[datetime, Any, int | None, Any, int]
 
 #: whether a task that waits at that instant may be taken
 Wanted = Callable[[datetime, Persistent], bool]
@@ -115,13 +122,20 @@ class Timetable(Persistent):
         return False
 
     def take(self, limit: int, after: datetime | None, until: datetime,
-             wanted: Wanted) -> 'Portion':
+             wanted: Wanted, skip: int = 0) -> 'Portion':
         """Take the first *limit* wanted tasks from *after* to *until*.
 
         Both bounds are inclusive.  What is not wanted stays where it is.
+        With *skip* so many lists are left to others, if there are enough
+        tasks behind them.
         """
         portion = Portion(after)
-        chosen = list(self._choose(portion, limit, until, wanted))
+        chosen = list(self._choose(portion, limit, until, wanted, skip))
+        if skip and sum(len(tasks) for *_, tasks in chosen) < limit:
+            portion = Portion(after)
+            chosen = list(self._choose(portion, limit, until, wanted))
+        elif skip:
+            portion.cursor = after
         keep = _smallest_keys(
             self.instants, chosen[0][0], chosen[-1][0]) if chosen else set()
         for instant, held, key, leaf, tasks in chosen:
@@ -145,21 +159,36 @@ class Timetable(Persistent):
         return found or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Portion', limit: int, until: datetime,
-                wanted: Wanted) -> Iterator[tuple[Any, ...]]:
-        items = self.instants.items(min=portion.cursor, max=until)
-        for instant, held in items:
-            if held is None:
-                portion.husks += 1
-                continue
+                wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
+        places = islice(self._places(portion.cursor, until), skip, None)
+        for instant, held, key, leaf, husks in _fetched(places, limit):
+            portion.husks += husks
+            if leaf is None:
+                return
             portion.cursor = instant
+            tasks = [task for task in leaf.data
+                     if wanted(instant, task)][:limit]
+            limit -= len(tasks)
+            if tasks:
+                yield instant, held, key, leaf, tasks
+            if not limit:
+                return
+
+    def _places(self, start: datetime | None, until: datetime
+                ) -> Iterator[Place]:
+        """The lists between two instants, and the husks before each.
+
+        In the end no list, and the husks behind the last.
+        """
+        husks = 0
+        for instant, held in self.instants.items(min=start, max=until):
+            if held is None:
+                husks += 1
+                continue
             for key, leaf in _leaves(held):
-                tasks = [task for task in leaf.data
-                         if wanted(instant, task)][:limit]
-                limit -= len(tasks)
-                if tasks:
-                    yield instant, held, key, leaf, tasks
-                if not limit:
-                    return
+                yield instant, held, key, leaf, husks
+                husks = 0
+        yield until, None, None, None, husks
 
     def _drop(self, instant: datetime, held: Any, key: int | None,
               husk: bool = True) -> None:
@@ -242,6 +271,10 @@ class Portion:
         #: the lists that it came from
         self.leaves: list[PersistentList] = []
 
+    def fetch(self) -> None:
+        """Ask the storage for what the runs will load, all at once."""
+        _fetch([task for _, task in self.tasks])
+
     def release(self) -> None:
         """Forget the state of those lists, after the commit.
 
@@ -270,6 +303,25 @@ def _smallest_keys(tree: OOBTree, first: datetime, last: datetime
         else:
             found.add(child.minKey())
     return found
+
+
+def _fetched(places: Iterator[Place], limit: int) -> Iterator[Place]:
+    """*places*, whose lists are fetched together, each time more of them."""
+    size = max(1, min(limit, FETCHED))
+    while batch := list(islice(places, size)):
+        _fetch([leaf for _, _, _, leaf, _ in batch if leaf is not None])
+        yield from batch
+        size *= 2
+
+
+def _fetch(objects: list[Any]) -> None:
+    """Ask the storage for the states of *objects* that are not loaded.
+
+    One request after the other is most of what a turn takes on a server.
+    """
+    ghosts = [one for one in objects if one._p_changed is None]
+    if len(ghosts) > 1:
+        ghosts[0]._p_jar.prefetch([ghost._p_oid for ghost in ghosts])
 
 
 def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:

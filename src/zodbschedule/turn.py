@@ -37,15 +37,19 @@ CRASHES = 3
 
 
 def collect(schedule: Any, claim: Claim, now: datetime,
-            suspect: int | None = None) -> list[ParkedTask]:
+            suspect: int | None = None, but: int | None = None
+            ) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
     The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.
+    returned is what was parked for that.  The slot *but* is left alone.
     """
     returning = Returning(schedule, claim.name, now)
     parked: list[ParkedTask] = []
+    outcomes = []
     for index, place in enumerate(claim.slots):
+        if index == but:
+            continue
         # Freed first: what comes back stands nowhere at that moment.
         slot = place.emptied()
         if slot.waiting:
@@ -56,20 +60,24 @@ def collect(schedule: Any, claim: Claim, now: datetime,
                 parked.append(entry)
                 returning.end(slot.oid)
         elif slot.content:
+            outcomes.append(slot.content[0])
             returning.settled(slot)
     returning.finish()
+    claim.count(outcomes)
     return parked
 
 
 def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
-             now: datetime, wanted: Wanted) -> Portion:
+             now: datetime, wanted: Wanted, skip: int = 0) -> Portion:
     """Collect what became of a portion, and take the next one into *claim*.
 
     In this order: what is written last stays in the connection's cache, and
     the runs need the slots, not the lists.
     """
     schedule.keys.settle_in()
-    portion: Portion = schedule.timetable.take(limit, after, now, wanted)
+    portion: Portion = schedule.timetable.take(
+        limit, after, now, wanted, skip)
+    portion.fetch()
     collect(schedule, claim, now)
     claim.fill([(to_micros(instant), task)
                 for instant, task in portion.tasks])
@@ -78,6 +86,19 @@ def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
             schedule.keys.take(u64(task._p_oid))
     claim.turns += 1
     return portion
+
+
+def relieve(schedule: Any, claim_id: str, index: int, now: datetime) -> None:
+    """Hand back what a claim holds besides the slot *index*, in which it runs.
+
+    Writes nothing that the run will write.
+    """
+    claim = schedule.claims.get(claim_id)
+    if claim is not None and any(
+            slot.content for number, slot in enumerate(claim.slots)
+            if number != index):
+        collect(schedule, claim, now, but=index)
+        claim.filled = 1
 
 
 def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,

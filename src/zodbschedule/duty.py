@@ -1,0 +1,311 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""One schedule that one thread of a worker attends to.
+
+::
+
+    look ─▶ nothing is due ─▶ wait
+      │
+      ╰─▶ recover what is abandoned ─▶ turn ─▶ run … run ─╮
+                                        ▲                 │
+                                        ╰─────────────────╯
+
+A pass goes on as long as its turns take as many tasks as they may; then the
+next one begins.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+from typing import NamedTuple
+
+from zodbschedule import clock
+from zodbschedule.heartbeat import Heart
+from zodbschedule.holding import PORTION
+from zodbschedule.holding import Holding
+from zodbschedule.interfaces import ClaimLost
+from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.observing import Found
+from zodbschedule.observing import Others
+from zodbschedule.observing import namesakes
+from zodbschedule.schedule import Schedule
+from zodbschedule.transact import abort
+from zodbschedule.transact import transact
+
+
+log = logging.getLogger('zodbschedule')
+
+# How much work a portion is to be, in seconds.  More, and what one worker has
+# taken waits while another is idle; less, and the turns cost more.
+WORK = .25
+
+# Of how many tasks the first portion is, when nothing is known of their runs.
+FIRST = 8
+
+# How often the claims of others are looked at, at most, in seconds.
+SURVEY = 1.0
+
+# For how long to wait at most before the clocks, and the processes of this
+# machine, are looked at again; without asking the database.
+SLICE = .5
+
+# How long to wait before that which keeps a schedule from being attended to
+# is looked at again, if the database does not change, in seconds.
+RELUCTANT = 60.0
+
+
+class Share:
+    """How many tasks to take, by how long runs have lasted."""
+
+    def __init__(self) -> None:
+        self.mean: float | None = None
+
+    def note(self, seconds: float) -> None:
+        """A run has lasted so long."""
+        self.mean = seconds if self.mean is None else (
+            .8 * self.mean + .2 * seconds)
+
+    def limit(self) -> int:
+        """How many to take in the next turn."""
+        if self.mean is None:
+            return FIRST
+        return int(max(1, min(PORTION, WORK / max(self.mean, 1e-6))))
+
+
+class View(NamedTuple):
+    """What a look has found."""
+
+    claims: Found
+    #: whether there is something to take
+    due: bool
+    #: when there will be, as far as that is known
+    next: datetime | None
+
+
+class Duty:
+    """See above.  *find* gives the schedule, or None, in a connection.
+
+    Whoever attends calls `attend` again and again, and `end` in the end.
+    """
+
+    def __init__(self, name: str, find: Callable[[], Any], manager: Any,
+                 heart: Heart, stopping: Callable[[], bool], *, label: str,
+                 lease: timedelta | None, inherits: bool) -> None:
+        self.name = name
+        self.find = find
+        self.manager = manager
+        self.heart = heart
+        self.stopping = stopping
+        self.label = label
+        self.lease = lease
+        #: whether it recovers claims of its own label when it begins
+        self.inherits = inherits
+        self.others = Others()
+        self.share = Share()
+        self.holding: Holding | None = None
+        #: whether the pass is over
+        self.over = True
+        #: when to look again, though nothing has changed, by the clock
+        self.next: datetime | None = None
+        #: and by a monotonic clock
+        self.reluctant: float | None = None
+        self.surveyed = 0.0
+        self.unsurveyed = False
+        #: what was said last of why it is not attended to
+        self.said = ''
+        #: since when the database is asked, by a monotonic clock
+        self.asking: float | None = None
+
+    # -- attending
+
+    def attend(self) -> bool:
+        """Do the work of a portion; whether there was any."""
+        self.asking = time.monotonic()
+        try:
+            return self._attend()
+        except ClaimLost as error:
+            log.warning('Worker %s: %s. It goes on with another claim.',
+                        self.label, error)
+            self.drop()
+            return True
+        except PrincipalsMissing as error:
+            self._refuse(f'The schedule at {self.name} is not attended to: '
+                         f'{error}')
+            self.end()
+            return False
+        finally:
+            self.asking = None
+
+    def _attend(self) -> bool:
+        if self.holding is None and not self._take_up():
+            return False
+        holding: Any = self.holding
+        busy = bool(holding.portion)
+        if not busy or self.over or self._is_survey_due():
+            view = transact(self.manager, self._look)
+            if view is None:
+                self.end()
+                return True
+            self._recover(view.claims)
+            if not busy and not view.due:
+                self.next = view.next
+                return any(view.claims)
+        self._step(holding)
+        return True
+
+    def _take_up(self) -> bool:
+        """Register a claim; False if there is no schedule."""
+        def look() -> Any:
+            schedule = self.find()
+            found = isinstance(schedule, Schedule)
+            if found:
+                self._begin(schedule)
+            abort(self.manager)
+            return found
+
+        self.reluctant = None
+        if not transact(self.manager, look):
+            self._refuse(f'There is no schedule at {self.name} yet.')
+            self.holding = None
+            return False
+        holding: Any = self.holding
+        self.said = ''
+        self.heart.hold(holding.pulse)
+        holding.register()
+        holding.pulse.sign(False)
+        if self.inherits:
+            self._inherit(holding)
+        return True
+
+    def _begin(self, schedule: Any) -> None:
+        self.holding = Holding(
+            schedule, self.label, self.lease, patient=True,
+            contained=BaseException)
+        self.holding.begin(clock.now())
+        self.holding.prepare()
+        self.over = True
+
+    def _inherit(self, holding: Holding) -> None:
+        """Recover what an earlier worker of this name has left behind."""
+        def look() -> list[str]:
+            found = namesakes(
+                holding.schedule, self.label, holding.claim_id)
+            abort(self.manager)
+            return found
+
+        for claim_id in transact(self.manager, look):
+            holding.recover(claim_id)
+
+    def _refuse(self, message: str) -> None:
+        """Wait for a change, and say why; the same only once."""
+        self.reluctant = time.monotonic() + RELUCTANT
+        self.next = None
+        if message != self.said:
+            self.said = message
+            log.warning('%s', message)
+
+    def _look(self) -> View | None:
+        """What there is to do; None if the schedule is not there any more."""
+        holding: Any = self.holding
+        if self.find() is not holding.schedule:
+            abort(self.manager)
+            return None
+        if self.over:
+            holding.begin(clock.now())
+            self.over = False
+        holding.prepare()
+        claims = Found([], [])
+        self.unsurveyed = not (
+            self._is_survey_due() or self.others.is_one_gone())
+        if not self.unsurveyed:
+            self.surveyed = time.monotonic()
+            claims = self.others.look(holding.schedule, holding.claim_id)
+        due = bool(holding.portion) or holding.is_anything_due()
+        found = View(claims, due, None if due else self._next(holding))
+        if not due:
+            self.over = True
+        abort(self.manager)
+        return found
+
+    def _next(self, holding: Any) -> datetime | None:
+        """When something comes due, or has rested."""
+        now = holding.now
+        times = (at for at in holding.schedule.timetable.times(now)
+                 if at > now)
+        rested = holding.rest.ends(holding.left, now)
+        return min(filter(None, [next(times, None), rested]), default=None)
+
+    def _is_survey_due(self) -> bool:
+        return time.monotonic() - self.surveyed >= SURVEY
+
+    def _recover(self, claims: Found) -> None:
+        holding: Any = self.holding
+        for claim_id in claims.abandoned:
+            holding.recover(claim_id)
+        if claims.doubtful:
+            holding.recover_stale(claims.doubtful)
+
+    def _step(self, holding: Holding) -> None:
+        """A turn, and the runs of what it has taken."""
+        limit = self.share.limit()
+        holding.turn(limit)
+        self.over = len(holding.portion) < limit
+        self.asking = None
+        with holding.guard.on_duty():
+            for index, oid in holding.portion.items():
+                begun = time.monotonic()
+                if self.stopping() or not holding.run(index, oid):
+                    break
+                self.share.note(time.monotonic() - begun)
+
+    def settle(self) -> None:
+        """Leave no outcomes behind while another schedule is attended to."""
+        if self.holding is not None and self.holding.portion and (
+                not self.stopping()):
+            self.holding.turn(0)
+
+    # -- waiting
+
+    def pause(self) -> float:
+        """For how many seconds to wait before `stirs` is asked."""
+        if self.next is None:
+            return SLICE
+        left = (self.next - clock.now()).total_seconds()
+        return max(0.0, min(SLICE, left))
+
+    def stirs(self) -> bool:
+        """Whether to look again, though the database has not changed."""
+        now = time.monotonic()
+        if self.reluctant is not None:
+            return now >= self.reluctant
+        return (self.next is not None and clock.now() >= self.next
+                or self.unsurveyed and self._is_survey_due()
+                or self.others.is_due()
+                or self.others.is_one_gone())
+
+    # -- ending
+
+    def end(self) -> None:
+        """Hand back what is left, and leave no claim behind."""
+        if self.holding is not None:
+            self.holding.withdraw()
+            self.drop()
+
+    def drop(self) -> None:
+        """The claim is not ours any more, or others will recover it."""
+        if self.holding is not None:
+            self.heart.drop(self.holding.pulse)
+            self.holding = None

@@ -1,0 +1,225 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Waiting until a database changes, without writing anything.
+
+Where the last transaction is known without asking anybody (FileStorage; ZEO,
+whose server tells its clients) that is looked at, often.  RelStorage is asked
+by a short query, less often, in a transaction that ends at once.
+
+Whoever waits reads the baseline before it looks for something to do: what is
+committed after that look ends the wait, so that no wake-up is missed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ZODB.interfaces import IMVCCStorage
+
+from zodbschedule.reach import Reach
+
+
+log = logging.getLogger('zodbschedule')
+
+# How often to look, in seconds.  More often, and an idle process needs more
+# of the processor; less often, and what another process schedules for now
+# begins later.  Measured in docs/performance.rst.
+LOOK = .01
+POLL = .2
+
+# How long to wait at most before a database that is away is asked again.
+PATIENCE = 2.0
+
+
+class Local:
+    """Looks at a storage that knows its last transaction itself."""
+
+    interval = LOOK
+
+    def __init__(self, storage: Any) -> None:
+        self.storage = storage
+        self.is_connected: Callable[[], bool] = getattr(
+            storage, 'is_connected', lambda: True)
+        self.connected = True
+        self.seen = self.mark()
+
+    def mark(self) -> object:
+        """Something that is another one when the database has changed."""
+        return self.storage.lastTransaction()
+
+    def look(self) -> bool:
+        """Whether something has changed; raises if the database is away."""
+        was, self.connected = self.connected, self.is_connected()
+        if not self.connected:
+            raise ConnectionError('the server is not connected')
+        before, self.seen = self.seen, self.mark()
+        return self.seen != before or not was
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Polled:
+    """Asks a storage that does not hear of the transactions of others."""
+
+    interval = POLL
+
+    def __init__(self, storage: Any) -> None:
+        self.storage = storage
+        self.instance: Any = None
+        self.count = 0
+
+    def mark(self) -> object:
+        """As last seen, so that what was not seen yet ends the wait."""
+        return self.count
+
+    def look(self) -> bool:
+        """Whether something has changed; raises if the database is away."""
+        try:
+            if self.instance is None:
+                self.instance = self.storage.new_instance()
+                self.instance.poll_invalidations()
+                changed: Any = True
+            else:
+                changed = self.instance.poll_invalidations()
+            # No transaction is left open.
+            self.instance.afterCompletion()
+        except Exception:
+            self.close()
+            raise
+        if changed is None or changed:
+            self.count += 1
+            return True
+        return False
+
+    def close(self) -> None:
+        """End the session."""
+        instance, self.instance = self.instance, None
+        if instance is not None:
+            with suppress(Exception):
+                instance.release()
+
+
+class Watcher:
+    """A thread that looks at one database for all who wait in this process.
+
+    As long as nobody waits it looks at nothing.
+    """
+
+    def __init__(self, db: Any) -> None:
+        storage = db.storage
+        polled = IMVCCStorage.providedBy(storage)
+        self.eye: Local | Polled = (Polled if polled else Local)(storage)
+        self.condition = threading.Condition()
+        self.waiting = 0
+        self.stopped = False
+        #: who is to be told whether the database answers
+        self.reaches: list[Reach] = []
+        #: since when it asks, by a monotonic clock
+        self.asking: float | None = None
+        self.thread = threading.Thread(
+            target=self._run, name='zodbschedule watcher', daemon=True)
+        self.thread.start()
+
+    def mark(self) -> object:
+        """The baseline; to be read before the look for something to do."""
+        return self.eye.mark()
+
+    def wait(self, mark: object, seconds: float,
+             ended: Callable[[], bool]) -> bool:
+        """Wait until the database is not at *mark*, or time is over.
+
+        Or until `ring` finds that it has *ended*.  Whether it has changed.
+        """
+        end = time.monotonic() + seconds
+        with self.condition:
+            self.waiting += 1
+            self.condition.notify_all()
+            try:
+                while not ended() and self.eye.mark() == mark:
+                    left = end - time.monotonic()
+                    if left <= 0:
+                        return False
+                    self.condition.wait(left)
+                return True
+            finally:
+                self.waiting -= 1
+
+    def ring(self) -> None:
+        """Have all who wait see whether they are to end."""
+        with self.condition:
+            self.condition.notify_all()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self.condition:
+            self.stopped = True
+            self.condition.notify_all()
+        self.thread.join()
+        self.eye.close()
+
+    def _run(self) -> None:
+        pause = self.eye.interval
+        while self._is_needed():
+            self.asking = time.monotonic()
+            try:
+                changed = self.eye.look()
+            except Exception as error:
+                pause = min(PATIENCE, pause * 2)
+                for reach in self.reaches:
+                    reach.away(self, error)
+            else:
+                pause = self.eye.interval
+                for reach in self.reaches:
+                    reach.back(self)
+                if changed:
+                    self.ring()
+            self.asking = None
+            time.sleep(pause)
+
+    def _is_needed(self) -> bool:
+        with self.condition:
+            while not self.waiting and not self.stopped:
+                self.condition.wait()
+            return not self.stopped
+
+
+_watchers: WeakKeyDictionary[Any, Watcher] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+@contextmanager
+def watching(db: Any, reach: Reach) -> Iterator[Watcher]:
+    """The one watcher of *db* in this process, which tells *reach*."""
+    with _lock:
+        watcher = _watchers.get(db)
+        if watcher is None:
+            watcher = _watchers[db] = Watcher(db)
+        watcher.reaches = [*watcher.reaches, reach]
+    try:
+        yield watcher
+    finally:
+        with _lock:
+            watcher.reaches = [
+                one for one in watcher.reaches if one is not reach]
+            last = not watcher.reaches
+            if last:
+                del _watchers[db]
+        if last:
+            watcher.close()

@@ -1,0 +1,258 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The loop that does turns and runs, unattended: `Worker`."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from zodbschedule import clock
+from zodbschedule.heartbeat import LOOK
+from zodbschedule.heartbeat import Heart
+from zodbschedule.heartbeat import Pulse
+from zodbschedule.holding import TURN_TRIES
+from zodbschedule.reach import Reach
+from zodbschedule.shift import Shift
+from zodbschedule.shift import Terms
+from zodbschedule.transact import apart
+from zodbschedule.transact import is_storage_failure
+from zodbschedule.turn import relieve
+from zodbschedule.turn import withdraw
+
+
+log = logging.getLogger('zodbschedule')
+
+# How often a worker looks whether it is to end, and how its threads are.
+SUPERVISE = .05
+
+# After how many seconds without an answer a database is said to be away.
+SILENT = 10.0
+
+# Shorter than what Docker gives a container to end, which is 10 s.
+GRACE = timedelta(seconds=8)
+
+# What a worker is asked for; plain ints, since a signal handler may run in
+# the middle of anything, also while a lock is held.
+WORK, FINISH, ABORT = range(3)
+
+
+class Worker:
+    """Runs what is due, in threads, until it is asked to end.
+
+    *db* is an open `ZODB.DB`, or a callable without arguments that opens one:
+    then it is opened here, as often as it takes until the database is there,
+    and closed in the end.  *paths* say where the schedules stand: keys from
+    the root, separated by slashes, by default ``'schedule'``; one that is not
+    there yet is waited for.
+
+    *name* is the label of its claims, by default host and process.  A worker
+    that is given a name recovers at once what an earlier one of that name has
+    left behind, unless that is known to be alive on this machine.  *threads*
+    is how many tasks it runs at once, each in a thread with a connection and
+    a claim of its own.  *lease*, a timedelta, is for how long its claims are
+    believed without a sign of life, by default as `IScheduleSettings.lease`
+    says.  *grace*, a timedelta, is how long it lets a run go on when it is
+    asked to end.
+
+    Raises ValueError for what it cannot work with.  It can be started once.
+    """
+
+    def __init__(self, db: Any, *paths: str, name: str | None = None,
+                 threads: int = 1, lease: timedelta | None = None,
+                 grace: timedelta = GRACE) -> None:
+        if threads < 1:
+            raise ValueError(f'threads is {threads}; it has to be 1 or more')
+        if lease is not None and lease <= timedelta(0):
+            raise ValueError(f'lease is {lease}; it has to be longer than 0')
+        for path in paths:
+            if not path.strip('/'):
+                raise ValueError(
+                    f'the path {path!r} names no key; write, for instance, '
+                    f"'schedule'")
+        self.name = name or f'{socket.gethostname()}:{os.getpid()}'
+        self.grace = grace
+        self._database = Database(db)
+        self._reach = Reach()
+        self._heart = Heart(LOOK, _relieve, self._heart_failed)
+        terms = Terms(
+            self.name, self._database.get, paths or ('schedule',), lease,
+            bool(name), self._heart, self._reach)
+        self._shifts = [Shift(terms, number) for number in range(threads)]
+        self._asked = WORK
+        self._result = True
+        self._supervisor: threading.Thread | None = None
+        self._begun = False
+
+    # -- from outside
+
+    def run(self) -> bool:
+        """Work until `finish` or `abort` is called, or KeyboardInterrupt.
+
+        Returns when everything is handed back and no claim is left: True if
+        every run has ended by itself, False if one was cut off, whose task is
+        back in its place.
+        """
+        if self._begun:
+            raise RuntimeError('A worker can be started once.')
+        self._begun = True
+        log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
+                 self.name, os.getpid(), len(self._shifts),
+                 ', '.join(self._shifts[0].terms.paths))
+        self._heart.start()
+        for shift in self._shifts:
+            shift.start()
+        try:
+            self._result = self._supervise()
+        except BaseException:
+            self.finish()
+            self._result = self._supervise()
+            raise
+        finally:
+            log.info('Worker %s has ended.', self.name)
+        return self._result
+
+    def start(self) -> None:
+        """Do as `run`, in threads in the background; returns at once."""
+        self._supervisor = threading.Thread(
+            target=self.run, name=f'zodbschedule {self.name}', daemon=True)
+        self._supervisor.start()
+
+    def stop(self, timeout: timedelta | None = None) -> bool:
+        """End what `start` has begun; returns as `run`.
+
+        Takes nothing more, lets runs end within *timeout*, by default the
+        grace of this worker, and hands the rest back.
+        """
+        if timeout is not None:
+            self.grace = timeout
+        self.finish()
+        if self._supervisor is not None:
+            self._supervisor.join()
+        return self._result
+
+    def __enter__(self) -> 'Worker':
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.stop()
+
+    def finish(self) -> None:
+        """Ask it to end, within its grace; for signal handlers too."""
+        self._asked = max(self._asked, FINISH)
+
+    def abort(self) -> None:
+        """Ask it to cut off what runs, and end; for signal handlers too."""
+        self._asked = ABORT
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it works, and the database answers.
+
+        A run that lasts long is healthy.
+        """
+        return (self._begun and self._asked == WORK and self._reach.answers
+                and all(shift.is_alive for shift in self._shifts))
+
+    # -- looking after the threads
+
+    def _supervise(self) -> bool:
+        deadline = None
+        while any(shift.is_alive for shift in self._shifts):
+            if self._asked and deadline is None:
+                deadline = time.monotonic() + self.grace.total_seconds()
+                for shift in self._shifts:
+                    shift.finish()
+            if self._asked == ABORT or (
+                    deadline and time.monotonic() > deadline):
+                return self._cut_off()
+            self._listen()
+            time.sleep(SUPERVISE)
+        self._heart.stop()
+        self._database.close()
+        return True
+
+    def _listen(self) -> None:
+        """Notice a database that says nothing, not even that it is away."""
+        silence = max(shift.silence() for shift in self._shifts)
+        if silence > SILENT:
+            self._reach.away(
+                self, f'it has not answered for {SILENT:.0f} seconds')
+        else:
+            self._reach.back(self)
+
+    def _heart_failed(self, error: Exception) -> None:
+        if is_storage_failure(error):
+            log.debug('A heartbeat was lost: %r', error)
+        else:
+            log.warning('A heartbeat was lost.', exc_info=error)
+
+    def _cut_off(self) -> bool:
+        """Hand back what still runs: its commit will conflict."""
+        for pulse in self._heart.pulses:
+            try:
+                apart(pulse.db, partial(_dissolve, pulse.claim_id,
+                                        pulse.schedule_oid), TURN_TRIES)
+            except Exception:
+                log.warning(
+                    'The claim %s could not be withdrawn; others will '
+                    'recover it.', pulse.claim_id, exc_info=True)
+        self._heart.stop()
+        log.warning('Worker %s has cut off what ran.', self.name)
+        return False
+
+
+class Database:
+    """What a worker works with; opened by it, or by somebody else."""
+
+    def __init__(self, db: Any) -> None:
+        self.open: Callable[[], Any] | None = db if callable(db) else None
+        self.db = None if callable(db) else db
+        self.lock = threading.Lock()
+
+    def get(self) -> Any:
+        """The `ZODB.DB`; raises whatever keeps it from being opened."""
+        with self.lock:
+            if self.db is None and self.open is not None:
+                self.db = self.open()
+            return self.db
+
+    def close(self) -> None:
+        """Close what was opened here."""
+        if self.open is not None and self.db is not None:
+            self.db.close()
+            self.db = None
+
+
+def _relieve(pulse: Pulse, index: int) -> None:
+    def work(connection: Any) -> None:
+        relieve(connection.get(pulse.schedule_oid), pulse.claim_id, index,
+                clock.now())
+
+    apart(pulse.db, work, TURN_TRIES)
+
+
+def _dissolve(claim_id: str, oid: bytes, connection: Any) -> None:
+    schedule = connection.get(oid)
+    claim = schedule.claims.get(claim_id)
+    if claim is not None:
+        withdraw(schedule, claim_id, claim, clock.now())

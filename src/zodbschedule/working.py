@@ -1,0 +1,99 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Who works on a schedule, as its claims tell."""
+
+from collections.abc import Iterator
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from typing import Any
+from typing import NamedTuple
+
+from persistent import Persistent
+from persistent.TimeStamp import TimeStamp
+from zope.interface import implementer
+
+from zodbschedule import clock
+from zodbschedule.claim import EXPIRED
+from zodbschedule.claim import FAILED
+from zodbschedule.claim import RETRIED
+from zodbschedule.claim import SUCCEEDED
+from zodbschedule.claim import Claim
+from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import IWorkerState
+from zodbschedule.interfaces import NotScheduled
+from zodbschedule.processing import Tally
+from zodbschedule.turn import withdraw
+
+
+@implementer(IWorkerState)
+class WorkerState(NamedTuple):
+    """See `IWorkerState`."""
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    since: datetime
+    lease: timedelta
+    beaten: datetime
+    task: Persistent | None
+    running_since: datetime | None
+    claimed: int
+    counts: Tally
+
+
+def states(schedule: Any) -> Iterator[WorkerState]:
+    """Whoever has a claim in *schedule*, one after the other."""
+    for claim_id, claim in list(schedule.claims.items()):
+        yield _state(schedule, claim_id, claim)
+
+
+def _state(schedule: Any, claim_id: str, claim: Claim) -> WorkerState:
+    lease = schedule.lease if claim.lease is None else timedelta(
+        seconds=claim.lease)
+    waiting = list(claim.held())
+    counts = list(claim.counts)
+    for slot in claim.slots:
+        counts[slot.outcome or 0] += slot.outcome is not None
+    return WorkerState(
+        claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
+        from_micros(claim.since), lease, _when(claim.beaten()),
+        waiting[0].task if waiting else None,
+        _when(_last_change(claim)) if waiting else None, len(waiting),
+        Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
+              counts[EXPIRED]))
+
+
+def _last_change(claim: Claim) -> bytes:
+    """The tid of the last turn or outcome; then the next run begins."""
+    serials: list[bytes] = [claim._p_serial]
+    serials += (slot._p_serial for slot in claim.slots if slot.outcome)
+    return max(serials)
+
+
+def _when(tid: bytes) -> datetime:
+    return datetime.fromtimestamp(TimeStamp(tid).timeTime(), UTC)
+
+
+def recover(schedule: Any, name: str) -> int:
+    """Dissolve the claims of that name; how many tasks are back."""
+    claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
+              if claim.name == name]
+    if not claims:
+        raise NotScheduled(f'no worker of the name {name!r} is registered')
+    held = 0
+    for claim_id, claim in claims:
+        held += len(list(claim.held()))
+        withdraw(schedule, claim_id, claim, clock.now())
+    return held
