@@ -31,7 +31,9 @@ from zodbschedule.testing import SettableClock
 MORNING = datetime(2030, 1, 31, 8, tzinfo=UTC)
 
 SHOP = '''
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from persistent import Persistent
 from zope.interface import implementer
@@ -45,6 +47,11 @@ def restock(shelf, amount=1):
 
 def deliver():
     raise RuntimeError('nobody opens')
+
+def linger():
+    Path('began').touch()
+    while not Path('released').exists():
+        time.sleep(.01)
 
 SHELF = 'is no function'
 

@@ -777,20 +777,23 @@ def test_discard_forgets_a_parked_task(shell):
 
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
-    assert shell('check') == 'fine: nothing is due'
+    assert shell('check') == 'fine: nothing is due; no worker is registered'
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'fine: a task has been due for 5 min (5 min are allowed)')
+        'fine: a task has been due for 5 min (5 min are allowed); '
+        'no worker is registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'paused': None}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
+        'paused': None}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'overdue: a task has been due for 6 min (5 min are allowed)')
+        'overdue: a task has been due for 6 min (5 min are allowed); '
+        'no worker is registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
@@ -807,7 +810,8 @@ def test_check_refuses_what_is_no_duration(shell):
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
     ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
-    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',))
+    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',),
+    ('workers',), ('workers', '--recover', 'a'))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -981,12 +985,13 @@ def test_what_only_looks_opens_the_database_read_only(
         return find(connection, place)
 
     monkeypatch.setattr(database, 'find_schedule', spy)
-    for command in 'list', 'parked', 'check', 'history', 'forecast':
+    for command in (
+            'list', 'parked', 'check', 'history', 'forecast', 'workers'):
         bare_shell(command)
     bare_shell('show', task)
-    assert seen == [True] * 6
+    assert seen == [True] * 7
     bare_shell('cancel', task)
-    assert seen == [True] * 6 + [False]
+    assert seen == [True] * 7 + [False]
 
 
 @pytest.mark.parametrize('given, resolved', [
@@ -1084,7 +1089,7 @@ def test_verbose_sets_the_log_up(shell, monkeypatch):
     monkeypatch.setattr(
         logging, 'basicConfig', lambda **options: asked.append(options))
     shell('--verbose', 'list')
-    assert asked == [{'level': logging.INFO}]
+    assert [options['level'] for options in asked] == [logging.INFO]
 
 
 # -- the extra that may be missing -------------------------------------------
@@ -1106,7 +1111,8 @@ def test_main_runs_the_command_that_the_process_was_called_with(
     monkeypatch.setattr(sys, 'argv', ['/usr/bin/zodbschedule', 'check'])
     with pytest.raises(SystemExit):
         zodbschedule.cli.main()
-    assert capsys.readouterr().out == 'fine: nothing is due\n'
+    assert capsys.readouterr().out == (
+        'fine: nothing is due; no worker is registered\n')
 
 
 def test_help_documents_the_exit_codes(shell):

@@ -337,7 +337,8 @@ def test_a_paused_schedule_says_so_everywhere(shell, wall_clock):
     assert shell('process').splitlines() == ['nothing was taken', line]
     assert shell('forecast').splitlines() == [
         'nothing is to run until 2030-02-07T08:00:00Z', line]
-    assert shell('check') == f'fine: nothing is due; {line}'
+    assert shell('check') == (
+        f'fine: nothing is due; no worker is registered; {line}')
     assert shell.json('show', task)['schedule_pause']['reason'] == 'we move'
     assert shell('resume') == f'schedule in {shell.db} goes on'
     assert shell('resume') == f'schedule in {shell.db} was not paused'
@@ -367,8 +368,9 @@ def test_a_schedule_that_is_paused_is_overdue_to_a_monitor(
     shell('pause')
     wall_clock.advance(timedelta(hours=1))
     assert shell('check', code=1) == (
-        'overdue: a task has been due for 1 h (5 min are allowed); the '
-        'schedule is paused since 2030-01-31T08:00:00Z (1 h ago) by zoe')
+        'overdue: a task has been due for 1 h (5 min are allowed); no '
+        'worker is registered; the schedule is paused since '
+        '2030-01-31T08:00:00Z (1 h ago) by zoe')
     facts = shell.json('check', code=1)
     assert (facts['ok'], facts['paused']['by']) == (False, 'zoe')
 
@@ -378,7 +380,7 @@ def test_a_task_that_is_paused_is_not_overdue_to_a_monitor(
     task = shell('add', 'shop.restock')
     shell('pause', task)
     wall_clock.advance(timedelta(hours=1))
-    assert shell('check') == 'fine: nothing is due'
+    assert shell('check') == 'fine: nothing is due; no worker is registered'
 
 
 @pytest.mark.parametrize('command', ['pause', 'resume', 'run-now'])

@@ -85,6 +85,26 @@ def test_without_proc_nothing_is_known(no_proc):
     assert is_gone(Incarnation('', 'another', 1, '1')) is None
 
 
+def test_a_process_that_the_system_hides_is_not_known(other, monkeypatch):
+    machine = this().machine
+    monkeypatch.setattr(incarnation, 'machine', lambda: machine)
+    there = Incarnation('', machine, other.pid, '1')
+    gone = there._replace(pid=2**22 + 1)  # above what Linux gives
+
+    def hide(*args, **kwargs):
+        raise FileNotFoundError(*args)
+
+    monkeypatch.setattr(incarnation, 'open', hide, raising=False)
+    assert is_gone(there) is None
+    assert is_gone(gone) is True
+
+    def refuse(pid, signal):
+        raise PermissionError
+
+    monkeypatch.setattr(incarnation.os, 'kill', refuse)
+    assert is_gone(there) is None
+
+
 @pytest.mark.parametrize('name', [
     'plain', 'with spaces', '(in) parentheses) 1 2 3', 'né\udcff'])
 def test_any_name_of_a_program_is_understood(tmp_path, monkeypatch, name):

@@ -39,6 +39,7 @@ from zodbschedule.principals import Plain
 from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
 from zodbschedule.steering import Move
+from zodbschedule.working import WorkerState
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
@@ -62,6 +63,11 @@ def current():
     return CurrentRun(Task(NOON), None, '1', 1, 0, NOON, NoWhere())
 
 
+def worker():
+    return WorkerState('1', 'worker', 'host', 1, NOON, timedelta(seconds=30),
+                       NOON, None, None, 0, Tally())
+
+
 RULE = Every(timedelta(hours=1))
 
 
@@ -71,7 +77,7 @@ IMPLEMENTATIONS = [
          interfaces.ISchedule, interfaces.IScheduling,
          interfaces.IScheduleControl, interfaces.IScheduleReading,
          interfaces.IScheduleSettings, interfaces.IParking,
-         interfaces.ISteering),
+         interfaces.ISteering, interfaces.IWorkers),
         (Task, lambda: Task(NOON), interfaces.ITask,
          interfaces.IScheduledTask),
         (CallTask, lambda: CallTask(print, time=NOON), interfaces.ITask,
@@ -89,6 +95,7 @@ IMPLEMENTATIONS = [
         (Tally, Tally, interfaces.ITally),
         (ClaimedTask, lambda: ClaimedTask(Task(NOON), NOON, 'a', True),
          interfaces.IClaimedTask),
+        (WorkerState, worker, interfaces.IWorkerState),
         (History, lambda: History({}), interfaces.IHistory),
         (Outcome, outcome, interfaces.IOutcome),
         (ParkedTasks, ParkedTasks, interfaces.IParkedTasks),

@@ -398,7 +398,8 @@ def test_what_could_not_be_withdrawn_is_recovered_by_the_next_call(
     begin(schedule)
     claim_id, = schedule.claims
     # Nobody in this process works on it.
-    assert is_abandoned(claim_id, schedule.claims[claim_id])
+    assert is_abandoned(
+        claim_id, schedule.claims[claim_id].incarnation)
     manager.abort()
     crashes = []
 
@@ -452,7 +453,7 @@ def fork_and_look(uri):
     pid = os.fork()
     if not pid:  # pragma: no cover - it ends without a trace
         known = (this() == parent, this().machine == parent.machine,
-                 is_abandoned('mine', claim))
+                 is_abandoned('mine', claim.incarnation))
         os.write(write, repr(known).encode())
         os._exit(0)
     os.waitpid(pid, 0)

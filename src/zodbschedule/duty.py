@@ -137,8 +137,11 @@ class Duty:
         try:
             return self._attend()
         except ClaimLost as error:
-            log.warning('Worker %s: %s. It goes on with another claim.',
-                        self.label, error)
+            # An idle one has lost nothing, and one that ends wants no other.
+            if self.holding is not None and self.holding.portion and (
+                    not self.stopping()):
+                log.warning('Worker %s: %s. It goes on with another claim.',
+                            self.label, error)
             self.drop()
             return True
         except PrincipalsMissing as error:
@@ -207,6 +210,8 @@ class Duty:
             return found
 
         for claim_id in transact(self.manager, look):
+            log.warning('Worker %s recovers the claim %s of an earlier one of '
+                        'this name.', self.label, claim_id)
             holding.recover(claim_id)
 
     def _refuse(self, message: str) -> None:

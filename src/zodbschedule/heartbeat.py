@@ -41,7 +41,7 @@ BEATS = 3
 # After so many seconds a run is long: its claim is relieved of the rest.
 LONG = 1.0
 
-# How often a heart that relieves looks at its claims, in seconds.
+# How often a heart looks at its claims, in seconds.
 LOOK = .25
 
 #: the claims that this very process holds now: process id, claim id

@@ -241,15 +241,19 @@ class Holding:
 
     def recover(self, claim_id: str) -> None:
         """Put what the claim of another holds in its place again."""
+        whose = ''
+
         def suspect(claim: Claim) -> int | None:
+            nonlocal whose
+            whose = f'{claim.name} (process {claim.incarnation.pid} on ' \
+                    f'{claim.incarnation.host})'
             if claim.incarnation == incarnation.this():
                 return None  # it has not crashed: here we are
             return next((index for index, slot in enumerate(claim.slots)
                          if slot.waiting), None)
 
         if self._dissolve(claim_id, suspect, 'recover a claim'):
-            log.warning('The claim %s was recovered: its process is gone.',
-                        claim_id)
+            log.warning('The claim %s of %s was recovered.', claim_id, whose)
             # What it held may stand anywhere.
             self.cursor = None
 
@@ -267,7 +271,7 @@ class Holding:
                 return
             forgive(self.schedule, self.settled)
             entries = withdraw(
-                self.schedule, claim_id, claim, clock.now(), suspect(claim))
+                self.schedule, claim_id, claim, self.now, suspect(claim))
             parked = [told(entry) for entry in entries]
             try:
                 self._commit(what)

@@ -44,7 +44,8 @@ def is_gone(other: Incarnation) -> bool | None:
     here = machine()
     if not here or not other.started or other.machine != here:
         return None
-    return started(other.pid) != other.started
+    now = started(other.pid)
+    return None if now == '' else now != other.started
 
 
 def machine() -> str:
@@ -60,8 +61,10 @@ def machine() -> str:
 def started(pid: int) -> str | None:
     """When that process began, in clock ticks since boot; None if it is gone.
 
-    A process that was killed and not yet waited for has no more than its
-    entry left (states Z and X of proc(5)): it is gone.
+    '' if it is there and the system hides the rest, as it does of others'
+    processes where /proc is mounted with hidepid.  A process that was killed
+    and not yet waited for has no more than its entry left (states Z and X of
+    proc(5)): it is gone.
     """
     try:
         with open(f'/proc/{pid}/stat', errors='replace') as file:
@@ -69,5 +72,16 @@ def started(pid: int) -> str | None:
             # anything; field 3 is the state, field 22 the start time.
             fields = file.read().rpartition(')')[2].split()
     except OSError:
-        return None
+        return None if has_ended(pid) else ''
     return None if fields[0] in 'ZX' else fields[19]
+
+
+def has_ended(pid: int) -> bool:
+    """Whether no process has that id; of one that has, nothing is known."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

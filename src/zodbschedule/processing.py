@@ -29,6 +29,7 @@ from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import RETRIED
 from zodbschedule.claim import SUCCEEDED
+from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
@@ -90,7 +91,7 @@ class Pass(Holding):
 
     def _held(self, survey: 'Survey') -> None:
         """Work with a claim that is alive, and withdraw it at the end."""
-        heart = Heart(self.pulse.interval)
+        heart = Heart(min(LOOK, self.pulse.interval))
         heart.hold(self.pulse)
         heart.start()
         try:

@@ -40,6 +40,15 @@ FIRST_PAUSE = .1
 AWAY_PAUSE = 5.0
 OTHER_PAUSE = 60.0
 
+# If the database has changed and there was nothing to do, again and again,
+# each look comes so much later, in seconds, up to the second.
+LAG = .005
+LONGEST_LAG = .1
+
+
+#: keys from the root, or what gives the schedule in the root, or None
+Path = str | Callable[[Any], Any]
+
 
 class Terms(NamedTuple):
     """What all threads of one worker have in common."""
@@ -47,7 +56,7 @@ class Terms(NamedTuple):
     name: str
     #: gives the database, opened if need be; raises if that is away
     database: Callable[[], Any]
-    paths: tuple[str, ...]
+    paths: tuple['Path', ...]
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
@@ -67,6 +76,10 @@ class Shift:
         self.stopping = threading.Event()
         self.duties: list[Duty] = []
         self.failures = 0
+        #: whether it has left no claim behind
+        self.handed_back = True
+        #: whether it has ever looked into the database
+        self.has_begun = False
         #: has the thread see that it is to end, while it waits
         self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
@@ -105,6 +118,11 @@ class Shift:
         self.terms.reach.back(self)
 
     def _pause_after(self, error: BaseException) -> None:
+        if self.stopping.is_set():
+            self.handed_back = False
+            log.warning('Worker %s could not hand back what it held; others '
+                        'will recover it: %r', self.terms.name, error)
+            return
         longest = AWAY_PAUSE
         if is_storage_failure(error) or isinstance(error, Unopened):
             self.terms.reach.away(self, error)
@@ -125,10 +143,17 @@ class Shift:
         try:
             with watching(db, self.terms.reach) as watcher:
                 self.ring = watcher.ring
+                in_vain = 0
                 while not self.stopping.is_set():
                     mark = watcher.mark()
-                    if not self._round():
-                        self._wait(watcher, mark)
+                    if self._round():
+                        in_vain = 0
+                    elif self._wait(watcher, mark):
+                        # Others change what is no business of ours.
+                        self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
+                        in_vain += 1
+                    else:
+                        in_vain = 0
             for duty in self.duties:
                 duty.end()
         finally:
@@ -143,11 +168,12 @@ class Shift:
         except Exception as error:
             raise Unopened(str(error) or type(error).__name__) from error
 
-    def _duty(self, path: str, connection: Any) -> Duty:
+    def _duty(self, path: Path, connection: Any) -> Duty:
         return Duty(
-            path, partial(find, connection, path), transaction.manager,
-            self.terms.heart, self.stopping.is_set, label=self.terms.name,
-            lease=self.terms.lease, inherits=self.terms.inherits)
+            spelled(path), partial(find, connection, path),
+            transaction.manager, self.terms.heart, self.stopping.is_set,
+            label=self.terms.name, lease=self.terms.lease,
+            inherits=self.terms.inherits)
 
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
@@ -159,23 +185,33 @@ class Shift:
             if len(self.duties) > 1:
                 duty.settle()
         self.failures = 0
+        self.has_begun = True
         self.terms.reach.back(self)
         return worked
 
-    def _wait(self, watcher: Any, mark: object) -> None:
+    def _wait(self, watcher: Any, mark: object) -> bool:
+        """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
             if watcher.wait(mark, pause, self.stopping.is_set):
-                return
+                return True
+        return False
 
 
 class Unopened(Exception):
     """The database could not be opened."""
 
 
-def find(connection: Any, path: str) -> Any:
+def spelled(path: Path) -> str:
+    """*path* for a person to read."""
+    return path if isinstance(path, str) else path.__qualname__
+
+
+def find(connection: Any, path: Path) -> Any:
     """What stands there, keys from the root separated by slashes; or None."""
     found = connection.root()
+    if not isinstance(path, str):
+        return path(found)
     for key in filter(None, path.split('/')):
         try:
             found = found[key]

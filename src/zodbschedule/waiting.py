@@ -216,8 +216,10 @@ def watching(db: Any, reach: Reach) -> Iterator[Watcher]:
         yield watcher
     finally:
         with _lock:
+            # Each thread of a worker has put the same one there.
+            at = watcher.reaches.index(reach)
             watcher.reaches = [
-                one for one in watcher.reaches if one is not reach]
+                *watcher.reaches[:at], *watcher.reaches[at + 1:]]
             last = not watcher.reaches
             if last:
                 del _watchers[db]

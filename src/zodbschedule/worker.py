@@ -12,6 +12,7 @@
 ##############################################################################
 """The loop that does turns and runs, unattended: `Worker`."""
 
+import atexit
 import logging
 import os
 import socket
@@ -29,8 +30,10 @@ from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import TURN_TRIES
 from zodbschedule.reach import Reach
+from zodbschedule.shift import Path
 from zodbschedule.shift import Shift
 from zodbschedule.shift import Terms
+from zodbschedule.shift import spelled
 from zodbschedule.transact import apart
 from zodbschedule.transact import is_storage_failure
 from zodbschedule.turn import relieve
@@ -48,6 +51,9 @@ SILENT = 10.0
 # Shorter than what Docker gives a container to end, which is 10 s.
 GRACE = timedelta(seconds=8)
 
+# How many seconds to try to hand back what was cut off.
+HAND_BACK = 2.0
+
 # What a worker is asked for; plain ints, since a signal handler may run in
 # the middle of anything, also while a lock is held.
 WORK, FINISH, ABORT = range(3)
@@ -59,8 +65,9 @@ class Worker:
     *db* is an open `ZODB.DB`, or a callable without arguments that opens one:
     then it is opened here, as often as it takes until the database is there,
     and closed in the end.  *paths* say where the schedules stand: keys from
-    the root, separated by slashes, by default ``'schedule'``; one that is not
-    there yet is waited for.
+    the root, separated by slashes, by default ``'schedule'``; or a callable
+    that gives it, called with the root.  One that is not there yet is waited
+    for.
 
     *name* is the label of its claims, by default host and process.  A worker
     that is given a name recovers at once what an earlier one of that name has
@@ -74,7 +81,7 @@ class Worker:
     Raises ValueError for what it cannot work with.  It can be started once.
     """
 
-    def __init__(self, db: Any, *paths: str, name: str | None = None,
+    def __init__(self, db: Any, *paths: Path, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
         if threads < 1:
@@ -82,7 +89,7 @@ class Worker:
         if lease is not None and lease <= timedelta(0):
             raise ValueError(f'lease is {lease}; it has to be longer than 0')
         for path in paths:
-            if not path.strip('/'):
+            if isinstance(path, str) and not path.strip('/'):
                 raise ValueError(
                     f'the path {path!r} names no key; write, for instance, '
                     f"'schedule'")
@@ -105,34 +112,48 @@ class Worker:
     def run(self) -> bool:
         """Work until `finish` or `abort` is called, or KeyboardInterrupt.
 
-        Returns when everything is handed back and no claim is left: True if
-        every run has ended by itself, False if one was cut off, whose task is
-        back in its place.
+        A KeyboardInterrupt is raised again in the end, and a second one cuts
+        off what runs.  Returns when everything is handed back and no claim is
+        left: True if every run has ended by itself, False if one was cut off,
+        whose task is back in its place.
         """
+        self._begin()
+        return self._work()
+
+    def _begin(self) -> None:
         if self._begun:
-            raise RuntimeError('A worker can be started once.')
+            raise RuntimeError(
+                f'Worker {self.name} was started before; make another one')
         self._begun = True
+
+    def _work(self) -> bool:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._shifts),
-                 ', '.join(self._shifts[0].terms.paths))
+                 ', '.join(map(spelled, self._shifts[0].terms.paths)))
         self._heart.start()
         for shift in self._shifts:
             shift.start()
-        try:
-            self._result = self._supervise()
-        except BaseException:
-            self.finish()
-            self._result = self._supervise()
-            raise
-        finally:
-            log.info('Worker %s has ended.', self.name)
+        interrupted: BaseException | None = None
+        while True:
+            try:
+                self._result = self._supervise()
+                break
+            except BaseException as error:
+                interrupted = error
+                self._asked = min(ABORT, self._asked + 1)
+        log.info('Worker %s has ended.', self.name)
+        if interrupted is not None:
+            raise interrupted
         return self._result
 
     def start(self) -> None:
         """Do as `run`, in threads in the background; returns at once."""
+        self._begin()
         self._supervisor = threading.Thread(
-            target=self.run, name=f'zodbschedule {self.name}', daemon=True)
+            target=self._work, name=f'zodbschedule {self.name}', daemon=True)
         self._supervisor.start()
+        # So that a program that ends without a word leaves no claim behind.
+        atexit.register(self.stop)
 
     def stop(self, timeout: timedelta | None = None) -> bool:
         """End what `start` has begun; returns as `run`.
@@ -145,6 +166,7 @@ class Worker:
         self.finish()
         if self._supervisor is not None:
             self._supervisor.join()
+        atexit.unregister(self.stop)
         return self._result
 
     def __enter__(self) -> 'Worker':
@@ -171,7 +193,8 @@ class Worker:
         A run that lasts long is healthy.
         """
         return (self._begun and self._asked == WORK and self._reach.answers
-                and all(shift.is_alive for shift in self._shifts))
+                and all(shift.is_alive and shift.has_begun
+                        for shift in self._shifts))
 
     # -- looking after the threads
 
@@ -189,7 +212,7 @@ class Worker:
             time.sleep(SUPERVISE)
         self._heart.stop()
         self._database.close()
-        return True
+        return all(shift.handed_back for shift in self._shifts)
 
     def _listen(self) -> None:
         """Notice a database that says nothing, not even that it is away."""
@@ -208,17 +231,27 @@ class Worker:
 
     def _cut_off(self) -> bool:
         """Hand back what still runs: its commit will conflict."""
+        handing = threading.Thread(target=self._hand_back, daemon=True)
+        handing.start()
+        handing.join(HAND_BACK)
+        if handing.is_alive():
+            log.warning('Worker %s could not hand back what it held, since '
+                        'the database does not answer; others will recover '
+                        'it.', self.name)
+        self._heart.stopped.set()
+        log.warning('Worker %s has cut off what ran.', self.name)
+        return False
+
+    def _hand_back(self) -> None:
         for pulse in self._heart.pulses:
             try:
                 apart(pulse.db, partial(_dissolve, pulse.claim_id,
                                         pulse.schedule_oid), TURN_TRIES)
+                self._heart.drop(pulse)
             except Exception:
                 log.warning(
                     'The claim %s could not be withdrawn; others will '
                     'recover it.', pulse.claim_id, exc_info=True)
-        self._heart.stop()
-        log.warning('Worker %s has cut off what ran.', self.name)
-        return False
 
 
 class Database:

@@ -42,23 +42,26 @@ def check(ctx: click.Context, place: Place, allowed: timedelta,
     """Exit with 1 if a task has been due for too long.
 
     For monitors and probes: it tells whether somebody processes the
-    schedule, and keeps up.  A task that is paused by itself does not count;
+    schedule, and keeps up; how many workers are registered decides nothing.
+    A task that is paused by itself does not count;
     what is due while the whole schedule is paused does.
     """
     with looking_at(place) as schedule:
         overdue = schedule.overdue(clock.now())
+        workers = sum(1 for _ in schedule.workers)
         pause = pause_facts(schedule.paused())
     late = overdue > allowed
     if as_json:
         output.show_json({
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'paused': pause})
+            'workers': workers, 'paused': pause})
     else:
-        output.show(output.cell(_verdict(overdue, allowed, pause)))
+        output.show(output.cell(_verdict(
+            overdue, allowed, workers, pause)))
     ctx.exit(BAD_NEWS if late else 0)
 
 
-def _verdict(overdue: timedelta, allowed: timedelta,
+def _verdict(overdue: timedelta, allowed: timedelta, workers: int,
              pause: dict[str, Any] | None) -> str:
     """One line, since a monitor may show no more of them."""
     word = 'overdue' if overdue > allowed else 'fine'
@@ -67,4 +70,14 @@ def _verdict(overdue: timedelta, allowed: timedelta,
         said = (f'a task has been due for {values.length(overdue)} '
                 f'({values.length(allowed)} are allowed)')
     paused = '' if pause is None else f'; {wording.whole_pause(pause)}'
-    return f'{word}: {said}{paused}'
+    return f'{word}: {said}; {_registered(workers)}{paused}'
+
+
+def _registered(workers: int) -> str:
+    match workers:
+        case 0:
+            return 'no worker is registered'
+        case 1:
+            return '1 worker is registered'
+        case _:
+            return f'{workers} workers are registered'

@@ -12,7 +12,6 @@
 ##############################################################################
 """All commands, by what one wants of them."""
 
-import logging
 import sys
 from io import TextIOWrapper
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import click
 
 from zodbschedule.cli import live
+from zodbschedule.cli import logs
 from zodbschedule.cli.adding import add
 from zodbschedule.cli.adding import init
 from zodbschedule.cli.changing import cancel
@@ -38,6 +38,8 @@ from zodbschedule.cli.looking import show_history
 from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.problem import told_in_a_line
 from zodbschedule.cli.processing import process
+from zodbschedule.cli.watching import workers
+from zodbschedule.cli.working import worker
 from zodbschedule.demo import FOLDER
 from zodbschedule.demo import Demo
 
@@ -77,10 +79,9 @@ def commands(verbose: bool) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors='backslashreplace')
     if verbose:
-        logging.basicConfig(level=logging.INFO)
+        logs.show_all()
     else:
-        # Or else Python prints warnings that have no handler.
-        logging.getLogger().addHandler(logging.NullHandler())
+        logs.hide()
 
 
 @click.command('demo')
@@ -100,8 +101,8 @@ def run_demo(folder: str) -> None:
 SECTIONS = {
     'Begin': (run_demo, init),
     'Schedule': (add, cancel, run_now, pause, resume),
-    'Run': (process,),
-    'Look': (list_tasks, show, show_history, forecast, explain),
+    'Run': (worker, process),
+    'Look': (list_tasks, show, workers, show_history, forecast, explain),
     'After a failure': (list_parked, unpark, discard),
     'Monitor': (check,),
 }

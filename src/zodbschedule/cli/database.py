@@ -114,23 +114,41 @@ def _uri_for(uri: str, access: Access) -> str:
 # -- storages and databases --------------------------------------------------
 
 
+class Source:
+    """A database that can be opened, as often as need be.
+
+    What is wrong for good is said when this is made.
+    """
+
+    def __init__(self, uri: str, access: Access) -> None:
+        self.uri = full_uri(uri)
+        self.access = access
+        self.factory, self.options = _resolve(self.uri, access)
+        config = _configured(self.factory)
+        if access is Access.LOOK and hasattr(config, 'read_only'):
+            config.read_only = True
+        #: where its file is; None if it is not a file of this machine
+        self.file = _file_of(self.uri, config)
+        if access is not Access.CREATE:
+            _refuse_missing(self.file)
+
+    def open(self) -> DB:
+        """Open it, read-only for looking where the storage can."""
+        storage = _open_storage(self.uri, self.factory)
+        try:
+            return DB(storage, **self.options)
+        except BaseException as error:
+            storage.close()
+            if isinstance(error, ReadOnlyError) and (
+                    self.access is Access.LOOK):
+                raise Problem(
+                    f'{without_password(self.uri)} is empty') from error
+            raise
+
+
 def open_database(uri: str, access: Access) -> DB:
-    """Open the database, read-only for looking where the storage can."""
-    uri = full_uri(uri)
-    factory, options = _resolve(uri, access)
-    config = _configured(factory)
-    if access is Access.LOOK and hasattr(config, 'read_only'):
-        config.read_only = True
-    if access is not Access.CREATE:
-        _refuse_missing(uri, config)
-    storage = _open_storage(uri, factory)
-    try:
-        return DB(storage, **options)
-    except BaseException as error:
-        storage.close()
-        if isinstance(error, ReadOnlyError) and access is Access.LOOK:
-            raise Problem(f'{without_password(uri)} is empty') from error
-        raise
+    """Open the database at once."""
+    return Source(uri, access).open()
 
 
 def _resolve(uri: str, access: Access
@@ -157,9 +175,8 @@ def _configured(factory: Callable[[], Any]) -> Any:
     return getattr(getattr(factory, '__self__', None), 'config', None)
 
 
-def _refuse_missing(uri: str, config: Any) -> None:
+def _refuse_missing(path: str | None) -> None:
     """Storages that are files would make new ones where there are none."""
-    path = _file_of(uri, config)
     if path and not os.path.exists(path):
         raise Problem(
             f'there is no database at {path}; zodbschedule init makes one')

@@ -78,11 +78,12 @@ def list_tasks(place: Place, start: datetime | None, until: datetime | None,
 
 def _tasks(rows: list[Known]) -> Any:
     return output.table(
-        ('id', 'time', 'state', 'principal', 'key', 'what', 'repeats'),
-        ((row.id, row.time, row.state, row.principalId, row.key, _what(row),
-          row.repeats) for row in rows),
-        optional=('principal', 'key', 'repeats'),
-        below=('repeats', 'key', 'principal'))
+        ('id', 'time', 'state', 'worker', 'principal', 'key', 'what',
+         'repeats'),
+        ((row.id, row.time, row.state, row.worker, row.principalId, row.key,
+          _what(row), row.repeats) for row in rows),
+        optional=('worker', 'principal', 'key', 'repeats'),
+        below=('repeats', 'key', 'principal', 'worker'))
 
 
 def _what(row: Known) -> str:

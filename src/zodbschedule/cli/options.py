@@ -39,12 +39,15 @@ Exit codes:
   130  interrupted; what was not done is back in its place"""
 
 
+db_option = click.option(
+    '--db', 'uri', metavar='URI', required=True, envvar='ZODBSCHEDULE_DB',
+    show_envvar=True, help='The database: a URI as zodburi knows them, or the '
+                           'path of a FileStorage.')
+
+
 def at_a_place(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say which schedule is meant."""
-    @click.option('--db', 'uri', metavar='URI', required=True,
-                  envvar='ZODBSCHEDULE_DB', show_envvar=True,
-                  help='The database: a URI as zodburi knows them, or the '
-                       'path of a FileStorage.')
+    @db_option
     @click.option('--path', metavar='KEYS', default='schedule',
                   show_default=True,
                   help='Where the schedule stands: keys from the root on, '
@@ -56,10 +59,28 @@ def at_a_place(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def at_places(function: Callable[..., None]) -> Callable[..., None]:
+    """The same of several schedules in one database."""
+    @db_option
+    @click.option('--path', 'paths', metavar='KEYS', multiple=True,
+                  default=('schedule',), show_default=True,
+                  help='Where a schedule stands, as keys from the root on, '
+                       'separated by slashes; may be given several times.')
+    @functools.wraps(function)
+    def command(uri: str, paths: tuple[str, ...], **options: Any) -> None:
+        function([Place(uri, path) for path in paths], **options)
+
+    return command
+
+
 id_argument = click.argument('id', metavar='ID')
 id_or_all = click.argument('id', metavar='[ID]', required=False)
 json_option = click.option(
     '--json', 'as_json', is_flag=True, help='Print JSON.')
+import_option = click.option(
+    '--import', 'modules', metavar='MODULE', multiple=True,
+    help='A module to import before it begins, also from the current '
+         'directory; may be given several times.')
 limit_option = click.option(
     '-n', '--limit', type=click.IntRange(min=0), metavar='N',
     help=f'At most so many; 0 for all.  Without it, {SCREENFUL} in a table '

@@ -34,7 +34,7 @@ from zodbschedule.cli.problem import in_a_line
 UNWRAPPED = 100_000
 
 # How a column is told from others when it goes below.
-BELOW = {'key': 'key ', 'principal': 'as '}
+BELOW = {'key': 'key ', 'principal': 'as ', 'worker': 'with '}
 
 # How wide a drawing is where nobody says.
 PAPER = 80

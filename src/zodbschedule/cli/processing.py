@@ -29,9 +29,11 @@ from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import find_schedule
 from zodbschedule.cli.database import opened
 from zodbschedule.cli.events import heard
+from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
+from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.problem import BAD_NEWS
 from zodbschedule.cli.problem import Problem
@@ -48,12 +50,14 @@ ENDINGS = {
 @click.command(epilog=EXIT_CODES)
 @click.option('--until', type=values.moment, metavar='TIME',
               help='Up to when tasks are taken for due; without it, now.')
+@import_option
 @json_option
 @at_a_place
 @click.pass_context
 def process(ctx: click.Context, place: Place, until: datetime | None,
-            as_json: bool) -> None:
+            modules: tuple[str, ...], as_json: bool) -> None:
     """Run every task that is due, each in a transaction of its own."""
+    import_modules(modules)
     until = until or clock.now()
     parked: list[TaskParked] = []
     with opened(place, Access.CHANGE) as connection:

@@ -88,6 +88,15 @@ def period(text: str) -> timedelta:
     return span
 
 
+def seconds(text: str) -> timedelta:
+    """A number of seconds, or a duration."""
+    try:
+        return duration(f'{text}s' if re.fullmatch(r'[\d.]+', text) else text)
+    except Problem:
+        raise Problem(f'{text} is no number of seconds; write 30, or a '
+                      f'duration as 30s, 5m, 2h or 1d') from None
+
+
 def zone(name: str) -> tzinfo:
     """A zone of the time zone database, by its name."""
     try:

@@ -1,0 +1,63 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The log, on standard error."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+FORMAT = '%(asctime)s %(levelname)s %(message)s'
+# Which of all the libraries has said it.
+FORMAT_OF_ALL = '%(asctime)s %(levelname)s %(name)s: %(message)s'
+
+log = logging.getLogger('zodbschedule')
+
+
+class Formatter(logging.Formatter):
+    """With times in UTC, as in all that is printed."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = '%Y-%m-%dT%H:%M:%S'
+    default_msec_format = '%s.%03dZ'
+
+
+def show_all() -> None:
+    """What everybody logs, from INFO on."""
+    logging.basicConfig(level=logging.INFO, handlers=[_handler(FORMAT_OF_ALL)])
+
+
+def hide() -> None:
+    """Nothing is shown; Python prints warnings that have no handler."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Inside this context our log is shown from INFO on, others' warnings too.
+    """
+    handler, level = _handler(FORMAT), log.level
+    logging.getLogger().addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        logging.getLogger().removeHandler(handler)
+
+
+def _handler(format: str) -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter(format))
+    return handler

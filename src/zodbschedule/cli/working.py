@@ -1,0 +1,178 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The worker as a process of its own."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from ZODB.DB import DB
+
+from zodbschedule import Worker
+from zodbschedule.cli import health
+from zodbschedule.cli import logs
+from zodbschedule.cli import values
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import Place
+from zodbschedule.cli.database import Source
+from zodbschedule.cli.importing import import_modules
+from zodbschedule.cli.mending import mend
+from zodbschedule.cli.options import at_places
+from zodbschedule.cli.options import import_option
+from zodbschedule.cli.problem import Problem
+
+
+EXIT_CODES = """\b
+Exit codes:
+  0    it was told to end, by SIGTERM or SIGINT, and has handed back all
+       that it held; a task that was parked does not change that
+  2    wrong usage, or it could not begin
+  130  after a second signal, SIGINT: what ran was cut off at once
+  143  after a second signal, SIGTERM: likewise"""
+
+# What tells a process to end.
+ENDING = signal.SIGTERM, signal.SIGINT
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option('--threads', type=int, metavar='N', default=1,
+              show_default=True, help='How many tasks it runs at once.')
+@click.option('--name', metavar='NAME',
+              help='What it is called, used once at a time; without it, host '
+                   'and process id.')
+@click.option('--lease', type=values.seconds, metavar='SECONDS',
+              help='For how long others believe in it without a sign of '
+                   'life; 30 by default, or what the schedule says.')
+@click.option('--grace', type=values.seconds, metavar='SECONDS', default='8',
+              show_default=True,
+              help='How long a run may go on after it was told to end.')
+@click.option('--health-file', metavar='PATH',
+              type=click.Path(path_type=Path),
+              help='A file that is touched every 5 s while it is healthy.')
+@import_option
+@at_places
+@click.pass_context
+def worker(ctx: click.Context, places: list[Place], threads: int,
+           name: str | None, lease: timedelta | None, grace: timedelta,
+           health_file: Path | None, modules: tuple[str, ...]) -> None:
+    """Run tasks as they get due, until SIGTERM or Ctrl-C.
+
+    Any number of workers may share a schedule.  The database may come up
+    later, and go away and come back meanwhile.
+    """
+    _refuse(threads, name, lease, health_file)
+    paths = dict.fromkeys('/'.join(place.keys) for place in places)
+    with _log(ctx), Signals() as signals:
+        import_modules(modules)
+        source = Source(places[0].uri, Access.CHANGE)
+        mend()
+        with _opened(source) as db:
+            hand = Worker(db, *paths, name=name, threads=threads,
+                          lease=lease, grace=grace)
+            signals.worker = hand
+            with health.shown_in(health_file, lambda: hand.healthy):
+                complete = hand.run()
+            if not complete:
+                _leave(signals.code)
+    ctx.exit(signals.code)
+
+
+def _refuse(threads: int, name: str | None, lease: timedelta | None,
+            health_file: Path | None) -> None:
+    """What waiting cannot mend."""
+    if threads < 1:
+        raise Problem('--threads has to be at least 1')
+    if name == '':
+        raise Problem('--name has to name it')
+    if lease is not None and not lease:
+        raise Problem('--lease has to be more than nothing')
+    if health_file is not None:
+        health.clear(health_file)
+
+
+@contextmanager
+def _log(ctx: click.Context) -> Iterator[None]:
+    """The log is shown, also if nobody has asked for it by -v."""
+    if ctx.find_root().params['verbose']:
+        yield
+    else:
+        with logs.shown():
+            yield
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[DB | Callable[[], DB]]:
+    """The database, if it is a file here: it is there or never will be.
+
+    Else what opens it, which the worker tries until its server is up.
+    """
+    if source.file is None:
+        yield source.open
+    else:
+        with closing(source.open()) as db:
+            yield db
+
+
+def _leave(code: int) -> None:
+    """End the process, although a thread still runs what was cut off."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+class Ended(BaseException):
+    """The process was told to end before it had a worker."""
+
+
+class Signals:
+    """Inside this context signals tell the worker to end.
+
+    The first one that it ends well, the second that it ends now.  While there
+    is no worker, nothing is to be handed back, and this context ends at once.
+    """
+
+    worker: Any = None
+    code = 0
+    heard = False
+
+    def __enter__(self) -> 'Signals':
+        self.before = {each: signal.signal(each, self.hear)
+                       for each in ENDING}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 *exception: object) -> bool:
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
+        return kind is Ended
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """A handler; it logs nothing, since it may interrupt the log."""
+        if self.worker is None:
+            raise Ended
+        if self.heard:
+            self.code = 128 + number
+            self.worker.abort()
+        else:
+            self.heard = True
+            self.worker.finish()

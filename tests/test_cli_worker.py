@@ -1,0 +1,617 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The worker at the command line, mostly in a process of its own."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from asyncio.selector_events import _SelectorSocketTransport
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from databases import ZEOServer
+from databases import wait_until
+from persistent.mapping import PersistentMapping
+from shell import opened
+
+from zodbschedule.cli import health
+from zodbschedule.cli.health import Pulse
+from zodbschedule.cli.importing import import_modules
+from zodbschedule.cli.mending import if_connected
+from zodbschedule.cli.mending import is_affected
+from zodbschedule.cli.mending import mend
+
+
+class Command:
+    """A command in a process of its own, and what it prints."""
+
+    def __init__(self, *args):
+        self.printed = Path('printed')
+        path = os.pathsep.join(filter(None, sys.path))
+        with self.printed.open('wb') as file:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'zodbschedule', *map(str, args)],
+                env=os.environ | {'PYTHONPATH': path}, stdout=file,
+                stderr=file)
+
+    def log(self):
+        return self.printed.read_text()
+
+    def says(self, text):
+        """Wait until it has said that."""
+        wait_until(lambda: text in self.log(), text, self.process)
+
+    def told(self, number):
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def ends(self, code=0):
+        """Wait until it has ended, with that exit code; what it said."""
+        __tracebackhide__ = True
+        assert self.process.wait(120) == code, self.log()
+        return self.log()
+
+    def ends_when_told(self, number=signal.SIGTERM):
+        self.told(number)
+        return self.ends()
+
+
+@pytest.fixture
+def start(shell):
+    """Start a command in a process of its own, in the directory of *shell*.
+    """
+    started = []
+
+    def start(*args):
+        started.append(Command(*args))
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.process.kill()
+        command.process.wait()
+
+
+@pytest.fixture
+def working(start):
+    """Start a worker; it has begun."""
+    def begun(*args):
+        command = start('worker', *args)
+        command.says('begins')
+        return command
+
+    return begun
+
+
+@pytest.fixture
+def zeo(shell, tmp_path, monkeypatch):
+    """A ZEO server, whose database is the one that *shell* goes by."""
+    folder = tmp_path / 'zeo'
+    folder.mkdir()
+    server = ZEOServer(folder)
+    # A client waits so long before it says that nobody is there.
+    server.uri = f'zeo://127.0.0.1:{server.port}?wait_timeout=1'
+    monkeypatch.setenv('ZODBSCHEDULE_DB', server.uri)
+    shell.db = server.uri
+    shell('init')
+    yield server
+    server.stop()
+
+
+def wait_for(path):
+    wait_until(Path(path).exists, path)
+
+
+def lingering(shell, working, *args):
+    """A worker that is in the middle of a run; and the id of its task."""
+    task = shell('add', 'shop.linger')
+    command = working(*args)
+    wait_for('began')
+    return command, task
+
+
+def states(shell):
+    return [(row['id'], row['state']) for row in shell.json('list')]
+
+
+# -- working, and ending -----------------------------------------------------
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_runs_what_is_due_until_it_is_told_to_end(
+        shell, working, number):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    later = shell('add', 'shop.restock', '--args', '["shoes"]', '--at', '+1d')
+    worker = working()
+    wait_for('restocked')
+    said = worker.ends_when_told(number)
+    assert Path('restocked').read_text() == 'hats 1\n'
+    assert states(shell) == [(later, 'waiting')]
+    assert shell('workers') == 'no worker is registered'
+    assert 'Traceback' not in said
+
+
+def test_a_worker_says_when_it_begins_and_ends(shell, working):
+    worker = working('--name', 'miller', '--threads', '2')
+    begun, ended = worker.ends_when_told().splitlines()
+    time = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
+    assert re.fullmatch(
+        f'{time} INFO Worker miller begins, process {worker.process.pid}, '
+        f'threads: 2, schedules: schedule', begun)
+    assert re.fullmatch(f'{time} INFO Worker miller has ended.', ended)
+
+
+def test_a_worker_is_called_by_host_and_process_without_a_name(working):
+    worker = working()
+    name = f'{socket.gethostname()}:{worker.process.pid}'
+    assert f'Worker {name} begins' in worker.ends_when_told()
+
+
+def test_what_runs_may_end_within_the_grace_period(shell, working):
+    worker, task = lingering(shell, working, '--grace', '60s')
+    worker.told(signal.SIGTERM)
+    Path('released').touch()
+    worker.ends()
+    outcome, = shell.json('history')
+    assert (outcome['id'], outcome['outcome']) == (task, 'succeeded')
+
+
+def test_what_runs_for_longer_is_cut_off_and_back_in_its_place(
+        shell, working):
+    worker, task = lingering(shell, working, '--grace', '0.2')
+    said = worker.ends_when_told()
+    assert 'has cut off what ran' in said
+    assert states(shell) == [(task, 'waiting')]
+    assert shell('workers') == 'no worker is registered'
+
+
+@pytest.mark.parametrize('second, code', [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_cuts_off_at_once_what_runs(
+        shell, working, second, code):
+    worker, task = lingering(shell, working, '--grace', '1d')
+    worker.told(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.process.wait(.5)
+    worker.told(second)
+    assert 'has cut off what ran' in worker.ends(code)
+    assert states(shell) == [(task, 'waiting')]
+
+
+def test_a_worker_that_is_told_to_end_before_it_begins_does_not(
+        shell, start):
+    Path('impatient.py').write_text(
+        'import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n')
+    shell('add', 'shop.deliver')
+    assert start('worker', '--import', 'impatient').ends() == ''
+    assert len(shell.ids()) == 1
+
+
+def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
+        shell, working):
+    task = shell('add', 'shop.deliver')
+    worker = working()
+    worker.says('RuntimeError: nobody opens\n')
+    said = worker.ends_when_told()
+    assert f' ERROR Task {task} was parked: RuntimeError: nobody' in said
+    assert 'Traceback' in said
+
+
+def test_with_verbose_the_log_is_that_of_all(start):
+    worker = start('-v', 'worker', '--name', 'miller')
+    worker.says('INFO zodbschedule: Worker miller begins')
+    assert worker.ends_when_told().count('begins') == 1
+
+
+def test_a_worker_serves_several_schedules(shell, working):
+    with opened(shell.db) as root:
+        root['app'] = PersistentMapping()
+    shell('init', '--path', 'app/plans')
+    for path in 'schedule', 'app/plans':
+        shell('add', 'shop.restock', '--args', f'["{path}"]', '--path', path)
+    worker = working('--path', 'schedule', '--path', '/app/plans/',
+                     '--path', 'app/plans')
+    wait_until(lambda: Path('restocked').exists() and len(
+        Path('restocked').read_text().splitlines()) == 2, 'both')
+    assert 'schedules: schedule, app/plans\n' in worker.ends_when_told()
+
+
+# -- before the database is there --------------------------------------------
+
+
+def test_a_worker_may_be_started_before_its_server(shell, zeo, working):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    zeo.stop()
+    worker = working()
+    worker.says('The database is away: cannot open zeo://127.0.0.1:')
+    zeo.start()
+    worker.says('The database is back.')
+    wait_for('restocked')
+    assert worker.ends_when_told().count('The database is') == 2
+
+
+def test_a_worker_ends_though_its_server_is_not_there(zeo, working):
+    zeo.stop()
+    worker = working()
+    worker.says('The database is away')
+    worker.ends_when_told()
+    zeo.start()
+
+
+@pytest.mark.parametrize('options, complaint', [
+    (['--db', 'gopher://x'], "unknown scheme 'gopher'"),
+    (['--db', 'zeo://localhost:port'], 'cannot be understood'),
+    (['--db', 'zeo://localhost?colour=red'], 'colour'),
+    (['--db', 'missing.fs'], 'there is no database at missing.fs'),
+    (['--db', 'sqlite://'], 'there is no database at main.sqlite3'),
+    (['--path', '/'], '--path names no key'),
+    (['--threads', '0'], '--threads has to be at least 1'),
+    (['--name', ''], '--name has to name it'),
+    (['--lease', '0'], '--lease has to be more than nothing'),
+    (['--lease', 'long'], 'long is no number of seconds; write 30, or a '
+                          'duration as 30s, 5m, 2h or 1d'),
+    (['--grace', '-1'], '-1 is no number of seconds'),
+    (['--import', 'nowhere'], '--import nowhere: there is no module nowhere'),
+    (['--import', 'nowhere.at.all'], 'there is no module nowhere'),
+    (['--import', 'shop.nothing'],
+     "--import shop.nothing: there is no module shop.nothing"),
+    (['--import', 'broken'], '--import broken: ZeroDivisionError: division'),
+    (['--import', 'needy'], "--import needy: ModuleNotFoundError: No module "
+                            "named 'nowhere'"),
+    (['--import', 'leaving'], '--import leaving: SystemExit: 0'),
+    (['--import', '.relative'], '--import .relative: TypeError: '),
+    (['--health-file', 'no/file'],
+     '--health-file no/file: there is no folder no'),
+    (['--health-file', '.'], '--health-file .: '),
+])
+def test_what_waiting_cannot_mend_ends_it_with_a_line(
+        shell, options, complaint):
+    Path('broken.py').write_text('1 / 0')
+    Path('needy.py').write_text('import nowhere')
+    Path('leaving.py').write_text('raise SystemExit(0)')
+    before = signal.getsignal(signal.SIGTERM)
+    assert complaint in shell.refuses('worker', *options)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    assert shell.refuses('worker', '--health-file', 'healthy') == (
+        '--health-file healthy: the folder cannot be written')
+
+
+def test_a_database_that_another_process_has_is_said(shell, start):
+    with opened(shell.db):
+        said = start('worker').ends(2)
+    assert f'{shell.db} is in use by another process ({os.getpid()})' in said
+    assert said.count('\n') == 1
+
+
+# -- importing ---------------------------------------------------------------
+
+
+REGISTERS = '''
+import zope.event
+from zodbschedule.interfaces import RunEnded
+
+def hear(event):
+    if isinstance(event, RunEnded):
+        with open('heard', 'a') as file:
+            print(event.outcome, file=file)
+
+zope.event.subscribers.append(hear)
+'''
+
+
+@pytest.fixture
+def registers(shell):
+    """A module in the current directory, and on no path."""
+    Path('registers.py').write_text(REGISTERS)
+    shell('add', 'shop.restock', '--args', '["hats"]')
+
+
+def test_a_worker_imports_what_an_application_registers(registers, working):
+    worker = working('--import', 'registers')
+    wait_for('heard')
+    worker.ends_when_told()
+    assert Path('heard').read_text() == 'succeeded\n'
+
+
+def test_process_imports_what_an_application_registers(registers, start):
+    start('process', '--import', 'registers').ends()
+    assert Path('heard').read_text() == 'succeeded\n'
+
+
+@pytest.fixture
+def on_no_path(tmp_path, monkeypatch):
+    """A current directory with a module, and on no path."""
+    (tmp_path / 'local_module_of_a_test.py').touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'path', [
+        each for each in sys.path if each not in ('', str(tmp_path))])
+    yield 'local_module_of_a_test'
+    sys.modules.pop('local_module_of_a_test', None)
+
+
+def test_modules_of_the_current_directory_are_found(on_no_path):
+    import_modules([on_no_path, 'json'])
+    assert sys.path.count(os.getcwd()) == 1
+    assert sys.path[0] == os.getcwd()
+    assert on_no_path in sys.modules
+
+
+def test_the_path_stays_as_it_is_if_that_is_to_be_safe(
+        on_no_path, monkeypatch):
+    monkeypatch.setenv('PYTHONSAFEPATH', '1')
+    said = Command('worker', '--db', 'no.fs', '--import', on_no_path).ends(2)
+    assert said == (
+        f'Error: --import {on_no_path}: there is no module {on_no_path}\n')
+
+
+# -- the file for probes -----------------------------------------------------
+
+
+def test_a_worker_has_a_file_while_it_is_healthy(zeo, working):
+    zeo.stop()
+    Path('healthy').touch()  # as one that was killed leaves it
+    worker = working('--health-file', 'healthy')
+    worker.says('The database is away')
+    assert not Path('healthy').exists()
+    zeo.start()
+    wait_for('healthy')
+    worker.ends_when_told()
+    assert not Path('healthy').exists()
+
+
+@pytest.fixture
+def pulse(tmp_path, monkeypatch):
+    """A pulse that beats fast, of something that is ill at first."""
+    monkeypatch.setattr(health, 'PULSE', .01)
+    monkeypatch.setattr(health, 'LOOK', .01)
+    pulse = Pulse(tmp_path / 'healthy', lambda: pulse.is_well)
+    pulse.is_well = False
+    pulse.start()
+    yield pulse
+    pulse.stop()
+
+
+def age(path):
+    """Make the file old."""
+    os.utime(path, (0, 0))
+
+
+def is_new(path):
+    return path.exists() and path.stat().st_mtime > 0
+
+
+def test_the_file_is_touched_again_and_again(pulse):
+    pulse.is_well = True
+    for _ in range(2):
+        wait_until(lambda: is_new(pulse.path), 'the file')
+        age(pulse.path)
+
+
+def test_the_file_gets_old_when_the_worker_is_ill(pulse):
+    looks = []
+    pulse.is_well = True
+    wait_until(lambda: is_new(pulse.path), 'the file')
+    pulse.is_healthy = lambda: looks.append(1)
+    wait_until(lambda: looks, 'a look')
+    age(pulse.path)
+    seen = len(looks)
+    wait_until(lambda: len(looks) > seen + 1, 'two looks')
+    assert not is_new(pulse.path)
+
+
+def test_a_file_that_cannot_be_touched_is_told_once(
+        pulse, monkeypatch, caplog):
+    folder = pulse.path.parent
+    away = folder.with_name('away')
+    folder.rename(away)
+    looks = []
+    pulse.is_healthy = lambda: looks.append(1) or True
+    wait_until(lambda: len(looks) > 2, 'three looks')
+    away.rename(folder)
+    wait_until(lambda: is_new(pulse.path), 'the file')
+    message, = caplog.messages
+    assert message.startswith('The health file is not to be had: ')
+
+
+# -- looking at workers ------------------------------------------------------
+
+
+def parsed(text):
+    return datetime.fromisoformat(text)
+
+
+def test_workers_shows_who_runs_what(shell, working):
+    worker, task = lingering(shell, working, '--name', 'miller',
+                             '--lease', '45')
+    row, = shell.json('workers')
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    assert now - day < parsed(row['since']) <= parsed(row['beaten']) < now
+    assert parsed(row['since']) <= parsed(row['running_since']) < now
+    assert isinstance(row['id'], str)
+    assert {name: value for name, value in row.items() if name not in (
+        'id', 'since', 'beaten', 'running_since')} == {
+            'name': 'miller', 'host': socket.gethostname(),
+            'pid': worker.process.pid, 'lease': 45.0, 'claimed': 1,
+            'task': task, 'description': 'shop.linger',
+            'counts': {'succeeded': 0, 'retried': 0, 'failed': 0,
+                       'expired': 0}}
+    heading, _, line = shell('workers').splitlines()
+    assert re.split('  +', heading.strip()) == [
+        'name', 'host', 'pid', 'since', 'beaten', 'held', 'what',
+        'runs since']
+    assert line.startswith('miller') and 'shop.linger' in line
+
+
+def test_workers_tells_what_has_ended(shell, working):
+    shell('add', 'shop.deliver')
+    for _ in range(2):
+        shell('add', 'shop.restock', '--args', '["hats"]')
+    working('--name', 'miller')
+    wait_until(lambda: shell.json('workers')[0]['counts'] == {
+        'succeeded': 2, 'retried': 0, 'failed': 1, 'expired': 0}, 'counts')
+    assert '2 succeeded, 1 parked' in shell('workers')
+    heading = shell.out.splitlines()[0]
+    assert 'ended' in heading and 'what' not in heading
+
+
+def test_workers_fits_a_terminal(shell, working, terminal):
+    lingering(shell, working, '--name', 'miller')
+    lines = shell('workers').splitlines()
+    assert max(map(len, re.sub('\x1b.*?m', '', shell.out).splitlines())) <= 80
+    assert 'shop.linger' in ''.join(lines)
+
+
+def test_list_and_show_name_the_worker(shell, working):
+    assert 'worker' not in shell('list')
+    _, task = lingering(shell, working, '--name', 'miller')
+    heading, _, line = shell('list').splitlines()
+    assert heading.split() == ['id', 'time', 'state', 'worker', 'what']
+    assert 'running' in line and 'miller' in line
+    assert ['worker', 'miller'] in [
+        line.split() for line in shell('show', task).splitlines()]
+
+
+def test_check_says_how_many_workers_are_registered(shell, working):
+    assert shell('check') == 'fine: nothing is due; no worker is registered'
+    lingering(shell, working)
+    assert shell('check') == 'fine: nothing is due; 1 worker is registered'
+    assert shell.json('check')['workers'] == 1
+
+
+def test_check_counts_workers(shell, working):
+    worker = working('--threads', '3')
+    wait_until(lambda: shell.json('check')['workers'] == 3, '3 claims')
+    assert '3 workers are registered' in shell('check')
+    worker.ends_when_told()
+
+
+# -- recovering by hand ------------------------------------------------------
+
+
+def test_recover_puts_back_what_a_dead_worker_held(shell, zeo, working):
+    worker, task = lingering(shell, working, '--name', 'miller')
+    worker.process.kill()
+    worker.process.wait()
+    assert states(shell) == [(task, 'running')]
+    assert shell('workers', '--recover', 'miller') == (
+        'miller is recovered: 1 task is back in its place')
+    assert shell.err == ''
+    assert states(shell) == [(task, 'waiting')]
+    assert shell('workers') == 'no worker is registered'
+
+
+def test_recover_warns_if_the_worker_lives(shell, zeo, working):
+    worker, task = lingering(shell, working, '--name', 'miller')
+    shell('workers', '--recover', 'miller')
+    assert shell.err == (
+        f'Warning: its process {worker.process.pid} lives, on this machine; '
+        f'what it was running is undone and runs again\n')
+    Path('released').touch()
+    wait_until(lambda: shell.json('show', task)['state'] == 'ended', 'a run')
+    worker.ends_when_told()
+    assert [row['outcome'] for row in shell.json('history')] == ['succeeded']
+
+
+def test_recover_of_nobody_is_refused(shell, working):
+    assert 'miller' in shell.refuses('workers', '--recover', 'miller')
+    assert shell.refuses('workers', '--recover', 'miller', '--json') == (
+        '--recover prints no JSON')
+
+
+# -- the fault of asyncio ----------------------------------------------------
+
+
+@pytest.mark.parametrize('version, affected', [
+    ((3, 11, 9), False),
+    ((3, 12, 0), True),
+    ((3, 12, 99), True),
+    ((3, 13, 0), True),
+    ((3, 13, 9), True),
+    ((3, 13, 10), False),
+    ((3, 13, 11), False),
+    ((3, 14, 0), True),
+    ((3, 14, 0, 'candidate', 1), True),
+    ((3, 14, 1), False),
+    ((3, 15, 0), False),
+    ((4, 0, 0), False),
+])
+def test_only_some_pythons_have_the_fault(version, affected):
+    assert is_affected(version) is affected
+    transport = type('Transport', (), {'writelines': as_it_was})
+    mend(version, transport)
+    assert (transport.writelines is not as_it_was) is affected
+
+
+def test_asyncios_own_transport_is_mended(monkeypatch):
+    monkeypatch.setattr(_SelectorSocketTransport, 'writelines', as_it_was)
+    mend((3, 13, 0))
+    assert _SelectorSocketTransport.writelines is not as_it_was
+
+
+def as_it_was(transport, data):
+    """What the Pythons that have the fault do where nothing can be sent."""
+    transport._loop._add_writer(transport._sock_fd, transport._write_ready)
+
+
+def is_selected(transport):
+    return transport._sock_fd in transport._loop._selector.get_map()
+
+
+def with_transport(check):
+    """Call *check* with a transport, and with the socket at its other end."""
+    async def call():
+        here, there = socket.socketpair()
+        with there:
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol, sock=here)
+            check(transport, there)
+            transport.close()
+
+    asyncio.run(call())
+
+
+@pytest.mark.parametrize('writelines', [
+    _SelectorSocketTransport.writelines, as_it_was])
+def test_what_is_written_to_a_lost_connection_selects_no_socket(writelines):
+    def check(transport, there):
+        there.close()
+        transport.write(b'finds out')
+        if_connected(writelines)(transport, [b'too', b'late'])
+        assert not is_selected(transport)
+        # This is what the fault is.
+        as_it_was(transport, [])
+        assert is_selected(transport)
+        transport._loop._remove_writer(transport._sock_fd)
+
+    with_transport(check)
+
+
+def test_what_is_written_to_a_connection_arrives():
+    def check(transport, there):
+        if_connected(_SelectorSocketTransport.writelines)(
+            transport, [b'in', b' time'])
+        assert there.recv(100) == b'in time'
+
+    with_transport(check)
