@@ -288,6 +288,11 @@ class Hand:
         self.process.join(READY)
 
 
+def processor_time(here: Here) -> float:
+    """Seconds that the process has used of the processor."""
+    return time.process_time()
+
+
 def _work(options: dict[str, Any], here: Here) -> None:
     here.work(options)
 

@@ -31,6 +31,7 @@ from crew import Hand
 from crew import Here
 from crew import count_outcome
 from crew import hands
+from crew import processor_time
 from measuring import PATIENCE
 from measuring import Database
 from measuring import arguments
@@ -199,11 +200,6 @@ def left_alone(where: Where, relay: Relay | None, hand: Hand, seconds: float
     return Idle(100 * used / lasted, last_transaction(where, hand) - tid,
                 None if before is None else after - before,
                 said / lasted, oldest)
-
-
-def processor_time(here: Here) -> float:
-    """What the process has used of the processor."""
-    return time.process_time()
 
 
 def size(where: Where) -> int | None:

@@ -40,6 +40,8 @@ class Where(NamedTuple):
     address: tuple[str, int] | None
     #: where it keeps its data
     folder: Path
+    #: the process of the server
+    pid: int = 0
 
     @property
     def path(self) -> Path:
@@ -94,7 +96,7 @@ def server(storage: str) -> Iterator[Where]:
         process = start(where)
         try:
             _wait_for(where, process)
-            yield where
+            yield where._replace(pid=process.pid)
         finally:
             # PostgreSQL takes that as "do not wait for the clients".
             process.send_signal(
@@ -154,6 +156,26 @@ def _wait_for(where: Where, process: subprocess.Popen) -> None:
             return
         time.sleep(.02)
     raise SystemExit(f'The {where.storage} server did not start.')
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a server and its children have used of the processor."""
+    return sum(sum(_ticks(path)) for path in (
+        f'/proc/{one}/stat' for one in (pid, *_children(pid)))
+        ) / os.sysconf('SC_CLK_TCK')
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+
+
+def _ticks(path: str) -> list[int]:
+    """Of the process, and of those children that it has waited for."""
+    try:
+        fields = Path(path).read_text().rpartition(')')[2].split()
+    except OSError:
+        return []
+    return [int(field) for field in fields[11:15]]
 
 
 def _listens(address: tuple[str, int]) -> bool:

@@ -7,7 +7,8 @@ the first start to the last outcome.
 
 Tasks that do nothing are measured against as many processes, on the same
 server, that each change one small object of their own and commit, in a loop:
-what the storage can do at all.  Tasks that sleep for 50 ms: N workers against
+what the storage can do at all; by the clock, and by the processor's time of
+all of them and of their server.  Tasks that sleep for 50 ms: N workers against
 N times one.  And tasks that all come again in the same five minutes.
 
 A conflicting turn is one that could not be committed for a conflict, and was
@@ -31,6 +32,7 @@ from crew import Here
 from crew import Sleeping
 from crew import count_outcome
 from crew import hands
+from crew import processor_time
 from crew import wait_for_workers
 from crew import wait_until
 from measuring import PATIENCE
@@ -44,7 +46,9 @@ from persistent.list import PersistentList
 from run_rate import Cost
 from run_rate import by_hand
 from servers import SHARED
+from servers import Where
 from servers import choose_storages
+from servers import processor_time as server_time
 from servers import server
 from servers import storages
 from transaction import TransactionManager
@@ -77,6 +81,8 @@ class Done(NamedTuple):
 
     #: tasks a second
     rate: float
+    #: of all and of the server, in microseconds a task
+    processor: float
     #: outcomes of each
     shares: list[int]
     #: runs that were started and came to nothing
@@ -100,7 +106,13 @@ def prepare(connection, number: int) -> None:
         root['counters'] = PersistentList(Counter() for _ in range(number))
 
 
-def done(connection, crew: list[Hand], tasks: list) -> Done:
+def used(where: Where, crew: list[Hand]) -> float:
+    """Seconds of the processor: of the hands, and of their server."""
+    return (sum(hand.ask(processor_time) for hand in crew)
+            + server_time(where.pid))
+
+
+def done(where: Where, connection, crew: list[Hand], tasks: list) -> Done:
     """What workers do with *tasks*, from a clean start."""
     for hand in crew:
         hand.counts.clear()
@@ -114,8 +126,12 @@ def done(connection, crew: list[Hand], tasks: list) -> Done:
         schedule = connection.root()['schedule']
         for task in tasks:
             schedule.schedule(task)
+    # Some have begun already; what it took to schedule is not of interest.
+    processor = used(where, crew)
+    begun = sum(one.outcomes for one in counts)
     wait_until(lambda: sum(one.outcomes for one in counts) >= len(tasks),
                crew, .05)
+    processor = used(where, crew) - processor
     for hand in crew:
         hand.rest()
     connection.cacheMinimize()
@@ -123,14 +139,25 @@ def done(connection, crew: list[Hand], tasks: list) -> Done:
     assert sum(outcomes) == len(tasks), outcomes
     seconds = (max(one.last_outcome for one in counts)
                - min(one.first_start for one in counts if one.starts))
-    return Done(len(tasks) / seconds, outcomes,
+    return Done(len(tasks) / seconds,
+                1e6 * processor / (len(tasks) - begun), outcomes,
                 sum(one.starts for one in counts) - len(tasks),
                 sum(one.turns for one in counts),
                 sum(one.conflicting_turns for one in counts))
 
 
-def ceiling(crew: list[Hand], seconds: float) -> float:
-    """Commits a second of as many clients."""
+class Ceiling(NamedTuple):
+    """What the storage can do with as many clients."""
+
+    #: commits a second
+    rate: float
+    #: of all and of the server, in microseconds a commit
+    processor: float
+
+
+def ceiling(where: Where, crew: list[Hand], seconds: float) -> Ceiling:
+    """Let them commit in a loop for so long."""
+    processor = used(where, crew)
     for number, hand in enumerate(crew):
         hand.counts.clear()
         hand.order(commit_in_a_loop, number)
@@ -146,7 +173,10 @@ def ceiling(crew: list[Hand], seconds: float) -> float:
         hand.counts.let_go = 1
     for hand in crew:
         hand.answer()
-    return (after - before) / (ended - begun)
+    processor = used(where, crew) - processor
+    return Ceiling(
+        (after - before) / (ended - begun),
+        1e6 * processor / sum(hand.counts.commits for hand in crew))
 
 
 def commit_in_a_loop(number: int, here: Here) -> None:
@@ -172,28 +202,32 @@ def no_op(storage: str, sizes: Sizes) -> None:
     """Print the ratios to the ceiling."""
     for number in sizes.crews:
         what = f'{storage}, {many(number)}, no-op'
-        found, ratios = [], []
+        found, ratios, processor = [], [], []
         with server(storage) as where, where.client() as connection:
             prepare(connection, number)
             with hands(where, number) as crew:
-                floor = ceiling(crew, sizes.seconds)
+                floor = ceiling(where, crew, sizes.seconds)
                 for _ in range(sizes.rounds):
                     before = floor
-                    one = done(connection, crew, [
+                    one = done(where, connection, crew, [
                         Counted(time) for time in distinct(sizes.tasks)])
-                    floor = ceiling(crew, sizes.seconds)
+                    floor = ceiling(where, crew, sizes.seconds)
                     found.append(one)
-                    ratios.append(2 * one.rate / (before + floor))
-                    tell(what, one, 'ceiling:', f'{floor:.0f}/s')
+                    ratios.append(2 * one.rate / (before.rate + floor.rate))
+                    processor.append((before.processor + floor.processor) / 2
+                                     / one.processor)
+                    tell(what, one, 'ceiling:', f'{floor.rate:.0f}/s',
+                         f'{floor.processor:.0f} us')
         verdict(f'{what}, against the ceiling', ratios, '>= 0.8')
+        verdict(f"{what}, by the processor's time", processor, '>= 0.8')
         judge(what, found)
 
 
 def tell(what: str, one: Done, *more: str) -> None:
     """One line of a round."""
-    show(what, f'{one.rate:.0f}/s', *more, f'turns: {one.turns}',
-         f'conflicts: {one.conflicting}', f'wasted: {one.wasted}',
-         f'shares: {one.shares}')
+    show(what, f'{one.rate:.0f}/s', f'{one.processor:.0f} us', *more,
+         f'turns: {one.turns}', f'conflicts: {one.conflicting}',
+         f'wasted: {one.wasted}', f'shares: {one.shares}')
 
 
 def judge(what: str, found: list[Done]) -> None:
@@ -235,7 +269,7 @@ def rate_of_sleeping(storage: str, number: int, sizes: Sizes) -> Done:
     with server(storage) as where, where.client() as connection:
         prepare(connection, number)
         with hands(where, number) as crew:
-            return done(connection, crew, [
+            return done(where, connection, crew, [
                 Sleeping(time)
                 for time in distinct(sizes.sleeping * number)])
 
@@ -259,7 +293,7 @@ def same_minutes(storage: str, sizes: Sizes) -> None:
         with server(storage) as where, where.client() as connection:
             prepare(connection, number)
             with hands(where, number) as crew:
-                found.append(done(connection, crew, [
+                found.append(done(where, connection, crew, [
                     again(time, i)
                     for i, time in enumerate(distinct(sizes.tasks))]))
         tell(what, found[-1])
