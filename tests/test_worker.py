@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -1345,6 +1346,56 @@ class TestHealth:
         going_on.set()
         wait_until(lambda: worker.healthy, 'health')
         assert len(log('The database')) == 2
+
+
+# -- When to look again, though nothing has changed
+
+
+class TestStirring:
+
+    @pytest.fixture
+    def one(self, clock):
+        found = duty.Duty('schedule', None, None, bool, label='', lease=None,
+                          inherits=False)
+        found.surveyed = time.monotonic()
+        return found
+
+    def test_by_itself_it_does_not(self, one):
+        assert not one.stirs()
+        assert one.pause() == duty.SLICE
+
+    def test_when_something_comes_due(self, one, clock):
+        clock.set(NOON)
+        one.next = NOON + timedelta(seconds=.25)
+        assert not one.stirs()
+        assert one.pause() == .25
+        clock.set(one.next)
+        assert one.stirs()
+        clock.set(at(1))
+        assert one.pause() == 0
+
+    @pytest.mark.parametrize('reason', ['one is due', 'a look was left out'])
+    def test_when_the_claims_of_others_are_to_be_looked_at_but_not_earlier(
+            self, one, reason):
+        # Earlier it would look in vain, again and again.
+        if reason == 'one is due':
+            one.others.again['theirs'] = 0
+        else:
+            one.unsurveyed = True
+        assert not one.stirs()
+        one.surveyed -= duty.SURVEY
+        assert one.stirs()
+
+    def test_when_a_process_has_ended(self, one):
+        one.others.known['theirs'] = this()._replace(started='1')
+        assert one.stirs()
+
+    def test_after_a_while_if_it_was_not_attended_to(self, one, clock):
+        one.others.known['theirs'] = this()._replace(started='1')
+        one.reluctant = time.monotonic() + 1000
+        assert not one.stirs()
+        one.reluctant = time.monotonic()
+        assert one.stirs()
 
 
 # -- How many tasks a turn takes
