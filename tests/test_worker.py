@@ -415,19 +415,27 @@ class TestSchedules:
             self, database, seen, other, start):
         third = Onlooker(database)
         found = []
-        hooks['b'] = lambda: found.append(len(third.ran()))
+
+        def look():
+            found.append(len(third.ran()))
+            claim, = third.schedule.claims.values()
+            found.append([slot.content for slot in claim.slots])
+
+        hooks['b'] = look
         seen.add(*(Note(f'{number}', at(-number)) for number in range(300)))
         other.add(Hooked('b'))
         start('schedule', 'other')
         other.wait_for('b')
-        # No outcome of the first portion was kept back.
-        assert found == [FIRST]
+        # Of the first portion no outcome was kept back.
+        assert found == [FIRST, [()] * FIRST]
 
     def test_a_task_that_asks_for_the_same_time_again_is_not_forgotten(
             self, clock, seen, other, start, monkeypatch):
         # Each portion is full, and so no pass is over after it.
         monkeypatch.setattr(duty, 'FIRST', 1)
         monkeypatch.setattr(duty, 'WORK', 0)
+        # And nothing else has it look again.
+        monkeypatch.setattr(duty, 'SURVEY', 0)
         clock.set(NOON)
         seen.add(Again('a'))
         start('schedule', 'other')
