@@ -210,11 +210,11 @@ class TestRelief:
         one = pulse(claim(database))
         heart.hold(one)
         assert one.begin(7)
-        wait_until(lambda: one.relieved, 'relief')
+        wait_until(lambda: one.eased, 'relief')
         other = pulse(one.db.open().root()['schedule'])
         heart.hold(other)
         assert other.begin(8)
-        wait_until(lambda: other.relieved, 'relief')
+        wait_until(lambda: other.eased, 'relief')
         assert reliefs == [7, 8]
 
     def test_afterwards_no_run_begins_before_the_next_turn(
@@ -222,7 +222,7 @@ class TestRelief:
         one = pulse(claim(database))
         heart.hold(one)
         one.begin(0)
-        wait_until(lambda: one.relieved, 'relief')
+        wait_until(lambda: one.eased, 'relief')
         one.end()
         assert not one.begin(1)
         assert one.running is None
@@ -262,9 +262,25 @@ class TestRelief:
         one = pulse(claim(database))
         hearts(relieve, errors.append).hold(one)
         one.begin(3)
-        wait_until(lambda: one.relieved, 'relief')
+        wait_until(lambda: one.eased, 'relief')
         assert [str(error) for error in errors] == ['The first fails.']
         assert reliefs == [3]
+
+    def test_one_whose_answer_is_lost_may_have_happened(
+            self, database, hearts, monkeypatch):
+        monkeypatch.setattr(heartbeat, 'LONG', 0)
+        lost = threading.Event()
+
+        def relieve(one, index):
+            lost.set()
+            raise ConnectionError('The answer is lost.')
+
+        one = pulse(claim(database))
+        hearts(relieve, lambda error: None).hold(one)
+        one.begin(0)
+        assert lost.wait(60)
+        one.end()
+        assert not one.begin(1)
 
 
 @pytest.mark.storages('FileStorage')

@@ -930,7 +930,7 @@ class TestLongRuns:
         run.wait()
         before = seen.tid()
         pulse, = worker._heart.pulses
-        wait_until(lambda: pulse.relieved, 'relief')
+        wait_until(lambda: pulse.eased, 'relief')
         assert seen.tid() == before
         run.going_on.set()
         seen.wait_for('long')
@@ -944,7 +944,7 @@ class TestLongRuns:
         with seen.transaction() as schedule:
             schedule.recover(worker.name)
         pulse, = worker._heart.pulses
-        wait_until(lambda: pulse.relieved, 'relief')
+        wait_until(lambda: pulse.eased, 'relief')
         run.going_on.set()
         seen.wait_for('long', 'a')
         assert sorted(calls) == ['a', 'long', 'long']

@@ -68,14 +68,15 @@ class Pulse:
         self.holds = True
         #: the slot of the run that goes on, and since when it does
         self.running: tuple[int, float] | None = None
-        #: whether what it held besides that run was handed back
-        self.relieved = False
+        #: whether what it held besides that run may have been handed back,
+        #: and whether that is certain
+        self.relieved = self.eased = False
 
     def sign(self, holds: bool) -> None:
         """A turn was committed, which is a sign of life."""
         self.signed = time.monotonic()
         self.holds = holds
-        self.relieved = False
+        self.relieved = self.eased = False
 
     def begin(self, index: int) -> bool:
         """A run is to begin; False if its task was handed back."""
@@ -161,9 +162,11 @@ class Heart:
         if self.relief is not None:
             with pulse.lock:
                 index, since = pulse.running or (0, now)
-                if now - since > LONG and not pulse.relieved:
-                    self.relief(pulse, index)
+                if now - since > LONG and not pulse.eased:
+                    # Also if the answer to its commit is lost.
                     pulse.relieved = True
+                    self.relief(pulse, index)
+                    pulse.eased = True
         if pulse.holds and now - pulse.signed >= pulse.interval:
             pulse.beat()
 
