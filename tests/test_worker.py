@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -414,19 +415,27 @@ class TestSchedules:
             self, database, seen, other, start):
         third = Onlooker(database)
         found = []
-        hooks['b'] = lambda: found.append(len(third.ran()))
+
+        def look():
+            found.append(len(third.ran()))
+            claim, = third.schedule.claims.values()
+            found.append([slot.content for slot in claim.slots])
+
+        hooks['b'] = look
         seen.add(*(Note(f'{number}', at(-number)) for number in range(300)))
         other.add(Hooked('b'))
         start('schedule', 'other')
         other.wait_for('b')
-        # No outcome of the first portion was kept back.
-        assert found == [FIRST]
+        # Of the first portion no outcome was kept back.
+        assert found == [FIRST, [()] * FIRST]
 
     def test_a_task_that_asks_for_the_same_time_again_is_not_forgotten(
             self, clock, seen, other, start, monkeypatch):
         # Each portion is full, and so no pass is over after it.
         monkeypatch.setattr(duty, 'FIRST', 1)
         monkeypatch.setattr(duty, 'WORK', 0)
+        # And nothing else has it look again.
+        monkeypatch.setattr(duty, 'SURVEY', 0)
         clock.set(NOON)
         seen.add(Again('a'))
         start('schedule', 'other')
@@ -1345,6 +1354,56 @@ class TestHealth:
         going_on.set()
         wait_until(lambda: worker.healthy, 'health')
         assert len(log('The database')) == 2
+
+
+# -- When to look again, though nothing has changed
+
+
+class TestStirring:
+
+    @pytest.fixture
+    def one(self, clock):
+        found = duty.Duty('schedule', None, None, bool, label='', lease=None,
+                          inherits=False)
+        found.surveyed = time.monotonic()
+        return found
+
+    def test_by_itself_it_does_not(self, one):
+        assert not one.stirs()
+        assert one.pause() == duty.SLICE
+
+    def test_when_something_comes_due(self, one, clock):
+        clock.set(NOON)
+        one.next = NOON + timedelta(seconds=.25)
+        assert not one.stirs()
+        assert one.pause() == .25
+        clock.set(one.next)
+        assert one.stirs()
+        clock.set(at(1))
+        assert one.pause() == 0
+
+    @pytest.mark.parametrize('reason', ['one is due', 'a look was left out'])
+    def test_when_the_claims_of_others_are_to_be_looked_at_but_not_earlier(
+            self, one, reason):
+        # Earlier it would look in vain, again and again.
+        if reason == 'one is due':
+            one.others.again['theirs'] = 0
+        else:
+            one.unsurveyed = True
+        assert not one.stirs()
+        one.surveyed -= duty.SURVEY
+        assert one.stirs()
+
+    def test_when_a_process_has_ended(self, one):
+        one.others.known['theirs'] = this()._replace(started='1')
+        assert one.stirs()
+
+    def test_after_a_while_if_it_was_not_attended_to(self, one, clock):
+        one.others.known['theirs'] = this()._replace(started='1')
+        one.reluctant = time.monotonic() + 1000
+        assert not one.stirs()
+        one.reluctant = time.monotonic()
+        assert one.stirs()
 
 
 # -- How many tasks a turn takes
