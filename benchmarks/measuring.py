@@ -8,15 +8,11 @@ prints the median of the ratios beside its target.
 import argparse
 import multiprocessing
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -146,51 +142,6 @@ class Stopwatch:
     def __exit__(self, *args: object) -> None:
         self.seconds = time.perf_counter() - self.begun[0]
         self.processor = time.process_time() - self.begun[1]
-
-
-@contextmanager
-def zeo_server() -> Iterator[tuple[str, int]]:
-    """The address of a ZEO server, a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            address = free.getsockname()
-        conf = Path(folder) / 'zeo.conf'
-        conf.write_text(
-            f'<zeo>\n  address 127.0.0.1:{address[1]}\n</zeo>\n'
-            f'<filestorage>\n  path {folder}/Data.fs\n</filestorage>\n')
-        server = subprocess.Popen(
-            [sys.executable, '-m', 'ZEO.runzeo', '-C', str(conf)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            _wait_for(address, server)
-            yield address
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for(address: tuple[str, int], server: subprocess.Popen) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(address) == 0:
-                return
-        time.sleep(.02)
-    raise SystemExit('The ZEO server did not start.')
-
-
-@contextmanager
-def zeo_client(address: tuple[str, int]) -> Iterator:
-    """A connection to that server, on the thread's transaction manager."""
-    import ZEO
-    db = ZEO.DB(address)
-    connection = db.open()
-    try:
-        yield connection
-    finally:
-        transaction.abort()
-        db.close()
 
 
 def median(values) -> float:

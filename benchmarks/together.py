@@ -14,8 +14,8 @@ from measuring import new_schedule
 from measuring import processes
 from measuring import show
 from measuring import verdict
-from measuring import zeo_client
-from measuring import zeo_server
+from servers import zeo_client
+from servers import zeo_server
 
 
 def drain(address, start, results) -> None:

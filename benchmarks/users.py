@@ -21,8 +21,8 @@ from measuring import new_schedule
 from measuring import processes
 from measuring import show
 from measuring import verdict
-from measuring import zeo_client
-from measuring import zeo_server
+from servers import zeo_client
+from servers import zeo_server
 from ZODB.POSException import ConflictError
 
 from zodbschedule import holding

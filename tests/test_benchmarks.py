@@ -48,7 +48,41 @@ TOLD = {
     'recurrences': (
         'daily since 20 years against since yesterday: ratio',),
     'peers': (),
+    'workers': (
+        'FileStorage, 1 worker, no-op, against the loop by hand: ratio',
+        "FileStorage, 1 worker, no-op, by the processor's time: ratio",
+        'ZEO, 2 workers, no-op, against the ceiling: ratio',
+        'ZEO, 2 workers, no-op: runs wasted',
+        'ZEO, 2 workers, no-op, conflicting turns: percent',
+        'ZEO, 2 workers, 50 ms, against 2 times one: ratio',
+        'ZEO, 2 workers, 50 ms: runs wasted',
+        'ZEO, 2 workers, again in the same minutes, conflicting turns: '
+        'percent',
+        'ZEO, 2 workers, again in the same minutes: runs wasted'),
+    'waking': (
+        'FileStorage, due at an instant, p99: ms',
+        'ZEO, due at an instant, p99: ms',
+        'ZEO, from another process, median: ms',
+        'ZEO, from another process, p99: ms'),
+    'idle': (
+        'FileStorage, idle worker, of a core: percent',
+        'FileStorage, idle worker: bytes written',
+        'ZEO, idle worker, of a core: percent',
+        'ZEO, idle worker: bytes written',
+        'ZEO, idle worker: requests more a second',
+        'FileStorage, a run, in portions: bytes'),
+    'recovering': (
+        'ZEO, same machine, the longest: seconds',
+        'ZEO, another machine, lease 5 s, the longest: seconds'),
+    'soak': (
+        'size after pack, in the last quarter against the second: ratio',
+        'memory of a worker: KB a minute',
+        'soak: runs wasted',
+        'soak: tasks parked'),
 }
+
+#: what more than one script imports, and nobody runs
+SHARED = {'measuring', 'servers', 'crew'}
 
 
 @functools.cache
@@ -64,7 +98,7 @@ def run(name):
 
 def test_each_script_is_tried_here():
     scripts = {path.stem for path in BENCHMARKS.glob('*.py')}
-    assert scripts - {'measuring'} == set(TOLD)
+    assert scripts - SHARED == set(TOLD)
 
 
 @pytest.mark.parametrize('name', TOLD)
@@ -72,13 +106,30 @@ def test_a_benchmark_prints_its_figure_beside_its_target(name):
     told = run(name)
     for line in TOLD[name]:
         assert re.search(
-            rf'^{re.escape(line)}.* -?[0-9.]+ \(target (<= |>= )?[0-9.]+',
+            rf'^{re.escape(line)}.* -?[0-9.]+ \(target ([<>]=? )?[0-9.]+',
             told, re.MULTILINE), told
 
 
-@pytest.mark.parametrize('name', ['users', 'together'])
-def test_no_run_is_wasted_while_others_write(name):
-    assert 'runs wasted 0 (target 0)' in run(name)
+@pytest.mark.parametrize('name', ['users', 'together', 'workers', 'soak'])
+def test_no_run_is_wasted(name):
+    assert set(re.findall(r'runs wasted (\S+)', run(name))) == {'0'}
+
+
+def test_an_idle_worker_writes_nothing():
+    told = run('idle')
+    assert set(re.findall(
+        r'idle worker: (?:transactions|bytes) written (\S+)', told)) == {'0'}
+
+
+def test_no_task_is_parked_in_a_soak():
+    assert 'tasks parked 0 (target 0)' in run('soak')
+
+
+@pytest.mark.parametrize('name', ['workers', 'waking', 'idle', 'recovering'])
+def test_postgresql_is_measured_or_it_is_said_what_is_missing(name):
+    told = run(name)
+    assert bool(re.search(r'^PostgreSQL, .*\(target ', told, re.MULTILINE)
+                ) != ('PostgreSQL is left out: ' in told)
 
 
 @pytest.mark.parametrize('peer', ['APScheduler', 'Huey'])

@@ -282,8 +282,9 @@ class Claim(Persistent):
 
     def fill(self, tasks: list[tuple[int, Persistent]]) -> None:
         """Hold *tasks*, each with the instant that it comes from."""
-        self.slots.extend(
-            Slot() for _ in range(len(tasks) - len(self.slots)))
+        missing = len(tasks) - len(self.slots)
+        if missing > 0:  # else the list would be written all the same
+            self.slots.extend(Slot() for _ in range(missing))
         for slot, (micros, task) in zip(self.slots, tasks, strict=False):
             slot.hold(micros, task)
         self.filled = len(tasks)
