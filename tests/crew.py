@@ -87,14 +87,14 @@ def open_database(uri):
     return ZODB.DB(factory(), **keywords)
 
 
-def work(uri, **options):
-    """A worker, until SIGTERM."""
+def worker(uri, **options):
+    """A worker that ends by SIGTERM; it logs what it does."""
     logging.basicConfig(
         level=logging.INFO, format='%(levelname)s %(message)s')
     mend()
     worker = Worker(partial(open_database, uri), **options)
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
-    worker.run()
+    return worker
 
 
 # -- In the test
@@ -166,6 +166,11 @@ class Member:
 
     def alive(self):
         return incarnation.started(self.pid) is not None
+
+    def is_stopped(self):
+        """Whether it was stopped by a signal."""
+        with open(f'/proc/{self.pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] == 'T'
 
     def said(self):
         """What it has printed and logged."""

@@ -1,162 +1,148 @@
 """A worker that is killed at any moment of any commit: all happens once."""
 
-import logging
 import os
 import signal
-from functools import partial
+import time
+from datetime import timedelta
 from itertools import count
 
+import crew as crews
 import pytest
 import zope.event
+from commits import EDGES
+from commits import MOMENTS
+from commits import tell_moments
 from crew import drain
-from crew import open_database
 from databases import SQLITE
 from mixture import Deed
 from mixture import Failing
 from mixture import Making
 from mixture import Repeating
 from mixture import Wavering
+from mixture import besides
 from mixture import check_done
 from mixture import count_outcomes
 from mixture import looking
 from mixture import set_up
 from places import check
-from relstorage.storage import RelStorage
-from ZODB.mvccadapter import MVCCAdapter
 
-from zodbschedule import Worker
+from zodbschedule import heartbeat
+from zodbschedule import worker as workers
 from zodbschedule.interfaces import IRunEnded
 
 
-STEPS = ('tpc_begin', 'store', 'checkCurrentSerialInTransaction', 'tpc_vote',
-         'tpc_finish')
+def session(uri, outcomes, moment, **options):
+    """A worker, until there are so many outcomes; is killed at that moment.
 
-
-def tell_moments(reached):
-    """Call *reached* with the name of each moment of each commit.
-
-    Nothing happens between the end of one step and the beginning of the next
-    that anybody else could see: so these are the moments before each step,
-    within the last one, when it is committed and the client does not know
-    that yet, and after it.
+    It prints the moments that it has come through.
     """
-    for cls in MVCCAdapter, RelStorage:
-        cls.new_instance = telling(cls.new_instance, reached)
-
-
-def telling(new_instance, reached):
-    def told(self, *args, **options):
-        storage = new_instance(self, *args, **options)
-        for step in STEPS:
-            setattr(storage, step, tell(step, getattr(storage, step), reached))
-        return storage
-    return told
-
-
-def tell(step, original, reached):
-    def before(*args):
-        reached(f'before {step}')
-        return original(*args)
-
-    def around(transaction, done=lambda tid: None):
-        def within(tid):
-            reached('in tpc_finish')
-            done(tid)
-
-        reached('before tpc_finish')
-        tid = original(transaction, within)
-        reached('after tpc_finish')
-        return tid
-
-    return around if step == 'tpc_finish' else before
-
-
-def session(uri, outcomes, moment):
-    """A worker, until there are so many outcomes; is killed at that moment."""
-    logging.basicConfig(level=logging.INFO)
     numbers = count(1)
-    names = []
-
-    def reached(name):
-        names.append(name)
-        if next(numbers) == int(moment):
-            os.kill(os.getpid(), signal.SIGKILL)
-
     ended = count(1)
 
-    def subscriber(event):
+    def reached(name):
+        if next(numbers) == int(moment):
+            os.kill(os.getpid(), signal.SIGKILL)
+        print(name)
+
+    def look(event):
         if IRunEnded.providedBy(event) and next(ended) == int(outcomes):
             worker.finish()
 
     tell_moments(reached)
-    zope.event.subscribers.append(subscriber)
-    worker = Worker(partial(open_database, uri))
+    zope.event.subscribers.append(look)
+    worker = crews.worker(uri, **options)
     assert worker.run()
-    print(*names, sep='\n')
-    print('ended by itself')
+
+
+def long_session(uri, outcomes, moment):
+    """A session with a run that is beaten, and relieved of all others."""
+    heartbeat.LONG, workers.LOOK = .05, .01
+    besides.append(
+        lambda task: time.sleep(.2 * (task.description == 'long')))
+    session(uri, outcomes, moment, lease=timedelta(seconds=.15))
 
 
 def tasks():
-    """Of most kinds, and few enough that each moment can be tried."""
+    """Of most kinds, and so few that each moment can be tried."""
     return [
         Deed('plain'), Repeating('repeating', key='repeating'),
         Deed('keyed', key='keyed'), Failing('failing'), Making('making'),
         Wavering('wavering')]
 
 
+def long_tasks():
+    """One that lasts long, among others that are in the same claim."""
+    return [Deed('plain'), Deed('long'), Making('making'),
+            Repeating('repeating', key='repeating'), Deed('last')]
+
+
+SESSIONS = {'session': tasks, 'long_session': long_tasks}
+
+
 @pytest.fixture
 def kill(database, crew):
-    """Kill a session at its *moment*; whether it got there."""
-    set_up(database, tasks())
-    drain(database)
-    check_done(database)
-    outcomes = str(count_outcomes(database))
+    """Kill a session at a moment, and see that all happens once even so.
 
-    def kill(moment):
-        set_up(database, tasks())
+    Returns the moments that it has come through if there was none like that.
+    """
+    def kill(moment, session='session'):
+        make = SESSIONS[session]
+        if make not in outcomes:
+            set_up(database, make())
+            drain(database)
+            outcomes[make] = count_outcomes(database)
+        set_up(database, make())
         with database.released():
-            member = crew.start('test_kill_anywhere.session', database.uri(),
-                                outcomes, str(moment))
+            member = crew.start(
+                f'test_kill_anywhere.{session}', database.uri(),
+                str(outcomes[make]), str(moment))
             status = member.wait()
+        assert status in (-signal.SIGKILL, 0), member.said()
         with looking(database) as schedule:
             check(schedule)
-        if status == 0:
-            return member.said()
-        assert status == -signal.SIGKILL, member.said()
         drain(database)
-        return check_done(database)
+        assert check_done(database)
+        return [] if status else [line for line in member.said().splitlines()
+                                  if line in MOMENTS]
 
+    outcomes = {}
     return kill
 
 
-def names(kill):
-    """The moments of a session that is not killed, in order."""
-    return [line for line in kill(0).splitlines()
-            if line.partition(' ')[2] in STEPS]
+def edges(moments):
+    """The numbers of those at which something changes for others."""
+    return [number for number, name in enumerate(moments, 1)
+            if name in EDGES]
 
 
-def edges(names):
-    """Those at which something changes for others."""
-    return [moment for moment, name in enumerate(names, 1)
-            if name not in INNER]
+EVERYWHERE = pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)
 
 
-INNER = 'before store', 'before checkCurrentSerialInTransaction'
+@EVERYWHERE
+def test_killed_at_some_moments_every_effect_happens_once(kill):
+    for moment in edges(kill(0))[::5]:
+        assert not kill(moment)
 
 
-def kill_at_each(kill, moments):
-    assert len(moments) > 50
-    missed = [moment for moment in moments if kill(moment) is not True]
-    # How often it looks, and so what a turn takes, is a matter of luck.
-    assert len(missed) < len(moments) / 10, missed
+@pytest.mark.slow
+@EVERYWHERE
+def test_killed_at_the_edge_of_any_commit_every_effect_happens_once(kill):
+    for moment in edges(kill(0)):
+        assert not kill(moment)
 
 
-@pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)
-def test_killed_at_the_edges(database, kill):
-    kill_at_each(kill, edges(names(kill)))
+@pytest.mark.slow
+@pytest.mark.storages('FileStorage')
+def test_killed_anywhere_every_effect_happens_once(kill):
+    for moment, _ in enumerate(kill(0), 1):
+        assert not kill(moment)
 
 
 @pytest.mark.slow
 @pytest.mark.storages('FileStorage', 'ZEO')
-def test_killed_anywhere(kill):
-    kill_at_each(kill, range(1, 1 + len(names(kill))))
+def test_killed_while_it_is_beaten_and_relieved_of_what_it_has_not_begun(
+        kill):
+    moments = edges(kill(0, 'long_session'))
+    missed = [moment for moment in moments if kill(moment, 'long_session')]
+    # How often it was beaten is not the same each time.
+    assert len(missed) < len(moments) / 10

@@ -31,7 +31,7 @@ TASKS = 2000
 def work(uri):
     """A worker whose runs last for some milliseconds."""
     besides.append(lambda task: time.sleep(random.expovariate(100)))
-    crews.work(uri)
+    crews.worker(uri).run()
 
 
 def a_mixture(random, count):

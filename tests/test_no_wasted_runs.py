@@ -32,7 +32,7 @@ def writing(path):
 def work(uri, path):
     """A worker whose runs leave a line in that file."""
     besides.append(writing(path))
-    crews.work(uri)
+    crews.worker(uri).run()
 
 
 def once(database, path):

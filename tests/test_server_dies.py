@@ -28,7 +28,7 @@ WORKERS = 3
 def work(uri):
     """A worker whose runs last for some time."""
     besides.append(lambda task: time.sleep(.01))
-    crews.work(uri)
+    crews.worker(uri).run()
 
 
 class Killed:
