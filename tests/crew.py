@@ -164,7 +164,7 @@ class Member:
         self.signal(signal.SIGTERM)
         assert self.wait() == 0, self.said()
 
-    def alive(self):
+    def is_alive(self):
         return incarnation.started(self.pid) is not None
 
     def is_stopped(self):
