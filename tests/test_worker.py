@@ -1244,12 +1244,26 @@ class TestOutage:
         assert not worker.healthy
         away['is'] = False
         seen.wait_for('a')
+        idle(worker)
         assert log('The database') == [
             'The database is away: no answer', 'The database is back.']
         assert len(seen.claims()) == 1
-        idle(worker)
         assert worker.healthy
         assert worker.stop()
+
+    def test_it_is_over_before_the_first_run_is(
+            self, seen, start, log, away, lasting):
+        run = lasting('a')
+        worker = start()
+        idle(worker)
+        away['is'] = True
+        seen.add(Hooked('a'))
+        wait_until(lambda: worker._shifts[0].failures, 'tries')
+        away['is'] = False
+        run.wait()
+        assert worker.healthy
+        assert log('The database')[1:] == ['The database is back.']
+        run.going_on.set()
 
     def test_what_it_cannot_hand_back_is_left_to_others(
             self, seen, start, log, away):
@@ -1301,6 +1315,16 @@ class TestOutage:
 
 class TestHealth:
 
+    def test_an_answer_is_one_for_a_watcher_that_waits_for_its_own(
+            self, database):
+        worker = Worker(database.db)
+        one, = worker._shifts
+        one.watcher = object()
+        for source in one, one.watcher:
+            worker._reach.away(source, 'no answer')
+        one._answered()
+        assert worker._reach.answers
+
     def test_it_is_healthy_while_it_works(
             self, database, seen, lasting, monkeypatch):
         monkeypatch.setattr(worker_module, 'SILENT', .02)
@@ -1318,7 +1342,7 @@ class TestHealth:
         assert not worker.healthy
 
     def test_a_database_that_says_nothing_is_away(
-            self, seen, start, log, monkeypatch):
+            self, seen, start, log, lasting, monkeypatch):
         def exchange(*args):
             assert going_on.wait(60)
             return original(*args)
@@ -1327,14 +1351,16 @@ class TestHealth:
         original = holding.exchange
         monkeypatch.setattr(worker_module, 'SILENT', .1)
         monkeypatch.setattr(holding, 'exchange', exchange)
-        seen.add(Note('a'))
+        run = lasting('a')
+        seen.add(Hooked('a'))
         worker = start()
         wait_until(lambda: log('The database'), 'the silence')
         assert not worker.healthy
         monkeypatch.setattr(worker_module, 'SILENT', 1000)
         going_on.set()
-        seen.wait_for('a')
+        # Before the run has ended.
         wait_until(lambda: worker.healthy, 'health')
+        run.going_on.set()
         assert log('The database') == [
             'The database is away: it has not answered for 0 seconds',
             'The database is back.']
@@ -1363,8 +1389,8 @@ class TestStirring:
 
     @pytest.fixture
     def one(self, clock):
-        found = duty.Duty('schedule', None, None, bool, label='', lease=None,
-                          inherits=False)
+        found = duty.Duty('schedule', None, None, bool, int, label='',
+                          lease=None, inherits=False)
         found.surveyed = time.monotonic()
         return found
 
