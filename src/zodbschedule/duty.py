@@ -52,7 +52,7 @@ log = logging.getLogger('zodbschedule')
 
 # How much work a portion is to be, in seconds.  More, and what one worker has
 # taken waits while another is idle; less, and the turns cost more.
-WORK = .25
+WORK = .5
 
 # Of how many tasks the first portion is, when nothing is known of their runs.
 FIRST = 8
