@@ -1443,7 +1443,9 @@ class TestShare:
     @pytest.mark.parametrize('seconds, limit', [
         (0, PORTION), (1e-9, PORTION), (.001, PORTION), (.01, 25), (.05, 5),
         (.2, 1), (10, 1)])
-    def test_as_many_as_make_a_portion_of_work(self, seconds, limit):
+    def test_as_many_as_make_a_portion_of_work(
+            self, monkeypatch, seconds, limit):
+        monkeypatch.setattr(duty, 'WORK', .25)
         share = Share()
         share.note(seconds)
         assert share.limit() == limit
