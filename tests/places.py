@@ -31,12 +31,14 @@ def check(schedule):
              for slot in claim.slots if slot.content]
     held = [slot.oid for slot in slots]
     coming = [oid(slot.following[1]) for slot in slots if slot.following]
+    scheduled = [oid(task) for slot in slots for _, task in slot.scheduled]
     aside = [oid(task) for task in schedule.aside.values()]
     aside += [oid(slot.aside) for slot in slots if slot.aside is not None]
     parked = [oid(entry.task) for entry in schedule.parked
               if entry.occurrence is None]
     running = [slot.oid for slot in slots if slot.waiting]
-    places = Counter(waiting + running + coming + aside + parked)
+    places = Counter(
+        waiting + running + coming + scheduled + aside + parked)
     assert set(places.values()) <= {1}, f'in two places: {places}'
 
     keys = schedule.keys
@@ -60,7 +62,7 @@ def check(schedule):
     for stand_in in schedule.aside:
         assert stand_in in {*waiting, *held, *coming}
     for one in schedule.asked.entries:
-        assert one in {*held, *aside, *parked, *waiting}
+        assert one in {*held, *aside, *parked, *waiting, *scheduled}
 
 
 def check_empty(schedule):

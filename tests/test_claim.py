@@ -133,6 +133,32 @@ class TestSlot:
         assert slot.record == ('record',)
         assert slot.following is None
 
+    def test_what_the_run_has_scheduled_stays_when_the_rest_goes(self):
+        slot, task, planned = Slot(), Note('a'), Note('b')
+        slot.hold(7, task)
+        slot.schedule(9, planned)
+        slot.settle(SUCCEEDED, ('record',), (8, task))
+        assert slot.coming == [(9, planned), (8, task)]
+        assert slot.drop(task, kept)
+        assert slot.coming == [(9, planned)]
+        assert list(slot.tasks()) == [planned]
+        assert slot.following is slot.aside is None
+
+    @pytest.mark.parametrize('drop', ['unschedule', 'drop'])
+    def test_what_the_run_has_scheduled_can_go_and_leaves_nothing(self, drop):
+        slot, one, other = Slot(), Note('a'), Note('b')
+        slot.settle(SUCCEEDED, ('record',))
+        before = slot.content
+        for task in one, other:
+            slot.schedule(9, task)
+        for task in one, other:
+            assert slot.has(task)
+            assert slot.drop(task, kept) if drop == 'drop' else (
+                slot.unschedule(task))
+            assert not slot.has(task)
+            assert not slot.unschedule(task)
+        assert slot.content == before
+
     def test_it_is_stored_as_it_is(self, database):
         root = database.open().root()
         root['slot'] = slot = Slot()

@@ -33,6 +33,7 @@ import ZEO
 import ZODB
 import ZODB.broken
 from BTrees.OOBTree import OOBTree
+from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
 from shell import opened
@@ -47,6 +48,7 @@ from ZODB.utils import p64
 import zodbschedule.cli
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
@@ -319,6 +321,34 @@ def test_list_shows_what_is_claimed_and_what_runs(shell, wall_clock, capsys):
     assert [(row['id'], row['state']) for row in rows] == [
         (running, 'running'), (claimed, 'claimed'), (later, 'waiting')]
     assert rows[0]['worker'] and rows[2]['worker'] is None
+
+
+def plans(ids):
+    """A task that schedules another."""
+    schedule = current_run().schedule
+    task = schedule.call('shop.deliver', time=MORNING)
+    schedule._p_jar.add(task)
+    ids.append(task_id(task))
+
+
+def test_what_a_run_has_scheduled_is_claimed_until_the_next_turn(
+        shell, wall_clock, capsys):
+    with opened(shell.db) as root:
+        schedule = root['schedule']
+        ids = root['ids'] = PersistentList()
+        schedule.call(plans, ids, time=clock.now())
+        schedule.call(looked_at_from_within, time=clock.now())
+        schedule.call(shown_from_within, ids, time=clock.now())
+    said = shell('process')
+    planned, = (row for row in json.loads(said[:said.rindex(']') + 1])
+                if row['description'] == 'shop.deliver')
+    assert planned['state'] == 'claimed'
+    assert planned['time'] == f'{MORNING:%Y-%m-%dT%H:%M:%SZ}'
+    assert planned['worker']
+    assert re.findall(r'^state +(\w+)', said, re.M) == ['claimed']
+    rows = json.loads(shell('list', '--json'))
+    assert [(row['id'], row['state']) for row in rows] == [
+        (planned['id'], 'waiting')]
 
 
 @pytest.mark.parametrize('bounds', [

@@ -20,6 +20,8 @@ import socket
 import subprocess
 import sys
 from asyncio.selector_events import _SelectorSocketTransport
+from contextlib import closing
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -31,6 +33,7 @@ from databases import wait_until
 from persistent.mapping import PersistentMapping
 from shell import opened
 
+from zodbschedule.cli import database
 from zodbschedule.cli import health
 from zodbschedule.cli.health import Pulse
 from zodbschedule.cli.importing import import_modules
@@ -233,6 +236,11 @@ def test_a_worker_serves_several_schedules(shell, working):
     assert 'schedules: schedule, app/plans\n' in worker.ends_when_told()
 
 
+def test_a_worker_has_room_for_a_connection_a_thread(working):
+    said = working('--threads', '12').ends_when_told()
+    assert 'WARNING' not in said
+
+
 # -- before the database is there --------------------------------------------
 
 
@@ -247,12 +255,53 @@ def test_a_worker_may_be_started_before_its_server(shell, zeo, working):
     assert worker.ends_when_told().count('The database is') == 2
 
 
+@pytest.mark.parametrize('number, code', [(1, 0), (2, 143)])
+def test_a_worker_ends_though_its_server_goes_away_in_a_run(
+        shell, zeo, working, number, code):
+    worker, task = lingering(
+        shell, working, '--grace', '0' if number == 1 else '1d')
+    zeo.kill()
+    for _ in range(number):
+        worker.told(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            worker.process.wait(.3)
+    assert 'could not hand back' in worker.ends(code)
+    zeo.start()
+    Path('released').touch()
+    assert shell('process') == '1 succeeded'
+
+
+def test_a_worker_goes_on_when_its_server_is_back(shell, zeo, working):
+    worker = working()
+    for name in 'hats', 'shoes':
+        wait_until(lambda: shell.json('workers'), 'a worker')
+        zeo.kill()
+        zeo.start()
+        # As many new objects as the worker has oids in stock.
+        with closing(database.open_database(
+                shell.db, database.Access.CHANGE)) as db:
+            with db.transaction() as connection:
+                for _ in range(50):
+                    connection.root()['schedule'].call('shop.restock', name)
+        wait_until(lambda: not shell.ids(), 'all runs')
+    assert Path('restocked').read_text().splitlines() == (
+        50 * ['hats 1'] + 50 * ['shoes 1'])
+    assert 'ERROR' not in worker.ends_when_told()
+
+
 def test_a_worker_ends_though_its_server_is_not_there(zeo, working):
     zeo.stop()
     worker = working()
     worker.says('The database is away')
     worker.ends_when_told()
     zeo.start()
+
+
+def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
+    worker = working('--db', 'postgres://me:secret@127.0.0.1:1/db')
+    worker.says('The database is away: cannot open '
+                'postgres://me:***@127.0.0.1:1/db: ')
+    assert 'secret' not in worker.ends_when_told()
 
 
 @pytest.mark.parametrize('options, complaint', [

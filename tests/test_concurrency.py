@@ -36,6 +36,23 @@ class Counted(Note):
         super().__call__()
 
 
+class Planning(Counted):
+    """Schedules two more, at minutes that it shares with many."""
+
+    def __call__(self):
+        super().__call__()
+        for minute in 1, 2:
+            name = f'{self.description}-{minute}'
+            self._p_jar.root()['schedule'].schedule(Marking(name, at(minute)))
+
+
+class Marking(Counted):
+    """Counts outside of the database only."""
+
+    def __call__(self):
+        started.append(self.description)
+
+
 class Repeating(Counted):
     """Comes again, at a minute that it shares with many."""
 
@@ -126,6 +143,17 @@ class TestThreads:
         assert set(runs(database).values()) == {2}
         assert settled(database)
 
+    def test_nor_if_all_schedule_others_at_the_same_minutes(self, database):
+        prepare(database, *crowded(Planning))
+        assert process_in_threads(database, 4, NOON) == TASKS
+        assert len(started) == TASKS
+        started.clear()
+        for minute in 1, 2:
+            assert process_in_threads(database, 4, at(minute)) == TASKS
+        assert sorted(started) == sorted(
+            f'{n}-{minute}' for n in range(TASKS) for minute in (1, 2))
+        assert settled(database)
+
     def test_nor_if_the_dead_have_left_claims(self, database):
         schedule = prepare(database, *crowded(Counted))
         dead = holding.incarnation.this()._replace(started='1')
@@ -144,15 +172,14 @@ class TestThreads:
 @pytest.mark.storages('ZEO', 'PostgreSQL', SQLITE)
 class TestProcesses:
 
-    @KINDS
-    def test_every_task_once_and_no_run_wasted(self, database, child, kind):
-        prepare(database, *kind(Repeating))
+    def process(self, database, child, *times):
+        """Call process() in three at once, at each of these times."""
         processes = [
             child('test_concurrency.process', database.uri())
             for _ in range(3)]
         for process in processes:
             assert process.line() == 'ready'
-        for time in (0, 1):
+        for time in times:
             due = sum(
                 instant <= at(time) for instant in (
                     task.time for task in database.schedule()))
@@ -165,6 +192,18 @@ class TestProcesses:
             assert sum(starts) == due
         for process in processes:
             assert process.wait() == ('', 0)
+        assert settled(database)
+
+    @KINDS
+    def test_every_task_once_and_no_run_wasted(self, database, child, kind):
+        prepare(database, *kind(Repeating))
+        self.process(database, child, 0, 1)
         expected = {1, 2} if kind is distinct else {2}
         assert set(runs(database).values()) == expected
-        assert settled(database)
+
+    def test_nor_if_all_schedule_others_at_the_same_minutes(
+            self, database, child):
+        prepare(database, *crowded(Planning))
+        self.process(database, child, 0, 1, 2)
+        assert set(runs(database).values()) == {1}
+        assert len(list(database.schedule().history)) == 3 * TASKS

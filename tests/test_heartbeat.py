@@ -1,6 +1,8 @@
 """Signs of life, and what silence means."""
 
+import os
 import threading
+import time
 import types
 from datetime import timedelta
 
@@ -22,10 +24,12 @@ from zodbschedule import heartbeat
 from zodbschedule import turn
 from zodbschedule.claim import Claim
 from zodbschedule.heartbeat import Heart
+from zodbschedule.heartbeat import Pulse
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
 from zodbschedule.heartbeat import seconds_between
 from zodbschedule.incarnation import Incarnation
+from zodbschedule.incarnation import started
 from zodbschedule.incarnation import this
 
 
@@ -42,6 +46,26 @@ def claim(database, incarnation=ELSEWHERE):
         schedule, found, 1, None, NOON, lambda instant, task: True)
     commit(schedule)
     return schedule
+
+
+def pulse(schedule, lease=None):
+    """What a heart knows of that claim."""
+    return Pulse(schedule, 'theirs', lease)
+
+
+@pytest.fixture
+def hearts():
+    """Make a heart that beats, until the test ends."""
+    made = []
+
+    def make(*args):
+        made.append(Heart(.005, *args))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for heart in made:
+        heart.stop()
 
 
 class TestBeating:
@@ -71,7 +95,7 @@ class TestBeating:
 
     def test_a_short_call_never_beats(self, database, monkeypatch):
         beats = []
-        monkeypatch.setattr(Heart, '_beat', beats.append)
+        monkeypatch.setattr(Pulse, 'beat', lambda self: beats.append(self))
         schedule = prepare(database, Note('a'))
         assert schedule.process(NOON).succeeded == 1
         assert not beats
@@ -99,7 +123,7 @@ class TestBeating:
             beats.append(None)
             raise ConflictError('The first fails.')
 
-        monkeypatch.setattr(Heart, '_beat', fail)
+        monkeypatch.setattr(Pulse, 'beat', fail)
         schedule = prepare(database, Hooked('a'))
         hooks['a'] = lambda: wait_until(
             lambda: len(beats) > 3, 'a heartbeat after one that failed')
@@ -109,43 +133,214 @@ class TestBeating:
     def test_a_beat_of_a_claim_that_was_recovered_changes_nothing(
             self, database):
         schedule = claim(database)
-        heart = Heart(schedule, 'theirs')
+        found = pulse(schedule)
         turn.withdraw(schedule, 'theirs', schedule.claims['theirs'], NOON)
         commit(schedule)
         before = schedule._p_jar.db().lastTransaction()
-        heart._beat()
+        found.beat()
         assert schedule._p_jar.db().lastTransaction() == before
         begin(schedule)
         assert not list(schedule.claims)
 
     def test_a_beat_does_not_conflict_with_a_turn(self, database):
         schedule = claim(database)
-        heart = Heart(schedule, 'theirs')
         turn.exchange(schedule, schedule.claims['theirs'], 0, None, NOON,
                       lambda instant, task: True)
-        heart._beat()
+        pulse(schedule).beat()
         commit(schedule)
         assert schedule.claims['theirs'].heartbeat.beats == 1
+
+    @pytest.mark.parametrize('lease, interval', [
+        (None, 10), (timedelta(seconds=6), 2)])
+    def test_it_beats_a_few_times_within_the_lease(
+            self, database, lease, interval):
+        assert pulse(claim(database), lease).interval == interval
+
+    @pytest.mark.storages('FileStorage')
+    def test_a_turn_is_a_sign_of_life_and_who_holds_nothing_gives_none(
+            self, database, hearts, monkeypatch):
+        beats = []
+        monkeypatch.setattr(Pulse, 'beat', lambda self: beats.append(self))
+        schedule = claim(database)
+        idle, signed, silent = (pulse(schedule) for _ in range(3))
+        idle.signed = silent.signed = time.monotonic() - 11
+        idle.holds = False
+        heart = hearts()
+        for one in (idle, signed, silent):
+            heart.hold(one)
+        wait_until(lambda: len(beats) > 3, 'heartbeats')
+        assert set(beats) == {silent}
+        # From now on that holds nothing, and the other does.
+        silent.sign(False)
+        idle.signed = time.monotonic() - 11
+        idle.sign(True)
+        count = len(beats)
+        signed.signed = time.monotonic() - 11
+        wait_until(lambda: len(beats) > count + 3, 'heartbeats')
+        assert set(beats[count + 1:]) == {signed}
+
+
+@pytest.mark.storages('FileStorage')
+class TestRelief:
+    """A claim is relieved of what it holds besides a run that lasts."""
+
+    @pytest.fixture
+    def reliefs(self):
+        """What those did who relieve."""
+        return []
+
+    @pytest.fixture
+    def heart(self, hearts, monkeypatch, reliefs):
+        """One for which a run that lasts at all lasts long."""
+        monkeypatch.setattr(heartbeat, 'LONG', 0)
+        return hearts(lambda one, index: reliefs.append(index))
+
+    def test_a_run_that_is_short_is_let_alone(
+            self, database, hearts, reliefs):
+        heart = hearts(lambda one, index: reliefs.append(index))
+        one = pulse(claim(database))
+        heart.hold(one)
+        for index in range(20):
+            assert one.begin(index)
+            time.sleep(.005)
+            one.end()
+        assert not reliefs
+
+    def test_while_one_lasts_once(self, database, heart, reliefs):
+        one = pulse(claim(database))
+        heart.hold(one)
+        assert one.begin(7)
+        wait_until(lambda: one.eased, 'relief')
+        other = pulse(one.db.open().root()['schedule'])
+        heart.hold(other)
+        assert other.begin(8)
+        wait_until(lambda: other.eased, 'relief')
+        assert reliefs == [7, 8]
+
+    def test_afterwards_no_run_begins_before_the_next_turn(
+            self, database, heart):
+        one = pulse(claim(database))
+        heart.hold(one)
+        one.begin(0)
+        wait_until(lambda: one.eased, 'relief')
+        one.end()
+        assert not one.begin(1)
+        assert one.running is None
+        one.sign(True)
+        assert one.begin(1)
+
+    def test_a_run_does_not_end_in_the_middle_of_it(
+            self, database, hearts, monkeypatch):
+        monkeypatch.setattr(heartbeat, 'LONG', 0)
+        begun, ended = threading.Event(), threading.Event()
+        order = []
+
+        def relieve(one, index):
+            begun.set()
+            ended.wait(.1)
+            order.append('relieved')
+
+        one = pulse(claim(database))
+        hearts(relieve).hold(one)
+        one.begin(0)
+        assert begun.wait(60)
+        one.end()
+        order.append('ended')
+        ended.set()
+        assert order == ['relieved', 'ended']
+
+    def test_one_that_fails_is_tried_again(
+            self, database, hearts, monkeypatch):
+        monkeypatch.setattr(heartbeat, 'LONG', 0)
+        errors, reliefs = [], []
+
+        def relieve(one, index):
+            if not errors:
+                raise ConflictError('The first fails.')
+            reliefs.append(index)
+
+        one = pulse(claim(database))
+        hearts(relieve, errors.append).hold(one)
+        one.begin(3)
+        wait_until(lambda: one.eased, 'relief')
+        assert [str(error) for error in errors] == ['The first fails.']
+        assert reliefs == [3]
+
+    def test_one_whose_answer_is_lost_may_have_happened(
+            self, database, hearts, monkeypatch):
+        monkeypatch.setattr(heartbeat, 'LONG', 0)
+        lost = threading.Event()
+
+        def relieve(one, index):
+            lost.set()
+            raise ConnectionError('The answer is lost.')
+
+        one = pulse(claim(database))
+        hearts(relieve, lambda error: None).hold(one)
+        one.begin(0)
+        assert lost.wait(60)
+        one.end()
+        assert not one.begin(1)
+
+
+@pytest.mark.storages('FileStorage')
+class TestStopping:
+
+    def test_it_returns_after_the_last_beat(self, database, monkeypatch):
+        begun, going_on = threading.Event(), threading.Event()
+        beats = []
+
+        def beat(self):
+            begun.set()
+            going_on.wait()
+            beats.append(self)
+
+        monkeypatch.setattr(Pulse, 'beat', beat)
+        one = pulse(claim(database))
+        one.interval = 0
+        heart = Heart(.001)
+        heart.hold(one)
+        heart.start()
+        assert begun.wait(60)
+        # Not for longer than it is asked to wait.
+        heart.stop(.01)
+        assert heart.thread.is_alive() and not beats
+        going_on.set()
+        heart.stop()
+        assert not heart.thread.is_alive() and beats == [one]
+
+    def test_whatever_it_beat_is_held_no_more(self, database):
+        one = pulse(claim(database, this()))
+        heart = Heart(1)
+        heart.hold(one)
+        heart.start()
+        heart.stop()
+        assert not heart.pulses
+        assert is_abandoned('theirs', this())
 
 
 class TestAbandoned:
 
     def test_one_that_this_process_works_on_is_not(self, database):
         schedule = claim(database, this())
-        heart = Heart(schedule, 'theirs')
-        heart.start()
-        assert is_abandoned('theirs', schedule.claims['theirs']) is False
-        heart.stop()
+        heart = Heart(1)
+        one = pulse(schedule)
+        heart.hold(one)
+        assert is_abandoned('theirs', this()) is False
+        heart.drop(one)
         # Not even its own call works on it any more.
-        assert is_abandoned('theirs', schedule.claims['theirs']) is True
+        assert is_abandoned('theirs', this()) is True
 
-    def test_one_of_a_process_that_is_gone_is(self, database):
-        schedule = claim(database, this()._replace(started='1'))
-        assert is_abandoned('theirs', schedule.claims['theirs']) is True
+    def test_one_of_a_process_that_is_gone_is(self):
+        assert is_abandoned('theirs', this()._replace(started='1')) is True
 
-    def test_of_another_machine_nothing_is_known(self, database):
-        schedule = claim(database)
-        assert is_abandoned('theirs', schedule.claims['theirs']) is None
+    def test_of_another_machine_nothing_is_known(self):
+        assert is_abandoned('theirs', ELSEWHERE) is None
+
+    def test_of_a_process_that_lives_here_its_age_tells(self):
+        parent = os.getppid()
+        assert is_abandoned('theirs', this()._replace(
+            pid=parent, started=started(parent))) is None
 
 
 class TestAge:
@@ -177,10 +372,8 @@ class TestLease:
 
     @pytest.fixture
     def storage_time(self, monkeypatch):
-        import time as real
-
         fake = types.SimpleNamespace(
-            **{**vars(real), 'now': real.time() + 10 ** 6})
+            **{**vars(time), 'now': time.time() + 10 ** 6})
         fake.time = lambda: fake.now
         monkeypatch.setattr(ZODB.BaseStorage, 'time', fake)
         return fake
@@ -198,7 +391,7 @@ class TestLease:
     def test_a_beat_prolongs_it(self, database, clock, storage_time):
         schedule = claim(database)
         storage_time.now += 25
-        Heart(schedule, 'theirs')._beat()
+        pulse(schedule).beat()
         storage_time.now += 25
         begin(schedule)
         assert schedule.process(NOON).succeeded == 0

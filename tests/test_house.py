@@ -83,6 +83,7 @@ LAYERS = {
         'schedule',
     ),
     'd': (
+        'oids',
         'waiting',
         'duty',
         'shift',

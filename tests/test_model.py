@@ -42,7 +42,7 @@ steps = st.integers(-2, 3).map(lambda minute: timedelta(minutes=minute))
 any_task = st.integers(0, 10_000)
 
 ACTIONS = ('succeed', 'again', 'retry', 'fail', 'return another',
-           'unschedule another')
+           'unschedule another', 'schedule another')
 
 FREE, WAITS, HELD, FOLLOWS, PARKED = 'free waits held follows parked'.split()
 
@@ -68,6 +68,11 @@ class Actor(Task):
             try:
                 schedule_of(self).unschedule(self.stage[self.other])
             except NotScheduled:
+                self.stage['missed'] = self.other
+        if self.action == 'schedule another':
+            try:
+                schedule_of(self).schedule(self.stage[self.other])
+            except AlreadyScheduled:
                 self.stage['missed'] = self.other
 
     def schedule(self):
@@ -133,9 +138,11 @@ class Model:
                 counts[outcome] += 1
                 if following is not None:
                     follow[slot] = following
-        for slot in sorted(follow):
-            if self.tasks[follow[slot]].place == FOLLOWS:
-                self.put(follow[slot], self.tasks[follow[slot]].at)
+        # One may come, be unscheduled, and come again.
+        last = {follow[slot]: slot for slot in sorted(follow)}
+        for number in sorted(last, key=last.get):
+            if self.tasks[number].place == FOLLOWS:
+                self.put(number, self.tasks[number].at)
         return counts['succeeded'], counts['retried'], counts['failed']
 
     def run(self, number):
@@ -156,6 +163,11 @@ class Model:
             other = self.tasks[task.other]
             if other.place in (WAITS, HELD, FOLLOWS):
                 other.place = FREE
+        if task.action == 'schedule another':
+            other = self.tasks[task.other]
+            if other.place == FREE and other is not task:
+                other.place, other.at = FOLLOWS, other.time
+                return 'succeeded', task.other
         return 'succeeded', None
 
     def replace(self, number, task, other):
@@ -269,6 +281,18 @@ class Machine(RuleBasedStateMachine):
     def instruct_some(self, first, action, step, stride):
         for number in range(0, len(self.model.tasks), stride):
             self.instruct(number, action, first + number, step)
+
+    @precondition(lambda self: len(self.model.waiting()) > 1)
+    @rule(at_random=any_task, other=any_task, step=steps,
+          action=st.sampled_from(['again', 'retry', 'schedule another']))
+    def instruct_one_to_unschedule_what_the_one_before_puts_next(
+            self, at_random, other, step, action):
+        waiting = self.model.waiting()
+        index = at_random % (len(waiting) - 1)
+        first, second = waiting[index:index + 2]
+        self.instruct(first, action, other, step)
+        following = other if action == 'schedule another' else first
+        self.instruct(second, 'unschedule another', following, step)
 
     # -- what failed
 

@@ -13,6 +13,7 @@ from sample_tasks import Noting
 from sample_tasks import Stage
 
 from zodbschedule import clock as the_clock
+from zodbschedule.cli.mending import if_connected
 from zodbschedule.testing import SettableClock
 
 
@@ -73,12 +74,9 @@ def writelines_of_later_pythons(monkeypatch):
     number of its socket with the selector, and the next socket, which gets
     that number, is never selected.
     """
-    writelines = _SelectorSocketTransport.writelines
-
-    def if_connected(transport, data):
-        transport._conn_lost or writelines(transport, data)
-
-    monkeypatch.setattr(_SelectorSocketTransport, 'writelines', if_connected)
+    monkeypatch.setattr(
+        _SelectorSocketTransport, 'writelines',
+        if_connected(_SelectorSocketTransport.writelines))
 
 
 @pytest.fixture(params=['PostgreSQL', 'ZEO'])

@@ -209,6 +209,36 @@ def test_killed_at_any_moment_what_is_asked_for_then_happens_once(
     assert not schedule.asked.entries
 
 
+class Planning(Note):
+    """Schedules two others: one that is due at once, and one for later."""
+
+    def __call__(self):
+        super().__call__()
+        root = self._p_jar.root()
+        new = [Note(f'{self.description} at {minute}', at(minute))
+               for minute in (0, 60)]
+        for task in new:
+            root['schedule'].schedule(task)
+        root['tasks'] += new
+
+
+@pytest.mark.parametrize('moment', MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_any_moment_what_tasks_schedule_is_there_once(
+        database, killed, moment):
+    prepare(database, *(Planning(f'{n}') for n in range(10)))
+    killed('process_and_pause', moment, at=moment)
+    check(database.schedule())
+    for _ in range(2):
+        finish(database)
+        check(database.schedule())
+    assert {task.time for task in database.schedule()} == {at(60)}
+    finish(database, 60)
+    counts = runs(database)
+    assert len(counts) == 30
+    assert set(counts.values()) == {1}
+    check_empty(database.schedule())
+
+
 @pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL', SQLITE)
 def test_killed_in_a_run_every_effect_happens_once(
         database, killed, monkeypatch):

@@ -25,6 +25,9 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
 from zodbschedule import processing
+from zodbschedule import turn
+from zodbschedule.claim import Claim
+from zodbschedule.incarnation import this
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
@@ -244,6 +247,23 @@ class TestItGoesOn:
         stage.now -= 5 * MINUTE
         assert goes_on(stage, task)
 
+    @pytest.mark.storages('FileStorage')
+    def test_when_the_record_of_the_other_is_gone(self, stage, monkeypatch):
+        # Who collects what became of it cannot load it.
+        def away(self, *args):
+            raise StorageError('The database is away.')
+
+        task, other = prepare(stage)
+        del stage.db.storage._index[other._p_oid]
+        stage.connection.cacheMinimize()
+        with monkeypatch.context() as patch:
+            patch.setattr(processing.Pass, '_withdraw', away)
+            with pytest.raises(StorageError):
+                stage.process(5)
+        assert stage.on('process', stage.now) == Tally()
+        assert len(stage.look().parked) == 1
+        assert goes_on(stage, task)
+
     @KINDS
     def test_when_what_the_other_has_returned_has_ended(self, stage, kind):
         task, _ = prepare(stage, kind)
@@ -371,6 +391,157 @@ class TestItGoesOn:
         assert aside(stage)
         assert stage.process(5).succeeded == 1
         assert goes_on(stage, task, 30)
+
+
+class TestOneThatWasUnscheduledBefore:
+    """The place that it had in a claim says nothing of what it is now."""
+
+    @pytest.fixture(params=[None, 'k'], ids=['no key', 'a key'])
+    def key(self, request):
+        return request.param
+
+    @pytest.fixture
+    def matters(self, stage):
+        """Something waits to which the end of a task could matter."""
+        task = stage.add('c', minutes=-600, key='c')
+        yield
+        stage.on('unschedule', task)
+        assert stage.over()
+
+    def take_over(self, stage, other):
+        """The run of a series takes another from its place, and returns it.
+        """
+        def run(task):
+            del calls['a']
+            stage.schedule.unschedule(other)
+            other.time = stage.now + 5 * MINUTE
+            return other
+
+        return stage.add('a', minutes=1, call=run, recurrence=Every(HOUR))
+
+    def elsewhere(self, stage, other):
+        """Another worker takes it, as this pass begins; how to end that."""
+        def take(_):
+            schedule = stage.database.schedule()
+            claim = schedule.claims['theirs'] = Claim('process()', this())
+            turn.exchange(
+                schedule, claim, 1, None, stage.now + 5 * MINUTE,
+                lambda instant, task: task._p_oid == other._p_oid)
+            commit(schedule)
+
+        def collect(_=None):
+            schedule = stage.database.schedule()
+            claim = schedule.claims['theirs']
+            turn.withdraw(schedule, 'theirs', claim, stage.now)
+            commit(schedule)
+
+        stage.add('takes', minutes=2, call=take)
+        return collect
+
+    def stands_for_it(self, stage, task):
+        """The series goes on when the other has ended, and not before."""
+        assert aside(stage)
+        assert 'a' not in stage.look().waiting
+        assert stage.process(5).succeeded == 1
+        assert stage.look().effects[-1] == 'b'
+        assert not aside(stage)
+        assert 'a' in stage.look().waiting
+        stage.on('unschedule', task)
+        return True
+
+    def test_in_the_same_claim_behind_the_run(self, stage, key):
+        other = stage.add('b', key=key)
+        task = self.take_over(stage, other)
+        assert stage.process() == Tally(retried=1)
+        assert self.stands_for_it(stage, task)
+        assert stage.over()
+
+    def test_while_the_end_of_another_matters(self, stage, matters, key):
+        other = stage.add('b', key=key)
+        task = self.take_over(stage, other)
+        assert stage.process() == Tally(retried=1)
+        assert self.stands_for_it(stage, task)
+
+    def test_in_the_same_claim_before_the_run(self, stage, matters, key):
+        def conflict(task):
+            raise ConflictError
+
+        other = stage.add('b', minutes=2, key=key, call=conflict)
+        task = self.take_over(stage, other)
+        assert stage.process().retried == 1
+        del calls['b']
+        assert self.stands_for_it(stage, task)
+
+    @pytest.mark.parametrize('first', ['ours', 'theirs'])
+    def test_in_the_claim_of_another(self, stage, matters, key, first):
+        other = stage.add('b', minutes=-5, key=key)
+        collect = self.elsewhere(stage, other)
+        task = self.take_over(stage, other)
+        if first == 'theirs':
+            stage.add('collects', call=collect)
+        assert stage.process().retried == 1
+        assert aside(stage)
+        if first == 'ours':
+            collect()
+        assert self.stands_for_it(stage, task)
+
+    def test_and_asked_for_it_waits_once(self, stage):
+        other = stage.add('b', recurrence=Every(HOUR))
+        task = self.take_over(stage, other)
+        stage.add('asks', call=lambda _: stage.on('run_now', other))
+        assert stage.process().succeeded == 1
+        assert stage.look().waiting == ['b']
+        assert self.stands_for_it(stage, task)
+        stage.on('unschedule', other)
+        assert stage.over()
+
+    def test_what_it_stood_for_goes_on_when_it_is_scheduled_anew(
+            self, stage, key):
+        task, other = prepare(stage, stand_in=stage.make(
+            'b', minutes=-5, key=key))
+        stage.now += 5 * MINUTE
+        stage.leave_behind()
+        with stage.transaction():
+            stage.schedule.unschedule(other)
+            assert task in stage.schedule
+            other.time = stage.now + 600 * MINUTE
+            stage.schedule.schedule(other)
+        assert not aside(stage)
+        assert stage.look().waiting == ['a', 'b']
+        stage.process()
+        stage.on('unschedule', other)
+        stage.now -= 5 * MINUTE
+        assert goes_on(stage, task)
+
+    def test_scheduled_anew_it_holds_the_key_of_what_it_stood_for(
+            self, stage):
+        _, other = prepare(stage, key='k', stand_in=stage.make(
+            'b', minutes=-5, key='k'))
+        stage.now += 5 * MINUTE
+        stage.leave_behind()
+        with stage.transaction():
+            stage.schedule.unschedule(other)
+            stage.schedule.schedule(other)
+        assert stage.held() == {'k': 'b'}
+        assert stage.look().waiting == ['b']
+        assert ('a', 'cancelled') in stage.look().outcomes
+        assert stage.process() == Tally(succeeded=1)
+        assert stage.over()
+
+    def test_what_it_stood_for_goes_on_when_it_stands_for_another(
+            self, stage, key):
+        one, other = prepare(stage, stand_in=stage.make(
+            'b', minutes=-5, key=key))
+        with stage.transaction():
+            one.description = 'first'
+        collect = self.elsewhere(stage, other)
+        task = self.take_over(stage, other)
+        assert stage.process().retried == 1
+        assert stage.look().waiting == ['b', 'first']
+        collect()
+        assert self.stands_for_it(stage, task)
+        stage.on('unschedule', one)
+        assert stage.over()
 
 
 class TestWhileItStandsAside:

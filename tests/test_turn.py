@@ -129,13 +129,36 @@ class TestCrashes:
         assert not schedule.crashes
 
     def test_an_outcome_forgives_the_others(self, schedule):
-        task = schedule.schedule(Note('a'))
+        claim = self.held_after_a_crash(schedule)
+        claim.slots[0].settle(SUCCEEDED, claim.slots[0].oid)
+        exchange(schedule, claim, 0)
+        assert not schedule.crashes
+
+    def test_also_one_that_another_collects(self, schedule):
+        claim = self.held_after_a_crash(schedule)
+        claim.slots[0].settle(SUCCEEDED, claim.slots[0].oid)
+        turn.withdraw(schedule, 'claim', claim, NOON)
+        assert not schedule.crashes
+
+    def test_one_that_was_cancelled_forgives_nothing_of_what_came_since(
+            self, schedule):
+        claim = self.held_after_a_crash(schedule)
+        task = claim.slots[0].task
+        schedule.unschedule(task)
+        assert not schedule.crashes
+        schedule.schedule(task)
+        assert self.crash(schedule) == []
+        exchange(schedule, claim, 0)
+        assert list(schedule.crashes.values()) == [1]
+
+    def held_after_a_crash(self, schedule):
+        schedule.schedule(Note('a'))
         commit(schedule)
         self.crash(schedule)
-        oid, = schedule.crashes
-        assert oid == int.from_bytes(task._p_oid, 'big')
-        turn.forgive(schedule, [oid, 12345])
-        assert not schedule.crashes
+        assert list(schedule.crashes.values()) == [1]
+        claim = schedule.claims['claim'] = Claim('', this())
+        exchange(schedule, claim)
+        return claim
 
     def test_only_the_one_that_ran_is_suspected(self, schedule):
         for name in 'ab':

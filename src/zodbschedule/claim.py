@@ -31,10 +31,16 @@ unschedules a task cancels it.  Whoever recovers a claim frees every slot and
 writes it even if it was free: so a run or a turn of a worker that was wrongly
 believed dead conflicts, and its effects vanish.  For the same reason a turn
 writes every slot whose outcome it collects: undoing that run is then refused.
+
+What a run schedules stands in its slot as well, until the next turn puts it
+into the timetable: so the run writes nothing that others write.  Who
+unschedules or moves one of these before takes it out of the slot, and so
+conflicts with that turn.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from persistent import Persistent
@@ -58,6 +64,9 @@ OUTCOMES = {
     EXPIRED: 'expired', CANCELLED: 'cancelled'}
 
 
+# Where in a slot's content that is what the run has scheduled.
+SCHEDULED = 5
+
 #: of a task that waited at that instant: the record, or its oid
 Cancelled = Callable[[int], tuple[Any, ...] | int]
 
@@ -70,7 +79,8 @@ class Slot(Persistent):
 
     #: () if free, (WAITING, micros, task), or
     #: (outcome, record[, micros, next[, aside]]), where the oid of the task
-    #: stands for a record that is not kept
+    #: stands for a record that is not kept; and, in both, as the sixth, what
+    #: the run has scheduled: a list of (micros, task)
     content: tuple[Any, ...] = ()
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -126,6 +136,17 @@ class Slot(Persistent):
         """The task of a series, for an occurrence of which another stands."""
         return self.content[4] if len(self.content) > 4 else None
 
+    @property
+    def scheduled(self) -> list[tuple[int, Persistent]]:
+        """What the run has scheduled, each with its instant, in order."""
+        content = self.content
+        return content[SCHEDULED] if len(content) > SCHEDULED else []
+
+    @property
+    def coming(self) -> list[tuple[int, Persistent]]:
+        """What the next turn puts into the timetable, with the instants."""
+        return [*self.scheduled, *filter(None, [self.following])]
+
     def hold(self, micros: int, task: Persistent) -> None:
         """Take *task*, which waited at that instant."""
         self.content = (WAITING, micros, task)
@@ -134,8 +155,30 @@ class Slot(Persistent):
                following: tuple[int, Persistent] | None = None,
                aside: Persistent | None = None) -> None:
         """Put the outcome, and what comes next, in the task's place."""
-        self.content = (outcome, record) + (following or ()) + (
+        content = (outcome, record) + (following or ()) + (
             () if aside is None else (aside,))
+        if len(self.content) > SCHEDULED:
+            content = _with(content, self.scheduled)
+        self.content = content
+
+    def schedule(self, micros: int, task: Persistent) -> None:
+        """Keep *task*, which the run schedules, for the next turn."""
+        found = self.scheduled
+        found.append((micros, task))
+        self.content = _with(self.content, found)
+
+    def unschedule(self, task: Persistent) -> bool:
+        """Forget *task*, if the run has scheduled it; whether it did."""
+        if self.instant_of(task) is None:
+            return False
+        self.content = _with(self.content, [
+            pair for pair in self.scheduled if pair[1] is not task])
+        return True
+
+    def instant_of(self, task: Persistent) -> int | None:
+        """Where *task* is to wait, if the run has scheduled it."""
+        return next((micros for micros, one in self.scheduled
+                     if one is task), None)
 
     def free(self) -> None:
         """Hold nothing; written in any case."""
@@ -149,25 +192,50 @@ class Slot(Persistent):
         return found
 
     def has(self, task: Persistent) -> bool:
-        """Whether *task* waits here, comes next, or stands aside."""
-        return any(one is task for one in self.content[2:])
+        """Whether *task* stands here, in whatever way."""
+        return any(one is task for one in self.tasks())
+
+    def tasks(self) -> Iterator[Persistent]:
+        """All that stand here, in whatever way."""
+        return chain(
+            filter(_is_task, self.content[2:SCHEDULED]),
+            (task for _, task in self.scheduled))
 
     def drop(self, task: Persistent, record: Cancelled) -> bool:
-        """Cancel *task* if it waits here, comes next, or stands aside.
+        """Cancel *task* if it stands here, in whatever way.
 
         *record* says what the history is to keep of a run that is cancelled.
         """
         if not self.has(task):
             return False
+        if self.unschedule(task):
+            return True
         if self.waiting:
-            self.content = (CANCELLED, record(self.micros))
+            content: tuple[Any, ...] = (CANCELLED, record(self.micros))
         elif self.aside is task:
-            self.content = self.content[:4]
+            content = self.content[:4]
         elif self.aside is not None:
-            self.content = (*self.content[:3], None, self.aside)
+            content = (*self.content[:3], None, self.aside)
         else:
-            self.content = self.content[:2]
+            content = self.content[:2]
+        self.content = _with(content, self.scheduled)
         return True
+
+
+def _with(content: tuple[Any, ...], scheduled: list[tuple[int, Persistent]]
+          ) -> tuple[Any, ...]:
+    """*content* with what the run has scheduled, in no more than it takes."""
+    content = content[:SCHEDULED]
+    if scheduled:
+        return content + (None,) * (SCHEDULED - len(content)) + (scheduled,)
+    while content[-1] is None:
+        content = content[:-1]
+    return content
+
+
+def _is_task(value: Any) -> bool:
+    """Not an instant, and not None."""
+    return isinstance(value, Persistent)
 
 
 class Heartbeat(Persistent):
@@ -214,8 +282,9 @@ class Claim(Persistent):
 
     def fill(self, tasks: list[tuple[int, Persistent]]) -> None:
         """Hold *tasks*, each with the instant that it comes from."""
-        self.slots.extend(
-            Slot() for _ in range(len(tasks) - len(self.slots)))
+        missing = len(tasks) - len(self.slots)
+        if missing > 0:  # else the list would be written all the same
+            self.slots.extend(Slot() for _ in range(missing))
         for slot, (micros, task) in zip(self.slots, tasks, strict=False):
             slot.hold(micros, task)
         self.filled = len(tasks)
@@ -241,7 +310,7 @@ class Claim(Persistent):
         return (slot for slot in self.slots if slot.waiting)
 
     def holds(self, task: Persistent) -> bool:
-        """Whether *task* waits, comes next or stands aside here."""
+        """Whether *task* stands here, in whatever way."""
         return any(slot.has(task) for slot in self.slots)
 
     def drop(self, task: Persistent, record: Cancelled) -> bool:

@@ -43,20 +43,27 @@ from zodbschedule.observing import Others
 from zodbschedule.observing import namesakes
 from zodbschedule.schedule import Schedule
 from zodbschedule.transact import abort
+from zodbschedule.transact import is_storage_failure
 from zodbschedule.transact import transact
+from zodbschedule.waiting import back_off
 
 
 log = logging.getLogger('zodbschedule')
 
 # How much work a portion is to be, in seconds.  More, and what one worker has
 # taken waits while another is idle; less, and the turns cost more.
-WORK = .25
+WORK = .5
 
 # Of how many tasks the first portion is, when nothing is known of their runs.
 FIRST = 8
 
 # How often the claims of others are looked at, at most, in seconds.
 SURVEY = 1.0
+NEVER = float('-inf')
+
+# How long to leave a schedule alone, at most, after an error that is no
+# task's, in seconds.
+FAILED = 60.0
 
 # For how long to wait at most before the clocks, and the processes of this
 # machine, are looked at again; without asking the database.
@@ -89,6 +96,8 @@ class View(NamedTuple):
     """What a look has found."""
 
     claims: Found
+    #: whether a pass began with it
+    begun: bool
     #: whether there is something to take
     due: bool
     #: when there will be, as far as that is known
@@ -96,22 +105,25 @@ class View(NamedTuple):
 
 
 class Duty:
-    """See above.  *find* gives the schedule, or None, in a connection.
+    """See above.
 
-    Whoever attends calls `attend` again and again, and `end` in the end.
+    Whoever attends sets `find` and calls `attend` again and again, and `end`
+    in the end; and `drop` when the connection has failed.
     """
 
-    def __init__(self, name: str, find: Callable[[], Any], manager: Any,
-                 heart: Heart, stopping: Callable[[], bool], *, label: str,
+    #: gives the schedule, or None, in the connection of the moment
+    find: Callable[[], Any]
+
+    def __init__(self, name: str, manager: Any, heart: Heart,
+                 stopping: Callable[[], bool], *, label: str,
                  lease: timedelta | None, inherits: bool) -> None:
         self.name = name
-        self.find = find
         self.manager = manager
         self.heart = heart
         self.stopping = stopping
         self.label = label
         self.lease = lease
-        #: whether it recovers claims of its own label when it begins
+        #: whether it is to recover claims of its own label when it begins
         self.inherits = inherits
         self.others = Others()
         self.share = Share()
@@ -122,7 +134,13 @@ class Duty:
         self.next: datetime | None = None
         #: and by a monotonic clock
         self.reluctant: float | None = None
-        self.surveyed = 0.0
+        #: until when not to look, whatever changes, by a monotonic clock
+        self.barred = 0.0
+        #: how often it was attended to in vain
+        self.failures = 0
+        #: when the claims of others were looked at, by a monotonic clock
+        self.surveyed = NEVER
+        #: whether the last look has left that out
         self.unsurveyed = False
         #: what was said last of why it is not attended to
         self.said = ''
@@ -131,11 +149,22 @@ class Duty:
 
     # -- attending
 
-    def attend(self) -> bool:
-        """Do the work of a portion; whether there was any."""
+    def attend(self, briefly: bool = False) -> bool:
+        """Do the work of a portion; whether there was any.
+
+        *briefly*: leave no outcomes behind, since another schedule is
+        attended to before the next portion.  Raises what says that the
+        database is away; whatever else keeps this schedule from being
+        attended to is of no matter to others.
+        """
         self.asking = time.monotonic()
+        if self.asking < self.barred:
+            self.asking = None
+            return False
         try:
-            return self._attend()
+            worked = self._attend()
+            if briefly:
+                self._settle()
         except ClaimLost as error:
             # An idle one has lost nothing, and one that ends wants no other.
             if self.holding is not None and self.holding.portion and (
@@ -143,14 +172,39 @@ class Duty:
                 log.warning('Worker %s: %s. It goes on with another claim.',
                             self.label, error)
             self.drop()
-            return True
+            worked = True
         except PrincipalsMissing as error:
             self._refuse(f'The schedule at {self.name} is not attended to: '
                          f'{error}')
             self.end()
+            worked = False
+        except BaseException as error:
+            if is_storage_failure(error):
+                raise
+            self._fail(error)
             return False
         finally:
             self.asking = None
+        self.failures = 0
+        return worked
+
+    def _fail(self, error: BaseException) -> None:
+        """Leave it alone for a while."""
+        abort(self.manager)
+        try:
+            self.end()
+        except Exception as another:
+            if is_storage_failure(another):
+                raise
+            # It is recovered when this goes on, or by others.
+            self.drop()
+        self.failures += 1
+        pause = back_off(self.failures, FAILED)
+        log.error('The schedule at %s: an error that is no task\'s. It is '
+                  'attended to again in %.1f seconds.', self.name, pause,
+                  exc_info=error)
+        self.barred = self.reluctant = time.monotonic() + pause
+        self.next = None
 
     def _attend(self) -> bool:
         if self.holding is None and not self._take_up():
@@ -165,7 +219,8 @@ class Duty:
             self._recover(view.claims)
             if not busy and not view.due:
                 self.next = view.next
-                return any(view.claims)
+                # Another pass takes what this one has left.
+                return not view.begun or any(view.claims)
         self._step(holding)
         return True
 
@@ -180,6 +235,8 @@ class Duty:
             return found
 
         self.reluctant = None
+        # One of our own, which could not be handed back, is the first to see.
+        self.surveyed = NEVER
         if not transact(self.manager, look):
             self._refuse(f'There is no schedule at {self.name} yet.')
             self.holding = None
@@ -191,6 +248,9 @@ class Duty:
         holding.pulse.sign(False)
         if self.inherits:
             self._inherit(holding)
+            # Another of that name, elsewhere, may live after all: then each
+            # would recover the claim of the other, again and again.
+            self.inherits = False
         return True
 
     def _begin(self, schedule: Any) -> None:
@@ -228,7 +288,8 @@ class Duty:
         if self.find() is not holding.schedule:
             abort(self.manager)
             return None
-        if self.over:
+        begun = self.over
+        if begun:
             holding.begin(clock.now())
             self.over = False
         holding.prepare()
@@ -239,7 +300,8 @@ class Duty:
             self.surveyed = time.monotonic()
             claims = self.others.look(holding.schedule, holding.claim_id)
         due = bool(holding.portion) or holding.is_anything_due()
-        found = View(claims, due, None if due else self._next(holding))
+        found = View(
+            claims, begun, due, None if due else self._next(holding))
         if not due:
             self.over = True
         abort(self.manager)
@@ -276,8 +338,7 @@ class Duty:
                     break
                 self.share.note(time.monotonic() - begun)
 
-    def settle(self) -> None:
-        """Leave no outcomes behind while another schedule is attended to."""
+    def _settle(self) -> None:
         if self.holding is not None and self.holding.portion and (
                 not self.stopping()):
             self.holding.turn(0)
@@ -297,8 +358,8 @@ class Duty:
         if self.reluctant is not None:
             return now >= self.reluctant
         return (self.next is not None and clock.now() >= self.next
-                or self.unsurveyed and self._is_survey_due()
-                or self.others.is_due()
+                or self._is_survey_due() and (
+                    self.unsurveyed or self.others.is_due())
                 or self.others.is_one_gone())
 
     # -- ending

@@ -68,14 +68,15 @@ class Pulse:
         self.holds = True
         #: the slot of the run that goes on, and since when it does
         self.running: tuple[int, float] | None = None
-        #: whether what it held besides that run was handed back
-        self.relieved = False
+        #: whether what it held besides that run may have been handed back,
+        #: and whether that is certain
+        self.relieved = self.eased = False
 
     def sign(self, holds: bool) -> None:
         """A turn was committed, which is a sign of life."""
         self.signed = time.monotonic()
         self.holds = holds
-        self.relieved = False
+        self.relieved = self.eased = False
 
     def begin(self, index: int) -> bool:
         """A run is to begin; False if its task was handed back."""
@@ -138,12 +139,15 @@ class Heart:
         with self.lock:
             self.pulses = self.pulses - {pulse}
 
-    def stop(self) -> None:
-        """Beat nothing more; returns when the last beat is through."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Beat nothing more; returns when the last beat is through.
+
+        Or after *timeout* seconds: the database may say nothing.
+        """
         for pulse in self.pulses:
             self.drop(pulse)
         self.stopped.set()
-        self.thread.join()
+        self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):
@@ -158,9 +162,11 @@ class Heart:
         if self.relief is not None:
             with pulse.lock:
                 index, since = pulse.running or (0, now)
-                if now - since > LONG and not pulse.relieved:
-                    self.relief(pulse, index)
+                if now - since > LONG and not pulse.eased:
+                    # Also if the answer to its commit is lost.
                     pulse.relieved = True
+                    self.relief(pulse, index)
+                    pulse.eased = True
         if pulse.holds and now - pulse.signed >= pulse.interval:
             pulse.beat()
 

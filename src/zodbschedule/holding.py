@@ -58,7 +58,6 @@ from zodbschedule.transact import abort
 from zodbschedule.transact import transact
 from zodbschedule.turn import SWEEP
 from zodbschedule.turn import exchange
-from zodbschedule.turn import forgive
 from zodbschedule.turn import withdraw
 
 
@@ -172,7 +171,6 @@ class Holding:
             portion = exchange(
                 self.schedule, claim, limit, self.cursor, self.now,
                 self._wanted, self._skipped(tries, limit))
-            forgive(self.schedule, self.settled)
             self.portion = _held_by(claim)
             portion.husks += self.husks
             if portion.husks >= SWEEP:
@@ -269,7 +267,6 @@ class Holding:
             if claim is None:
                 abort(self.manager)
                 return
-            forgive(self.schedule, self.settled)
             entries = withdraw(
                 self.schedule, claim_id, claim, self.now, suspect(claim))
             parked = [told(entry) for entry in entries]

@@ -314,7 +314,8 @@ class IScheduleControl(Interface):
 
         Lazy; goes on rightly if a transaction ends between two steps.  Both
         bounds are inclusive and aware.  What a worker has claimed no longer
-        waits.
+        waits; what a run has scheduled, without a key, waits from the next
+        turn of its worker on.
         """
 
 
@@ -428,7 +429,8 @@ class IScheduleReading(Interface):
         """Whether *task* waits, or is held by a worker, in this schedule.
 
         True also for a task whose run has ended and that will wait again,
-        while its worker still holds it.  False for anything that is no task.
+        and for one that a run has scheduled, while the worker still holds it.
+        False for anything that is no task.
         """
 
     def get(id, default=None):
@@ -466,7 +468,10 @@ class IScheduleReading(Interface):
 
 
 class IClaimedTask(Interface):
-    """One task that a worker holds: it has no outcome yet, or waits again."""
+    """One task that a worker holds.
+
+    It has no outcome yet, or will wait again, or was scheduled by a run.
+    """
 
     task = Attribute('The task.')
     time = Datetime(title='The instant at which it was or will be due, UTC')

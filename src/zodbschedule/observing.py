@@ -54,8 +54,11 @@ class Others:
     def __init__(self) -> None:
         #: their processes, by the ids of the claims
         self.known: dict[str, Incarnation] = {}
-        #: when they are to be looked at again, by a monotonic clock
+        #: when those that hold something are to be looked at again, by a
+        #: monotonic clock
         self.again: dict[str, float] = {}
+        #: and the others, if the database has changed
+        self.idle: dict[str, float] = {}
 
     def look(self, schedule: Any, mine: str) -> Found:
         """Look at all claims but *mine*, in the current transaction."""
@@ -79,16 +82,23 @@ class Others:
             return False
         claim = schedule.claims[claim_id]
         lease = believed(claim, schedule)
+        then = now + lease.total_seconds() / BEATS
         if claim.filled:
-            self.again[claim_id] = now + lease.total_seconds() / BEATS
+            self.idle.pop(claim_id, None)
+            self.again[claim_id] = then
         else:
             # When it is filled the database changes.
             self.again.pop(claim_id, None)
+            if now < self.idle.get(claim_id, now):
+                return False
+            # By a clock that is wrong it may look stale each time.
+            self.idle[claim_id] = then
         return looks_stale(claim, lease, clock.now().timestamp())
 
     def _forget(self, claim_id: str) -> None:
         del self.known[claim_id]
         self.again.pop(claim_id, None)
+        self.idle.pop(claim_id, None)
 
     def is_due(self) -> bool:
         """Whether to look again, though nothing has changed."""
@@ -132,5 +142,10 @@ def namesakes(schedule: Any, name: str, mine: str) -> list[str]:
     """
     return [claim_id for claim_id, claim in schedule.claims.items()
             if claim_id != mine and claim.name == name
-            and is_abandoned(claim_id, claim.incarnation) is not False
-            and incarnation.is_gone(claim.incarnation) is not False]
+            and not _is_in_use(claim_id, claim.incarnation)]
+
+
+def _is_in_use(claim_id: str, holder: Incarnation) -> bool:
+    gone = is_abandoned(claim_id, holder)
+    return gone is False or (
+        gone is None and incarnation.is_gone(holder) is False)

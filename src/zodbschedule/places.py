@@ -12,8 +12,9 @@
 ##############################################################################
 """Where the tasks of a schedule stand, and how they get there and away.
 
-A task that is scheduled stands in the timetable, in a claim, aside (while
-another that its run returned stands for its occurrence), or in the parked set.
+A task that is scheduled stands in the timetable, in a claim (to be run there,
+or since a run there has scheduled it), aside (while another that its run
+returned stands for its occurrence), or in the parked set.
 All of this happens in the caller's transaction.
 """
 
@@ -34,6 +35,7 @@ from ZODB.utils import p64
 from zodbschedule import clock
 from zodbschedule.asked import Asked
 from zodbschedule.claim import CANCELLED
+from zodbschedule.claim import Slot
 from zodbschedule.history import History
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
@@ -43,6 +45,7 @@ from zodbschedule.keys import Keys
 from zodbschedule.parked import ParkedTask
 from zodbschedule.parked import ParkedTasks
 from zodbschedule.pauses import Pauses
+from zodbschedule.returning import come_anew
 from zodbschedule.returning import leave
 from zodbschedule.stamp import keeps_stamp
 from zodbschedule.stamp import stamp
@@ -113,14 +116,26 @@ class Places(Persistent):
         entry = self.parked.get(task_id(task) or '')
         return entry if entry is not None and entry.task is task else None
 
-    def waits(self, mine: Any) -> datetime | None:
+    def in_timetable(self, mine: Any) -> datetime | None:
         """Where a task of ours stands in the timetable, if it does."""
         return next((instant for instant in self._instants(mine)
                      if self.timetable.holds(instant, mine)), None)
 
+    def waits(self, mine: Any) -> datetime | None:
+        """Where a task of ours stands, or will with the next turn.
+
+        The second if a run has scheduled it, and its claim still holds it.
+        """
+        found = self.in_timetable(mine)
+        if found is not None:
+            return found
+        scheduled = (slot.instant_of(mine) for slot in self._slots())
+        return next((from_micros(micros) for micros in scheduled
+                     if micros is not None), None)
+
     def stands(self, mine: Any) -> bool:
         """Whether a task of ours waits, is held, or is parked as a whole."""
-        return (self.waits(mine) is not None or self.is_held(mine)
+        return (self.in_timetable(mine) is not None or self.is_held(mine)
                 or self.entry_of(mine) is not None)
 
     def is_held(self, mine: Any) -> bool:
@@ -131,11 +146,14 @@ class Places(Persistent):
         return (task for instant in self.timetable.times()
                 for task in self.timetable.at(instant))
 
+    def _slots(self) -> Iterator[Slot]:
+        return (slot for claim in self.claims.values()
+                for slot in claim.slots)
+
     def _held(self) -> Iterator[Any]:
         """What is in claims, in whatever way, and what stands aside."""
-        return chain((one for claim in self.claims.values()
-                      for slot in claim.slots for one in slot.content[2:]
-                      if isinstance(one, Persistent)), self.aside.values())
+        return chain((task for slot in self._slots()
+                      for task in slot.tasks()), self.aside.values())
 
     # -- relying on a place
 
@@ -152,8 +170,7 @@ class Places(Persistent):
         self.rely_on_waiting(mine)
         oid = oid_of(mine)
         # Also where its outcome is, until that is collected.
-        found = [slot for claim in self.claims.values()
-                 for slot in claim.slots if slot.content
+        found = [slot for slot in self._slots() if slot.content
                  and (slot.oid == oid or slot.has(mine))]
         found += filter(None, [self.entry_of(mine)])
         for place in found:
@@ -166,16 +183,42 @@ class Places(Persistent):
 
     def put(self, task: Any, instant: datetime) -> None:
         """Have *task*, which is nowhere, stand at *instant*; stamped."""
+        self._place(task, instant, True)
+        # A series that it stood for finds its key held by now.
+        come_anew(self, oid_of(task), clock.now())
+
+    def move(self, task: Any, instant: datetime) -> None:
+        """Have *task*, which waits, stand at *instant* instead."""
+        in_slot = not self.take_from_timetable(task)
+        if in_slot:
+            any(slot.unschedule(task) for slot in self._slots())
+        self._place(task, instant, in_slot)
+
+    def _place(self, task: Any, instant: datetime, in_slot: bool) -> None:
+        """In the slot of the run that goes on, or in the timetable.
+
+        With a key it waits in the timetable, where all see who holds that.
+        """
         stamp(task, instant)
-        self.timetable.add(instant, [task])
         key = key_of(task)
+        run = self._run()
+        if run is not None:
+            run.scheduled.append((to_micros(instant), task))
+            if in_slot and key is None:
+                run.slot().schedule(to_micros(instant), task)
+                return
+        self.timetable.add(instant, [task])
         if key is not None:
             self.give_oid(task)
             self.keys.come(task, key)
-        if self._p_jar is not None:
-            run = run_of(self._p_jar.transaction_manager.get())
-            if run is not None:
-                run.scheduled.append((to_micros(instant), task))
+
+    def _run(self) -> Any:
+        """The run of one of our tasks that goes on, or None."""
+        if self._p_jar is None:
+            return None
+        run = run_of(self._p_jar.transaction_manager.get())
+        # It may be that of another schedule.
+        return run if run is not None and run.schedule is self else None
 
     def give_oid(self, task: Any) -> None:
         """Let *task* have its id before the commit, if that is possible."""

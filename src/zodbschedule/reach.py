@@ -25,33 +25,38 @@ REASON = 300
 class Reach:
     """What those who use a database say of it.
 
-    It is away as long as one of them says so.
+    When one of them gets no answer it is away, until one gets an answer and
+    nobody is left who gets none.
     """
 
     def __init__(self) -> None:
-        self.problems: dict[object, str] = {}
+        #: whether it answers, as was said last
+        self.answers = True
+        #: who gets no answer; nobody if it answers
+        self.waiting: set[object] = set()
         self.lock = threading.Lock()
-
-    @property
-    def answers(self) -> bool:
-        """Whether nobody says that it is away."""
-        return not self.problems
 
     def away(self, source: object, problem: object) -> None:
         """*source* gets no answer, for the reason *problem*."""
-        said = ' '.join(str(problem).split()) or type(problem).__name__
         with self.lock:
-            first = self.answers
-            self.problems[source] = said
-        if first:
-            log.warning('The database is away: %s', said[:REASON])
+            self.waiting.add(source)
+            if self.answers:
+                self.answers = False
+                said = ' '.join(str(problem).split())
+                log.warning('The database is away: %s',
+                            said[:REASON] or type(problem).__name__)
 
     def back(self, source: object) -> None:
         """*source* gets an answer."""
-        if source not in self.problems:
+        if self.answers:
             return
         with self.lock:
-            del self.problems[source]
-            all_say_so = self.answers
-        if all_say_so:
-            log.info('The database is back.')
+            self.waiting.discard(source)
+            if not self.waiting and not self.answers:
+                self.answers = True
+                log.info('The database is back.')
+
+    def leave(self, source: object) -> None:
+        """*source* asks no more, and so does not know."""
+        with self.lock:
+            self.waiting.discard(source)

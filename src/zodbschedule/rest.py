@@ -27,16 +27,20 @@ LONGEST_REST = timedelta(minutes=1)
 
 
 class Rest:
-    """Which tasks of one database rest, and until when."""
+    """Which tasks of one database rest, and until when.
+
+    Threads share it: what one has just seen here another may have ended.
+    """
 
     def __init__(self) -> None:
         self.until: dict[int, tuple[datetime, timedelta]] = {}
 
     def rests(self, oid: int, now: datetime) -> bool:
         """Whether that task is to be left alone at *now*."""
-        if oid not in self.until:
+        found = self.until.get(oid)
+        if found is None:
             return False
-        since, pause = self.until[oid]
+        since, pause = found
         return since <= now < since + pause
 
     def note(self, oid: int, now: datetime, in_vain: bool) -> None:
@@ -44,12 +48,12 @@ class Rest:
         if in_vain:
             _, pause = self.until.get(oid, (now, REST / 2))
             self.until[oid] = now, min(pause * 2, LONGEST_REST)
-        elif oid in self.until:
-            del self.until[oid]
+        else:
+            self.until.pop(oid, None)
 
     def ends(self, oids: set[int], now: datetime) -> datetime | None:
         """When the first of those tasks has rested, if any of them rests."""
-        known = [self.until[oid] for oid in oids & self.until.keys()]
+        known = filter(None, map(self.until.get, oids))
         return min((since + pause for since, pause in known
                     if since + pause > now), default=None)
 

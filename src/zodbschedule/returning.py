@@ -12,10 +12,10 @@
 ##############################################################################
 """What comes back from a claim, each to its place.
 
-A task that was not begun, that is to be tried again, or that goes on in its
-series, to the timetable, with its key if that is free; an outcome to the
-history.  Two things may have happened meanwhile, and are seen to here, since a
-run writes nothing that is shared:
+A task that was not begun, that is to be tried again, that goes on in its
+series, or that a run has scheduled, to the timetable, with its key if that is
+free; an outcome to the history.  Two things may have happened meanwhile, and
+are seen to here, since a run writes nothing that is shared:
 
 * Somebody asked for an occurrence, see `zodbschedule.asked`.
 * Another task that the run returned stood for the occurrence of a series
@@ -30,6 +30,7 @@ from typing import Any
 
 from persistent import Persistent
 from ZODB.broken import Broken
+from ZODB.utils import p64
 from ZODB.utils import u64
 
 from zodbschedule import series
@@ -84,6 +85,8 @@ class Returning:
         """Its task comes back, or another, or none."""
         if slot.record is not None:
             self.records.append(slot.record)
+        for micros, task in slot.scheduled:
+            self.waiting.setdefault(micros, []).append(task)
         micros, task = slot.following or (0, None)
         if task is not None and u64(task._p_oid) == slot.oid:
             if slot.outcome == RETRIED:
@@ -102,10 +105,10 @@ class Returning:
 
     def _another(self, micros: int, task: Any) -> None:
         """A task that the run returned instead of its own."""
+        self.stood_in(u64(task._p_oid))
         key = task.key if isinstance(task, Task) and loads(task) else None
         if key is not None:
             self.schedule.keys.come(task, key)
-            self.matters = True
         self.waiting.setdefault(micros, []).append(task)
 
     def _replaced(self, slot: Slot, stand_in: int) -> None:
@@ -113,7 +116,6 @@ class Returning:
         if slot.aside is not None:
             self.schedule.keys.release(slot.oid)
             self.schedule.aside[stand_in] = slot.aside
-            self.matters = True
             return
         self.schedule.keys.end(slot.oid)
         aside = self.schedule.aside.pop(slot.oid, None)
@@ -123,12 +125,17 @@ class Returning:
     def end(self, oid: int) -> None:
         """A task is here no more, unless somebody has asked for it.
 
-        Or it is here again: parked, or unscheduled and scheduled anew.
+        Or it is here again: parked, or unscheduled and come anew.
         """
         if not self.matters:
             return
         task = self.schedule.asked.task(oid)
-        if task is None or self.schedule.stands(task):
+        known = task is not None or oid in self.schedule.aside
+        if known and self._is_back(oid):
+            # What it stands for now is another matter.
+            self.schedule.keys.end(oid)
+            return
+        if task is None or self.schedule.entry_of(task) is not None:
             self.schedule.keys.end(oid)
         elif loads(task):
             _, occurrence = self.schedule.asked.pop(oid)
@@ -136,7 +143,16 @@ class Returning:
         else:
             self.schedule.keys.end(oid)
             self._park_asked(oid)
-        self._stood_in(oid)
+        self.stood_in(oid)
+
+    def _is_back(self, oid: int) -> bool:
+        """Whether a task that has an outcome waits or is held again."""
+        task = self.schedule.load(p64(oid))
+        return task is not None and (
+            any(one is task for tasks in self.waiting.values()
+                for one in tasks)
+            or self.schedule.in_timetable(task) is not None
+            or self.schedule.is_held(task))
 
     def _park_asked(self, oid: int) -> None:
         """Nothing can be asked of a task whose class is missing here."""
@@ -160,7 +176,7 @@ class Returning:
             if asked is not None:
                 micros = self._ask(task, micros, asked[1])
         self.wait(micros, task)
-        self._stood_in(oid)
+        self.stood_in(oid)
 
     def _ask(self, task: Any, standing: int | None, occurrence: int) -> int:
         series.ask(task, standing, occurrence, self.now)
@@ -180,7 +196,7 @@ class Returning:
                 began=moment))
         self.end(oid)
 
-    def _stood_in(self, oid: int) -> None:
+    def stood_in(self, oid: int) -> None:
         """If it stood for the occurrence of a series, that goes on."""
         task = self.schedule.aside.pop(oid, None)
         if task is not None:
@@ -208,6 +224,14 @@ def leave(schedule: Any, oid: int, now: datetime) -> None:
     if oid in schedule.aside:
         returning = Returning(schedule, '', now)
         returning.end(oid)
+        returning.finish()
+
+
+def come_anew(schedule: Any, oid: int, now: datetime) -> None:
+    """A task that stood nowhere has come: what it stood for has ended."""
+    if oid and oid in schedule.aside:
+        returning = Returning(schedule, '', now)
+        returning.stood_in(oid)
         returning.finish()
 
 

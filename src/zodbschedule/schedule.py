@@ -23,7 +23,6 @@ from typing import Any
 from typing import NamedTuple
 
 from persistent import Persistent
-from persistent.TimeStamp import TimeStamp
 from ZODB.POSException import POSKeyError
 from ZODB.utils import p64
 from zope.interface import implementer
@@ -39,6 +38,7 @@ from zodbschedule.admission import refuse_unfit
 from zodbschedule.admission import says_the_same
 from zodbschedule.forecast import Forecast
 from zodbschedule.forecast import runs_to_come
+from zodbschedule.heartbeat import silence
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -55,6 +55,7 @@ from zodbschedule.interfaces import ISteering
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.interfaces import NotStored
+from zodbschedule.observing import believed
 from zodbschedule.parked import ParkedTask
 from zodbschedule.pauses import ALL
 from zodbschedule.pauses import Pause
@@ -212,7 +213,7 @@ class Schedule(Places):
     def __contains__(self, task: object) -> bool:
         mine = self.mine(task)
         return mine is not None and not never_stamped(mine) and (
-            self.waits(mine) is not None or self.is_held(mine))
+            self.in_timetable(mine) is not None or self.is_held(mine))
 
     def get(self, id: str, default: Any = None) -> Any:
         """See `IScheduleReading`."""
@@ -234,8 +235,8 @@ class Schedule(Places):
         now = as_utc(now, 'now')
         since = [now, *filter(None, [self._longest_due(now)])]
         for claim in self.claims.values():
-            silence = now.timestamp() - TimeStamp(claim.beaten()).timeTime()
-            if silence > self.lease.total_seconds():
+            if silence(claim, now.timestamp()) > (
+                    believed(claim, self).total_seconds()):
                 since.extend(from_micros(slot.micros)
                              for slot in claim.held())
         return now - min(since)
@@ -257,8 +258,7 @@ class Schedule(Places):
                     yield ClaimedTask(
                         slot.task, from_micros(slot.micros), claim.name,
                         slot is running, claim.progress_of(slot))
-                elif slot.following is not None:
-                    micros, task = slot.following
+                for micros, task in slot.coming:
                     yield ClaimedTask(task, from_micros(micros), claim.name)
 
     # -- IWorkers

@@ -13,7 +13,6 @@
 """One thread of a worker: attends to its schedules in turn, and waits."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -23,22 +22,23 @@ from typing import Any
 from typing import NamedTuple
 
 import transaction
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.duty import Duty
 from zodbschedule.heartbeat import Heart
 from zodbschedule.reach import Reach
 from zodbschedule.transact import abort
 from zodbschedule.transact import is_storage_failure
+from zodbschedule.waiting import Watcher
+from zodbschedule.waiting import back_off
 from zodbschedule.waiting import watching
 
 
 log = logging.getLogger('zodbschedule')
 
-# How long to wait before the next try after an error, in seconds: at first,
-# and at most while the database is away, or for any other reason.
-FIRST_PAUSE = .1
-AWAY_PAUSE = 5.0
-OTHER_PAUSE = 60.0
+# How long to wait at most before the next try while the database is away, in
+# seconds.
+LONGEST_PAUSE = 5.0
 
 # If the database has changed and there was nothing to do, again and again,
 # each look comes so much later, in seconds, up to the second.
@@ -60,6 +60,8 @@ class Terms(NamedTuple):
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
+    #: whether the worker is asked to end
+    ends: Callable[[], bool]
     heart: Heart
     reach: Reach
 
@@ -74,14 +76,19 @@ class Shift:
     def __init__(self, terms: Terms, number: int) -> None:
         self.terms = terms
         self.stopping = threading.Event()
-        self.duties: list[Duty] = []
+        self.duties = [
+            Duty(spelled(path), transaction.manager, terms.heart,
+                 self.ends, label=terms.name, lease=terms.lease,
+                 inherits=terms.inherits)
+            for path in terms.paths]
+        #: what it waits by, while it has a connection
+        self.watcher: Watcher | None = None
+        #: how often it has tried in vain to get on
         self.failures = 0
         #: whether it has left no claim behind
         self.handed_back = True
         #: whether it has ever looked into the database
         self.has_begun = False
-        #: has the thread see that it is to end, while it waits
-        self.ring: Callable[[], object] = self.stopping.is_set
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {terms.name} {number}',
             daemon=True)
@@ -93,71 +100,81 @@ class Shift:
     def finish(self) -> None:
         """Take nothing more; end when the run that goes on has ended."""
         self.stopping.set()
-        self.ring()
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.ring()
+
+    def ends(self) -> bool:
+        """Whether it is to take nothing more."""
+        return self.stopping.is_set() or self.terms.ends()
 
     @property
     def is_alive(self) -> bool:
         """Whether its thread has not ended."""
         return self.thread.is_alive()
 
+    def settle(self, timeout: float) -> None:
+        """Wait so many seconds for its end, unless it runs a task."""
+        held = [duty.holding for duty in self.duties]
+        if not any(one is not None and one.pulse.running for one in held):
+            self.thread.join(timeout)
+
+    @property
+    def gets_on(self) -> bool:
+        """Whether it works, and no error keeps it from that."""
+        return self.is_alive and self.has_begun and not (
+            self.failures or any(duty.failures for duty in self.duties))
+
     def silence(self) -> float:
-        """For how many seconds the database has not answered it."""
+        """For how many seconds the database has not answered."""
         now = time.monotonic()
-        return max((now - duty.asking for duty in self.duties
-                    if duty.asking is not None), default=0)
+        # Another thread sets them: each is to be read once.
+        since = [duty.asking for duty in self.duties]
+        watcher = self.watcher
+        if watcher is not None:
+            since.append(watcher.asking)
+        return max((now - then for then in since if then is not None),
+                   default=0)
 
     # -- the thread
 
     def _run(self) -> None:
         transaction.manager.explicit = True
-        while not self.stopping.is_set():
+        while not self.ends():
             try:
                 self._work()
             except BaseException as error:
-                self._pause_after(error)
-        self.terms.reach.back(self)
-
-    def _pause_after(self, error: BaseException) -> None:
-        if self.stopping.is_set():
-            self.handed_back = False
+                self._note(error)
+                self.failures += 1
+                self.stopping.wait(back_off(self.failures, LONGEST_PAUSE))
+        self.terms.reach.leave(self)
+        if not self.handed_back:
             log.warning('Worker %s could not hand back what it held; others '
-                        'will recover it: %r', self.terms.name, error)
-            return
-        longest = AWAY_PAUSE
-        if is_storage_failure(error) or isinstance(error, Unopened):
+                        'will recover it.', self.terms.name)
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, Unopened) or is_storage_failure(error):
             self.terms.reach.away(self, error)
+            log.debug('The database does not answer.', exc_info=error)
         else:
-            longest = OTHER_PAUSE
             log.error('Worker %s: an error that is no task\'s; it goes on.',
                       self.terms.name, exc_info=error)
-        pause = min(longest, FIRST_PAUSE * 2 ** self.failures)
-        self.failures += 1
-        self.stopping.wait(pause * random.uniform(.5, 1))
 
     def _work(self) -> None:
-        """Work with one connection, until it fails or is to end."""
+        """Work with one connection, until that fails or it is to end."""
         db = self._database()
         connection = db.open(transaction.manager)
-        self.duties = [self._duty(path, connection)
-                       for path in self.terms.paths]
+        for duty, path in zip(self.duties, self.terms.paths, strict=True):
+            duty.find = partial(find, connection, path)
         try:
-            with watching(db, self.terms.reach) as watcher:
-                self.ring = watcher.ring
-                in_vain = 0
-                while not self.stopping.is_set():
-                    mark = watcher.mark()
-                    if self._round():
-                        in_vain = 0
-                    elif self._wait(watcher, mark):
-                        # Others change what is no business of ours.
-                        self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
-                        in_vain += 1
-                    else:
-                        in_vain = 0
+            with watching(db, self.terms.reach) as self.watcher:
+                self._attend(self.watcher)
             for duty in self.duties:
                 duty.end()
         finally:
+            self.watcher = None
             for duty in self.duties:
+                self.handed_back &= duty.holding is None
                 duty.drop()
             abort(transaction.manager)
             connection.close()
@@ -168,32 +185,38 @@ class Shift:
         except Exception as error:
             raise Unopened(str(error) or type(error).__name__) from error
 
-    def _duty(self, path: Path, connection: Any) -> Duty:
-        return Duty(
-            spelled(path), partial(find, connection, path),
-            transaction.manager, self.terms.heart, self.stopping.is_set,
-            label=self.terms.name, lease=self.terms.lease,
-            inherits=self.terms.inherits)
+    def _attend(self, watcher: Watcher) -> None:
+        in_vain = 0
+        while not self.ends():
+            mark = watcher.mark()
+            if self._round():
+                in_vain = 0
+            elif self._wait(watcher, mark):
+                # Others change what is no business of ours.
+                self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
+                in_vain += 1
+            else:
+                in_vain = 0
 
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
         for duty in self.duties:
-            if self.stopping.is_set():
+            if self.ends():
                 break
-            worked |= duty.attend()
-            if len(self.duties) > 1:
-                duty.settle()
+            worked |= duty.attend(len(self.duties) > 1)
         self.failures = 0
+        # What it could not hand back before, it has recovered.
+        self.handed_back = True
         self.has_begun = True
         self.terms.reach.back(self)
         return worked
 
-    def _wait(self, watcher: Any, mark: object) -> bool:
+    def _wait(self, watcher: Watcher, mark: object) -> bool:
         """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
             pause = min(duty.pause() for duty in self.duties)
-            if watcher.wait(mark, pause, self.stopping.is_set):
+            if watcher.wait(mark, pause, self.ends):
                 return True
         return False
 
@@ -215,6 +238,8 @@ def find(connection: Any, path: Path) -> Any:
     for key in filter(None, path.split('/')):
         try:
             found = found[key]
+        except POSKeyError:
+            raise  # damage, and no key that is missing
         except (KeyError, TypeError, AttributeError):
             return None
     return found

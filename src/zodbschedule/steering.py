@@ -13,8 +13,9 @@
 """Changing what is scheduled already: see `ISteering`.
 
 Each happens in the caller's transaction.  A task that waits is taken out of
-the timetable and put back where it is to stand; one that a worker holds is
-not touched, since whatever its run writes would conflict.
+the timetable, or out of the slot of the run that has scheduled it, and put
+back where it is to stand; one that a worker holds to run it is not touched,
+since whatever its run writes would conflict.
 """
 
 from contextlib import suppress
@@ -88,8 +89,7 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
             task._time = None
         series.plan(
             task, moment, now, policy_of(schedule, oid_of(task)).delay)
-    schedule.take_from_timetable(task)
-    schedule.put(task, as_utc(task.time))
+    schedule.move(task, as_utc(task.time))
     return task
 
 
@@ -139,8 +139,7 @@ def run_now(schedule: Any, task: Any) -> None:
     standing = schedule.waits(task)
     if standing is not None:
         _hasten(task, standing, now)
-        schedule.take_from_timetable(task)
-        schedule.put(task, now)
+        schedule.move(task, now)
     elif series.is_repeating(task):
         # A moment later than what it may stand for now.
         _note(schedule, task, to_micros(now) + 1)
@@ -170,9 +169,8 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
         series.ask(task, None, micros, at)
         schedule.put(task, at)
     elif standing is not None and series.is_in_place(task):
-        schedule.take_from_timetable(task)
         series.ask(task, to_micros(standing), micros, at)
-        schedule.put(task, at)
+        schedule.move(task, at)
     else:
         _note(schedule, task, micros)
 
@@ -272,7 +270,6 @@ def _renewed(schedule: Any, task: Any, standing: int) -> Move | None:
     step = series.renew(task, policy_of(schedule, oid_of(task)).delay)
     if step.micros is None:
         return None
-    schedule.take_from_timetable(task)
-    schedule.put(task, from_micros(step.micros))
+    schedule.move(task, from_micros(step.micros))
     return Move(
         task, before, from_micros(series.occurrence_of(task, step.micros)))

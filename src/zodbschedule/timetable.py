@@ -21,7 +21,9 @@ All knowledge of BTree conflicts is here.  Two rules keep every task:
 *Whoever detaches a list writes it.*  An append writes only the list, and
 deleting a key writes only the bucket: both would commit, and the task would
 be gone.  So a list or leaf that leaves the tree is always emptied, that is
-written, by the transaction that takes it out; so is an inner tree.
+written, by the transaction that takes it out; so is an inner tree.  (Two that
+take the last two leaves out of an inner tree, one each, cannot both pass:
+BTrees merge no two changes to nothing.)
 
 *Taking leaves the shape of the tree alone.*  An insert declares every node on
 its path as read, and deleting the first bucket writes the root: with each

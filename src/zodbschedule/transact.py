@@ -138,6 +138,10 @@ def is_transient(error: BaseException) -> bool:
     return any(isinstance(one, TransientError) for one in _chain(error))
 
 
+# What a connection says of a new object whose oid another one has.
+TAKEN = 'A different object already has the same oid',
+
+
 def is_storage_failure(error: BaseException) -> bool:
     """Whether *error*, or what led to it, says that the database is away.
 
@@ -148,8 +152,16 @@ def is_storage_failure(error: BaseException) -> bool:
     """
     return any(
         not isinstance(one, PERMANENT)
-        and _raised_in_storage(one.__traceback__)
+        and (_raised_in_storage(one.__traceback__) or _is_oid_taken(one))
         for one in _chain(error))
+
+
+def _is_oid_taken(error: BaseException) -> bool:
+    """Whether the storage has given out an oid twice.
+
+    A ZEO server does that when it is started again, see `zodbschedule.oids`.
+    """
+    return isinstance(error, ValueError) and error.args == TAKEN
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

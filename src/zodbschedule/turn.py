@@ -21,6 +21,7 @@ from typing import Any
 
 from ZODB.utils import u64
 
+from zodbschedule.claim import CANCELLED
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
 from zodbschedule.instant import to_micros
@@ -37,18 +38,19 @@ CRASHES = 3
 
 
 def collect(schedule: Any, claim: Claim, now: datetime,
-            suspect: int | None = None, but: int | None = None
-            ) -> list[ParkedTask]:
+            suspect: int | None = None, but: int | None = None,
+            fence: bool = False) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
     The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.  The slot *but* is left alone.
+    returned is what was parked for that.  The slot *but* is left alone.  With
+    *fence* what holds nothing is written as well.
     """
     returning = Returning(schedule, claim.name, now)
     parked: list[ParkedTask] = []
-    outcomes = []
+    settled = []
     for index, place in enumerate(claim.slots):
-        if index == but:
+        if index == but or not (place.content or fence):
             continue
         # Freed first: what comes back stands nowhere at that moment.
         slot = place.emptied()
@@ -60,10 +62,11 @@ def collect(schedule: Any, claim: Claim, now: datetime,
                 parked.append(entry)
                 returning.end(slot.oid)
         elif slot.content:
-            outcomes.append(slot.content[0])
+            settled.append(slot)
             returning.settled(slot)
     returning.finish()
-    claim.count(outcomes)
+    forgive(schedule, settled)
+    claim.count([slot.content[0] for slot in settled])
     return parked
 
 
@@ -110,7 +113,7 @@ def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
     would be nowhere.
     """
     claim.end()
-    parked = collect(schedule, claim, now, suspect)
+    parked = collect(schedule, claim, now, suspect, fence=True)
     del schedule.claims[claim_id]
     return parked
 
@@ -128,8 +131,13 @@ def crashed(schedule: Any, slot: Slot) -> ParkedTask | None:
         f'{count} runs of it ended their process, or the call of process()')
 
 
-def forgive(schedule: Any, oids: list[int]) -> None:
-    """Forget the crashes of tasks that have an outcome now."""
+def forgive(schedule: Any, settled: list[Slot]) -> None:
+    """Forget the crashes of tasks that have an outcome now.
+
+    Not if that is that they were cancelled: then those who did have forgotten
+    them, and what there is by now is of a task that was scheduled anew.
+    """
     if schedule.crashes:
-        for oid in oids:
-            schedule.crashes.pop(oid, None)
+        for slot in settled:
+            if slot.outcome != CANCELLED:
+                schedule.crashes.pop(slot.oid, None)

@@ -21,6 +21,7 @@ committed after that look ends the wait, so that no wake-up is missed.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,9 @@ POLL = .2
 # How long to wait at most before a database that is away is asked again.
 PATIENCE = 2.0
 
+# How long to wait before the second try of what has failed, in seconds.
+AGAIN = .1
+
 
 class Local:
     """Looks at a storage that knows its last transaction itself."""
@@ -56,7 +60,6 @@ class Local:
         self.storage = storage
         self.is_connected: Callable[[], bool] = getattr(
             storage, 'is_connected', lambda: True)
-        self.connected = True
         self.seen = self.mark()
 
     def mark(self) -> object:
@@ -65,11 +68,10 @@ class Local:
 
     def look(self) -> bool:
         """Whether something has changed; raises if the database is away."""
-        was, self.connected = self.connected, self.is_connected()
-        if not self.connected:
+        if not self.is_connected():
             raise ConnectionError('the server is not connected')
         before, self.seen = self.seen, self.mark()
-        return self.seen != before or not was
+        return self.seen != before
 
     def close(self) -> None:
         """Nothing to do."""
@@ -103,6 +105,7 @@ class Polled:
         except Exception:
             self.close()
             raise
+        # None says that it cannot tell what has changed.
         if changed is None or changed:
             self.count += 1
             return True
@@ -167,12 +170,11 @@ class Watcher:
             self.condition.notify_all()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, soon: it may hear nothing from the database."""
         with self.condition:
             self.stopped = True
             self.condition.notify_all()
-        self.thread.join()
-        self.eye.close()
+        self.thread.join(PATIENCE)
 
     def _run(self) -> None:
         pause = self.eye.interval
@@ -192,12 +194,21 @@ class Watcher:
                     self.ring()
             self.asking = None
             time.sleep(pause)
+        self.eye.close()
 
     def _is_needed(self) -> bool:
         with self.condition:
             while not self.waiting and not self.stopped:
+                for reach in self.reaches:
+                    reach.leave(self)
                 self.condition.wait()
             return not self.stopped
+
+
+def back_off(failures: int, longest: float) -> float:
+    """How long to wait after so many failures, in seconds."""
+    pause = AGAIN * 2 ** min(failures - 1, 20)
+    return float(min(longest, pause) * random.uniform(.5, 1))
 
 
 _watchers: WeakKeyDictionary[Any, Watcher] = WeakKeyDictionary()
@@ -216,12 +227,14 @@ def watching(db: Any, reach: Reach) -> Iterator[Watcher]:
         yield watcher
     finally:
         with _lock:
-            # Each thread of a worker has put the same one there.
-            at = watcher.reaches.index(reach)
-            watcher.reaches = [
-                *watcher.reaches[:at], *watcher.reaches[at + 1:]]
-            last = not watcher.reaches
+            reaches = list(watcher.reaches)
+            # One of them: each thread of a worker has brought the same.
+            reaches.remove(reach)
+            watcher.reaches = reaches
+            last = not reaches
             if last:
                 del _watchers[db]
         if last:
             watcher.close()
+        if reach not in reaches:
+            reach.leave(watcher)

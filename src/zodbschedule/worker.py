@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from zodbschedule import clock
+from zodbschedule import oids
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
@@ -100,7 +101,7 @@ class Worker:
         self._heart = Heart(LOOK, _relieve, self._heart_failed)
         terms = Terms(
             self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._heart, self._reach)
+            bool(name), self._ends, self._heart, self._reach)
         self._shifts = [Shift(terms, number) for number in range(threads)]
         self._asked = WORK
         self._result = True
@@ -186,6 +187,9 @@ class Worker:
         """Ask it to cut off what runs, and end; for signal handlers too."""
         self._asked = ABORT
 
+    def _ends(self) -> bool:
+        return self._asked != WORK
+
     @property
     def healthy(self) -> bool:
         """Whether it works, and the database answers.
@@ -193,26 +197,31 @@ class Worker:
         A run that lasts long is healthy.
         """
         return (self._begun and self._asked == WORK and self._reach.answers
-                and all(shift.is_alive and shift.has_begun
-                        for shift in self._shifts))
+                and all(shift.gets_on for shift in self._shifts))
 
     # -- looking after the threads
 
     def _supervise(self) -> bool:
-        deadline = None
-        while any(shift.is_alive for shift in self._shifts):
-            if self._asked and deadline is None:
-                deadline = time.monotonic() + self.grace.total_seconds()
+        since = None
+        ended = True
+        while self._is_alive():
+            if self._asked and since is None:
+                since = time.monotonic()
                 for shift in self._shifts:
                     shift.finish()
-            if self._asked == ABORT or (
-                    deadline and time.monotonic() > deadline):
-                return self._cut_off()
+            if self._asked == ABORT or since is not None and (
+                    time.monotonic() - since > self.grace.total_seconds()):
+                ended = self._cut_off()
+                break
             self._listen()
             time.sleep(SUPERVISE)
-        self._heart.stop()
-        self._database.close()
-        return all(shift.handed_back for shift in self._shifts)
+        self._heart.stop(HAND_BACK)
+        if not self._is_alive():
+            self._database.close()
+        return ended and all(shift.handed_back for shift in self._shifts)
+
+    def _is_alive(self) -> bool:
+        return any(shift.is_alive for shift in self._shifts)
 
     def _listen(self) -> None:
         """Notice a database that says nothing, not even that it is away."""
@@ -221,7 +230,7 @@ class Worker:
             self._reach.away(
                 self, f'it has not answered for {SILENT:.0f} seconds')
         else:
-            self._reach.back(self)
+            self._reach.leave(self)
 
     def _heart_failed(self, error: Exception) -> None:
         if is_storage_failure(error):
@@ -230,25 +239,33 @@ class Worker:
             log.warning('A heartbeat was lost.', exc_info=error)
 
     def _cut_off(self) -> bool:
-        """Hand back what still runs: its commit will conflict."""
-        handing = threading.Thread(target=self._hand_back, daemon=True)
+        """Hand back what is held: the commit of a run will conflict.
+
+        Whether no run was cut off.
+        """
+        cut_off: list[Pulse] = []
+        handing = threading.Thread(
+            target=self._hand_back, args=(cut_off,), daemon=True)
         handing.start()
         handing.join(HAND_BACK)
         if handing.is_alive():
             log.warning('Worker %s could not hand back what it held, since '
                         'the database does not answer; others will recover '
                         'it.', self.name)
-        self._heart.stopped.set()
-        log.warning('Worker %s has cut off what ran.', self.name)
-        return False
+            return False
+        if cut_off:
+            log.warning('Worker %s has cut off what ran.', self.name)
+        for shift in self._shifts:
+            shift.settle(HAND_BACK)
+        return not cut_off
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, cut_off: list[Pulse]) -> None:
         for pulse in self._heart.pulses:
             try:
-                apart(pulse.db, partial(_dissolve, pulse.claim_id,
-                                        pulse.schedule_oid), TURN_TRIES)
-                self._heart.drop(pulse)
+                if apart(pulse.db, partial(_dissolve, pulse), TURN_TRIES):
+                    cut_off.append(pulse)
             except Exception:
+                cut_off.append(pulse)
                 log.warning(
                     'The claim %s could not be withdrawn; others will '
                     'recover it.', pulse.claim_id, exc_info=True)
@@ -267,12 +284,17 @@ class Database:
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = self.open()
+            oids.forget_when_away(self.db)
             return self.db
 
     def close(self) -> None:
         """Close what was opened here."""
         if self.open is not None and self.db is not None:
-            self.db.close()
+            try:
+                self.db.close()
+            except Exception:
+                log.warning('The database could not be closed.',
+                            exc_info=True)
             self.db = None
 
 
@@ -284,8 +306,13 @@ def _relieve(pulse: Pulse, index: int) -> None:
     apart(pulse.db, work, TURN_TRIES)
 
 
-def _dissolve(claim_id: str, oid: bytes, connection: Any) -> None:
-    schedule = connection.get(oid)
-    claim = schedule.claims.get(claim_id)
-    if claim is not None:
-        withdraw(schedule, claim_id, claim, clock.now())
+def _dissolve(pulse: Pulse, connection: Any) -> bool:
+    """Whether that is in vain which runs."""
+    schedule = connection.get(pulse.schedule_oid)
+    claim = schedule.claims.get(pulse.claim_id)
+    if claim is None:
+        return False  # it has just ended by itself
+    running = pulse.running
+    in_vain = running is not None and claim.slots[running[0]].waiting
+    withdraw(schedule, pulse.claim_id, claim, clock.now())
+    return in_vain

@@ -44,8 +44,9 @@ from zodbschedule.cli.problem import Problem
 
 EXIT_CODES = """\b
 Exit codes:
-  0    it was told to end, by SIGTERM or SIGINT, and has handed back all
-       that it held; a task that was parked does not change that
+  0    it was told to end, by SIGTERM or SIGINT, and has handed back what
+       it held, or left it to others if the database was away; a task that
+       was parked does not change that
   2    wrong usage, or it could not begin
   130  after a second signal, SIGINT: what ran was cut off at once
   143  after a second signal, SIGTERM: likewise"""
@@ -86,7 +87,7 @@ def worker(ctx: click.Context, places: list[Place], threads: int,
         import_modules(modules)
         source = Source(places[0].uri, Access.CHANGE)
         mend()
-        with _opened(source) as db:
+        with _opened(source, 2 * threads + 2) as db:
             hand = Worker(db, *paths, name=name, threads=threads,
                           lease=lease, grace=grace)
             signals.worker = hand
@@ -121,15 +122,22 @@ def _log(ctx: click.Context) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[DB | Callable[[], DB]]:
+def _opened(source: Source, connections: int
+            ) -> Iterator[DB | Callable[[], DB]]:
     """The database, if it is a file here: it is there or never will be.
 
-    Else what opens it, which the worker tries until its server is up.
+    Else what opens it, which the worker tries until its server is up.  Each
+    thread needs a connection, and now and then another one.
     """
+    def opened() -> DB:
+        db = source.open()
+        db.setPoolSize(max(db.getPoolSize(), connections))
+        return db
+
     if source.file is None:
-        yield source.open
+        yield opened
     else:
-        with closing(source.open()) as db:
+        with closing(opened()) as db:
             yield db
 
 

@@ -1,0 +1,490 @@
+"""Waiting for a database to change: no wake-up is missed, nothing written."""
+
+import threading
+from contextlib import contextmanager
+
+import psycopg2
+import pytest
+from databases import HISTORY
+from databases import SQLITE
+from databases import wait_until
+
+from zodbschedule import waiting
+from zodbschedule.reach import Reach
+from zodbschedule.waiting import Local
+from zodbschedule.waiting import Polled
+from zodbschedule.waiting import back_off
+from zodbschedule.waiting import watching
+
+
+# For longer than any test lasts.
+LONG = 20
+
+EVERYWHERE = pytest.mark.storages(
+    'FileStorage', 'ZEO', 'PostgreSQL', HISTORY, SQLITE)
+
+
+def never():
+    """Whoever waits is not to end."""
+    return False
+
+
+@contextmanager
+def elsewhere(work, *args):
+    """Inside, *work* goes on in another thread; gives what it returned."""
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(work(*args)), daemon=True)
+    thread.start()
+    yield found
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def change(database):
+    """Commit something, as another client."""
+    connection = database.client().open()
+    connection.root()['changed'] = connection.root().get('changed', 0) + 1
+    connection.transaction_manager.commit()
+    connection.close()
+
+
+def last_transaction(database):
+    """The last one, as a client knows it that has just come."""
+    connection = database.client().open()
+    try:
+        return connection._storage.lastTransaction()
+    finally:
+        connection.close()
+
+
+class Storage:
+    """One that is set to a transaction, and says what it is told to say."""
+
+    def __init__(self):
+        self.tid = 1
+        self.looks = 0
+        self.answer = lambda: None
+
+    def lastTransaction(self):
+        return self.tid
+
+    def is_connected(self):
+        self.looks += 1
+        self.answer()
+        return True
+
+
+class Database:
+    """As much of a `ZODB.DB` as is looked at."""
+
+    def __init__(self):
+        self.storage = Storage()
+
+
+class Told(Reach):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def away(self, source, problem):
+        self.told.append(str(problem))
+        super().away(source, problem)
+
+    def back(self, source):
+        self.told.append('back')
+        super().back(source)
+
+    def leave(self, source):
+        self.told.append('leave')
+        super().leave(source)
+
+
+@pytest.fixture
+def db():
+    return Database()
+
+
+@pytest.fixture
+def reach():
+    return Told()
+
+
+@pytest.fixture
+def watcher(db, reach):
+    with watching(db, reach) as watcher:
+        yield watcher
+
+
+def waits(watcher):
+    """Return when somebody waits."""
+    wait_until(lambda: watcher.waiting, 'somebody who waits')
+
+
+# -- On each storage
+
+
+@EVERYWHERE
+class TestWaking:
+
+    @pytest.fixture
+    def watcher(self, database):
+        # Nobody has a connection but those that change something.
+        database.close()
+        with watching(database.db, Reach()) as watcher:
+            if type(watcher.eye) is Polled:
+                # What happened before the first look is not known.
+                assert watcher.wait(watcher.mark(), LONG, never)
+            yield watcher
+
+    def test_what_is_committed_while_one_waits_ends_the_wait(
+            self, database, watcher):
+        mark = watcher.mark()
+        with elsewhere(watcher.wait, mark, LONG, never) as found:
+            waits(watcher)
+            change(database)
+        assert found == [True]
+
+    def test_and_what_was_committed_after_the_look(self, database, watcher):
+        for _ in range(3):
+            mark = watcher.mark()
+            # Here one has looked for something to do, and found nothing.
+            change(database)
+            assert watcher.wait(mark, LONG, never)
+
+    def test_it_waits_no_longer_than_it_is_told_to(self, database, watcher):
+        assert not watcher.wait(watcher.mark(), .3, never)
+
+    def test_several_wait_for_the_same(self, database, watcher):
+        mark = watcher.mark()
+        with elsewhere(watcher.wait, mark, LONG, never) as one:
+            with elsewhere(watcher.wait, mark, LONG, never) as two:
+                wait_until(lambda: watcher.waiting == 2, 'both')
+                change(database)
+        assert one == two == [True]
+
+    def test_waiting_writes_nothing(self, database, watcher):
+        before = last_transaction(database)
+        watcher.wait(watcher.mark(), .3, never)
+        assert last_transaction(database) == before
+
+
+@pytest.mark.storages('FileStorage', 'ZEO')
+def test_where_the_last_transaction_is_known_that_is_looked_at(database):
+    with watching(database.db, Reach()) as watcher:
+        assert type(watcher.eye) is Local
+
+
+@pytest.mark.storages('PostgreSQL', HISTORY)
+class TestPolling:
+
+    @pytest.fixture
+    def eye(self, database):
+        eye = Polled(database.db.storage)
+        yield eye
+        eye.close()
+
+    def states(self, server):
+        """What the sessions of clients do, in its own words."""
+        connection = psycopg2.connect(server.dsn)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                'SELECT state FROM pg_stat_activity '
+                "WHERE backend_type = 'client backend' "
+                'AND pid <> pg_backend_pid()')
+            found = {state for state, in cursor}
+        connection.close()
+        return found
+
+    def test_no_transaction_is_left_open(
+            self, database, eye, postgresql_server):
+        for _ in range(3):
+            change(database)
+            eye.look()
+            assert self.states(postgresql_server) == {'idle'}
+
+    def test_it_sees_each_change_once(self, database, eye):
+        # What happened before the first look is not known.
+        assert eye.look()
+        assert not eye.look()
+        change(database)
+        assert eye.look()
+        assert not eye.look()
+        assert eye.mark() == 2
+
+    def test_nor_is_one_missed_if_the_session_is_ended(
+            self, database, eye, postgresql_server):
+        eye.look()
+        change(database)
+        postgresql_server.terminate_backends()
+        assert eye.look()
+
+
+class TestPolled:
+    """A poll that fails, by a storage that fails when it is told to."""
+
+    class Instance:
+
+        def __init__(self, storage):
+            self.storage = storage
+
+        def poll_invalidations(self):
+            return self.storage.answers.pop(0)()
+
+        def afterCompletion(self):
+            self.storage.done.append('ended')
+
+        def release(self):
+            self.storage.done.append('released')
+            raise OSError('There is no session.')
+
+    @pytest.fixture
+    def storage(self):
+        class Several:
+
+            def __init__(self):
+                self.answers = []
+                self.done = []
+
+            def new_instance(self):
+                self.done.append('new')
+                return TestPolled.Instance(self)
+
+        return Several()
+
+    @pytest.fixture
+    def eye(self, storage):
+        return Polled(storage)
+
+    @pytest.mark.parametrize('answer, changed', [
+        (None, True), ([], False), ([b'1'], True)])
+    def test_a_list_of_changes_or_none_that_is_known(
+            self, eye, storage, answer, changed):
+        storage.answers += [list, lambda: answer]
+        assert eye.look()
+        assert eye.look() == changed
+        assert storage.done == ['new', 'ended', 'ended']
+
+    def test_after_an_error_another_session_is_made(self, eye, storage):
+        def fail():
+            raise OSError('no answer')
+
+        storage.answers += [list, fail, fail, list]
+        eye.look()
+        mark = eye.mark()
+        for _ in range(2):
+            with pytest.raises(OSError, match='no answer'):
+                eye.look()
+        assert eye.mark() == mark
+        # Nobody knows what has happened meanwhile.
+        assert eye.look()
+        assert eye.mark() != mark
+        assert storage.done == [
+            'new', 'ended', 'released', 'new', 'released', 'new', 'ended']
+
+    def test_one_that_has_never_looked_has_nothing_to_close(
+            self, eye, storage):
+        eye.close()
+        assert storage.done == []
+
+
+# -- A Local one, by itself
+
+
+class TestLocal:
+
+    @pytest.fixture
+    def eye(self, db):
+        return Local(db.storage)
+
+    def test_it_sees_each_change_once(self, eye, db):
+        assert not eye.look()
+        db.storage.tid = 2
+        assert eye.look()
+        assert not eye.look()
+
+    def test_the_mark_is_the_last_transaction(self, eye, db):
+        assert eye.mark() == 1
+        db.storage.tid = 2
+        assert eye.mark() == 2
+
+    def test_a_server_that_is_not_connected_is_away(self, eye, db):
+        db.storage.is_connected = lambda: False
+        eye = Local(db.storage)
+        with pytest.raises(ConnectionError, match='not connected'):
+            eye.look()
+
+    def test_a_storage_without_a_server_is_always_there(self):
+        class Plain:
+
+            def lastTransaction(self):
+                return 1
+
+        eye = Local(Plain())
+        assert not eye.look()
+        eye.close()
+
+
+class TestWatcher:
+
+    def test_there_is_one_for_all_and_it_ends_with_its_last_user(self, db):
+        reaches = Reach(), Reach()
+        with watching(db, reaches[0]) as one:
+            with watching(db, reaches[1]) as two:
+                assert two is one
+                assert one.reaches == list(reaches)
+            assert one.thread.is_alive()
+            assert one.reaches == [reaches[0]]
+        assert not one.thread.is_alive()
+        with watching(db, reaches[0]) as another:
+            assert another is not one
+
+    def test_threads_of_one_worker_use_it_each_by_itself(self, db, reach):
+        with watching(db, reach) as one:
+            with watching(db, reach):
+                """Another thread, which ends first."""
+            assert one.thread.is_alive()
+            mark = one.mark()
+            with elsewhere(one.wait, mark, LONG, never) as found:
+                waits(one)
+                db.storage.tid = 2
+            assert found == [True]
+        assert not one.thread.is_alive()
+
+    def test_each_database_has_its_own(self, db, reach):
+        with watching(db, reach) as one:
+            with watching(Database(), reach) as two:
+                assert one is not two
+
+    def test_it_ends_with_an_error_of_its_user(self, db, reach):
+        with pytest.raises(OSError), watching(db, reach) as one:
+            raise OSError
+        assert not one.thread.is_alive()
+
+    def test_as_long_as_nobody_waits_it_looks_at_nothing(
+            self, db, reach, watcher):
+        assert not db.storage.looks
+        with elsewhere(watcher.wait, 1, LONG, never):
+            wait_until(lambda: db.storage.looks > 2, 'looks')
+            reach.told.clear()
+            db.storage.tid = 2
+        wait_until(lambda: 'leave' in reach.told, 'the watcher')
+        looks = db.storage.looks
+        watcher.ring()
+        wait_until(lambda: reach.told.count('leave') > 1, 'the watcher')
+        assert db.storage.looks == looks
+
+    def test_who_is_to_end_is_found_by_a_ring(self, watcher):
+        ended = threading.Event()
+        with elsewhere(watcher.wait, 1, LONG, ended.is_set) as found:
+            waits(watcher)
+            ended.set()
+            watcher.ring()
+        assert found == [True]
+
+    def test_who_is_to_end_already_does_not_wait(self, watcher):
+        assert watcher.wait(1, LONG, lambda: True)
+
+    def test_all_are_told_that_it_is_away_and_that_it_is_back(
+            self, db, reach, watcher):
+        def fail():
+            raise OSError('no answer')
+
+        another = Told()
+        with watching(db, another):
+            db.storage.answer = fail
+            with elsewhere(watcher.wait, 1, LONG, never):
+                for one in (reach, another):
+                    wait_until(lambda: not one.answers, 'away')
+                db.storage.answer = lambda: None
+                for one in (reach, another):
+                    wait_until(lambda: one.answers, 'back')
+                db.storage.tid = 2
+        assert {'no answer', 'back'} <= set(reach.told) & set(another.told)
+
+    def test_one_that_has_ended_keeps_it_away_no_longer(self, db, reach):
+        def fail():
+            raise OSError('no answer')
+
+        db.storage.answer = fail
+        with watching(db, reach) as watcher:
+            with elsewhere(watcher.wait, 1, LONG, never):
+                wait_until(lambda: not reach.answers, 'away')
+                db.storage.tid = 2
+                watcher.ring()
+        # It has not come back; but the first answer will do.
+        assert not reach.answers
+        reach.back('another')
+        assert reach.answers
+
+    def test_a_database_that_is_away_is_asked_less_and_less_often(
+            self, db, watcher, monkeypatch):
+        def fail():
+            raise OSError('no answer')
+
+        pauses = []
+        real = waiting.time
+
+        class Time:
+            monotonic = real.monotonic
+
+            @staticmethod
+            def sleep(seconds):
+                pauses.append(seconds)
+
+        db.storage.answer = fail
+        monkeypatch.setattr(waiting, 'time', Time)
+        with elsewhere(watcher.wait, 1, LONG, never):
+            wait_until(lambda: len(pauses) > 20, 'looks')
+            db.storage.answer = lambda: None
+            count = len(pauses)
+            wait_until(lambda: len(pauses) > count + 2, 'looks')
+            db.storage.tid = 2
+        assert pauses[:3] == [.02, .04, .08]
+        assert max(pauses) == waiting.PATIENCE
+        assert waiting.LOOK in pauses[count:]
+
+    def test_since_when_it_asks_is_known(self, db, watcher):
+        asked, going_on = threading.Event(), threading.Event()
+
+        def answer():
+            asked.set()
+            going_on.wait()
+
+        assert watcher.asking is None
+        db.storage.answer = answer
+        with elsewhere(watcher.wait, 1, LONG, never):
+            assert asked.wait(60)
+            assert watcher.asking is not None
+            going_on.set()
+            db.storage.answer = lambda: None
+            wait_until(lambda: watcher.asking is None, 'an answer')
+            db.storage.tid = 2
+
+    def test_one_that_gets_no_answer_is_left_to_itself(
+            self, db, reach, monkeypatch):
+        monkeypatch.setattr(waiting, 'PATIENCE', .01)
+        asked, going_on = threading.Event(), threading.Event()
+
+        def answer():
+            asked.set()
+            going_on.wait()
+
+        db.storage.answer = answer
+        with watching(db, reach) as watcher:
+            ended = threading.Event()
+            with elsewhere(watcher.wait, 1, LONG, ended.is_set):
+                assert asked.wait(60)
+                ended.set()
+                watcher.ring()
+        assert watcher.thread.is_alive()
+        going_on.set()
+        watcher.thread.join(60)
+        assert not watcher.thread.is_alive()
+
+
+def test_each_pause_is_about_twice_as_long_up_to_the_longest():
+    for failures, pause in [(1, .1), (2, .2), (5, 1.6), (7, 5), (10 ** 6, 5)]:
+        assert pause / 2 <= back_off(failures, 5) <= pause

@@ -1,0 +1,179 @@
+"""Who works on a schedule, as its claims tell; recovering them by hand."""
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+from sample_work import NOON
+from sample_work import Hooked
+from sample_work import Note
+from sample_work import at
+from sample_work import begin
+from sample_work import commit
+from sample_work import hooks
+from sample_work import names
+from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyObject
+
+from zodbschedule import turn
+from zodbschedule.claim import CANCELLED
+from zodbschedule.claim import FAILED
+from zodbschedule.claim import RETRIED
+from zodbschedule.claim import SUCCEEDED
+from zodbschedule.claim import Claim
+from zodbschedule.incarnation import Incarnation
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import IWorkers
+from zodbschedule.interfaces import IWorkerState
+from zodbschedule.interfaces import NotScheduled
+from zodbschedule.processing import Tally
+from zodbschedule.working import WorkerState
+
+
+ELSEWHERE = Incarnation('elsewhere', 'another boot pid:[1]', 4711, '1')
+
+
+def anything(instant, task):
+    return True
+
+
+def take(schedule, limit=100, claim_id='theirs', name='a name', lease=None):
+    """A claim that has taken so many tasks."""
+    claim = schedule.claims.get(claim_id)
+    if claim is None:
+        claim = schedule.claims[claim_id] = Claim(
+            name, ELSEWHERE, to_micros(at(3)), lease)
+    turn.exchange(schedule, claim, limit, None, NOON, anything)
+    commit(schedule)
+    return claim
+
+
+def settle(schedule, index, outcome=SUCCEEDED):
+    slot = schedule.claims['theirs'].slots[index]
+    slot.settle(outcome, slot.oid)
+    commit(schedule)
+
+
+def add(schedule, *descriptions):
+    for description in descriptions:
+        schedule.schedule(Note(description))
+    commit(schedule)
+
+
+class TestWorkers:
+
+    def test_a_schedule_tells_of_them(self, schedule):
+        assert verifyObject(IWorkers, schedule)
+        assert verifyClass(IWorkerState, WorkerState)
+        assert list(schedule.workers) == []
+
+    def test_who_is_idle(self, schedule):
+        take(schedule)
+        state, = schedule.workers
+        assert verifyObject(IWorkerState, state)
+        assert state._replace(beaten=None) == WorkerState(
+            'theirs', 'a name', 'elsewhere', 4711, at(3),
+            timedelta(seconds=30), None, None, None, 0, Tally())
+        age = datetime.now(UTC) - state.beaten
+        assert abs(age) < timedelta(minutes=5)
+
+    def test_who_runs_something(self, schedule):
+        add(schedule, 'a', 'b', 'c')
+        claim = take(schedule)
+        state, = schedule.workers
+        assert state.task.description == 'a'
+        assert state.claimed == 3
+        assert state.running_since == state.beaten
+        assert state.counts == Tally()
+        # When one run has ended the next begins.
+        claim.heartbeat.beats += 1
+        commit(schedule)
+        settle(schedule, 0)
+        state, = schedule.workers
+        assert state.task.description == 'b'
+        assert state.claimed == 2
+        assert state.running_since > state.beaten
+        assert state.counts == Tally(succeeded=1)
+
+    def test_outcomes_are_counted_collected_or_not(self, schedule):
+        add(schedule, 'a', 'b', 'c')
+        take(schedule)
+        for index, outcome in enumerate([SUCCEEDED, FAILED, CANCELLED]):
+            settle(schedule, index, outcome)
+        assert [state.counts for state in schedule.workers] == [
+            Tally(succeeded=1, failed=1)]
+        add(schedule, 'd')
+        take(schedule)
+        settle(schedule, 0, RETRIED)
+        assert [state.counts for state in schedule.workers] == [
+            Tally(succeeded=1, failed=1, retried=1)]
+
+    def test_the_lease_is_that_of_the_claim_if_it_has_one(self, schedule):
+        take(schedule, lease=1.5)
+        schedule.lease = timedelta(minutes=2)
+        take(schedule, claim_id='another')
+        assert {state.id: state.lease for state in schedule.workers} == {
+            'theirs': timedelta(seconds=1.5),
+            'another': timedelta(minutes=2)}
+
+    @pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL')
+    def test_a_call_of_process_is_there_as_long_as_it_lasts(self, database):
+        schedule = database.schedule()
+        schedule.schedule(Hooked('a'))
+        commit(schedule)
+        other = database.client().schedule()
+        found = []
+
+        def look():
+            begin(other)
+            found.extend(other.workers)
+
+        hooks['a'] = look
+        schedule.process(NOON)
+        state, = found
+        assert state.name == 'process()'
+        assert state.task.description == 'a'
+        begin(other)
+        assert list(other.workers) == []
+
+
+class TestRecover:
+
+    def test_what_they_hold_is_back_in_its_place(self, schedule):
+        add(schedule, 'a', 'b', 'c')
+        take(schedule)
+        settle(schedule, 1)
+        assert schedule.recover('a name') == 2
+        commit(schedule)
+        assert names(schedule) == ['a', 'c']
+        assert not list(schedule.claims)
+
+    def test_nobody_is_suspected(self, schedule):
+        add(schedule, 'a')
+        for _ in range(5):
+            take(schedule)
+            schedule.recover('a name')
+            commit(schedule)
+        assert not schedule.crashes
+        assert not list(schedule.parked)
+
+    def test_all_of_that_name_and_no_others_are_recovered(self, schedule):
+        add(schedule, 'a', 'b', 'c')
+        take(schedule, 1, 'one')
+        take(schedule, 1, 'two')
+        take(schedule, 1, 'three', 'another')
+        assert schedule.recover('a name') == 2
+        assert list(schedule.claims) == ['three']
+        assert sorted(names(schedule)) == ['a', 'b']
+
+    def test_one_that_holds_nothing_is_recovered_too(self, schedule):
+        take(schedule)
+        assert schedule.recover('a name') == 0
+        assert not list(schedule.claims)
+
+    def test_nobody_of_that_name(self, schedule):
+        take(schedule)
+        with pytest.raises(NotScheduled, match="'another'"):
+            schedule.recover('another')
+        assert list(schedule.claims) == ['theirs']
