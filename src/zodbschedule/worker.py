@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule import oids
+from zodbschedule import faults
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
@@ -287,7 +287,7 @@ class Database:
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = self.open()
-            oids.forget_when_away(self.db)
+            faults.mend(self.db)
             return self.db
 
     def close(self) -> None:
