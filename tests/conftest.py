@@ -1,6 +1,7 @@
 """Fixtures and marks for all tests."""
 
 import pytest
+from crew import Crew
 from databases import HISTORY
 from databases import SQLITE
 from databases import STORAGES
@@ -76,3 +77,11 @@ def child():
         one.process.wait()
         one.process.stdout.close()
         one.process.stdin.close()
+
+
+@pytest.fixture
+def crew(child, tmp_path):
+    """A `crew.Crew`; whoever is left of it is killed when the test ends."""
+    crew = Crew(child, tmp_path)
+    yield crew
+    crew.dismiss()

@@ -1,0 +1,183 @@
+"""Workers in processes of their own, to be started, stopped and killed.
+
+A new interpreter takes half a second to begin.  So they are forked from one
+that has imported everything, and has neither threads nor databases: a `Crew`
+talks to it by its standard input and output, and to its children by signals.
+"""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from functools import partial
+from importlib import import_module
+
+import ZODB
+import zodburi
+from databases import wait_until
+from mixture import is_done
+from mixture import looking
+
+from zodbschedule import Worker
+from zodbschedule import incarnation
+from zodbschedule.cli.mending import mend
+
+
+# -- In the process that forks, and in its children
+
+EARLY = (
+    'relstorage.adapters.postgresql.adapter',
+    'relstorage.adapters.postgresql.drivers.psycopg2',
+    'relstorage.adapters.sqlite.adapter',
+    'ZEO.ClientStorage',
+    'ZODB.FileStorage',
+)
+
+
+def fork():
+    """Fork children as told, until the standard input ends; kill them then.
+
+    A line says ``fork LOG FUNCTION ARGUMENT...`` or ``wait PID``, with tabs
+    between the words; the answer is the process id or the exit status.
+    """
+    for name in EARLY:
+        import_module(name)
+    children = set()
+    print('ready', flush=True)
+    for line in sys.stdin:
+        command, *words = line.rstrip('\n').split('\t')
+        if command == 'fork':
+            pid = os.fork()
+            if not pid:
+                be(*words)
+            children.add(pid)
+            print(pid, flush=True)
+        else:
+            pid = int(words[0])
+            children.remove(pid)
+            print(exit_status(pid), flush=True)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def exit_status(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def be(log, function, *args):
+    """Call a function of a test module, and end with it."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in 1, 2:
+        os.dup2(file, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    module, _, name = function.rpartition('.')
+    try:
+        getattr(import_module(module), name)(*args)
+    except BaseException:
+        traceback.print_exc()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def open_database(uri):
+    """As the command line does."""
+    factory, keywords = zodburi.resolve_uri(uri)
+    return ZODB.DB(factory(), **keywords)
+
+
+def worker(uri, **options):
+    """A worker that ends by SIGTERM; it logs what it does."""
+    logging.basicConfig(
+        level=logging.INFO, format='%(levelname)s %(message)s')
+    mend()
+    worker = Worker(partial(open_database, uri), **options)
+    signal.signal(signal.SIGTERM, lambda *_: worker.finish())
+    return worker
+
+
+# -- In the test
+
+
+def drain(database):
+    """Have a worker in this process do all that is due, and stop it."""
+    with Worker(database.db):
+        wait_until_done(database)
+
+
+def wait_until_done(database):
+    """Wait until nothing is due, and no worker holds anything."""
+    with looking(database) as schedule:
+        wait_until(lambda: is_done(schedule), 'all that is due')
+
+
+class Crew:
+    """Forks processes that call functions, as `databases.Child` does."""
+
+    def __init__(self, child, folder):
+        self.forking = child('crew.fork')
+        assert self.forking.line() == 'ready'
+        self.folder = folder
+        self.members = []
+
+    def tell(self, *words):
+        self.forking.tell('\t'.join(words))
+        return int(self.forking.line())
+
+    def dismiss(self):
+        """Kill whoever is left."""
+        self.forking.wait()
+
+    def start(self, function, *args):
+        """A `Member` that calls the function of that dotted name."""
+        log = str(self.folder / f'{len(self.members)}.log')
+        open(log, 'w').close()
+        pid = self.tell('fork', log, function, *args)
+        self.members.append(Member(self, pid, log))
+        return self.members[-1]
+
+
+class Member:
+    """One process of a crew."""
+
+    def __init__(self, crew, pid, log):
+        self.crew = crew
+        self.pid = pid
+        self.log = log
+
+    def signal(self, number):
+        """Send it that signal."""
+        os.kill(self.pid, number)
+
+    def wait(self):
+        """Wait for its end; the exit status, or the signal as -number."""
+        return self.crew.tell('wait', str(self.pid))
+
+    def kill(self):
+        """End it by SIGKILL."""
+        self.signal(signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL
+
+    def finish(self):
+        """Ask it to end, as an operator does, and wait for that."""
+        self.signal(signal.SIGTERM)
+        assert self.wait() == 0, self.said()
+
+    def alive(self):
+        return incarnation.started(self.pid) is not None
+
+    def is_stopped(self):
+        """Whether it was stopped by a signal."""
+        with open(f'/proc/{self.pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] == 'T'
+
+    def said(self):
+        """What it has printed and logged."""
+        with open(self.log) as file:
+            return file.read()
+
+    def wait_for(self, text):
+        """Wait until it has printed that."""
+        wait_until(lambda: text in self.said(), f'{text!r} in {self.log}')
+
