@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -231,7 +232,7 @@ class Hand:
     """A process with a client of a database; idle until it is told more.
 
     It says that it runs on that *machine*, another one, if one is given; and
-    nothing of tasks that fail, if it is *quiet*.
+    logs nothing, if it is *quiet*: not that tasks fail, or claims are found.
     """
 
     def __init__(self, where: Where, machine: str = '', quiet: bool = False,
@@ -283,7 +284,7 @@ class Hand:
 
     def stop(self) -> None:
         """End the process, and the worker before that."""
-        if self.process.is_alive():
+        with suppress(BrokenPipeError):
             self.orders.send(None)
         self.process.join(READY)
 

@@ -38,7 +38,8 @@ MACHINES = {
 
 def recovered(where: Where, connection, machine: str, options: dict) -> float:
     """Seconds from the kill to the start elsewhere."""
-    victim, heir = Hand(where, machine), Hand(where)
+    victim = Hand(where, machine, quiet=True)
+    heir = Hand(where, quiet=True)
     try:
         for hand in victim, heir:
             hand.answer()

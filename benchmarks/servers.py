@@ -158,7 +158,7 @@ def _wait_for(where: Where, process: subprocess.Popen) -> None:
     raise SystemExit(f'The {where.storage} server did not start.')
 
 
-def processor_time(pid: int) -> float:
+def server_time(pid: int) -> float:
     """Seconds that a server and its children have used of the processor."""
     return sum(sum(_ticks(path)) for path in (
         f'/proc/{one}/stat' for one in (pid, *_children(pid)))

@@ -48,8 +48,8 @@ from run_rate import by_hand
 from servers import SHARED
 from servers import Where
 from servers import choose_storages
-from servers import processor_time as server_time
 from servers import server
+from servers import server_time
 from servers import storages
 from transaction import TransactionManager
 

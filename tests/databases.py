@@ -22,11 +22,11 @@ import psycopg2
 import pytest
 import ZODB
 import zodburi
-from relstorage.adapters.sqlite.drivers import Sqlite3Driver
 from transaction import TransactionManager
 from transaction.interfaces import NoTransaction
 
 from zodbschedule import Schedule
+from zodbschedule.faults import mend
 
 
 TESTS = pathlib.Path(__file__).parent
@@ -76,19 +76,6 @@ def wait_until(condition, what, process=None):
         if time.monotonic() > end:  # pragma: no cover
             raise RuntimeError(f'{what}: not in {PATIENCE} s')
         time.sleep(.01)
-
-
-def mend_sqlite():
-    """Have RelStorage on SQLite forget what an aborted transaction wrote.
-
-    If a vote fails before the lock is taken, version 4.3 sees nothing to roll
-    back, and leaves the states in the temporary table of a connection that is
-    used again: the next transaction stores them with its own.
-    """
-    Sqlite3Driver.connection_may_need_rollback = lambda self, connection: True
-
-
-mend_sqlite()
 
 
 def listens(port):
@@ -269,6 +256,9 @@ class PostgreSQLServer:
 class Client:
     """One client of a database: a `ZODB.DB`, opened when it is needed."""
 
+    #: whether faults of its storage are mended, as by all who work there
+    mended = True
+
     def __init__(self, uri, **options):
         self._uri = uri
         self._options = options
@@ -291,6 +281,8 @@ class Client:
                 # began: a client hears of that a moment later.
                 storage.sync = lambda: storage.ping()
             self._db = ZODB.DB(storage, **keywords, **self._options)
+            if self.mended:
+                mend(self._db)
         return self._db
 
     def open(self):

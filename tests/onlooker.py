@@ -60,7 +60,7 @@ class Onlooker:
                 if outcome == 'succeeded']
 
     def wait_for(self, *names):
-        """Return when each of these tasks has succeeded, and is collected."""
+        """Return when each of these tasks has succeeded."""
         wait_until(lambda: set(names) <= set(self.ran()), f'{names}')
 
     def claims(self):

@@ -61,6 +61,7 @@ LAYERS = {
     ),
     'c': (
         'transact',
+        'faults',
         'principals',
         'heartbeat',
         'observing',
@@ -83,7 +84,6 @@ LAYERS = {
         'schedule',
     ),
     'd': (
-        'oids',
         'waiting',
         'duty',
         'shift',

@@ -635,6 +635,33 @@ class TestPlaces:
         assert stage.over()
 
     @pytest.mark.parametrize('key', ['k', 'l', None])
+    @pytest.mark.parametrize('act, options', [
+        ('unschedule', {}), ('run_now', {}), ('change', {'key': 'm'}),
+        ('change', {'key': None})])
+    def test_and_what_is_done_to_it_then_leaves_no_key_busy(
+            self, stage, key, act, options):
+        def moved(task):
+            schedule = stage.database.schedule()
+            there = schedule._p_jar.get(task._p_oid)
+            schedule.unschedule(there)
+            there.key = key
+            schedule.schedule(there)
+            getattr(schedule, act)(there, **options)
+            commit(schedule)
+            calls.clear()
+            stage.held()
+
+        task = stage.add('a', key='k', call=moved)
+        stage.process()
+        assert stage.busy() == []
+        assert stage.process().succeeded == (act != 'unschedule')
+        assert stage.over()
+        with stage.transaction():
+            stage.schedule.schedule(task)
+        assert stage.process().succeeded == 1
+        assert stage.over()
+
+    @pytest.mark.parametrize('key', ['k', 'l', None])
     def test_unscheduled_and_scheduled_again_by_itself(self, stage, key):
         def move(task):
             stage.schedule.unschedule(task)

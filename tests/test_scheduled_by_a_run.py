@@ -112,7 +112,7 @@ def lose_the_claim(stage, monkeypatch, minutes=0):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, '_withdraw', away)
+        patch.setattr(processing.Pass, 'withdraw', away)
         with pytest.raises(StorageError):
             stage.process(minutes)
 

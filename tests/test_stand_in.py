@@ -257,7 +257,7 @@ class TestItGoesOn:
         del stage.db.storage._index[other._p_oid]
         stage.connection.cacheMinimize()
         with monkeypatch.context() as patch:
-            patch.setattr(processing.Pass, '_withdraw', away)
+            patch.setattr(processing.Pass, 'withdraw', away)
             with pytest.raises(StorageError):
                 stage.process(5)
         assert stage.on('process', stage.now) == Tally()

@@ -115,12 +115,16 @@ class Duty:
     find: Callable[[], Any]
 
     def __init__(self, name: str, manager: Any, heart: Heart,
-                 stopping: Callable[[], bool], *, label: str,
+                 stopping: Callable[[], bool],
+                 answered: Callable[[], None], *, label: str,
                  lease: timedelta | None, inherits: bool) -> None:
         self.name = name
         self.manager = manager
         self.heart = heart
         self.stopping = stopping
+        #: to be told when the database has answered, before a run that may
+        #: last
+        self.answered = answered
         self.label = label
         self.lease = lease
         #: whether it is to recover claims of its own label when it begins
@@ -331,6 +335,8 @@ class Duty:
         holding.turn(limit)
         self.over = len(holding.portion) < limit
         self.asking = None
+        self.failures = 0
+        self.answered()
         with holding.guard.on_duty():
             for index, oid in holding.portion.items():
                 begun = time.monotonic()

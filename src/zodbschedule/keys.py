@@ -103,7 +103,11 @@ class Keys(Persistent):
         """Forget *task*, which is leaving the schedule."""
         key = self._remove_unborn(task)
         if task._p_oid is not None:
-            key = self.of.pop(u64(task._p_oid), key)
+            oid = u64(task._p_oid)
+            key = self.of.get(oid, key)
+            # Unscheduled in a claim before, it is noted until that is freed.
+            if self.busy.get(key) != oid:
+                self.of.pop(oid, None)
         if self.holders.get(key) is task:
             del self.holders[key]
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
+from zodbschedule import faults
 from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import RETRIED
@@ -60,6 +61,7 @@ class Tally(NamedTuple):
 
 def process(schedule: Any, now: datetime) -> Tally:
     """See `IScheduleControl`.  *schedule* is stored, *now* is in UTC."""
+    faults.mend(schedule._p_jar.db())
     with borrowed(schedule._p_jar.transaction_manager):
         return Pass(schedule, now).process()
 

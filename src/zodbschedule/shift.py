@@ -78,8 +78,8 @@ class Shift:
         self.stopping = threading.Event()
         self.duties = [
             Duty(spelled(path), transaction.manager, terms.heart,
-                 self.ends, label=terms.name, lease=terms.lease,
-                 inherits=terms.inherits)
+                 self.ends, self._answered, label=terms.name,
+                 lease=terms.lease, inherits=terms.inherits)
             for path in terms.paths]
         #: what it waits by, while it has a connection
         self.watcher: Watcher | None = None
@@ -205,12 +205,16 @@ class Shift:
             if self.ends():
                 break
             worked |= duty.attend(len(self.duties) > 1)
-        self.failures = 0
+        self._answered()
         # What it could not hand back before, it has recovered.
         self.handed_back = True
-        self.has_begun = True
-        self.terms.reach.back(self)
         return worked
+
+    def _answered(self) -> None:
+        self.failures = 0
+        self.has_begun = True
+        for one in self, self.watcher:
+            self.terms.reach.back(one)
 
     def _wait(self, watcher: Watcher, mark: object) -> bool:
         """Wait for something to do; whether the database has changed."""

@@ -159,7 +159,7 @@ def is_storage_failure(error: BaseException) -> bool:
 def _is_oid_taken(error: BaseException) -> bool:
     """Whether the storage has given out an oid twice.
 
-    A ZEO server does that when it is started again, see `zodbschedule.oids`.
+    A ZEO server does that when it is started again, see `zodbschedule.faults`.
     """
     return isinstance(error, ValueError) and error.args == TAKEN
 

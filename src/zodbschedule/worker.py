@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule import oids
+from zodbschedule import faults
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
@@ -107,6 +107,7 @@ class Worker:
         self._result = True
         self._supervisor: threading.Thread | None = None
         self._begun = False
+        self._silent = False
 
     # -- from outside
 
@@ -229,8 +230,10 @@ class Worker:
         if silence > SILENT:
             self._reach.away(
                 self, f'it has not answered for {SILENT:.0f} seconds')
-        else:
-            self._reach.leave(self)
+            self._silent = True
+        elif self._silent:
+            self._silent = False
+            self._reach.back(self)
 
     def _heart_failed(self, error: Exception) -> None:
         if is_storage_failure(error):
@@ -284,7 +287,7 @@ class Database:
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = self.open()
-            oids.forget_when_away(self.db)
+            faults.mend(self.db)
             return self.db
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import Schedule
 from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.problem import in_a_line
+from zodbschedule.faults import mend
 
 
 T = TypeVar('T')
@@ -136,7 +137,9 @@ class Source:
         """Open it, read-only for looking where the storage can."""
         storage = _open_storage(self.uri, self.factory)
         try:
-            return DB(storage, **self.options)
+            db = DB(storage, **self.options)
+            mend(db)
+            return db
         except BaseException as error:
             storage.close()
             if isinstance(error, ReadOnlyError) and (

@@ -10,16 +10,18 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Oids that a client of ZEO has in stock when its server is started again."""
+"""Faults of storages: they are there, and what we do mends them."""
 
 import pytest
 import ZODB
+from databases import SQLITE
 from databases import Client
 from databases import ZEOServer
 from databases import wait_until
 from persistent.mapping import PersistentMapping
+from ZODB.POSException import ReadConflictError
 
-from zodbschedule.oids import forget_when_away
+from zodbschedule.faults import mend
 from zodbschedule.transact import is_storage_failure
 
 
@@ -33,6 +35,7 @@ def server(tmp_path):
 @pytest.fixture
 def client(server):
     client = Client(server.uri)
+    client.mended = False
     yield client
     client.close()
 
@@ -66,21 +69,62 @@ def test_a_client_uses_oids_that_its_server_has_given_to_others(
 
 
 def test_a_client_that_forgets_does_not(client, server):
-    forget_when_away(client.db)
+    mend(client.db)
     meets_others_objects(client, server)
     assert len(client.open().root()['second']) == 10
 
 
 def test_a_client_learns_that_once(client):
-    forget_when_away(client.db)
+    mend(client.db)
     learned = client.db.storage.notify_disconnected
-    forget_when_away(client.db)
+    mend(client.db)
     assert client.db.storage.notify_disconnected is learned
+
+
+# -- RelStorage on SQLite
+
+
+def commit_after_a_conflict(uri, mended):
+    """Print what another client sees of a transaction that was aborted."""
+    Client.mended = bool(mended)
+    ours, theirs = Client(uri), Client(uri)
+    root, others = ours.open().root(), theirs.open().root()
+    for name in 'abc':
+        root[name] = PersistentMapping()
+    ours_tm, theirs_tm = (
+        each._p_jar.transaction_manager for each in (root, others))
+    ours_tm.commit()
+    ours_tm.begin()
+    theirs_tm.abort()
+    theirs_tm.begin()
+    for mapping in (root['a'], root['b'], root['c'], others['b']):
+        mapping._p_activate()
+    root['a']['written'] = 'and aborted'
+    root._p_jar.readCurrent(root['b'])
+    others['b']['written'] = 'meanwhile'
+    theirs_tm.commit()
+    with pytest.raises(ReadConflictError):
+        ours_tm.commit()
+    ours_tm.abort()
+    ours_tm.begin()
+    root['c']['written'] = 'afterwards'
+    ours_tm.commit()
+    print(dict(Client(uri).open().root()['a']), flush=True)
+
+
+@pytest.mark.storages(SQLITE)
+@pytest.mark.parametrize('mended, seen', [
+    ('', "{'written': 'and aborted'}"), ('mended', '{}')])
+def test_sqlite_commits_what_was_aborted_unless_mended(
+        database, child, mended, seen):
+    other = child(
+        'test_faults.commit_after_a_conflict', database.uri(), mended)
+    assert other.wait() == (f'{seen}\n', 0)
 
 
 def test_other_storages_are_left_alone():
     db = ZODB.DB(None)
     before = dict(vars(db.storage))
-    forget_when_away(db)
+    mend(db)
     assert vars(db.storage) == before
     db.close()

@@ -1,0 +1,63 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Faults of storages that break what a schedule promises, mended here.
+
+*ZEO.*  A client fetches the oids of new objects a hundred at a time.  A server
+that is started again begins after the highest one that is stored, and so gives
+to others what such a client still has in stock.  Its new objects are then
+refused, until the stock is used up.
+
+*RelStorage on SQLite*, up to 4.3.  If a vote finds a conflict before it takes
+the lock for writing, the session is not rolled back, since it is in no
+transaction, and the table with what was to be stored is not emptied.  The next
+transaction of that session stores what the aborted one has written, or
+conflicts with it, for ever.
+"""
+
+import sys
+from typing import Any
+
+
+def mend(db: Any) -> None:
+    """Mend what is known of the storage of *db*; before it is worked with."""
+    forget_when_away(db.storage)
+    roll_back_always(db.storage)
+
+
+def forget_when_away(storage: Any) -> None:
+    """Have a client of ZEO drop its stock of oids with its connection."""
+    notify = getattr(storage, 'notify_disconnected', None)
+    if notify is None or 'notify_disconnected' in vars(storage):
+        return
+
+    def forget() -> None:
+        storage._oids = []
+        notify()
+
+    storage.notify_disconnected = forget
+
+
+def roll_back_always(storage: Any) -> None:
+    """Have sessions of SQLite be rolled back, whatever they are in."""
+    drivers: Any = sys.modules.get('relstorage.adapters.sqlite.drivers')
+    if drivers is not None:
+        # of storages to come, and of this one, which has asked already
+        drivers.Sqlite3Driver.connection_may_need_rollback = _always
+        adapter: Any = getattr(storage, '_adapter', None)
+        if isinstance(getattr(adapter, 'driver', None),
+                      drivers.Sqlite3Driver):
+            adapter.connmanager._may_need_rollback = _always
+
+
+def _always(*session: Any) -> bool:
+    return True
