@@ -48,7 +48,8 @@ def work(uri):
 
 
 def dawdle(task):
-    time.sleep(1.2 if task.description.endswith('77') else random.expovariate(100))
+    long = task.description.endswith('77')
+    time.sleep(1.2 if long else random.expovariate(100))
 
 
 def a_mixture(chance, count):

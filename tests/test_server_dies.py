@@ -29,6 +29,10 @@ OUTAGES = 0, .3, 1.5
 
 WORKERS = 3
 
+# What is logged each time, once.
+AWAY = 'WARNING The database is away'
+BACK = 'INFO The database is back'
+
 
 def work(uri):
     """A worker whose runs last for some time."""
@@ -102,6 +106,10 @@ def case(request):
 # -- And what does not happen then
 
 
+def is_back(log):
+    return log.count(BACK) == log.count(AWAY)
+
+
 def outcomes(database):
     with looking(database) as schedule:
         return sum(1 for _ in schedule.history)
@@ -133,8 +141,7 @@ def test_all_goes_on_and_every_effect_happens_once(case, crew):
     for worker in workers:
         # It is the same process as in the beginning.
         assert worker.is_alive()
+        wait_until(lambda: is_back(worker.said()), 'all workers')
         worker.finish()
-        away = worker.said().count('WARNING The database is away')
-        assert away <= len(OUTAGES) + 1
-        assert worker.said().count('INFO The database is back') == away
+        assert worker.said().count(AWAY) <= len(OUTAGES) + 1
     assert check_done(database)
