@@ -220,12 +220,19 @@ def be_a_hand(where: Where, shared: Counts, orders: Any, told: Any,
     zope.event.subscribers.append(count_outcome)
     count_turns()
     here = Here(where, told, options)
-    orders.send(None)
-    for order in iter(orders.recv, None):
+    orders.send('ready')
+    for order in ordered(orders):
         orders.send(order(here))
     if here.worker is not None:
         here.rest()
     here.db.close()
+
+
+def ordered(orders: Any) -> Iterator[Callable]:
+    """What comes through that pipe, until its other end is closed."""
+    with suppress(EOFError):
+        while True:
+            yield orders.recv()
 
 
 class Hand:
@@ -284,8 +291,7 @@ class Hand:
 
     def stop(self) -> None:
         """End the process, and the worker before that."""
-        with suppress(BrokenPipeError):
-            self.orders.send(None)
+        self.orders.close()
         self.process.join(READY)
 
 
