@@ -37,10 +37,10 @@ class TestCrowd:
     @pytest.fixture
     def hold(self, database):
         """A new holder of a claim, with a client of its own."""
-        def hold(now=at(1000)):
+        def hold(now=at(1000), patient=True):
             schedule = database.client().schedule()
             schedule._p_jar.transaction_manager.abort()
-            found = Holding(schedule, '')
+            found = Holding(schedule, '', patient=patient)
             found.begin(now)
             found.register()
             return found
@@ -126,6 +126,15 @@ class TestCrowd:
         assert set(runs(database).values()) == {1}
         schedule = database.schedule()
         assert names(schedule) == [] and not list(schedule.claims)
+
+    @pytest.mark.storages('FileStorage')
+    def test_a_single_pass_keeps_the_order_of_time(
+            self, database, hold, farthest, meet, look):
+        self.fill(database, 100)
+        first, second = hold(), hold(patient=False)
+        meet(first, second)
+        second.turn(LIMIT)
+        assert look(second) == [f'{number}' for number in range(8, 16)]
 
     @pytest.mark.storages('FileStorage')
     def test_each_conflict_makes_the_choice_larger_up_to_a_bound(

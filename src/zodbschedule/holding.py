@@ -194,7 +194,12 @@ class Holding:
         self.pulse.sign(bool(self.portion))
 
     def _skipped(self, tries: int, limit: int) -> int:
-        """How many lists to leave to others, so that turns do not meet."""
+        """How many lists to leave to others, so that turns do not meet.
+
+        None in a single pass, which keeps the order of time.
+        """
+        if not self.patient:
+            return 0
         if tries > 1:
             self.crowd = min(CROWD, self.crowd * 2)
         return random.randrange(round(self.crowd)) * limit
