@@ -46,10 +46,6 @@ def making(count):
     return [Making(f'{number}') for number in range(count // 4)]
 
 
-KINDS = pytest.mark.parametrize(
-    'make', [plain, making], ids=['plain', 'tasks schedule others'])
-
-
 # -- And how it is done
 
 
@@ -88,7 +84,7 @@ def check_once(database, path):
 
 
 @pytest.mark.storages('FileStorage')
-@KINDS
+@pytest.mark.parametrize('make', [plain, making])
 def test_each_run_once_by_threads(database, run_threads, path, make):
     set_up(database, make(2_000))
     run_threads()
@@ -96,18 +92,10 @@ def test_each_run_once_by_threads(database, run_threads, path, make):
 
 
 @pytest.mark.storages('ZEO', 'PostgreSQL', HISTORY, SQLITE)
-class TestProcesses:
-
-    @KINDS
-    def test_each_run_once(self, database, run_processes, path, make):
-        set_up(database, make(200))
-        run_processes()
-        assert check_once(database, path)
-
-    @pytest.mark.slow
-    @KINDS
-    def test_each_of_many_runs_once(
-            self, database, run_processes, path, make):
-        set_up(database, make(2_000))
-        run_processes()
-        assert check_once(database, path)
+@pytest.mark.parametrize('count, make', [
+    (200, making), pytest.param(2_000, plain, marks=pytest.mark.slow)])
+def test_each_run_once_by_processes(
+        database, run_processes, path, count, make):
+    set_up(database, make(count))
+    run_processes()
+    assert check_once(database, path)
