@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from functools import partial
 from importlib import import_module
@@ -57,7 +58,7 @@ def fork():
             pid = int(words[0])
             children.remove(pid)
             print(exit_status(pid), flush=True)
-    for pid in children:
+    for pid in children:  # pragma: no cover - a test has failed
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
@@ -75,7 +76,7 @@ def be(log, function, *args):
     module, _, name = function.rpartition('.')
     try:
         getattr(import_module(module), name)(*args)
-    except BaseException:
+    except BaseException:  # pragma: no cover - a test fails
         traceback.print_exc()
         sys.exit(1)
     sys.exit(0)
@@ -99,17 +100,24 @@ def worker(uri, **options):
 
 # -- In the test
 
+# How long some thousand tasks may take, on a machine that is busy.
+PATIENCE = 300
 
-def drain(database):
+
+def drain(database, **options):
     """Have a worker in this process do all that is due, and stop it."""
-    with Worker(database.db):
+    with Worker(database.db, **options):
         wait_until_done(database)
 
 
 def wait_until_done(database):
     """Wait until nothing is due, and no worker holds anything."""
+    end = time.monotonic() + PATIENCE
     with looking(database) as schedule:
-        wait_until(lambda: is_done(schedule), 'all that is due')
+        while not is_done(schedule):
+            assert time.monotonic() < end, 'it takes too long'
+            # What this process looks at, workers wait for.
+            time.sleep(.02)
 
 
 class Crew:
@@ -152,6 +160,7 @@ class Member:
 
     def wait(self):
         """Wait for its end; the exit status, or the signal as -number."""
+        wait_until(lambda: not self.is_alive(), f'the end of {self.pid}')
         return self.crew.tell('wait', str(self.pid))
 
     def kill(self):

@@ -48,7 +48,7 @@ def work(uri):
 
 
 def dawdle(task):
-    long = task.description.endswith('77')
+    long = task.description.endswith('777')
     time.sleep(1.2 if long else random.expovariate(100))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import crew as crews
 import pytest
+from crew import drain
 from crew import wait_until_done
 from databases import HISTORY
 from databases import SQLITE
@@ -17,33 +18,35 @@ from mixture import check_done
 from mixture import looking
 from mixture import set_up
 
-from zodbschedule import Worker
 
-
-TASKS = 2000
+WORKERS = 4
 
 
 def writing(path):
-    """What appends a line to a file, which no abort takes back."""
+    """What appends a line to a file; nothing takes that back."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     return lambda task: os.write(file, f'{task.description}\n'.encode())
 
 
 def work(uri, path):
-    """A worker whose runs leave a line in that file."""
+    """A worker whose runs leave a line in that file as they begin."""
     besides.append(writing(path))
-    crews.worker(uri).run()
+    assert crews.worker(uri).run()
 
 
-def once(database, path):
-    """Whether each run that has an outcome was begun once."""
-    begun = Counter(Path(path).read_text().splitlines())
-    with looking(database) as schedule:
-        expected = Counter(
-            task.description
-            for task in all_of(schedule._p_jar.root()['deeds']))
-    assert begun == expected
-    return True
+# -- Kinds of work
+
+
+def plain(count):
+    return [Deed(f'{number}') for number in range(count)]
+
+
+def making(count):
+    """Tasks that schedule others, without keys."""
+    return [Making(f'{number}') for number in range(count // 4)]
+
+
+# -- And how it is done
 
 
 @pytest.fixture
@@ -51,45 +54,48 @@ def path(tmp_path):
     return str(tmp_path / 'begun')
 
 
-def plain(count=TASKS):
-    return [Deed(f'{number}') for number in range(count)]
+@pytest.fixture
+def run_threads(database, path):
+    """Do it in the threads of one worker in this process."""
+    besides.append(writing(path))
+    yield lambda: drain(database, threads=WORKERS)
+    besides.clear()
 
 
-def making(count=200):
-    return [Making(f'{number}') for number in range(count)]
+@pytest.fixture
+def run_processes(database, crew, path):
+    """Do it in processes, each of which is a worker."""
+    def run():
+        workers = [crew.start('test_no_wasted_runs.work', database.uri(), path)
+                   for _ in range(WORKERS)]
+        wait_until_done(database)
+        for worker in workers:
+            worker.finish()
+    return run
 
 
-KINDS = pytest.mark.parametrize('tasks', [plain, making])
+def check_once(database, path):
+    """Each run that has an outcome was begun once."""
+    with looking(database) as schedule:
+        tasks = list(all_of(schedule._p_jar.root()['deeds']))
+    assert Counter(Path(path).read_text().splitlines()) == Counter(
+        task.description for task in tasks)
+    return check_done(database)
 
 
 @pytest.mark.storages('FileStorage')
-@KINDS
-def test_four_threads(database, path, tasks):
-    set_up(database, tasks())
-    import time
-    a=time.time()
-    besides.append(writing(path))
-    try:
-        with Worker(database.db, threads=4):
-            wait_until_done(database)
-    finally:
-        besides.clear()
-    print(time.time()-a)
-    assert once(database, path)
-    assert check_done(database)
+@pytest.mark.parametrize('make', [plain, making])
+def test_each_run_once_by_threads(database, run_threads, path, make):
+    set_up(database, make(2_000))
+    run_threads()
+    assert check_once(database, path)
 
 
 @pytest.mark.storages('ZEO', 'PostgreSQL', HISTORY, SQLITE)
-@KINDS
-def test_four_processes(database, crew, path, tasks):
-    set_up(database, tasks())
-    import time
-    a=time.time()
-    workers = [crew.start('test_no_wasted_runs.work', database.uri(), path)
-               for _ in range(4)]
-    wait_until_done(database)
-    print(time.time()-a)
-    for worker in workers:
-        worker.finish()
-    assert once(database, path)
-    assert check_done(database)
+@pytest.mark.parametrize('count, make', [
+    (200, making), pytest.param(2_000, plain, marks=pytest.mark.slow)])
+def test_each_run_once_by_processes(
+        database, run_processes, path, count, make):
+    set_up(database, make(count))
+    run_processes()
+    assert check_once(database, path)

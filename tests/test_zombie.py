@@ -116,4 +116,4 @@ def numbers(database, crew):
     member.finish()
     names = [line for line in member.said().splitlines() if line in MOMENTS]
     return [number for number, name in enumerate(names, 1)
-            if name in UNSEEN][1:30:3]
+            if name in UNSEEN][1:30:5]
