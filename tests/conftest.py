@@ -24,8 +24,15 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     if 'database' in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker('storages')
-        metafunc.parametrize(
-            'database', mark.args if mark else STORAGES, indirect=True)
+        metafunc.parametrize('database', [
+            pytest.param(storage, marks=marks_of(metafunc.module, storage))
+            for storage in (mark.args if mark else STORAGES)], indirect=True)
+
+
+def marks_of(module, storage):
+    """Where there are hundreds of tests, those on servers are slow."""
+    many = getattr(module, 'HUNDREDS', False) and storage != 'FileStorage'
+    return [pytest.mark.slow] if many else []
 
 
 @pytest.fixture

@@ -30,6 +30,9 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
 HOUR = timedelta(hours=1)
 
 # An occurrence that is asked for while its task is held is its own.

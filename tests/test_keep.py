@@ -32,6 +32,9 @@ from zodbschedule.timetable import LEAF
 from zodbschedule.timetable import Timetable
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
 MOMENTS = [
     'before', 'taken', 'before the run', 'begun', 'read', 'after the run',
     'collected', 'after']

@@ -39,6 +39,9 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
 HOUR = timedelta(hours=1)
 
 RETRY = Retry(5, MINUTE, jitter=0)

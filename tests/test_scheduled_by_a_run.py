@@ -37,6 +37,9 @@ from zodbschedule.processing import Tally
 from zodbschedule.task import task_id
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
 HOUR = timedelta(hours=1)
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

@@ -33,6 +33,9 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
 HOUR = timedelta(hours=1)
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

@@ -20,6 +20,10 @@ from zodbschedule.interfaces import TaskParked
 from zodbschedule.processing import Tally
 
 
+#: so that all but those on a FileStorage are slow
+HUNDREDS = True
+
+
 class Apart(Task):
     """Leaves its mark in an object that no other task writes."""
 
