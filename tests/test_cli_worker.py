@@ -518,8 +518,9 @@ def test_workers_tells_what_has_ended(shell, working):
     for _ in range(2):
         shell('add', 'shop.restock', '--args', '["hats"]')
     working('--name', 'miller')
-    wait_until(lambda: shell.json('workers')[0]['counts'] == {
-        'succeeded': 2, 'retried': 0, 'failed': 1, 'expired': 0}, 'counts')
+    counts = {'succeeded': 2, 'retried': 0, 'failed': 1, 'expired': 0}
+    wait_until(lambda: [
+        row['counts'] for row in shell.json('workers')] == [counts], 'counts')
     assert '2 succeeded, 1 parked' in shell('workers')
     heading = shell.out.splitlines()[0]
     assert 'ended' in heading and 'what' not in heading
