@@ -271,14 +271,19 @@ def count_outcomes(database):
 
 
 def is_done(schedule):
-    """Whether nothing is due, no worker holds anything, and none is dead."""
+    """Whether all tasks are done, and no claim of a dead worker is left."""
+    return all_have_run(schedule) and not any(
+        is_gone(claim.incarnation) for claim in schedule.claims.values())
+
+
+def all_have_run(schedule):
+    """Whether nothing is due, and no worker holds anything."""
     begin(schedule)
     now = datetime.now(UTC)
     due = schedule.next_due()
     return (due is None or due > now) and not any(
-        is_gone(claim.incarnation) or any(
-            slot.content for slot in claim.slots)
-        for claim in schedule.claims.values())
+        slot.content
+        for claim in schedule.claims.values() for slot in claim.slots)
 
 
 def check_done(database):
