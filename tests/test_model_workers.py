@@ -249,6 +249,7 @@ class Machine(RuleBasedStateMachine):
                 (processing, 'PORTION', PORTION),
                 # A turn that conflicts looks for what it takes at random.
                 (holding, 'CROWD', 1),
+                (holding, 'ROOM', 0),
                 (holding, 'uuid', SimpleNamespace(uuid4=self._claim_id)),
                 (holding, 'exchange', self._reaching(holding.exchange)),
                 (holding, 'withdraw', self._reaching(holding.withdraw))]:

@@ -34,6 +34,11 @@ def anything(instant, task):
 class TestCrowd:
     """A turn that conflicts chooses another portion than the first."""
 
+    @pytest.fixture(autouse=True)
+    def room(self, monkeypatch):
+        """How many portions there are for each holder: none, here."""
+        monkeypatch.setattr(holding, 'ROOM', 0)
+
     @pytest.fixture
     def hold(self, database):
         """A new holder of a claim, with a client of its own."""
@@ -126,6 +131,23 @@ class TestCrowd:
         assert set(runs(database).values()) == {1}
         schedule = database.schedule()
         assert names(schedule) == [] and not list(schedule.claims)
+
+    @pytest.mark.storages('FileStorage')
+    def test_several_leave_room_to_each_other_from_the_beginning(
+            self, database, hold, farthest, look, monkeypatch):
+        monkeypatch.setattr(holding, 'ROOM', 3)
+        self.fill(database, 100)
+        first = hold()
+        first.turn(LIMIT)
+        assert look(first) == [f'{number}' for number in range(8)]
+        second = hold()
+        second.turn(LIMIT)
+        # The last of six portions.
+        assert look(second) == [f'{number}' for number in range(48, 56)]
+        single = hold(patient=False)
+        single.turn(LIMIT)
+        assert look(single) == [f'{number}' for number in range(8, 16)]
+        self.work(first, second, single)
 
     @pytest.mark.storages('FileStorage')
     def test_a_single_pass_keeps_the_order_of_time(

@@ -76,6 +76,11 @@ TURN_TRIES = 100
 # takes at the same time.
 CROWD = 16
 
+# Among how many for each that holds a claim it looks from the beginning, if
+# there are several.  Fewer, and more turns conflict; more, and tasks run less
+# in the order of time.
+ROOM = 3
+
 
 class Holding:
     """One claim of a schedule, and the pass that goes on with it.
@@ -202,7 +207,9 @@ class Holding:
             return 0
         if tries > 1:
             self.crowd = min(CROWD, self.crowd * 2)
-        return random.randrange(round(self.crowd)) * limit
+        holders = len(self.schedule.claims)
+        crowd = max(self.crowd, ROOM * holders if holders > 1 else 1)
+        return random.randrange(round(crowd)) * limit
 
     def _claim(self) -> Claim:
         """Our claim, made by the first who asks."""

@@ -44,7 +44,7 @@ from zodbschedule.turn import withdraw
 log = logging.getLogger('zodbschedule')
 
 # How often a worker looks whether it is to end, and how its threads are.
-SUPERVISE = .05
+SUPERVISE = .1
 
 # After how many seconds without an answer a database is said to be away.
 SILENT = 10.0
