@@ -387,3 +387,20 @@ def test_a_schedule_agrees_with_the_model():
         derandomize=True,
         max_examples=40, stateful_step_count=30, deadline=None,
         suppress_health_check=list(HealthCheck)))
+
+
+def test_what_is_rare_among_the_examples_is_played_by_hand():
+    machine = Machine()
+    first, second = NOON, NOON + timedelta(minutes=1)
+    machine.begin_with_some([
+        (first, 'fail', 0, timedelta(0)),
+        (first, 'unschedule another', 2, timedelta(0)),
+        (second, 'succeed', 0, timedelta(0))])
+    machine.process_all()
+    assert machine.model.at_place(PARKED) == {0}
+    machine.every_task_is_in_exactly_one_place()
+    machine.unpark(0, second)
+    machine.all_ways_to_look_agree()
+    machine.process_all()
+    machine.every_task_is_in_exactly_one_place()
+    machine.teardown()
