@@ -73,7 +73,7 @@ def postgresql_server():
 
 @pytest.fixture
 def unmeasured(monkeypatch):
-    """What measures coverage leaves new processes alone: it slows them down."""
+    """Leave new processes alone with coverage, which slows them down."""
     for name in [name for name in os.environ if name.startswith('COVERAGE')]:
         monkeypatch.delenv(name)
 
