@@ -996,3 +996,11 @@ def test_what_a_run_has_scheduled(machine, key, act, waiting):
     assert machine.model.waiting() == ([1] if key else [])
     play(machine, act, 2, 0, 0)
     assert machine.model.waiting() == waiting
+
+
+def test_a_task_that_comes_again_is_cancelled_before_its_turn(machine):
+    given(machine, (None, 'again', 0))
+    assert play(machine, 'run', A, 0, 0) == 1
+    play(machine, 'unschedule', 0, 0, 0)
+    play(machine, 'turn', A, 0, 0)
+    assert machine.model.waiting() == []
