@@ -105,8 +105,10 @@ def test_killed_at_random_every_effect_happens_once(
     set_up(database, list(a_mixture(chance, TASKS)))
     workers = [start(crew, database) for _ in range(WORKERS)]
     killed = 0
+    end = time.monotonic() + crews.PATIENCE
     with looking(database) as schedule:
         while not all_have_run(schedule):
+            assert time.monotonic() < end, 'it takes too long'
             time.sleep(PERIOD)
             number = chance.randrange(WORKERS)
             workers[number].kill()

@@ -150,6 +150,17 @@ class TestCrowd:
         self.work(first, second, single)
 
     @pytest.mark.storages('FileStorage')
+    def test_there_is_room_for_so_many_and_no_more(
+            self, database, hold, farthest, look, monkeypatch):
+        monkeypatch.setattr(holding, 'ROOM', 3)
+        monkeypatch.setattr(holding, 'ROOMS', 2)
+        self.fill(database, 100)
+        *_, last = [hold() for _ in range(4)]
+        last.turn(LIMIT)
+        # The last of six portions, and not of twelve.
+        assert look(last)[0] == '40'
+
+    @pytest.mark.storages('FileStorage')
     def test_a_single_pass_keeps_the_order_of_time(
             self, database, hold, farthest, meet, look):
         self.fill(database, 100)

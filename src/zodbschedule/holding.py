@@ -76,10 +76,14 @@ TURN_TRIES = 100
 # takes at the same time.
 CROWD = 16
 
-# Among how many for each that holds a claim it looks from the beginning, if
+# Among how many for each that has a claim it looks from the beginning, if
 # there are several.  Fewer, and more turns conflict; more, and tasks run less
 # in the order of time.
 ROOM = 3
+
+# For how many of them there is room at most: what a turn leaves to others it
+# has to step over.
+ROOMS = 8
 
 
 class Holding:
@@ -207,7 +211,7 @@ class Holding:
             return 0
         if tries > 1:
             self.crowd = min(CROWD, self.crowd * 2)
-        holders = len(self.schedule.claims)
+        holders = min(ROOMS, len(self.schedule.claims))
         crowd = max(self.crowd, ROOM * holders if holders > 1 else 1)
         return random.randrange(round(crowd)) * limit
 
