@@ -2,8 +2,9 @@
 
 Each is a process with one thread.  They are up, registered and idle on an
 empty schedule; then all tasks are scheduled in one commit, at distinct
-instants in the past, so that all workers begin at the same end.  Time is from
-the first start to the last outcome.
+instants in the past, so that all workers begin at the same end; or, if they
+are to be at once, at one instant.  Time is from the first start to the last
+outcome.
 
 Tasks that do nothing are measured against as many processes, on the same
 server, that each change one small object of their own and commit, in a loop:
@@ -40,6 +41,7 @@ from measuring import Database
 from measuring import arguments
 from measuring import distinct
 from measuring import new_schedule
+from measuring import one_instant
 from measuring import show
 from measuring import verdict
 from persistent.list import PersistentList
@@ -200,8 +202,20 @@ def commit_in_a_loop(number: int, here: Here) -> None:
 
 def no_op(storage: str, sizes: Sizes) -> None:
     """Print the ratios to the ceiling."""
+    against_the_ceiling(storage, sizes, 'no-op', distinct)
+
+
+def at_once(storage: str, sizes: Sizes) -> None:
+    """Print the same, of tasks that are all due at one instant."""
+    against_the_ceiling(storage, sizes, 'at one instant', one_instant)
+
+
+def against_the_ceiling(
+        storage: str, sizes: Sizes, how: str,
+        instants: Callable[[int], list[datetime]]) -> None:
+    """Print the ratios of tasks that do nothing, at those *instants*."""
     for number in sizes.crews:
-        what = f'{storage}, {many(number)}, no-op'
+        what = f'{storage}, {many(number)}, {how}'
         found, ratios, processor = [], [], []
         with server(storage) as where, where.client() as connection:
             prepare(connection, number)
@@ -210,7 +224,7 @@ def no_op(storage: str, sizes: Sizes) -> None:
                 for _ in range(sizes.rounds):
                     before = floor
                     one = done(where, connection, crew, [
-                        Counted(time) for time in distinct(sizes.tasks)])
+                        Counted(time) for time in instants(sizes.tasks)])
                     floor = ceiling(where, crew, sizes.seconds)
                     found.append(one)
                     ratios.append(2 * one.rate / (before.rate + floor.rate))
@@ -391,7 +405,8 @@ def parts(parser) -> None:
     parser.add_argument('--rounds', type=int, default=3)
 
 
-PARTS = {'no-op': no_op, 'sleeping': sleeping, 'again': same_minutes}
+PARTS = {'no-op': no_op, 'at-once': at_once, 'sleeping': sleeping,
+         'again': same_minutes}
 
 
 def main() -> None:

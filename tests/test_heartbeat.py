@@ -28,6 +28,7 @@ from zodbschedule.heartbeat import Pulse
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
 from zodbschedule.heartbeat import seconds_between
+from zodbschedule.holding import Holding
 from zodbschedule.incarnation import Incarnation
 from zodbschedule.incarnation import started
 from zodbschedule.incarnation import this
@@ -155,6 +156,19 @@ class TestBeating:
     def test_it_beats_a_few_times_within_the_lease(
             self, database, lease, interval):
         assert pulse(claim(database), lease).interval == interval
+
+    @pytest.mark.parametrize('lease, interval', [
+        (None, 1), (timedelta(seconds=6), 2)])
+    def test_from_the_next_turn_it_follows_a_lease_that_was_changed(
+            self, database, lease, interval):
+        schedule = prepare(database)
+        holding = Holding(schedule, 'ours', lease)
+        holding.begin(NOON)
+        schedule.lease = timedelta(seconds=3)
+        commit(schedule)
+        holding.turn(1)
+        assert holding.pulse.interval == interval
+        holding.withdraw()
 
     @pytest.mark.storages('FileStorage')
     def test_a_turn_is_a_sign_of_life_and_who_holds_nothing_gives_none(

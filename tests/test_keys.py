@@ -990,6 +990,33 @@ class TestNeverAtOnce:
             schedules[0], 'b', schedules[0].claims['b'], stage.now)
         commit(schedules[0])
 
+    def test_collecting_a_cancelled_one_frees_no_key_with_which_it_is_held(
+            self, stage):
+        def take(name):
+            claim = stage.schedule.claims.setdefault(name, Claim('', this()))
+            turn.exchange(stage.schedule, claim, 1, None, stage.now,
+                          lambda instant, task: True)
+
+        task = stage.add('a', key='k')
+        with stage.transaction():
+            take('first')
+        with stage.transaction():
+            stage.schedule.unschedule(task)
+            task.key = 'l'
+            stage.schedule.schedule(task)
+        with stage.transaction():
+            take('second')
+        with stage.transaction():
+            take('first')
+        assert stage.busy() == ['l']
+        with stage.transaction():
+            for name in 'first', 'second':
+                turn.withdraw(stage.schedule, name,
+                              stage.schedule.claims[name], stage.now)
+        assert stage.busy() == []
+        assert stage.held() == {'l': 'a'}
+        stage.process()
+        assert stage.over()
 
 class Marking(Note):
     """Marks in a file when it begins and ends; hands its key on, comes back.

@@ -442,7 +442,7 @@ class TestWatcher:
             count = len(pauses)
             wait_until(lambda: len(pauses) > count + 2, 'looks')
             db.storage.tid = 2
-        assert pauses[:3] == [.02, .04, .08]
+        assert pauses[:3] == [waiting.LOOK * times for times in (2, 4, 8)]
         assert max(pauses) == waiting.PATIENCE
         assert waiting.LOOK in pauses[count:]
 

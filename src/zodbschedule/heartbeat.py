@@ -59,8 +59,8 @@ class Pulse:
         self.db = schedule._p_jar.db()
         self.schedule_oid = schedule._p_oid
         self.claim_id = claim_id
-        #: how long after one sign of life the next is due, in seconds
-        self.interval = (lease or schedule.lease).total_seconds() / BEATS
+        self.lease = lease
+        self.follow(schedule)
         #: held by a run as it begins or ends, and while the claim is relieved
         self.lock = threading.Lock()
         self.signed = time.monotonic()
@@ -71,6 +71,12 @@ class Pulse:
         #: whether what it held besides that run may have been handed back,
         #: and whether that is certain
         self.relieved = self.eased = False
+
+    def follow(self, schedule: Any) -> None:
+        """Beat as the lease asks for that *schedule* has now, if not ours."""
+        lease = self.lease or schedule.lease
+        #: how long after one sign of life the next is due, in seconds
+        self.interval = lease.total_seconds() / BEATS
 
     def sign(self, holds: bool) -> None:
         """A turn was committed, which is a sign of life."""

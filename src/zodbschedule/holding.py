@@ -172,6 +172,7 @@ class Holding:
             claim = self._claim()
             if claim.turns > self.turns:
                 return self._committed(claim)
+            self.pulse.follow(self.schedule)
             self.chosen.clear()
             # A task that asks for itself would run again and again.
             if self.schedule.asked.entries:

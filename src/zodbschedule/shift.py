@@ -41,7 +41,8 @@ log = logging.getLogger('zodbschedule')
 LONGEST_PAUSE = 5.0
 
 # If the database has changed and there was nothing to do, again and again,
-# each look comes so much later, in seconds, up to the second.
+# so much more time is between one look and the next, in seconds, up to the
+# second.
 LAG = .005
 LONGEST_LAG = .1
 
@@ -188,12 +189,13 @@ class Shift:
     def _attend(self, watcher: Watcher) -> None:
         in_vain = 0
         while not self.ends():
-            mark = watcher.mark()
+            mark, looked = watcher.mark(), time.monotonic()
             if self._round():
                 in_vain = 0
             elif self._wait(watcher, mark):
                 # Others change what is no business of ours.
-                self.stopping.wait(min(LONGEST_LAG, LAG * in_vain))
+                lag = min(LONGEST_LAG, LAG * in_vain)
+                self.stopping.wait(max(0, looked + lag - time.monotonic()))
                 in_vain += 1
             else:
                 in_vain = 0

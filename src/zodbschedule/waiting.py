@@ -41,7 +41,7 @@ log = logging.getLogger('zodbschedule')
 # How often to look, in seconds.  More often, and an idle process needs more
 # of the processor; less often, and what another process schedules for now
 # begins later.  Measured in docs/performance.rst.
-LOOK = .01
+LOOK = .015
 POLL = .2
 
 # How long to wait at most before a database that is away is asked again.
