@@ -96,6 +96,8 @@ def server(storage: str) -> Iterator[Where]:
         process = start(where)
         try:
             _wait_for(where, process)
+            # Two that open a new one at once conflict about its root.
+            where.open().close()
             yield where._replace(pid=process.pid)
         finally:
             # PostgreSQL takes that as "do not wait for the clients".

@@ -62,6 +62,7 @@ LAYERS = {
     'c': (
         'transact',
         'faults',
+        'barred',
         'principals',
         'heartbeat',
         'observing',
@@ -92,6 +93,13 @@ LAYERS = {
     ),
     'e': (
         'zope_security',
+        'zope.settings',
+        'zope.homes',
+        'zope.users',
+        'zope.permissions',
+        'zope.surroundings',
+        'zope.context',
+        'zope.workers',
         'zope',
         'plone',
         'web',
@@ -180,7 +188,7 @@ def imports(name, tree):
     ``from a import b`` gives ``a.b``: b may be a module.
     """
     inside = [OURS] if name == '__init__' else [OURS, *name.split('.')]
-    is_package = name in ('__init__', 'cli')
+    is_package = name in ('__init__', 'cli', 'zope')
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -14,6 +14,7 @@ from zodbschedule.reach import Reach
 from zodbschedule.waiting import Local
 from zodbschedule.waiting import Polled
 from zodbschedule.waiting import back_off
+from zodbschedule.waiting import eye_of
 from zodbschedule.waiting import watching
 
 
@@ -78,8 +79,11 @@ class Storage:
 class Database:
     """As much of a `ZODB.DB` as is looked at."""
 
-    def __init__(self):
+    def __init__(self, databases=None):
         self.storage = Storage()
+        #: all that belong together, as those of mounted sites do
+        self.databases = {} if databases is None else databases
+        self.databases[str(len(self.databases))] = self
 
 
 class Told(Reach):
@@ -325,6 +329,36 @@ class TestLocal:
         eye = Local(Plain())
         assert not eye.look()
         eye.close()
+
+
+class TestEyes:
+    """Several databases that belong together."""
+
+    @pytest.fixture
+    def dbs(self):
+        first = Database()
+        return first, Database(first.databases)
+
+    @pytest.mark.parametrize('changed', [0, 1])
+    def test_a_change_in_any_of_them_is_seen_once(self, dbs, changed):
+        eye = eye_of(dbs[0])
+        mark = eye.mark()
+        assert not eye.look()
+        dbs[changed].storage.tid = 2
+        assert eye.mark() != mark
+        assert eye.look()
+        assert not eye.look()
+        eye.close()
+
+    def test_one_that_is_away_is_said(self, dbs):
+        eye = eye_of(dbs[0])
+        dbs[1].storage.is_connected = lambda: False
+        assert eye_of(dbs[1]).interval == eye.interval
+        with pytest.raises(ConnectionError):
+            eye_of(dbs[0]).look()
+
+    def test_one_alone_is_looked_at_as_it_is(self, db):
+        assert type(eye_of(db)) is Local
 
 
 class TestWatcher:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,7 @@ from zodbschedule.holding import Holding
 from zodbschedule.incarnation import Incarnation
 from zodbschedule.incarnation import started
 from zodbschedule.incarnation import this
+from zodbschedule.shift import Paths
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -55,6 +57,26 @@ EVERYWHERE = pytest.mark.storages(
 ELSEWHERE = Incarnation('elsewhere', 'another boot pid:[1]', 1, '1')
 
 ZERO = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Gives the schedule with a name."""
+
+    name: str
+
+    def __call__(self, root):
+        return root.get(self.name)
+
+
+class AllOf(Paths):
+    """The schedules whose names stand in the root."""
+
+    def paths(self, root):
+        return [Named(name) for name in root.get('names', ())]
+
+    def __str__(self):
+        return 'all there are'
 
 
 class Again(Note):
@@ -312,6 +334,28 @@ class TestStarting:
             root['elsewhere'] = root['schedule']
             root['elsewhere'].schedule(Note('a'))
         seen.wait_for('a')
+
+    def test_which_there_are_may_change(self, seen, start, log):
+        worker = start(AllOf())
+        idle(worker)
+        for name in 'one', 'two':
+            with seen.root() as root:
+                root[name] = Schedule()
+                root[name].schedule(Note('a'))
+                root['names'] = root.get('names', ()) + (name,)
+            with seen.root() as root:
+                schedule = root[name]
+            seen.wait(lambda _, schedule=schedule: any(schedule.history))
+        with seen.root() as root:
+            root['names'] = ('two',)
+            root['one'].schedule(Note('b'))
+            root['two'].schedule(Note('b'))
+            one, two = root['one'], root['two']
+        seen.wait(lambda _: len(list(two.history)) == 2)
+        seen.wait(lambda _: not one.claims)
+        assert [task.description for task in one] == ['b']
+        assert len(two.claims) == 1
+        assert log('Worker')[0].endswith('schedules: all there are')
 
     def test_a_database_may_be_opened_by_the_worker(
             self, database, seen, log, monkeypatch):

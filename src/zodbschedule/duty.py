@@ -33,6 +33,7 @@ from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
+from zodbschedule.barred import barred
 from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
@@ -230,19 +231,24 @@ class Duty:
 
     def _take_up(self) -> bool:
         """Register a claim; False if there is no schedule."""
-        def look() -> Any:
+        def look() -> str:
             schedule = self.find()
-            found = isinstance(schedule, Schedule)
-            if found:
+            if not isinstance(schedule, Schedule):
+                reason = f'There is no schedule at {self.name} yet'
+            elif reason := barred(schedule._p_jar):
+                reason = f'The schedule at {self.name} is not attended to: ' \
+                         f'{reason}'
+            else:
                 self._begin(schedule)
             abort(self.manager)
-            return found
+            return reason
 
         self.reluctant = None
         # One of our own, which could not be handed back, is the first to see.
         self.surveyed = NEVER
-        if not transact(self.manager, look):
-            self._refuse(f'There is no schedule at {self.name} yet.')
+        reason = transact(self.manager, look)
+        if reason:
+            self._refuse(f'{reason}.')
             self.holding = None
             return False
         holding: Any = self.holding

@@ -27,23 +27,27 @@ class Guard:
     error fails all the same: an abort has happened by then.  Its hooks are
     kept from it too, up to the moment in which the commit begins.
 
+    *connection* is the one that the task runs in: an attempt may bring
+    another.  *manager* is that of the transactions, by default the manager of
+    the connection.
+
     As a context it is armed, around the call of one task.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, manager: Any = None) -> None:
         self.connection = connection
+        self.manager = manager or connection.transaction_manager
         self.error: TransactionEnded | None = None
         self.armed = False
 
     @contextmanager
     def on_duty(self) -> Iterator[None]:
-        """Inside, it hears of the transactions of its connection."""
-        manager = self.connection.transaction_manager
-        manager.registerSynch(self)
+        """Inside, it hears of the transactions of its manager."""
+        self.manager.registerSynch(self)
         try:
             yield
         finally:
-            manager.unregisterSynch(self)
+            self.manager.unregisterSynch(self)
 
     def __enter__(self) -> None:
         self.armed = True

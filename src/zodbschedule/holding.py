@@ -43,6 +43,7 @@ from zodbschedule.guard import Guard
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.observing import stale
 from zodbschedule.parking import report_parked
@@ -104,7 +105,6 @@ class Holding:
         self.lease = lease
         self.patient = patient
         self.contained = contained
-        self.guard = Guard(schedule._p_jar)
         self.rest = rest_of(schedule._p_jar.db())
         self.claim_id = uuid.uuid4().hex
         self.pulse = Pulse(schedule, self.claim_id, lease)
@@ -140,9 +140,13 @@ class Holding:
         """Make certain that tasks may run here, in the current transaction."""
         principals = find(self.schedule.principals)
         principals.ready()
+        surroundings = (
+            principals if ISurroundings.providedBy(principals) else None)
+        self.guard = Guard(
+            self.schedule._p_jar, surroundings and surroundings.manager)
         self.context = Context(
             self.schedule, self.manager, self.claim_id, principals, self.now,
-            self.begun, self.guard, self.contained)
+            self.begun, self.guard, self.contained, surroundings)
 
     def _transact(self, work: Callable[[], Any]) -> Any:
         return transact(self.manager, work, TURN_TRIES)

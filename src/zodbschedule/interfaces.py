@@ -370,15 +370,6 @@ class ISteering(Interface):
         list of `IMove`.  Loads every waiting task.
         """
 
-    def forecast(until, now=None):
-        """What would run, and when, by *until*: `IForecast`, lazily, by time.
-
-        Through recurrences; runs nothing and writes nothing.  What is paused
-        is left out.  *now*, by default the current time, is when that which
-        is due would run.
-        """
-
-
 class IPause(Interface):
     """Who has paused, when and why."""
 
@@ -463,6 +454,14 @@ class IScheduleReading(Interface):
 
     def claimed():
         """What workers hold: an iterator of `IClaimedTask`, by worker."""
+
+    def forecast(until, now=None):
+        """What would run, and when, by *until*: `IForecast`, lazily, by time.
+
+        Through recurrences; runs nothing and writes nothing.  What is paused
+        is left out.  *now*, by default the current time, is when that which
+        is due would run.
+        """
 
     history = Attribute('The record of outcomes: an `IHistory`.')
 
@@ -657,6 +656,25 @@ class IPrincipals(Interface):
         *principal_id* is a str or None.  Entered in the run's transaction.
         An unknown principal raises, and the task fails: there is no
         fallback.  Whatever is adopted always ends with the context.
+        """
+
+
+class ISurroundings(IPrincipals):
+    """An `IPrincipals` that gives each attempt of a run more than a principal.
+
+    A connection of its own at least: that of the schedule is for turns.
+    """
+
+    manager = Attribute(
+        'The transaction manager of the runs; turns are on that of the '
+        "schedule's connection, which may be the same.")
+
+    def attempt(schedule):
+        """A context manager in which one attempt of a run is made.
+
+        It gives *schedule* as it is in the connection of the attempt.
+        Entered when the transaction of the attempt has begun on `manager`;
+        left when it was committed, or is to be aborted.
         """
 
 

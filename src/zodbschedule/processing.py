@@ -19,6 +19,7 @@
 """
 
 import logging
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule import faults
+from zodbschedule.barred import barred
 from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import RETRIED
@@ -35,11 +37,14 @@ from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import ITally
 from zodbschedule.observing import Found
 from zodbschedule.observing import Others
+from zodbschedule.principals import find
 from zodbschedule.transact import abort
 from zodbschedule.transact import borrowed
+from zodbschedule.transact import inner
 
 
 log = logging.getLogger('zodbschedule')
@@ -62,8 +67,24 @@ class Tally(NamedTuple):
 def process(schedule: Any, now: datetime) -> Tally:
     """See `IScheduleControl`.  *schedule* is stored, *now* is in UTC."""
     faults.mend(schedule._p_jar.db())
-    with borrowed(schedule._p_jar.transaction_manager):
+    reason = barred(schedule._p_jar)
+    if reason:
+        log.warning('Nothing is run: %s.', reason)
+        return Tally()
+    with ExitStack() as borrowing:
+        for manager in _managers(schedule):
+            borrowing.enter_context(borrowed(manager))
         return Pass(schedule, now).process()
+
+
+def _managers(schedule: Any) -> list[Any]:
+    """Those on which transactions are made: of turns, and of runs."""
+    manager = schedule._p_jar.transaction_manager
+    principals = find(schedule.principals)
+    if ISurroundings.providedBy(principals) and (
+            inner(principals.manager) is not inner(manager)):
+        return [manager, principals.manager]
+    return [manager]
 
 
 class Pass(Holding):

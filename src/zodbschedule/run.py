@@ -85,7 +85,7 @@ class Run(Settling):
         task from being called.
         """
         try:
-            ending: Ending = transact(self.manager, self._perform)
+            ending = self._attempted()
         except self.context.contained as error:
             refused = isinstance(error, (ClaimLost, PrincipalsMissing))
             if refused and not self.called:
@@ -97,6 +97,24 @@ class Run(Settling):
         return ending
 
     # -- the transaction that holds the user's code
+
+    def _attempted(self) -> Ending:
+        surroundings = self.context.surroundings
+        if surroundings is None:
+            return transact(self.manager, self._perform)  # type: ignore
+        try:
+            return transact(surroundings.manager, self._surrounded)  # type: ignore
+        finally:
+            # What is left to do is a turn's, or that of a failure.
+            self.schedule = self.context.schedule
+            self.manager = self.context.manager
+
+    def _surrounded(self) -> Ending:
+        surroundings = self.context.surroundings
+        with surroundings.attempt(self.context.schedule) as self.schedule:
+            self.manager = surroundings.manager
+            self.context.guard.connection = self.schedule._p_jar
+            return self._perform()
 
     def _perform(self) -> Ending:
         self.called = False

@@ -89,6 +89,8 @@ class Context:
     guard: Guard
     #: what of the errors of a task is a failure of that task
     contained: type[BaseException] = Exception
+    #: an ISurroundings, if the principals are more than that
+    surroundings: Any = None
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.

@@ -24,11 +24,13 @@ from typing import NamedTuple
 import transaction
 from ZODB.POSException import POSKeyError
 
+from zodbschedule.duty import SLICE
 from zodbschedule.duty import Duty
 from zodbschedule.heartbeat import Heart
 from zodbschedule.reach import Reach
 from zodbschedule.transact import abort
 from zodbschedule.transact import is_storage_failure
+from zodbschedule.transact import transact
 from zodbschedule.waiting import Watcher
 from zodbschedule.waiting import back_off
 from zodbschedule.waiting import watching
@@ -51,13 +53,21 @@ LONGEST_LAG = .1
 Path = str | Callable[[Any], Any]
 
 
+class Paths:
+    """Several schedules, and which they are may change: see `Worker`."""
+
+    def paths(self, root: Any) -> list[Path]:
+        """Where they stand now; equal ones stand for the same schedule."""
+        raise NotImplementedError
+
+
 class Terms(NamedTuple):
     """What all threads of one worker have in common."""
 
     name: str
     #: gives the database, opened if need be; raises if that is away
     database: Callable[[], Any]
-    paths: tuple['Path', ...]
+    paths: tuple['Path | Paths', ...]
     lease: timedelta | None
     #: whether the name was given, and is not made up
     inherits: bool
@@ -65,23 +75,25 @@ class Terms(NamedTuple):
     ends: Callable[[], bool]
     heart: Heart
     reach: Reach
+    #: on what its turns are made
+    manager: Callable[[], Any] = lambda: transaction.manager
 
 
 class Shift:
     """One thread, with a connection and a claim of its own.
 
     Its connection is on the thread's own transaction manager, which is the
-    one that packages know that join the current transaction.
+    one that packages know that join the current transaction; unless its terms
+    say otherwise, since runs have connections of their own.
     """
 
     def __init__(self, terms: Terms, number: int) -> None:
         self.terms = terms
         self.stopping = threading.Event()
-        self.duties = [
-            Duty(spelled(path), transaction.manager, terms.heart,
-                 self.ends, self._answered, label=terms.name,
-                 lease=terms.lease, inherits=terms.inherits)
-            for path in terms.paths]
+        self.manager = terms.manager()
+        self.duties: list[Duty] = []
+        #: where each of them stands
+        self.paths: list[Path] = []
         #: what it waits by, while it has a connection
         self.watcher: Watcher | None = None
         #: how often it has tried in vain to get on
@@ -141,6 +153,7 @@ class Shift:
 
     def _run(self) -> None:
         transaction.manager.explicit = True
+        self.manager.explicit = True
         while not self.ends():
             try:
                 self._work()
@@ -164,10 +177,11 @@ class Shift:
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to end."""
         db = self._database()
-        connection = db.open(transaction.manager)
-        for duty, path in zip(self.duties, self.terms.paths, strict=True):
+        connection = self.connection = db.open(self.manager)
+        for duty, path in zip(self.duties, self.paths, strict=True):
             duty.find = partial(find, connection, path)
         try:
+            self._muster()
             with watching(db, self.terms.reach) as self.watcher:
                 self._attend(self.watcher)
             for duty in self.duties:
@@ -177,7 +191,7 @@ class Shift:
             for duty in self.duties:
                 self.handed_back &= duty.holding is None
                 duty.drop()
-            abort(transaction.manager)
+            abort(self.manager)
             connection.close()
 
     def _database(self) -> Any:
@@ -203,6 +217,8 @@ class Shift:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
+        if any(isinstance(path, Paths) for path in self.terms.paths):
+            self._muster()
         for duty in self.duties:
             if self.ends():
                 break
@@ -211,6 +227,31 @@ class Shift:
         # What it could not hand back before, it has recovered.
         self.handed_back = True
         return worked
+
+    def _muster(self) -> None:
+        """See which schedules there are: more have come, others are gone."""
+        paths = transact(self.manager, self._look_for_paths)
+        duties = dict(zip(self.paths, self.duties, strict=True))
+        for path in duties.keys() - set(paths):
+            duties[path].end()
+        self.duties = [duties.get(path) or self._duty(path) for path in paths]
+        self.paths = paths
+
+    def _look_for_paths(self) -> list[Path]:
+        root = self.connection.root()
+        found: list[Path] = []
+        for path in self.terms.paths:
+            found += path.paths(root) if isinstance(path, Paths) else [path]
+        abort(self.manager)
+        return list(dict.fromkeys(found))
+
+    def _duty(self, path: Path) -> Duty:
+        terms = self.terms
+        duty = Duty(spelled(path), self.manager, terms.heart, self.ends,
+                    self._answered, label=terms.name, lease=terms.lease,
+                    inherits=terms.inherits)
+        duty.find = partial(find, self.connection, path)
+        return duty
 
     def _answered(self) -> None:
         self.failures = 0
@@ -221,7 +262,7 @@ class Shift:
     def _wait(self, watcher: Watcher, mark: object) -> bool:
         """Wait for something to do; whether the database has changed."""
         while not any(duty.stirs() for duty in self.duties):
-            pause = min(duty.pause() for duty in self.duties)
+            pause = min((duty.pause() for duty in self.duties), default=SLICE)
             if watcher.wait(mark, pause, self.ends):
                 return True
         return False
@@ -231,9 +272,10 @@ class Unopened(Exception):
     """The database could not be opened."""
 
 
-def spelled(path: Path) -> str:
+def spelled(path: Path | Paths) -> str:
     """*path* for a person to read."""
-    return path if isinstance(path, str) else path.__qualname__
+    return path if isinstance(path, str) else (
+        getattr(path, '__qualname__', None) or str(path))
 
 
 def find(connection: Any, path: Path) -> Any:

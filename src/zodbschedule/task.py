@@ -212,11 +212,15 @@ class CallTask(Task):
         self._description = value
 
     def __call__(self) -> Any:
+        return self.called()
+
+    def called(self, *first: Any) -> Any:
+        """Call it, with arguments *first* before its own."""
         if self.of is None:
             func = _find(self.func)
         else:
             func = _find_method(self.of, self.func)
-        result = func(*self.args, **(self.kwargs or {}))
+        result = func(*first, *self.args, **(self.kwargs or {}))
         return result if ITask.providedBy(result) else None
 
 

@@ -215,6 +215,11 @@ def borrowed(manager: Any) -> Iterator[None]:
             _begin(manager)
 
 
+def inner(manager: Any) -> Any:
+    """The manager of this thread, if *manager* stands for that of each."""
+    return getattr(manager, 'manager', manager)
+
+
 def is_begun(manager: Any) -> bool:
     """Whether *manager* is in a transaction; begins none."""
     # A manager tells every new synchronizer of the transaction that it is in.

@@ -119,6 +119,40 @@ class Polled:
                 instance.release()
 
 
+class Eyes:
+    """Looks at all databases of one multi-database."""
+
+    def __init__(self, eyes: list[Local | Polled]) -> None:
+        self.eyes = eyes
+        self.interval = min(eye.interval for eye in eyes)
+
+    def mark(self) -> object:
+        """Something that is another one when any of them has changed."""
+        return [eye.mark() for eye in self.eyes]
+
+    def look(self) -> bool:
+        """Whether one has changed; raises if one is away."""
+        return any([eye.look() for eye in self.eyes])
+
+    def close(self) -> None:
+        """See the others."""
+        for eye in self.eyes:
+            eye.close()
+
+
+def eye_of(db: Any) -> Local | Polled | Eyes:
+    """What looks at *db*, and at all that belong to the same multi-database.
+
+    A schedule may stand in any of them, as mounted sites of Zope do.
+    """
+    found: list[Local | Polled] = [
+        (Polled if IMVCCStorage.providedBy(one.storage) else Local)(
+            one.storage)
+        for one in {id(one): one
+                    for one in (db, *db.databases.values())}.values()]
+    return found[0] if len(found) == 1 else Eyes(found)
+
+
 class Watcher:
     """A thread that looks at one database for all who wait in this process.
 
@@ -126,9 +160,7 @@ class Watcher:
     """
 
     def __init__(self, db: Any) -> None:
-        storage = db.storage
-        polled = IMVCCStorage.providedBy(storage)
-        self.eye: Local | Polled = (Polled if polled else Local)(storage)
+        self.eye = eye_of(db)
         self.condition = threading.Condition()
         self.waiting = 0
         self.stopped = False

@@ -24,6 +24,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+import transaction
+
 from zodbschedule import clock
 from zodbschedule import faults
 from zodbschedule.heartbeat import LOOK
@@ -32,6 +34,7 @@ from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import TURN_TRIES
 from zodbschedule.reach import Reach
 from zodbschedule.shift import Path
+from zodbschedule.shift import Paths
 from zodbschedule.shift import Shift
 from zodbschedule.shift import Terms
 from zodbschedule.shift import spelled
@@ -67,8 +70,9 @@ class Worker:
     then it is opened here, as often as it takes until the database is there,
     and closed in the end.  *paths* say where the schedules stand: keys from
     the root, separated by slashes, by default ``'schedule'``; or a callable
-    that gives it, called with the root.  One that is not there yet is waited
-    for.
+    that gives it, called with the root; or a `Paths`, of which each thread
+    looks after all that there are at the moment.  One that is not there yet
+    is waited for.
 
     *name* is the label of its claims, by default host and process.  A worker
     that is given a name recovers at once what an earlier one of that name has
@@ -82,7 +86,10 @@ class Worker:
     Raises ValueError for what it cannot work with.  It can be started once.
     """
 
-    def __init__(self, db: Any, *paths: Path, name: str | None = None,
+    #: on what the turns of a thread are made; that of the runs, by default
+    manager: Callable[[], Any] = staticmethod(lambda: transaction.manager)
+
+    def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
         if threads < 1:
@@ -101,7 +108,7 @@ class Worker:
         self._heart = Heart(LOOK, _relieve, self._heart_failed)
         terms = Terms(
             self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._ends, self._heart, self._reach)
+            bool(name), self._ends, self._heart, self._reach, self.manager)
         self._shifts = [Shift(terms, number) for number in range(threads)]
         self._asked = WORK
         self._result = True

@@ -1,0 +1,52 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Tasks in the sites of a Zope: see the chapter on Zope in the docs.
+
+Needs the extra ``zope``.  Importing this says that the process can run tasks
+in Zope, as the users of its sites.
+"""
+
+try:
+    import AccessControl  # noqa: F401
+    import zope.annotation  # noqa: F401
+    import Zope2  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f'zodbschedule.zope needs Zope and zope.annotation ({error}): '
+        f"pip install 'zodbschedule[zope]'",
+        name=error.name, path=error.path) from error
+
+from zodbschedule import principals
+from zodbschedule.zope.context import ContextTask
+from zodbschedule.zope.context import call
+from zodbschedule.zope.homes import SiteSchedule
+from zodbschedule.zope.homes import get_schedule
+from zodbschedule.zope.homes import install
+from zodbschedule.zope.homes import uninstall
+from zodbschedule.zope.surroundings import ZopeSite
+from zodbschedule.zope.users import UnknownUser
+from zodbschedule.zope.workers import SitesWorker
+
+
+__all__ = [
+    'ContextTask',
+    'SiteSchedule',
+    'SitesWorker',
+    'UnknownUser',
+    'call',
+    'get_schedule',
+    'install',
+    'uninstall',
+]
+
+principals.register(ZopeSite())

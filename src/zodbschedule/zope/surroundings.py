@@ -1,0 +1,210 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What surrounds an attempt of a run in Zope: what a request would have.
+
+::
+
+    transaction begins ─▶ connection ─▶ request ─▶ site ─▶ user ─▶ task, commit
+                             closed ◀── cleared ◀── as before ◀── as before ◀╯
+
+All of it is made for one attempt, and ends with it, whatever happens.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import transaction
+from AccessControl.security import SecurityPolicy
+from AccessControl.SecurityManagement import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.SecurityManagement import setSecurityManager
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
+from zope.component.interfaces import ISite
+from zope.event import notify
+from zope.globalrequest import getRequest
+from zope.globalrequest import setRequest
+from zope.interface import implementer
+from zope.publisher.browser import setDefaultSkin
+from zope.security.management import thread_local
+from zope.traversing.interfaces import BeforeTraverseEvent
+from ZPublisher.BaseRequest import RequestContainer
+from ZPublisher.HTTPRequest import WSGIRequest
+from ZPublisher.HTTPResponse import WSGIResponse
+from ZPublisher.pubevents import PubSuccess
+
+from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.transact import abort
+from zodbschedule.zope.homes import SiteSchedule
+from zodbschedule.zope.homes import settled_at
+from zodbschedule.zope.homes import site_at
+from zodbschedule.zope.settings import parse_url
+from zodbschedule.zope.settings import settings
+from zodbschedule.zope.users import find_user
+
+
+log = logging.getLogger('zodbschedule')
+
+# What a database that Zope serves has at its root.
+APPLICATION = 'Application'
+
+
+#: of an address that names none
+PORTS = {'http': 80, 'https': 443}
+
+
+@implementer(ISurroundings)
+class ZopeSite:
+    """Each run is in the site of its schedule, as the user of the task.
+
+    See `ISurroundings`.  Runs are on the transaction manager of the thread,
+    which is what mail hosts and catalog queues join.
+    """
+
+    name = 'zope'
+    manager = transaction.manager
+
+    def ready(self) -> None:
+        """Always; whether the site is there, is seen when a run begins."""
+
+    @contextmanager
+    def attempt(self, schedule: Any) -> Iterator[Any]:
+        oid, path = schedule._p_oid, schedule.path
+        connection = application_database(schedule).open(self.manager)
+        try:
+            app = connection.root()[APPLICATION]
+            here = settled_at(app, path)
+            if here is None or here._p_oid != oid:
+                raise PrincipalsMissing(
+                    f'The site of the schedule is not at {path} any more')
+            with _in_site(app, here):
+                try:
+                    yield here
+                finally:
+                    # What a failed attempt has joined may need the site.
+                    abort(self.manager)
+        finally:
+            abort(self.manager)
+            connection.close()
+
+    @contextmanager
+    def adopt(self, principal_id: str | None, task: Any) -> Iterator[None]:
+        request = getRequest()
+        user = find_user(principal_id, request['PUBLISHED'])
+        before = getSecurityManager()
+        newSecurityManager(request, user)
+        request['AUTHENTICATED_USER'] = user
+        try:
+            yield
+        finally:
+            setSecurityManager(before)
+
+
+def application_database(schedule: Any) -> Any:
+    """The database with the application root, by that of the *schedule*.
+
+    They differ if the site is mounted.
+    """
+    jar = schedule._p_jar
+    if APPLICATION in jar.root():
+        return jar.db()
+    for name, db in jar.db().databases.items():
+        if APPLICATION in jar.get_connection(name).root():
+            return db
+    raise PrincipalsMissing(
+        f'The schedule asks for Zope, and no database of {jar.db()!r} has an '
+        f'{APPLICATION}')
+
+
+# -- the request, and the site
+
+
+@contextmanager
+def _in_site(app: Any, schedule: SiteSchedule) -> Iterator[None]:
+    """Inside, all is as in a request to the site of *schedule*."""
+    kept = getSite(), getRequest(), vars(thread_local).copy()
+    setSite(None)
+    request = make_request(app, schedule)
+    root = app.__of__(RequestContainer(REQUEST=request))
+    request['PARENTS'] = [root]
+    vars(thread_local).clear()
+    thread_local.interaction = SecurityPolicy()
+    setRequest(request)
+    try:
+        _traverse(root, schedule.path, request)
+        transaction.get().addAfterCommitHook(_tell_success, (request,))
+        yield
+    finally:
+        request.close()
+        site, before, interaction = kept
+        setSite(site)
+        setRequest(before)
+        vars(thread_local).clear()
+        vars(thread_local).update(interaction)
+
+
+def make_request(app: Any, schedule: SiteSchedule) -> Any:
+    """A request to the site of *schedule*, with the address that people see.
+
+    Else links would read as if people came to this process.
+    """
+    told = settings().urls
+    url = parse_url(schedule.url) if schedule.url else told.get(schedule.path)
+    environ = {
+        'REQUEST_METHOD': 'GET', 'SCRIPT_NAME': '', 'PATH_INFO': '/',
+        'SERVER_PROTOCOL': 'HTTP/1.1', 'SERVER_NAME': 'localhost',
+        'SERVER_PORT': '80', 'wsgi.url_scheme': 'http',
+        'wsgi.input': BytesIO()}
+    request = WSGIRequest(environ['wsgi.input'], environ, WSGIResponse())
+    setDefaultSkin(request)
+    request['ACTUAL_URL'] = request['URL']
+    if url is not None:
+        request.setServerURL(
+            url.scheme, url.hostname, url.port or PORTS[url.scheme])
+        site = site_at(app, schedule.path)
+        request['PARENTS'] = [site]
+        request.setVirtualRoot(url.path)
+        request['ACTUAL_URL'] = request['URL']
+    return request
+
+
+def _traverse(root: Any, path: str, request: Any) -> None:
+    """Go to the site, through all that are above, as a request does."""
+    found = root
+    _enter(found, request)
+    for name in filter(None, path.split('/')):
+        found = found._getOb(name)
+        request['PARENTS'].insert(0, found)
+        _enter(found, request)
+    request['PUBLISHED'] = found
+
+
+def _enter(found: Any, request: Any) -> None:
+    if ISite.providedBy(found):
+        setSite(found)
+        notify(BeforeTraverseEvent(found, request))
+
+
+def _tell_success(success: bool, request: Any) -> None:
+    """After the commit: what was queued on the request is to be done."""
+    if not success:
+        return
+    try:
+        notify(PubSuccess(request))
+    except Exception:
+        log.warning('A run was committed, and what was to follow failed.',
+                    exc_info=True)

@@ -1,0 +1,352 @@
+"""What surrounds a run in Zope."""
+
+import logging
+import threading
+from types import SimpleNamespace
+
+import pytest
+import transaction
+from AccessControl import getSecurityManager
+from conftest import make_site
+from conftest import seen
+from OFS.Folder import Folder
+from ZODB.POSException import ConflictError
+from zope.component import getGlobalSiteManager
+from zope.component import getUtility
+from zope.component.hooks import getSite
+from zope.component.hooks import setSite
+from zope.globalrequest import getRequest
+from zope.globalrequest import setRequest
+from zope.interface import Interface
+from zope.interface.verify import verifyObject
+from zope.security.management import queryInteraction
+from zope.security.management import thread_local
+from zope.traversing.interfaces import IBeforeTraverseEvent
+from ZPublisher.interfaces import IPubSuccess
+
+from zodbschedule import CallTask
+from zodbschedule import current_run
+from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import PendingChanges
+from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.zope import get_schedule
+from zodbschedule.zope import install
+from zodbschedule.zope.surroundings import ZopeSite
+
+
+class IGreeting(Interface):
+    """A utility that a site has."""
+
+
+def look():
+    request = getRequest()
+    site = getSite()
+    seen.append(SimpleNamespace(
+        request=request, site=site, actual_url=request['ACTUAL_URL'],
+        virtual=request.get('VirtualRootPhysicalPath'),
+        parents=[one.getId() for one in request['PARENTS']],
+        url=request['PUBLISHED'].absolute_url(),
+        path='/'.join(request['PUBLISHED'].getPhysicalPath()),
+        user=getSecurityManager().getUser(),
+        interaction=queryInteraction(),
+        schedule=current_run().schedule, jar=request['PUBLISHED']._p_jar))
+
+
+def greet():
+    seen.append(getUtility(IGreeting))
+
+
+def add(name):
+    getRequest()['PUBLISHED']._setObject(name, Folder(name))
+
+
+def fail():
+    add('in_vain')
+    raise ValueError('no')
+
+
+@pytest.fixture
+def run(schedule, clock):
+    """Run a function as a task of the site; what became of it."""
+    def run(func, *args, schedule=schedule, **options):
+        schedule.schedule(CallTask(func, args, **options))
+        transaction.commit()
+        return schedule.process(clock.now())
+
+    return run
+
+
+@pytest.fixture
+def subscribed():
+    """Subscribe for a test."""
+    registry = getGlobalSiteManager()
+    made = []
+
+    def subscribe(handler, required):
+        registry.registerHandler(handler, required)
+        made.append((handler, required))
+
+    yield subscribe
+    for handler, required in made:
+        registry.unregisterHandler(handler, required)
+
+
+def test_it_provides_its_interface():
+    assert verifyObject(ISurroundings, ZopeSite())
+
+
+class TestSite:
+
+    def test_it_is_the_current_one(self, run, site, schedule):
+        assert run(look).succeeded == 1
+        [found] = seen
+        assert found.path == '/site'
+        assert found.site._p_oid == site._p_oid
+        assert found.schedule._p_oid == schedule._p_oid
+
+    def test_in_a_connection_of_its_own(self, run, schedule):
+        run(look)
+        [found] = seen
+        assert found.jar is not schedule._p_jar
+        assert found.schedule._p_jar is found.jar
+
+    def test_its_utilities_are_found(self, run, site):
+        site.getSiteManager().registerUtility('hello', IGreeting)
+        assert run(greet).succeeded == 1
+        assert seen == ['hello']
+
+    def test_it_is_entered_as_by_a_request_through_all_above(
+            self, run, site, app, subscribed, clock):
+        inner = make_site(site, 'inner')
+        transaction.savepoint()
+        entered = []
+
+        def enter(site, event):
+            entered.append(('/'.join(site.getPhysicalPath()),
+                            event.request is getRequest()))
+
+        subscribed(enter, (Interface, IBeforeTraverseEvent))
+        assert run(look, schedule=install(inner)).succeeded == 1
+        assert entered == [('/site', True), ('/site/inner', True)]
+        [found] = seen
+        assert found.path == '/site/inner'
+        assert found.parents[:2] == ['inner', 'site']
+
+    def test_a_task_of_the_root_has_no_site(self, run, app):
+        assert run(look, schedule=install(app)).succeeded == 1
+        [found] = seen
+        assert found.site is None
+        assert found.path == ''
+
+    def test_a_mounted_site(self, run, mounted):
+        site = make_site(mounted, 'there')
+        transaction.savepoint()
+        assert run(look, schedule=install(site)).succeeded == 1
+        [found] = seen
+        assert found.path == '/mounted/there'
+
+    def test_it_is_not_where_it_was(self, site, schedule, clock):
+        schedule.schedule(CallTask(look))
+        schedule.path = '/elsewhere'
+        transaction.commit()
+        with pytest.raises(PrincipalsMissing, match='not at /elsewhere'):
+            schedule.process(clock.now())
+        assert not schedule.claims
+        assert len(list(schedule)) == 1
+
+    def test_what_it_changes_is_committed(self, run, site):
+        assert run(add, 'new').succeeded == 1
+        assert 'new' in site.objectIds()
+
+    def test_what_a_failed_one_has_changed_is_not(self, run, site):
+        assert run(fail).failed == 1
+        assert 'in_vain' not in site.objectIds()
+
+
+class TestAfterwards:
+
+    @pytest.mark.parametrize('func', [look, fail])
+    def test_all_is_as_it_was(self, run, site, func, login):
+        login('jane')
+        request = object()
+        manager, interaction = getSecurityManager(), object()
+        thread_local.interaction = interaction
+        setSite(site)
+        setRequest(request)
+        try:
+            run(func)
+            assert getRequest() is request
+            assert getSite() is site
+            assert getSecurityManager() is manager
+            assert vars(thread_local) == {'interaction': interaction}
+        finally:
+            del thread_local.interaction
+            setRequest(None)
+
+    @pytest.mark.parametrize('func', [look, fail])
+    def test_no_connection_is_left_open(self, run, schedule, zope, func):
+        before = len(zope.DB.connectionDebugInfo())
+        opened = [one for one in zope.DB.connectionDebugInfo()
+                  if one['opened']]
+        run(func)
+        assert len([one for one in zope.DB.connectionDebugInfo()
+                    if one['opened']]) == len(opened)
+        assert len(zope.DB.connectionDebugInfo()) <= before + 1
+
+    def test_a_conflict_gives_the_next_attempt_all_of_it_anew(self, run):
+        tries = []
+
+        def conflict():
+            tries.append((getRequest(), transaction.get()))
+            if len(tries) < 3:
+                raise ConflictError
+
+        globals()['conflict'] = conflict
+        conflict.__qualname__ = 'conflict'
+        try:
+            assert run(conflict).succeeded == 1
+        finally:
+            del globals()['conflict']
+        requests, transactions = zip(*tries, strict=True)
+        assert len(set(map(id, requests))) == 3
+        assert len(set(map(id, transactions))) == 3
+
+
+class TestTransactions:
+
+    def test_a_run_is_on_the_manager_of_the_thread(self, run):
+        found = []
+
+        def joins():
+            found.append(transaction.get())
+            current = current_run().schedule._p_jar.transaction_manager.get()
+            found.append(current)
+
+        globals()['joins'] = joins
+        joins.__qualname__ = 'joins'
+        try:
+            assert run(joins).succeeded == 1
+        finally:
+            del globals()['joins']
+        assert found[0] is found[1]
+
+    def test_it_is_refused_while_the_manager_of_the_thread_holds_changes(
+            self, zope, schedule, clock):
+        manager = transaction.TransactionManager()
+        connection = zope.DB.open(manager)
+        there = connection.get(schedule._p_oid)
+        schedule.import_grace *= 2
+        with pytest.raises(PendingChanges):
+            there.process(clock.now())
+        transaction.abort()
+        assert not any(there.process(clock.now()))
+        manager.abort()
+        connection.close()
+
+    def test_turns_on_a_manager_of_their_own(self, zope, schedule, clock):
+        schedule.schedule(CallTask(look))
+        transaction.commit()
+        manager = transaction.TransactionManager(explicit=True)
+        connection = zope.DB.open(manager)
+        manager.begin()
+        there = connection.get(schedule._p_oid)
+        assert there.process(clock.now()).succeeded == 1
+        manager.abort()
+        connection.close()
+        assert len(seen) == 1
+
+
+class TestAddress:
+
+    def test_without_a_word_it_is_that_of_this_machine(self, run):
+        run(look)
+        assert seen[0].url == 'http://localhost/site'
+
+    @pytest.mark.parametrize('url, expected', [
+        ('https://example.org', 'https://example.org'),
+        ('http://example.org:8080/a/b/', 'http://example.org:8080/a/b')])
+    def test_as_the_site_says(self, run, schedule, url, expected):
+        schedule.url = url
+        run(look)
+        assert seen[0].url == expected
+        assert seen[0].actual_url == expected
+        assert seen[0].virtual == ('', 'site')
+
+    def test_as_the_process_was_told(self, run, app):
+        site = make_site(app, 'told')
+        below = make_site(site, 'below')
+        transaction.savepoint()
+        for one in site, below:
+            run(look, schedule=install(one))
+        assert [found.url for found in seen] == [
+            'https://www.example.org', 'http://example.org:8080/a/b']
+
+
+class TestSuccess:
+    """What was queued on the request is done after the commit."""
+
+    @pytest.fixture
+    def told(self, subscribed):
+        told = []
+
+        def purge(event):
+            told.append((event.request, getSite(), getRequest(),
+                         'new' in event.request['PUBLISHED'].objectIds()))
+
+        subscribed(purge, (IPubSuccess,))
+        return told
+
+    def test_it_is_told_in_the_site(self, run, told, site):
+        assert run(add, 'new').succeeded == 1
+        [(request, there, current, committed)] = told
+        assert current is request
+        assert there._p_oid == site._p_oid
+        assert committed
+
+    def test_not_if_it_has_failed(self, run, told):
+        assert run(fail).failed == 1
+        assert told == []
+
+    def test_an_error_there_harms_nothing(self, run, site, subscribed, caplog):
+        def broken(event):
+            raise ValueError('no purger')
+
+        subscribed(broken, (IPubSuccess,))
+        with caplog.at_level(logging.WARNING):
+            assert run(add, 'new').succeeded == 1
+        assert 'no purger' in caplog.text
+        assert 'new' in site.objectIds()
+
+
+def test_threads_do_not_share_what_surrounds_them(app, schedule, zope, clock):
+    """Another thread has neither the site nor the request of a run."""
+    found = []
+
+    def elsewhere():
+        thread = threading.Thread(
+            target=lambda: found.append((getSite(), getRequest())))
+        thread.start()
+        thread.join()
+
+    globals()['elsewhere'] = elsewhere
+    elsewhere.__qualname__ = 'elsewhere'
+    try:
+        schedule.schedule(CallTask(elsewhere))
+        transaction.commit()
+        assert schedule.process(clock.now()).succeeded == 1
+    finally:
+        del globals()['elsewhere']
+    assert found == [(None, None)]
+
+
+def test_the_schedule_of_the_context_is_that_of_the_run(run):
+    def finds():
+        seen.append(get_schedule() is current_run().schedule)
+
+    globals()['finds'] = finds
+    finds.__qualname__ = 'finds'
+    try:
+        assert run(finds).succeeded == 1
+    finally:
+        del globals()['finds']
+    assert seen == [True]

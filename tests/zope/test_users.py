@@ -1,0 +1,180 @@
+"""Whose id stands in ``principalId``, and who that is when a task runs."""
+
+import pytest
+import transaction
+from AccessControl import getSecurityManager
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import emergency_user
+from AccessControl.users import nobody
+from AccessControl.users import system
+from conftest import make_site
+from conftest import seen
+from zope.security.management import checkPermission
+from zope.security.management import system_user
+
+from zodbschedule import CallTask
+from zodbschedule.zope import UnknownUser
+from zodbschedule.zope import install
+from zodbschedule.zope.users import find_user
+from zodbschedule.zope.users import spelled
+
+
+def look():
+    user = getSecurityManager().getUser()
+    seen.append((user.getId(), user.getUserName(), user.getRoles()))
+
+
+def may(permission):
+    from zope.globalrequest import getRequest
+    request = getRequest()
+    context = request['PUBLISHED']
+    user = getSecurityManager().getUser()
+    assert request['AUTHENTICATED_USER'] is user
+    by_title = bool(getSecurityManager().checkPermission(permission, context))
+    assert by_title == checkPermission('zope2.View', context)
+    seen.append(by_title)
+
+
+@pytest.fixture
+def run_as(schedule, clock):
+    """Run a function as that principal; what became of it."""
+    def run_as(principal_id, func, *args):
+        schedule.schedule(CallTask(func, args, principalId=principal_id))
+        transaction.commit()
+        return schedule.process(clock.now())
+
+    return run_as
+
+
+class TestSpelling:
+
+    @pytest.mark.parametrize('folder, name', [
+        ('site', 'acl_users:jane'), ('app', '/acl_users:jane')])
+    def test_a_user_is_named_with_the_folder(self, app, site, folder, name):
+        app.acl_users._doAddUser('jane', 'other', [], [])
+        try:
+            users = {'app': app, 'site': site}[folder].acl_users
+            user = users.getUserById('jane').__of__(users)
+            assert spelled(user, site) == name
+            found = find_user(name, site)
+            assert found.getRoles() == user.getRoles()
+            assert found.__parent__._p_oid == users._p_oid
+        finally:
+            app.acl_users._doDelUsers(['jane'])
+
+    def test_in_the_root_too(self, app, site):
+        app.acl_users._doAddUser('jane', 'other', [], [])
+        try:
+            users = app.acl_users
+            user = users.getUserById('jane').__of__(users)
+            assert spelled(user, app) == '/acl_users:jane'
+            assert find_user('/acl_users:jane', app).getId() == 'jane'
+            users = site.acl_users
+            user = users.getUserById('jane').__of__(users)
+            assert spelled(user, app) == '/site/acl_users:jane'
+            assert find_user('/site/acl_users:jane', app).getRoles() == (
+                'Manager', 'Authenticated')
+        finally:
+            app.acl_users._doDelUsers(['jane'])
+
+    def test_special_users(self, site):
+        assert spelled(None, site) is None
+        assert spelled(nobody, site) is None
+        assert spelled(system, site) == system_user.id
+
+    def test_the_emergency_user_is_refused(self, site):
+        with pytest.raises(UnknownUser, match='no user folder'):
+            spelled(emergency_user.__of__(site.acl_users), site)
+
+    def test_so_is_a_user_that_no_folder_knows(self, site):
+        user = site.acl_users.getUserById('jane')
+        with pytest.raises(UnknownUser):
+            spelled(user, site)
+        wrapped = user.__of__(site.acl_users)
+        site.acl_users._doDelUsers(['jane'])
+        with pytest.raises(UnknownUser):
+            spelled(wrapped, site)
+
+    @pytest.mark.parametrize('name', [
+        'acl_users:joe', '/acl_users:jane', 'gone/acl_users:jane',
+        '/gone/acl_users:jane', 'joe', ''])
+    def test_an_unknown_user_is_nobody_else(self, site, name):
+        with pytest.raises(UnknownUser) as caught:
+            find_user(name, site)
+        assert repr(name) in str(caught.value)
+
+    def test_an_id_may_hold_a_colon(self, site):
+        site.acl_users._doAddUser('urn:x:jane', 'secret', [], [])
+        assert find_user('urn:x:jane', site).getId() == 'urn:x:jane'
+        assert find_user('acl_users:urn:x:jane', site).getId() == 'urn:x:jane'
+
+    def test_a_bare_id_is_looked_for_upward(self, app, site):
+        inner = make_site(site, 'inner')
+        assert find_user('jane', inner).getId() == 'jane'
+        inner.acl_users._doAddUser('jane', 'inner', ['Owner'], [])
+        assert find_user('jane', inner).getRoles() == (
+            'Owner', 'Authenticated')
+        assert find_user('jane', site).getRoles() == (
+            'Manager', 'Authenticated')
+
+
+class TestRunning:
+
+    @pytest.mark.parametrize('principal_id, expected', [
+        (None, (None, 'Anonymous User', ('Anonymous',))),
+        ('acl_users:jane', ('jane', 'jane', ('Manager', 'Authenticated'))),
+        ('jane', ('jane', 'jane', ('Manager', 'Authenticated'))),
+        (system_user.id, (
+            None, 'System Processes', ('manage', 'Authenticated')))])
+    def test_a_task_runs_as_its_principal(
+            self, run_as, principal_id, expected):
+        assert run_as(principal_id, look).succeeded == 1
+        assert seen == [expected]
+
+    def test_a_user_of_the_same_id_further_down_does_not_shadow_it(
+            self, app, site, run_as, schedule):
+        app.acl_users._doAddUser('jane', 'other', ['Owner'], [])
+        try:
+            assert run_as('/acl_users:jane', look).succeeded == 1
+            assert seen == [('jane', 'jane', ('Owner', 'Authenticated'))]
+        finally:
+            app.acl_users._doDelUsers(['jane'])
+
+    def test_an_unknown_one_is_parked_and_never_run_as_another(
+            self, run_as, schedule):
+        assert run_as('acl_users:joe', look).failed == 1
+        assert seen == []
+        [entry] = schedule.parked
+        assert 'has no such user' in entry.reason
+
+    @pytest.mark.parametrize('principal_id, permitted', [
+        (None, False), ('acl_users:joe', False), ('acl_users:jane', True),
+        (system_user.id, True)])
+    def test_what_it_may_do_is_asked_of_both_kinds_of_security(
+            self, site, run_as, principal_id, permitted):
+        site.acl_users._doAddUser('joe', 'secret', [], [])
+        site.manage_permission('View', ['Manager'])
+        assert run_as(principal_id, may, 'View').succeeded == 1
+        assert seen == [permitted]
+
+    def test_whoever_calls_process_is_that_user_again(
+            self, site, run_as, login):
+        site.acl_users._doAddUser('joe', 'secret', [], [])
+        transaction.commit()
+        login('joe')
+        run_as('acl_users:jane', look)
+        assert getSecurityManager().getUser().getId() == 'joe'
+        newSecurityManager(None, nobody)
+
+    def test_a_site_without_a_user_folder_has_special_users(
+            self, app, clock):
+        site = make_site(app, 'bare')
+        site._delObject('acl_users')
+        transaction.savepoint()
+        schedule = install(site)
+        for principal_id in None, system_user.id:
+            schedule.schedule(CallTask(look, principalId=principal_id))
+        transaction.commit()
+        assert schedule.process(clock.now()).succeeded == 2
+        assert sorted(name for _, name, _ in seen) == [
+            'Anonymous User', 'System Processes']
