@@ -890,7 +890,7 @@ def test_a_path_that_leads_through_damage_is_said(shell, mapping):
 def test_the_database_has_to_be_named(bare_shell, monkeypatch):
     monkeypatch.delenv('ZODBSCHEDULE_DB')
     bare_shell('list', code=2)
-    assert "Missing option '--db'" in bare_shell.err
+    assert "Missing option '--db', or '--zope'" in bare_shell.err
     bare_shell('list', '--db', 'file://Data.fs', code=2)
     assert 'no database at Data.fs' in bare_shell.err
 
@@ -1008,13 +1008,13 @@ def test_what_only_looks_opens_the_database_read_only(
     bare_shell('init')
     task = bare_shell('add', 'shop.deliver')
     seen = []
-    find = database.find_schedule
+    find = database.Path.find
 
-    def spy(connection, place):
+    def spy(place, connection):
         seen.append(connection.isReadOnly())
-        return find(connection, place)
+        return find(place, connection)
 
-    monkeypatch.setattr(database, 'find_schedule', spy)
+    monkeypatch.setattr(database.Path, 'find', spy)
     for command in (
             'list', 'parked', 'check', 'history', 'forecast', 'workers'):
         bare_shell(command)

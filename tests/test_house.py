@@ -106,6 +106,7 @@ LAYERS = {
         'metrics',
         'testing',
         'cli.problem',
+        'cli.sites',
         'cli.logs',
         'cli.importing',
         'cli.mending',

@@ -27,7 +27,6 @@ from zodbschedule.cli import values
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import changing
-from zodbschedule.cli.database import make_schedule
 from zodbschedule.cli.database import opened
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.problem import Problem
@@ -43,7 +42,7 @@ def init(place: Place) -> None:
     with opened(place, Access.CREATE) as connection:
         with connection.transaction_manager as transaction:
             transaction.note('zodbschedule init')
-            made = make_schedule(connection, place)
+            made = place.make(connection)
     click.echo(f'{place} is {"made" if made else "there already"}')
 
 

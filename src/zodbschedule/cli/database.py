@@ -16,12 +16,14 @@ import os
 import re
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import closing
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import entry_points
 from typing import Any
+from typing import Protocol
 from typing import TypeVar
 from urllib.parse import parse_qsl
 from urllib.parse import urlsplit
@@ -61,9 +63,22 @@ class Access(Enum):
     CREATE = 'it may be new'
 
 
+class Place(Protocol):
+    """Where a schedule stands, as the user says it; str() shows it."""
+
+    def database(self, access: Access) -> AbstractContextManager[DB]:
+        """The database, opened; closed in the end."""
+
+    def find(self, connection: Connection) -> Schedule:
+        """What stands there, if that is a schedule."""
+
+    def make(self, connection: Connection) -> bool:
+        """Put a schedule there; False if there is one already."""
+
+
 @dataclass(frozen=True)
-class Place:
-    """Where a schedule stands, as the user says it."""
+class Path:
+    """A place that keys lead to, from the root of a database on."""
 
     uri: str
     path: str
@@ -77,6 +92,30 @@ class Place:
 
     def __str__(self) -> str:
         return f'{"/".join(self.keys)} in {without_password(self.uri)}'
+
+    @contextmanager
+    def database(self, access: Access) -> Iterator[DB]:
+        """See `Place`."""
+        with closing(open_database(self.uri, access)) as db:
+            yield db
+
+    def find(self, connection: Connection) -> Schedule:
+        """See `Place`."""
+        parent = parent_of(connection, self)
+        found = _child(parent, self.keys[-1], self)
+        if found is None:
+            raise Problem(f'there is no schedule at {self}; make one by '
+                          f'zodbschedule init')
+        return a_schedule(found, self)
+
+    def make(self, connection: Connection) -> bool:
+        """See `Place`."""
+        parent, key = parent_of(connection, self), self.keys[-1]
+        if _child(parent, key, self) is None:
+            parent[key] = Schedule()
+            return True
+        self.find(connection)
+        return False
 
 
 # -- URIs --------------------------------------------------------------------
@@ -214,9 +253,9 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
 @contextmanager
 def looking_at(place: Place) -> Iterator[Schedule]:
     """The schedule, to be read within one transaction."""
-    with closing(open_database(place.uri, Access.LOOK)) as db:
+    with place.database(Access.LOOK) as db:
         with db.transaction() as connection:
-            yield find_schedule(connection, place)
+            yield place.find(connection)
 
 
 def changing(place: Place, note: str, change: Callable[[Schedule], T]) -> T:
@@ -226,14 +265,14 @@ def changing(place: Place, note: str, change: Callable[[Schedule], T]) -> T:
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
-                result = change(find_schedule(connection, place))
+                result = change(place.find(connection))
     return result
 
 
 @contextmanager
 def opened(place: Place, access: Access) -> Iterator[Connection]:
     """A connection with a transaction manager of its own."""
-    with closing(open_database(place.uri, access)) as db:
+    with place.database(access) as db:
         connection = db.open(TransactionManager())
         try:
             yield connection
@@ -242,30 +281,15 @@ def opened(place: Place, access: Access) -> Iterator[Connection]:
             connection.close()
 
 
-def find_schedule(connection: Connection, place: Place) -> Schedule:
-    """What stands at the path, if that is a schedule."""
-    parent = parent_of(connection, place)
-    found = _child(parent, place.keys[-1], place)
-    if found is None:
-        raise Problem(f'there is no schedule at {place}; make one by '
-                      f'zodbschedule init')
+def a_schedule(found: Any, place: object) -> Schedule:
+    """*found*, if that is a schedule."""
     if not isinstance(found, Schedule):
         raise Problem(f'what stands at {place} is a {type(found).__name__}, '
                       f'not a schedule')
     return found
 
 
-def make_schedule(connection: Connection, place: Place) -> bool:
-    """Put a schedule at the path; False if there is one already."""
-    parent, key = parent_of(connection, place), place.keys[-1]
-    if _child(parent, key, place) is None:
-        parent[key] = Schedule()
-        return True
-    find_schedule(connection, place)
-    return False
-
-
-def parent_of(connection: Connection, place: Place) -> Any:
+def parent_of(connection: Connection, place: Path) -> Any:
     """The mapping that holds, or is to hold, the schedule."""
     parent = connection.root()
     for key in place.keys[:-1]:
@@ -275,7 +299,7 @@ def parent_of(connection: Connection, place: Place) -> Any:
     return parent
 
 
-def _child(parent: Any, key: str, place: Place) -> Any:
+def _child(parent: Any, key: str, place: Path) -> Any:
     try:
         return parent[key]
     except POSKeyError:  # is a KeyError, and means damage

@@ -21,9 +21,11 @@ from typing import Any
 from typing import TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zodbschedule.cli import values
-from zodbschedule.cli.database import Place
+from zodbschedule.cli.database import Path
+from zodbschedule.cli.sites import Site
 
 
 T = TypeVar('T')
@@ -39,22 +41,33 @@ Exit codes:
   130  interrupted; what was not done is back in its place"""
 
 
+#: where a schedule stands, if nobody says anything else
+KEYS = 'schedule'
+
 db_option = click.option(
-    '--db', 'uri', metavar='URI', required=True, envvar='ZODBSCHEDULE_DB',
+    '--db', 'uri', metavar='URI', envvar='ZODBSCHEDULE_DB',
     show_envvar=True, help='The database: a URI as zodburi knows them, or the '
                            'path of a FileStorage.')
+zope_option = click.option(
+    '--zope', 'conf', metavar='CONF',
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help='Instead of --db, the zope.conf of a Zope, which is started; --path '
+         'is that of a site then.')
 
 
 def at_a_place(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say which schedule is meant."""
     @db_option
-    @click.option('--path', metavar='KEYS', default='schedule',
-                  show_default=True,
-                  help='Where the schedule stands: keys from the root on, '
-                       'separated by slashes.')
+    @zope_option
+    @click.option('--path', metavar='KEYS',
+                  help=f'Where the schedule stands: keys from the root on, '
+                       f'separated by slashes; without it, {KEYS}.  With '
+                       f'--zope, the path of a site; without it, the only '
+                       f'one that has a schedule.')
     @functools.wraps(function)
-    def command(uri: str, path: str, **options: Any) -> None:
-        function(Place(uri, path), **options)
+    def command(uri: str | None, conf: str | None, path: str | None,
+                **options: Any) -> None:
+        function(_place(uri, conf, path), **options)
 
     return command
 
@@ -62,15 +75,31 @@ def at_a_place(function: Callable[..., None]) -> Callable[..., None]:
 def at_places(function: Callable[..., None]) -> Callable[..., None]:
     """The same of several schedules in one database."""
     @db_option
+    @zope_option
     @click.option('--path', 'paths', metavar='KEYS', multiple=True,
-                  default=('schedule',), show_default=True,
-                  help='Where a schedule stands, as keys from the root on, '
-                       'separated by slashes; may be given several times.')
+                  help=f'Where a schedule stands, as keys from the root on, '
+                       f'separated by slashes; may be given several times; '
+                       f'without it, {KEYS}.  With --zope, the path of a '
+                       f'site; without it, all that have a schedule.')
     @functools.wraps(function)
-    def command(uri: str, paths: tuple[str, ...], **options: Any) -> None:
-        function([Place(uri, path) for path in paths], **options)
+    def command(uri: str | None, conf: str | None, paths: tuple[str, ...],
+                **options: Any) -> None:
+        function([_place(uri, conf, path) for path in paths or (None,)],
+                 **options)
 
     return command
+
+
+def _place(uri: str | None, conf: str | None, path: str | None) -> Any:
+    if conf is not None:
+        if click.get_current_context().get_parameter_source('uri') is (
+                ParameterSource.COMMANDLINE):
+            raise click.UsageError('give --db or --zope, not both')
+        return Site(conf, path)
+    if uri is None:
+        raise click.UsageError(
+            "Missing option '--db', or '--zope' for a schedule in a Zope")
+    return Path(uri, KEYS if path is None else path)
 
 
 id_argument = click.argument('id', metavar='ID')

@@ -26,7 +26,6 @@ from zodbschedule.cli import values
 from zodbschedule.cli import wording
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Place
-from zodbschedule.cli.database import find_schedule
 from zodbschedule.cli.database import opened
 from zodbschedule.cli.events import heard
 from zodbschedule.cli.importing import import_modules
@@ -61,7 +60,7 @@ def process(ctx: click.Context, place: Place, until: datetime | None,
     until = until or clock.now()
     parked: list[TaskParked] = []
     with opened(place, Access.CHANGE) as connection:
-        schedule = find_schedule(connection, place)
+        schedule = place.find(connection)
         with heard(_into(parked)):
             with progress.shown(schedule, until):
                 tally = _process(schedule, until)

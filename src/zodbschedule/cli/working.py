@@ -33,13 +33,13 @@ from zodbschedule.cli import health
 from zodbschedule.cli import logs
 from zodbschedule.cli import values
 from zodbschedule.cli.database import Access
-from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import mend
 from zodbschedule.cli.options import at_places
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.problem import Problem
+from zodbschedule.cli.sites import Site
 
 
 EXIT_CODES = """\b
@@ -73,7 +73,7 @@ ENDING = signal.SIGTERM, signal.SIGINT
 @import_option
 @at_places
 @click.pass_context
-def worker(ctx: click.Context, places: list[Place], threads: int,
+def worker(ctx: click.Context, places: list[Any], threads: int,
            name: str | None, lease: timedelta | None, grace: timedelta,
            health_file: Path | None, modules: tuple[str, ...]) -> None:
     """Run tasks as they get due, until SIGTERM or Ctrl-C.
@@ -82,20 +82,36 @@ def worker(ctx: click.Context, places: list[Place], threads: int,
     later, and go away and come back meanwhile.
     """
     _refuse(threads, name, lease, health_file)
-    paths = dict.fromkeys('/'.join(place.keys) for place in places)
+    options = {'name': name, 'threads': threads, 'lease': lease,
+               'grace': grace}
     with _log(ctx), Signals() as signals:
         import_modules(modules)
-        source = Source(places[0].uri, Access.CHANGE)
-        mend()
-        with _opened(source, 2 * threads + 2) as db:
-            hand = Worker(db, *paths, name=name, threads=threads,
-                          lease=lease, grace=grace)
+        with _made(places, options) as hand:
             signals.worker = hand
             with health.shown_in(health_file, lambda: hand.healthy):
                 complete = hand.run()
             if not complete:
                 _leave(signals.code)
     ctx.exit(signals.code)
+
+
+@contextmanager
+def _made(places: list[Any], options: dict[str, Any]) -> Iterator[Worker]:
+    """A worker for those places."""
+    first, connections = places[0], 2 * options['threads'] + 2
+    if isinstance(first, Site):
+        with first.started() as zope:
+            mend()
+            zope.enlarge_pools(connections + options['threads'])
+            paths = dict.fromkeys(filter(None, (
+                place.path for place in places)))
+            yield zope.worker(*paths, **options)
+        return
+    paths = dict.fromkeys('/'.join(place.keys) for place in places)
+    source = Source(first.uri, Access.CHANGE)
+    mend()
+    with _opened(source, connections) as db:
+        yield Worker(db, *paths, **options)
 
 
 def _refuse(threads: int, name: str | None, lease: timedelta | None,

@@ -1,0 +1,30 @@
+"""Every piece of Python in the chapter on Zope does what it says."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import transaction
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import system
+from conftest import make_site
+from OFS.Folder import Folder
+
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'zope.rst'
+BLOCK = re.compile(r'^\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)', re.M)
+
+
+def test_the_chapter_on_zope(app, clock):
+    site = make_site(app, 'example')
+    site._setObject('document', Folder('document'))
+    site.document.reindexObject = site.document.manage_main
+    newSecurityManager(None, system)
+    transaction.savepoint()
+    names = {'site': site, 'document': site.document}
+    blocks = BLOCK.findall(PAGE.read_text(encoding='utf-8'))
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    waiting = [task.description for task in names['schedule']]
+    assert waiting == 2 * ['reindexObject of /example/document']
