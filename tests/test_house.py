@@ -34,6 +34,7 @@ LAYERS = {
     'a': (
         'interfaces',
         'instant',
+        'span',
         'clock',
         'incarnation',
         'reach',
@@ -99,6 +100,10 @@ LAYERS = {
         'zope.permissions',
         'zope.surroundings',
         'zope.context',
+        'zope.interfaces',
+        'zope.contributed',
+        'zope.directives',
+        'zope.installing',
         'zope.workers',
         'zope',
         'plone',
@@ -156,7 +161,7 @@ CORE_IS_MADE_OF = {
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
 MAY_COMMIT = {'transact', 'run', 'failure', 'holding', 'worker',
-              'testing', 'cli', 'demo'}
+              'testing', 'cli', 'demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
 # ``with manager:`` commits, although nobody says so.

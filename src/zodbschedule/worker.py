@@ -88,6 +88,8 @@ class Worker:
 
     #: on what the turns of a thread are made; that of the runs, by default
     manager: Callable[[], Any] = staticmethod(lambda: transaction.manager)
+    #: what its threads do
+    shift = Shift
 
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
@@ -109,7 +111,7 @@ class Worker:
         terms = Terms(
             self.name, self._database.get, paths or ('schedule',), lease,
             bool(name), self._ends, self._heart, self._reach, self.manager)
-        self._shifts = [Shift(terms, number) for number in range(threads)]
+        self._shifts = [self.shift(terms, number) for number in range(threads)]
         self._asked = WORK
         self._result = True
         self._supervisor: threading.Thread | None = None

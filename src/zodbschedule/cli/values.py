@@ -23,12 +23,10 @@ from typing import Any
 from zodbschedule import clock
 from zodbschedule.cli.problem import Problem
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.span import UNITS
+from zodbschedule.span import span as span_of
 from zodbschedule.zone import zone_of
 
-
-UNITS = {
-    's': timedelta(seconds=1), 'm': timedelta(minutes=1),
-    'h': timedelta(hours=1), 'd': timedelta(days=1)}
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -70,22 +68,18 @@ def _aware(text: str) -> datetime:
 
 def duration(text: str) -> timedelta:
     """A number and a unit: ``30s``, ``5m``, ``2h``, ``1d``."""
-    found = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd])', text, re.ASCII)
-    if found is None:
-        raise Problem(
-            f'{text} is no duration; write 30s, 5m, 2h or 1d')
     try:
-        return float(found[1]) * UNITS[found[2]]
-    except OverflowError:
-        raise Problem(f'{text} is out of range') from None
+        return span_of(text)
+    except ValueError as error:
+        raise Problem(str(error)) from None
 
 
 def period(text: str) -> timedelta:
     """A duration of more than nothing."""
-    span = duration(text)
-    if not span:
+    found = duration(text)
+    if not found:
         raise Problem(f'{text} is nothing; write 30s, 5m, 2h or 1d')
-    return span
+    return found
 
 
 def seconds(text: str) -> timedelta:

@@ -29,6 +29,10 @@ except ImportError as error:
 from zodbschedule import principals
 from zodbschedule.zope.context import ContextTask
 from zodbschedule.zope.context import call
+from zodbschedule.zope.contributed import contribute
+from zodbschedule.zope.contributed import contributed
+from zodbschedule.zope.contributed import reset
+from zodbschedule.zope.contributed import synchronize
 from zodbschedule.zope.homes import SiteSchedule
 from zodbschedule.zope.homes import get_schedule
 from zodbschedule.zope.homes import install
@@ -44,8 +48,12 @@ __all__ = [
     'SitesWorker',
     'UnknownUser',
     'call',
+    'contribute',
+    'contributed',
     'get_schedule',
     'install',
+    'reset',
+    'synchronize',
     'uninstall',
 ]
 

@@ -25,6 +25,7 @@ import os
 import signal
 import threading
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -32,9 +33,15 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
+from zodbschedule.duty import Duty
 from zodbschedule.shift import Path
 from zodbschedule.shift import Paths
+from zodbschedule.shift import Shift
+from zodbschedule.transact import is_storage_failure
+from zodbschedule.transact import transact
+from zodbschedule.zope.contributed import synchronize
 from zodbschedule.zope.homes import settled_at
+from zodbschedule.zope.homes import site_at
 from zodbschedule.zope.homes import site_paths
 from zodbschedule.zope.settings import Settings
 from zodbschedule.zope.settings import settings
@@ -67,6 +74,26 @@ class Sites(Paths):
         return 'all sites'
 
 
+class SitesShift(Shift):
+    """Sees to it that a site has what is contributed, before it begins."""
+
+    def _duty(self, path: Path) -> Duty:
+        try:
+            transact(self.manager, partial(self._synchronize, path))
+        except Exception as error:
+            if is_storage_failure(error):
+                raise
+            log.exception('Tasks could not be contributed to %s.', path)
+        return super()._duty(path)
+
+    def _synchronize(self, path: Any) -> None:
+        root = self.connection.root()
+        if path(root) is not None:
+            synchronize(site_at(root[APPLICATION], path.path))
+            self.manager.get().note('zodbschedule: contribute tasks')
+        self.manager.commit()
+
+
 class SitesWorker(Worker):
     """A `Worker` for the sites of a Zope, by default all of them.
 
@@ -75,6 +102,7 @@ class SitesWorker(Worker):
     """
 
     manager = staticmethod(lambda: TransactionManager(explicit=True))
+    shift = SitesShift
 
     def __init__(self, db: Any, *sites: str, **options: Any) -> None:
         paths: tuple[Path | Paths, ...] = tuple(

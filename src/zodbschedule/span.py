@@ -1,0 +1,31 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Durations as people write them: ``30s``, ``5m``, ``2h``, ``1d``."""
+
+import re
+from datetime import timedelta
+
+
+UNITS = {'s': timedelta(seconds=1), 'm': timedelta(minutes=1),
+         'h': timedelta(hours=1), 'd': timedelta(days=1)}
+
+
+def span(text: str) -> timedelta:
+    """The duration that *text*, a number and a unit, says; ValueError else."""
+    found = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd])', text, re.ASCII)
+    if found is None:
+        raise ValueError(f'{text} is no duration; write 30s, 5m, 2h or 1d')
+    try:
+        return float(found[1]) * UNITS[found[2]]
+    except OverflowError:
+        raise ValueError(f'{text} is out of range') from None

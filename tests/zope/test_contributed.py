@@ -1,0 +1,403 @@
+"""Tasks that add-ons contribute to sites."""
+
+from datetime import datetime
+from datetime import timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+import transaction
+from AccessControl import getSecurityManager
+from conftest import make_site
+from conftest import seen
+from OFS.SimpleItem import SimpleItem
+from zope.component import getGlobalSiteManager
+from zope.configuration.exceptions import ConfigurationError
+from zope.configuration.xmlconfig import string
+from zope.interface import Interface
+from zope.interface import alsoProvides
+from zope.interface import noLongerProvides
+from zope.interface.verify import verifyObject
+
+from zodbschedule import Cron
+from zodbschedule import Every
+from zodbschedule import Retry
+from zodbschedule import RRule
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.zope import contribute
+from zodbschedule.zope import contributed
+from zodbschedule.zope import install
+from zodbschedule.zope import reset
+from zodbschedule.zope import synchronize
+from zodbschedule.zope import uninstall
+from zodbschedule.zope.contributed import ABSENT
+from zodbschedule.zope.contributed import DISABLED
+from zodbschedule.zope.contributed import Contributed
+from zodbschedule.zope.contributed import IContributed
+from zodbschedule.zope.contributed import profile_imported
+
+
+HOUR = timedelta(hours=1)
+
+
+class ISpecial(Interface):
+    """A site that is one."""
+
+
+class Setup(SimpleItem):
+    """Knows which profiles are installed."""
+
+    id = 'portal_setup'
+    installed = ()
+
+    def getLastVersionForProfile(self, profile):
+        return '1' if profile in self.installed else 'unknown'
+
+
+class Registry(SimpleItem):
+    """Knows the zone of the site."""
+
+    id = 'portal_registry'
+
+    def get(self, name, default):
+        return {'plone.portal_timezone': 'Asia/Tokyo'}.get(name, default)
+
+
+def check(site):
+    seen.append((site.getId(), getSecurityManager().getUser().getUserName()))
+
+
+def fail(site):
+    raise ValueError('no')
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left():
+    yield
+    forget()
+
+
+def forget(name=None):
+    registry = getGlobalSiteManager()
+    for each in list(registry.registeredUtilities()):
+        if each.provided is IContributed and name in (None, each.name):
+            registry.unregisterUtility(
+                each.component, IContributed, each.name)
+
+
+@pytest.fixture
+def states(site):
+    def states():
+        return {each.name: each for each in contributed(site)}
+
+    return states
+
+
+class TestDefining:
+
+    def test_it_provides_its_interface(self):
+        assert verifyObject(
+            IContributed, Contributed('a', check, every=HOUR))
+
+    @pytest.mark.parametrize('options, message', [
+        ({}, '0 of every, cron and rrule'),
+        ({'every': HOUR, 'cron': '* * * * *'}, '2 of every'),
+        ({'cron': 'never'}, 'never'),
+        ({'rrule': 'FREQ=SOMETIMES'}, 'SOMETIMES'),
+        ({'every': HOUR, 'missed': 'some'}, "missed is 'some'"),
+        ({'cron': '* * * * *', 'timezone': 'Mars/Base'}, 'Mars/Base')])
+    def test_what_makes_no_task_is_refused(self, options, message):
+        with pytest.raises(InvalidTask) as caught:
+            contribute('a', check, **options)
+        assert message in str(caught.value)
+
+    def test_a_handler_is_called(self):
+        with pytest.raises(InvalidTask, match='a function of a site'):
+            contribute('a', 'check', every=HOUR)
+
+
+ZCML = """
+<configure xmlns:schedule="http://namespaces.zope.org/schedule"
+           i18n_domain="tests">
+  <include package="zodbschedule.zope" file="meta.zcml" />
+  <schedule:task name="a" handler="test_contributed.check" {} />
+</configure>
+"""
+
+
+class TestDirective:
+
+    def definition(self, options):
+        string(ZCML.format(options))
+        return getGlobalSiteManager().getUtility(IContributed, 'a')
+
+    def test_with_little(self):
+        found = self.definition('every="15m"')
+        assert found == Contributed(
+            'a', check, every=timedelta(minutes=15))
+
+    def test_with_all(self):
+        found = self.definition('''
+            title="A check" description="Checks." cron="30 2 * * *"
+            timezone="Europe/Berlin" for="test_contributed.ISpecial"
+            profile="x:default" principal="acl_users:jane" missed="all"
+            expires="1h" retry="3" enabled="no"''')
+        assert found == Contributed(
+            'a', check, 'A check', 'Checks.', cron='30 2 * * *',
+            timezone='Europe/Berlin', required=ISpecial, profile='x:default',
+            principal='acl_users:jane', missed='all', expires=HOUR,
+            retry=Retry(3), enabled=False)
+
+    def test_nobody(self):
+        found = self.definition('rrule="FREQ=DAILY" principal="zope.Anybody"')
+        assert found.principal is None
+
+    @pytest.mark.parametrize('options', [
+        '', 'every="often"', 'cron="never"', 'every="1h" retry="0"',
+        'every="1h" missed="some"'])
+    def test_what_makes_no_task_is_refused(self, options):
+        with pytest.raises(ConfigurationError):
+            self.definition(options)
+
+    def test_two_of_a_name_conflict(self):
+        twice = ZCML.format('every="1h" /><schedule:task name="a" '
+                            'handler="test_contributed.fail" every="1h"')
+        with pytest.raises(ConfigurationError):
+            string(twice)
+
+
+class TestSites:
+
+    def test_a_site_has_it(self, site, schedule, states, clock):
+        contribute('a', check, every=HOUR, title='A check')
+        synchronize(site)
+        transaction.commit()
+        [task] = schedule
+        assert task.description == 'A check'
+        assert task.time == clock.now() + HOUR
+        assert task.recurrence == Every(HOUR, clock.now() + HOUR)
+        assert states()['a'].task is task
+        clock.advance(HOUR)
+        assert schedule.process(clock.now()).succeeded == 1
+        assert seen == [('site', 'System Processes')]
+        assert task.time == clock.now() + HOUR
+
+    def test_a_second_time_nothing_is_written(self, site, schedule):
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        transaction.commit()
+        synchronize(site)
+        assert not transaction.get()._resources
+        assert len(list(schedule)) == 1
+
+    def test_nor_in_a_site_without_a_schedule(self, app):
+        contribute('a', check, every=HOUR)
+        site = make_site(app, 'plain')
+        transaction.savepoint()
+        synchronize(site)
+        with pytest.raises(LookupError):
+            reset(site, 'a')
+
+    def test_the_zone_is_that_of_the_site(self, site, schedule):
+        contribute('a', check, cron='30 2 * * *')
+        contribute('b', check, cron='30 2 * * *', timezone='Europe/Berlin')
+        contribute('c', check, rrule='FREQ=DAILY;BYHOUR=3')
+        site._setObject('portal_registry', Registry())
+        synchronize(site)
+        rules = {task.name: task.recurrence for task in schedule}
+        assert rules == {
+            'a': Cron('30 2 * * *', 'Asia/Tokyo'),
+            'b': Cron('30 2 * * *', 'Europe/Berlin'),
+            'c': RRule('FREQ=DAILY;BYHOUR=3', datetime(
+                2001, 1, 1, tzinfo=ZoneInfo('Asia/Tokyo')))}
+
+    def test_without_one_it_is_utc(self, site, schedule):
+        contribute('a', check, cron='30 2 * * *')
+        synchronize(site)
+        [task] = schedule
+        assert task.recurrence == Cron('30 2 * * *', 'UTC')
+
+    def test_only_one_that_provides_something(self, site, schedule):
+        contribute('a', check, every=HOUR, required=ISpecial)
+        synchronize(site)
+        assert not list(schedule)
+        alsoProvides(site, ISpecial)
+        synchronize(site)
+        assert len(list(schedule)) == 1
+        noLongerProvides(site, ISpecial)
+        synchronize(site)
+        assert not list(schedule)
+
+    def test_only_one_where_a_profile_is_installed(
+            self, site, schedule, states, clock):
+        contribute('a', check, every=HOUR, profile='x:default')
+        synchronize(site)
+        site._setObject('portal_setup', Setup())
+        synchronize(site)
+        assert not list(schedule)
+        site.portal_setup.installed = ('x:default',)
+        profile_imported(SimpleNamespace(
+            tool=site.portal_setup, full_import=True))
+        assert len(list(schedule)) == 1
+        site.portal_setup.installed = ()
+        transaction.commit()
+        # Nobody has told us, and it does nothing.
+        clock.advance(HOUR)
+        schedule.process(clock.now())
+        assert not list(schedule)
+        assert seen == []
+        assert states() == {}
+
+    def test_a_part_of_a_profile_says_nothing(self, site, schedule):
+        contribute('a', check, every=HOUR)
+        profile_imported(SimpleNamespace(tool=None, full_import=True))
+        site._setObject('portal_setup', Setup())
+        profile_imported(SimpleNamespace(
+            tool=site.portal_setup, full_import=False))
+        assert not list(schedule)
+
+    def test_it_fails_as_all_do(self, site, schedule, clock):
+        contribute('a', fail, every=HOUR)
+        synchronize(site)
+        transaction.commit()
+        clock.advance(HOUR)
+        assert schedule.process(clock.now()).failed == 1
+        assert len(list(schedule)) == 1
+
+
+class TestChanging:
+
+    @pytest.fixture
+    def task(self, clock, site, schedule):
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        transaction.commit()
+        return next(iter(schedule))
+
+    def upgrade(self, site, **options):
+        forget('a')
+        contribute('a', check, **options)
+        synchronize(site)
+        transaction.commit()
+
+    def test_what_nobody_has_changed_follows_the_definition(
+            self, site, task, schedule):
+        self.upgrade(site, cron='0 3 * * *', missed='all', retry=Retry(2))
+        assert task.recurrence == Cron('0 3 * * *', 'UTC')
+        assert task.missed == 'all'
+        assert task.retry == Retry(2)
+        assert task.time.hour == 3
+        assert list(schedule) == [task]
+        self.upgrade(site, cron='0 4 * * *')
+        assert task.recurrence == Cron('0 4 * * *', 'UTC')
+
+    def test_what_a_manager_has_changed_stays(
+            self, site, task, schedule, states):
+        own = Cron('0 5 * * *', 'UTC')
+        schedule.change(task, recurrence=own)
+        transaction.commit()
+        assert states()['a'].changes == {'recurrence'}
+        for cron in '0 3 * * *', '0 4 * * *':
+            self.upgrade(site, cron=cron, missed='all')
+            assert task.recurrence == own
+            assert task.missed == 'all'
+            assert states()['a'].changes == {'recurrence'}
+
+    def test_until_it_is_reset(self, site, task, schedule, states):
+        schedule.change(task, recurrence=Cron('0 5 * * *', 'UTC'))
+        schedule.pause(task, reason='not now')
+        transaction.commit()
+        assert reset(site, 'a') is task
+        assert task.recurrence.period == HOUR
+        assert schedule.paused(task) is None
+        assert states()['a'].changes == set()
+        with pytest.raises(LookupError):
+            reset(site, 'b')
+
+    def test_what_somebody_has_paused_stays_so(self, site, task, schedule):
+        schedule.pause(task, reason='not now', by='jane')
+        transaction.commit()
+        self.upgrade(site, every=2 * HOUR)
+        assert schedule.paused(task).reason == 'not now'
+        assert task.recurrence.period == 2 * HOUR
+
+    def test_what_somebody_has_unscheduled_stays_so(
+            self, site, task, schedule, states):
+        schedule.unschedule(task)
+        transaction.commit()
+        self.upgrade(site, every=2 * HOUR)
+        assert not list(schedule)
+        assert states()['a'].unscheduled
+        again = reset(site, 'a')
+        assert list(schedule) == [again]
+        assert again.recurrence.period == 2 * HOUR
+
+    def test_disabled_by_default_it_is_paused(self, site, task, schedule):
+        self.upgrade(site, every=HOUR, enabled=False)
+        assert schedule.paused(task).reason == DISABLED
+        self.upgrade(site, every=HOUR)
+        assert schedule.paused(task) is None
+        self.upgrade(site, every=HOUR, enabled=False)
+        schedule.resume(task, by='jane')
+        transaction.commit()
+        synchronize(site)
+        assert schedule.paused(task) is None
+        reset(site, 'a')
+        assert schedule.paused(task).reason == DISABLED
+
+    def test_from_the_beginning(self, site, schedule):
+        contribute('b', check, every=HOUR, enabled=False)
+        synchronize(site)
+        [task] = schedule
+        assert schedule.paused(task).reason == DISABLED
+
+    def test_its_add_on_went_away(self, site, task, schedule, states, clock):
+        forget('a')
+        synchronize(site)
+        transaction.commit()
+        assert schedule.paused(task).reason == ABSENT
+        assert states()['a'].definition is None
+        clock.advance(HOUR)
+        assert not any(schedule.process(clock.now()))
+        synchronize(site)
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        assert schedule.paused(task) is None
+        transaction.commit()
+        assert schedule.process(clock.now()).succeeded == 1
+        assert len(seen) == 1
+
+    def test_and_nobody_has_looked_before_it_is_due(
+            self, site, task, schedule, clock, caplog):
+        forget('a')
+        clock.advance(HOUR)
+        schedule.process(clock.now())
+        assert seen == []
+        assert not list(schedule.parked)
+        assert schedule.paused(task).reason == ABSENT
+        assert ABSENT in caplog.text
+        assert task in schedule
+
+    def test_while_it_runs_nothing_is_changed(
+            self, site, task, schedule, clock, monkeypatch):
+
+        def meanwhile(there):
+            forget('a')
+            contribute('a', check, every=3 * HOUR)
+            synchronize(there)
+
+        monkeypatch.setattr(
+            Contributed, '__call__', lambda self, there: meanwhile(there))
+        clock.advance(HOUR)
+        assert schedule.process(clock.now()).succeeded == 1
+        assert task.recurrence.period == HOUR
+        synchronize(site)
+        assert task.recurrence.period == 3 * HOUR
+
+    def test_uninstalled_and_installed_it_is_there_again(
+            self, site, task, schedule):
+        uninstall(site)
+        transaction.commit()
+        found = install(site)
+        synchronize(site)
+        assert [one.name for one in found] == ['a']
