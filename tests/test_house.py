@@ -69,6 +69,7 @@ LAYERS = {
         'observing',
         'rest',
         'parking',
+        'savepoints',
         'guard',
         'current',
         'returning',

@@ -100,7 +100,10 @@ class CurrentRun:
 class Where:
     """Where a run stands, as plain data: a slot of a claim of a schedule."""
 
-    def __init__(self, schedule: Any, claim_id: str, index: int) -> None:
+    def __init__(self, schedule: Any, claim_id: str, index: int,
+                 commits: bool = True) -> None:
+        #: the connection, if nobody else could see what it holds
+        self.connection = None if commits else schedule._p_jar
         self.db = schedule._p_jar.db()
         self.schedule_oid = schedule._p_oid
         self.claim_id = claim_id
@@ -117,4 +120,6 @@ class Where:
                 self.claim_id)
             return work(claim, claim and claim.slots[self.index])
 
+        if self.connection is not None:
+            return found(self.connection)
         return apart(self.db, found)

@@ -52,6 +52,7 @@ from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
 from zodbschedule.rest import rest_of
 from zodbschedule.run import Run
+from zodbschedule.savepoints import Savepoints
 from zodbschedule.settling import Context
 from zodbschedule.settling import claim_of
 from zodbschedule.timetable import Portion
@@ -94,13 +95,17 @@ class Holding:
     that is not what the schedule says.  With *patient* whatever could not be
     run now rests, and not only what conflicts: else a loop of passes spins.
     *contained* is what of the errors of a task is a failure of that task.
+    Unless it *commits* it makes savepoints.
     """
 
     def __init__(self, schedule: Any, name: str,
                  lease: timedelta | None = None, patient: bool = False,
-                 contained: type[BaseException] = Exception) -> None:
+                 contained: type[BaseException] = Exception,
+                 commits: bool = True) -> None:
         self.schedule = schedule
-        self.manager = schedule._p_jar.transaction_manager
+        manager = schedule._p_jar.transaction_manager
+        self.manager = manager if commits else Savepoints(manager)
+        self.commits = commits
         self.name = name
         self.lease = lease
         self.patient = patient
@@ -146,7 +151,8 @@ class Holding:
             self.schedule._p_jar, surroundings and surroundings.manager)
         self.context = Context(
             self.schedule, self.manager, self.claim_id, principals, self.now,
-            self.begun, self.guard, self.contained, surroundings)
+            self.begun, self.guard, self.contained, surroundings,
+            self.commits)
 
     def _transact(self, work: Callable[[], Any]) -> Any:
         return transact(self.manager, work, TURN_TRIES)

@@ -669,12 +669,14 @@ class ISurroundings(IPrincipals):
         'The transaction manager of the runs; turns are on that of the '
         "schedule's connection, which may be the same.")
 
-    def attempt(schedule):
+    def attempt(schedule, apart=True):
         """A context manager in which one attempt of a run is made.
 
         It gives *schedule* as it is in the connection of the attempt.
         Entered when the transaction of the attempt has begun on `manager`;
-        left when it was committed, or is to be aborted.
+        left when it was committed, or is to be aborted, which is done here.
+        Unless it is *apart*: then the connection is that of *schedule*, in
+        which nothing is to be committed or aborted, as in tests.
         """
 
 

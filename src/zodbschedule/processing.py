@@ -39,6 +39,7 @@ from zodbschedule.holding import Holding
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import ITally
+from zodbschedule.interfaces import NotStored
 from zodbschedule.observing import Found
 from zodbschedule.observing import Others
 from zodbschedule.principals import find
@@ -64,17 +65,25 @@ class Tally(NamedTuple):
     left: int = 0
 
 
-def process(schedule: Any, now: datetime) -> Tally:
-    """See `IScheduleControl`.  *schedule* is stored, *now* is in UTC."""
+def process(schedule: Any, now: datetime, commit: bool = True) -> Tally:
+    """See `IScheduleControl`; *now* is in UTC.
+
+    Unless it may *commit*, all happens in the current transaction.
+    """
+    if schedule._p_jar is None:
+        raise NotStored(
+            'The schedule is in no database, so no run could be committed; '
+            "put it there first, as in root['schedule'] = Schedule(), and "
+            'commit')
     faults.mend(schedule._p_jar.db())
     reason = barred(schedule._p_jar)
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
     with ExitStack() as borrowing:
-        for manager in _managers(schedule):
+        for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
-        return Pass(schedule, now).process()
+        return Pass(schedule, now, commit).process()
 
 
 def _managers(schedule: Any) -> list[Any]:
@@ -90,8 +99,9 @@ def _managers(schedule: Any) -> list[Any]:
 class Pass(Holding):
     """One call of ``process()``."""
 
-    def __init__(self, schedule: Any, now: datetime) -> None:
-        super().__init__(schedule, NAME)
+    def __init__(self, schedule: Any, now: datetime, commits: bool = True
+                 ) -> None:
+        super().__init__(schedule, NAME, commits=commits)
         self.begin(now)
 
     def process(self) -> Tally:

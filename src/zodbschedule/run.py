@@ -99,20 +99,21 @@ class Run(Settling):
     # -- the transaction that holds the user's code
 
     def _attempted(self) -> Ending:
-        surroundings = self.context.surroundings
-        if surroundings is None:
+        context = self.context
+        if context.surroundings is None:
             return transact(self.manager, self._perform)  # type: ignore
+        if context.commits:
+            self.manager = context.surroundings.manager
         try:
-            return transact(surroundings.manager, self._surrounded)  # type: ignore
+            return transact(self.manager, self._surrounded)  # type: ignore
         finally:
             # What is left to do is a turn's, or that of a failure.
             self.schedule = self.context.schedule
             self.manager = self.context.manager
 
     def _surrounded(self) -> Ending:
-        surroundings = self.context.surroundings
-        with surroundings.attempt(self.context.schedule) as self.schedule:
-            self.manager = surroundings.manager
+        with self.context.surroundings.attempt(
+                self.context.schedule, self.context.commits) as self.schedule:
             self.context.guard.connection = self.schedule._p_jar
             return self._perform()
 
@@ -168,7 +169,8 @@ class Run(Settling):
             self.current = CurrentRun(
                 task, self.schedule, self.id, facts.attempt,
                 facts.occurrence, now,
-                Where(self.schedule, self.context.claim_id, self.index))
+                Where(self.schedule, self.context.claim_id, self.index,
+                      self.context.commits))
         return self.current
 
     def _call(self, slot: Slot, task: Any, now: datetime) -> Verdict:

@@ -54,7 +54,6 @@ from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import ISteering
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.interfaces import NotStored
 from zodbschedule.observing import believed
 from zodbschedule.parked import ParkedTask
 from zodbschedule.pauses import ALL
@@ -185,13 +184,7 @@ class Schedule(Places):
 
     def process(self, time: datetime) -> Tally:
         """See `IScheduleControl`."""
-        now = as_utc(time)
-        if self._p_jar is None:
-            raise NotStored(
-                'The schedule is in no database, so no run could be '
-                "committed; put it there first, as in root['schedule'] = "
-                'Schedule(), and commit')
-        return processing.process(self, now)
+        return processing.process(self, as_utc(time))
 
     def getTaskTimes(self, min: datetime | None = None,
                      max: datetime | None = None) -> Iterator[datetime]:

@@ -91,6 +91,8 @@ class Context:
     contained: type[BaseException] = Exception
     #: an ISurroundings, if the principals are more than that
     surroundings: Any = None
+    #: whether runs are committed: else there are savepoints only
+    commits: bool = True
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.

@@ -29,6 +29,7 @@ import ZODB.FileStorage
 from zodbschedule import clock as the_clock
 from zodbschedule.instant import as_utc
 from zodbschedule.processing import Tally
+from zodbschedule.processing import process
 from zodbschedule.schedule import Schedule
 
 
@@ -68,7 +69,8 @@ class SettableClock:
         self.advance(timedelta(seconds=seconds))
 
 
-def run_until(schedule: Schedule, time: datetime) -> Tally:
+def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
+              ) -> Tally:
     """Process what comes due up to *time*, each at its instant; the sum.
 
     As `Schedule.process` does, in transactions on the manager of the
@@ -76,6 +78,11 @@ def run_until(schedule: Schedule, time: datetime) -> Tally:
     by then.  What is left in its place is tried again with whatever comes due
     after it, and at *time*.  A settable clock in use is set to each instant,
     and to *time* at the end.
+
+    Unless it may *commit*, all of it happens in the current transaction, with
+    savepoints in the place of commits: for layers of tests that forbid those.
+    Then what was changed before needs no commit, and whoever aborts in the
+    end, or tears down the layer, leaves nothing behind.
 
     Raises RuntimeError if it does not come to an end: a task then reschedules
     itself again and again without moving on.
@@ -86,7 +93,7 @@ def run_until(schedule: Schedule, time: datetime) -> Tally:
     moment = _next(schedule, None, end)
     while moment is not None:
         _show(moment)
-        tally = schedule.process(moment)
+        tally = process(schedule, moment, commit)
         # What a pass has left may have been run by a later one.
         total = Tally(*map(sum, zip(total, tally, strict=True)))._replace(
             left=tally.left)

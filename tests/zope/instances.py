@@ -94,9 +94,12 @@ class Instance:
         return process
 
     def work(self, *arguments):
-        """A worker of its own."""
-        return self.start(
+        """A worker of its own, that has begun."""
+        process = self.start(
             'zodbschedule', '-v', 'worker', '--zope', self.conf, *arguments)
+        wait_until(lambda: ' begins,' in process.log.read_text(), 'a worker',
+                   process)
+        return process
 
     def start(self, name, *arguments):
         """Start a program; what it writes goes into a file."""

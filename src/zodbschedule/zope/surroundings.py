@@ -82,24 +82,36 @@ class ZopeSite:
         """Always; whether the site is there, is seen when a run begins."""
 
     @contextmanager
-    def attempt(self, schedule: Any) -> Iterator[Any]:
-        oid, path = schedule._p_oid, schedule.path
+    def attempt(self, schedule: Any, apart: bool = True) -> Iterator[Any]:
+        if not apart:
+            name = application_database(schedule).database_name
+            with self._attempt(schedule, schedule._p_jar.get_connection(
+                    name), False) as here:
+                yield here
+            return
         connection = application_database(schedule).open(self.manager)
         try:
-            app = connection.root()[APPLICATION]
-            here = settled_at(app, path)
-            if here is None or here._p_oid != oid:
-                raise PrincipalsMissing(
-                    f'The site of the schedule is not at {path} any more')
-            with _in_site(app, here):
-                try:
-                    yield here
-                finally:
-                    # What a failed attempt has joined may need the site.
-                    abort(self.manager)
+            with self._attempt(schedule, connection, True) as here:
+                yield here
         finally:
             abort(self.manager)
             connection.close()
+
+    @contextmanager
+    def _attempt(self, schedule: Any, connection: Any, apart: bool
+                 ) -> Iterator[Any]:
+        app = connection.root()[APPLICATION]
+        here = settled_at(app, schedule.path)
+        if here is None or here._p_oid != schedule._p_oid:
+            raise PrincipalsMissing(
+                f'The site of the schedule is not at {schedule.path} any more')
+        with _in_site(app, here, apart):
+            try:
+                yield here
+            finally:
+                if apart:
+                    # What a failed attempt has joined may need the site.
+                    abort(self.manager)
 
     @contextmanager
     def adopt(self, principal_id: str | None, task: Any) -> Iterator[None]:
@@ -134,7 +146,8 @@ def application_database(schedule: Any) -> Any:
 
 
 @contextmanager
-def _in_site(app: Any, schedule: SiteSchedule) -> Iterator[None]:
+def _in_site(app: Any, schedule: SiteSchedule, commits: bool
+             ) -> Iterator[None]:
     """Inside, all is as in a request to the site of *schedule*."""
     kept = getSite(), getRequest(), vars(thread_local).copy()
     setSite(None)
@@ -146,7 +159,8 @@ def _in_site(app: Any, schedule: SiteSchedule) -> Iterator[None]:
     setRequest(request)
     try:
         _traverse(root, schedule.path, request)
-        transaction.get().addAfterCommitHook(_tell_success, (request,))
+        if commits:
+            transaction.get().addAfterCommitHook(_tell_success, (request,))
         yield
     finally:
         request.close()
