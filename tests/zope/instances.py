@@ -43,9 +43,12 @@ use = egg:zodbschedule#workers
 
 
 class Instance:
-    """What ``mkwsgiinstance`` makes, on a ZEO server, with our package."""
+    """What ``mkwsgiinstance`` makes, on a ZEO server, with our package.
 
-    def __init__(self, folder):
+    Plone finds the package by itself, and needs no line to *include* it.
+    """
+
+    def __init__(self, folder, include=True):
         self.folder = pathlib.Path(folder)
         self.home = self.folder / 'instance'
         (self.folder / 'zeo').mkdir()
@@ -55,8 +58,10 @@ class Instance:
             [program('mkwsgiinstance'), '-d', self.home,
              '-u', 'admin:secret'], check=True, stdout=subprocess.DEVNULL)
         includes = self.home / 'etc' / 'package-includes'
-        includes.mkdir(exist_ok=True)
-        (includes / 'zodbschedule-configure.zcml').write_text(INCLUDE)
+        self.include = includes / 'zodbschedule-configure.zcml'
+        if include:
+            includes.mkdir(exist_ok=True)
+            self.include.write_text(INCLUDE)
         conf = self.conf.read_text()
         before, _, rest = conf.partition('<zodb_db main>')
         _, _, after = rest.partition('</zodb_db>')
@@ -112,11 +117,11 @@ class Instance:
         self.processes.append(process)
         return process
 
-    def run(self, name, *arguments, text=None, code=0):
+    def run(self, name, *arguments, text=None, code=0, path=()):
         """What a program prints, when it has ended."""
         done = subprocess.run(
             [program(name), *map(str, arguments)], input=text, text=True,
-            capture_output=True, env=environment(), timeout=PATIENCE)
+            capture_output=True, env=environment(*path), timeout=PATIENCE)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -144,8 +149,8 @@ def program(name):
     return os.fspath(pathlib.Path(sys.executable).parent / name)
 
 
-def environment():
-    path = os.pathsep.join(map(os.fspath, (HERE, TESTS)))
+def environment(*path):
+    path = os.pathsep.join(map(os.fspath, (*path, HERE, TESTS)))
     return {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1'}
 
 
@@ -173,6 +178,13 @@ def mark(path, seconds=0):
         file.write(f'{os.getpid()}\n')
     time.sleep(seconds)
     note('marked')
+
+
+def add_document(context, number):
+    """Add one to a Plone site; touches what others touch."""
+    from plone.dexterity.utils import createContentInContainer
+    createContentInContainer(
+        context, 'Document', id=f'document-{number}', title='A document')
 
 
 def count():

@@ -184,6 +184,55 @@ class TestWorking:
         assert has_no_claims(instance, 'a', 'b')
 
 
+WITHOUT = """
+import sys
+sys.modules['zodbschedule'] = None
+"""
+
+GO_ON = """
+import transaction
+from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import system
+
+newSecurityManager(None, system)
+app.a.manage_addFolder('new')
+transaction.commit()
+app.manage_renameObject('a', 'b')
+transaction.commit()
+print('goes on:', sorted(app.objectIds('Folder')))
+"""
+
+BACK = """
+import transaction
+from zodbschedule.zope import install
+
+schedule = install(app.b)
+transaction.commit()
+print('paused:', schedule.paused().reason, len(list(schedule)))
+"""
+
+
+def test_without_the_package_a_site_works_all_the_same(
+        instance, sites, tmp_path):
+    sites('a')
+    schedule(instance, 'a', ('note', 'first'))
+    blocked = tmp_path / 'without'
+    blocked.mkdir()
+    (blocked / 'sitecustomize.py').write_text(WITHOUT)
+    script = tmp_path / 'script.py'
+    script.write_text(GO_ON)
+    instance.include.rename(tmp_path / 'include')
+    said = instance.run('zconsole', 'run', instance.conf, script,
+                        path=[blocked])
+    assert "goes on: ['b']" in said
+    # And when it is there again, so are the tasks.
+    (tmp_path / 'include').rename(instance.include)
+    script.write_text(BACK)
+    said = instance.run('zconsole', 'run', instance.conf, script)
+    assert 'paused: this site was moved' in said
+    assert said.rstrip().endswith(' 1')
+
+
 class TestCommands:
 
     @pytest.fixture

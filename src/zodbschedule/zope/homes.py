@@ -88,7 +88,8 @@ def install(site: Any) -> SiteSchedule:
     """The schedule of *site*, made if there is none; does not commit.
 
     *site* is an `ISite`, or the application root; ValueError for anything
-    else.
+    else.  One that finds itself elsewhere than before is paused, as when the
+    site is moved.
     """
     if not (ISite.providedBy(site) or IApplication.providedBy(site)):
         raise ValueError(
@@ -106,7 +107,7 @@ def install(site: Any) -> SiteSchedule:
         jar.add(found)
         found.settle(path_of(site))
         AttributeAnnotations(aq_base(site))[SCHEDULE] = found
-    _sites(site).add(found.path)
+    _come_home(site, found)
     return found  # type: ignore[no-any-return]
 
 
@@ -219,13 +220,17 @@ def moved(site: Any, event: Any) -> None:
     if event.newParent is None:
         _forget(event.oldParent, site, found)
         return
-    path = path_of(site)
     if found._p_oid is None:
         aq_base(site)._p_jar.add(found)
+    _come_home(site, found)
+
+
+def _come_home(site: Any, found: SiteSchedule) -> None:
+    """See to it that it is found where it is; paused, if it was elsewhere."""
+    path, sites = path_of(site), _sites(site)
     if found.is_settled(path):
-        _sites(site).add(path)
+        sites.add(path)
         return
-    sites = _sites(site)
     if found.original == found._p_oid:  # else the original stands there
         sites.discard(found.path)
     sites.add(path)
