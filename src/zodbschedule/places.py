@@ -142,6 +142,11 @@ class Places(Persistent):
         """Whether a task is in a claim, or stands aside for one that is."""
         return any(task is mine for task in self._held())
 
+    def is_taken(self, mine: Any) -> bool:
+        """Whether a task is in a claim, to be run there."""
+        return any(slot.waiting and slot.task is mine
+                   for slot in self._slots())
+
     def _waiting(self) -> Iterator[Any]:
         return (task for instant in self.timetable.times()
                 for task in self.timetable.at(instant))

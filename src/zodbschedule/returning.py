@@ -100,7 +100,7 @@ class Returning:
             self._replaced(slot, u64(task._p_oid))
         elif slot.aside is not None:
             self._series_goes_on(slot.aside)
-        elif slot.outcome != CANCELLED or not self._is_held(slot.oid):
+        elif slot.outcome != CANCELLED or not self._is_taken(slot.oid):
             self.end(slot.oid)
 
     def _another(self, micros: int, task: Any) -> None:
@@ -154,13 +154,13 @@ class Returning:
             or self.schedule.in_timetable(task) is not None
             or self.schedule.is_held(task))
 
-    def _is_held(self, oid: int) -> bool:
-        """Whether a cancelled task was scheduled anew and is in a claim.
+    def _is_taken(self, oid: int) -> bool:
+        """Whether a cancelled task was scheduled anew, and taken again.
 
         What is noted of it is of its run there.
         """
         task = self.schedule.load(p64(oid)) if self.matters else None
-        return task is not None and self.schedule.is_held(task)
+        return task is not None and self.schedule.is_taken(task)
 
     def _park_asked(self, oid: int) -> None:
         """Nothing can be asked of a task whose class is missing here."""

@@ -18,6 +18,7 @@ class Layer(PloneSandboxLayer):
 
     def setUpZope(self, app, configurationContext):
         import plone.app.contenttypes
+
         import zodbschedule.zope
         self.loadZCML(package=plone.app.contenttypes)
         self.loadZCML(package=zodbschedule.zope)
@@ -28,7 +29,8 @@ class Layer(PloneSandboxLayer):
 
 
 FIXTURE = Layer()
-FUNCTIONAL = FunctionalTesting(bases=(FIXTURE,), name='zodbschedule:functional')
+FUNCTIONAL = FunctionalTesting(
+    bases=(FIXTURE,), name='zodbschedule:functional')
 INTEGRATION = IntegrationTesting(
     bases=(FIXTURE,), name='zodbschedule:integration')
 

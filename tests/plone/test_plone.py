@@ -20,8 +20,7 @@ from plone.dexterity.utils import createContentInContainer
 from plone.testing.zope import Browser
 from plone.uuid.interfaces import IUUID
 from Products.MailHost import MailHost
-from Products.SiteAccess.VirtualHostMonster import (
-    manage_addVirtualHostMonster)
+from Products.SiteAccess.VirtualHostMonster import manage_addVirtualHostMonster
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
 from zope.component.hooks import getSite

@@ -1,7 +1,6 @@
 """A Zope in this process, with a database in memory, and sites in it."""
 
 import os
-from types import SimpleNamespace
 
 import pytest
 import transaction
@@ -12,11 +11,9 @@ from OFS.Folder import Folder
 from Products.Five.component import enableSite
 from Products.ZODBMountPoint.MountedObject import manage_addMounts
 from zope.component import globalSiteManager
-from zope.component.hooks import getSite
 from zope.component.hooks import setHooks
 from zope.component.hooks import setSite
 from zope.component.persistentregistry import PersistentComponents
-from zope.globalrequest import getRequest
 
 from zodbschedule.zope import install
 
@@ -138,13 +135,3 @@ seen = []
 @pytest.fixture(autouse=True)
 def _nothing_seen():
     seen.clear()
-
-
-def see(*names):
-    """What surrounds the caller, kept for the test."""
-    request = getRequest()
-    found = SimpleNamespace(
-        request=request, site=getSite(),
-        published=request and request['PUBLISHED'])
-    seen.append(found)
-    return found

@@ -256,6 +256,17 @@ class TestSites:
             tool=site.portal_setup, full_import=False))
         assert not list(schedule)
 
+    def test_what_somebody_has_unscheduled_before_is_forgotten(
+            self, site, schedule, states):
+        contribute('a', check, every=HOUR, required=ISpecial)
+        alsoProvides(site, ISpecial)
+        synchronize(site)
+        [task] = schedule
+        schedule.unschedule(task)
+        noLongerProvides(site, ISpecial)
+        synchronize(site)
+        assert states() == {}
+
     def test_it_fails_as_all_do(self, site, schedule, clock):
         contribute('a', fail, every=HOUR)
         synchronize(site)

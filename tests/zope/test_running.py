@@ -44,6 +44,7 @@ def look():
     seen.append(SimpleNamespace(
         request=request, site=site, actual_url=request['ACTUAL_URL'],
         virtual=request.get('VirtualRootPhysicalPath'),
+        root=request['PARENTS'][-1]._p_jar.db(),
         parents=[one.getId() for one in request['PARENTS']],
         url=request['PUBLISHED'].absolute_url(),
         path='/'.join(request['PUBLISHED'].getPhysicalPath()),
@@ -138,12 +139,13 @@ class TestSite:
         assert found.site is None
         assert found.path == ''
 
-    def test_a_mounted_site(self, run, mounted):
+    def test_a_mounted_site(self, run, mounted, zope):
         site = make_site(mounted, 'there')
         transaction.savepoint()
         assert run(look, schedule=install(site)).succeeded == 1
         [found] = seen
         assert found.path == '/mounted/there'
+        assert found.root is zope.DB
 
     def test_it_is_not_where_it_was(self, site, schedule, clock):
         schedule.schedule(CallTask(look))
@@ -302,6 +304,28 @@ class TestSuccess:
         assert current is request
         assert there._p_oid == site._p_oid
         assert committed
+
+    def test_not_if_the_commit_has_failed(self, run, told, schedule):
+        def conflict():
+            transaction.get().addBeforeCommitHook(cancel)
+
+        def cancel():
+            # From another connection, as another process does.
+            manager = transaction.TransactionManager()
+            connection = schedule._p_jar.db().open(manager)
+            there = connection.get(schedule._p_oid)
+            [claimed] = there.claimed()
+            there.unschedule(claimed.task)
+            manager.commit()
+            connection.close()
+
+        globals()['conflict'] = conflict
+        conflict.__qualname__ = 'conflict'
+        try:
+            assert run(conflict).succeeded == 0
+        finally:
+            del globals()['conflict']
+        assert told == []
 
     def test_not_if_it_has_failed(self, run, told):
         assert run(fail).failed == 1

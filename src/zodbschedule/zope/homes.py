@@ -187,7 +187,7 @@ def site_paths(app: Any) -> list[str]:
 
 
 def site_at(app: Any, path: str) -> Any:
-    """What stands there, or None."""
+    """What stands there, from *app* or whatever it is on; or None."""
     found = app
     for name in filter(None, path.split('/')):
         found = getattr(found, '_getOb', _nothing)(name, None)
@@ -218,11 +218,10 @@ def moved(site: Any, event: Any) -> None:
     if not isinstance(found, SiteSchedule):
         return
     if event.newParent is None:
-        _forget(event.oldParent, site, found)
-        return
-    if found._p_oid is None:
-        aq_base(site)._p_jar.add(found)
-    _come_home(site, found)
+        if found.original == found._p_oid:  # else it is but a copy
+            _sites(event.oldParent).discard(found.path)
+    else:
+        _come_home(site, found)
 
 
 def _come_home(site: Any, found: SiteSchedule) -> None:
@@ -240,10 +239,3 @@ def _come_home(site: Any, found: SiteSchedule) -> None:
         found.pause(reason=(
             f'this site was moved, copied or imported, from {before}; resume '
             f'it if its tasks are to run here too'))
-
-
-def _forget(parent: Any, site: Any, found: SiteSchedule) -> None:
-    if parent is not None and found.original == found._p_oid:
-        sites = _sites(parent)
-        if found.path in sites:
-            sites.remove(found.path)

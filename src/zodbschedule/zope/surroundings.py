@@ -27,6 +27,7 @@ from io import BytesIO
 from typing import Any
 
 import transaction
+import Zope2
 from AccessControl.security import SecurityPolicy
 from AccessControl.SecurityManagement import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
@@ -131,15 +132,12 @@ def application_database(schedule: Any) -> Any:
 
     They differ if the site is mounted.
     """
-    jar = schedule._p_jar
-    if APPLICATION in jar.root():
-        return jar.db()
-    for name, db in jar.db().databases.items():
-        if APPLICATION in jar.get_connection(name).root():
-            return db
-    raise PrincipalsMissing(
-        f'The schedule asks for Zope, and no database of {jar.db()!r} has an '
-        f'{APPLICATION}')
+    db = schedule._p_jar.db()
+    main = Zope2.DB
+    if main is not None and any(
+            one is db for one in main.databases.values()):
+        return main
+    return db  # of a layer of tests, for instance
 
 
 # -- the request, and the site

@@ -34,6 +34,7 @@ from Acquisition import aq_parent
 from zope.security.management import system_user
 
 from zodbschedule.zope.homes import path_of
+from zodbschedule.zope.homes import site_at
 
 
 #: the id of the system user, as in zope.security
@@ -81,8 +82,8 @@ def find_user(principal_id: str | None, site: Any) -> Any:
     if found is None:
         return _search(principal_id, site)
     path, user_id = found['folder'], found['id']
-    folder = _at(site.getPhysicalRoot() if path.startswith('/') else site,
-                 path)
+    folder = site_at(
+        site.getPhysicalRoot() if path.startswith('/') else site, path)
     user = None if folder is None else _user_in(folder, user_id)
     if user is None:
         raise UnknownUser(
@@ -112,22 +113,9 @@ def _user_in(folder: Any, user_id: str) -> Any:
 
 
 def _own_folder(context: Any) -> Any:
-    return getattr(context, '_getOb', _nothing)(FOLDER, None)
+    return site_at(context, FOLDER)
 
 
 def _folder_of(site: Any) -> Any:
     """The folder that the special users are wrapped in."""
     return _own_folder(site) or site.getPhysicalRoot().acl_users
-
-
-def _at(start: Any, path: str) -> Any:
-    found = start
-    for name in filter(None, path.split('/')):
-        found = getattr(found, '_getOb', _nothing)(name, None)
-        if found is None:
-            return None
-    return found
-
-
-def _nothing(name: str, default: Any) -> Any:
-    return default

@@ -156,6 +156,7 @@ class Draining:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.asked = threading.Event()
+        self.drained = False
 
     def begin(self) -> None:
         """Be told of the signal."""
@@ -166,7 +167,10 @@ class Draining:
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """A handler; does no more than it may in the middle of anything."""
-        if self.asked.is_set():
+        if self.drained:
+            signal.signal(number, self.before)
+            os.kill(os.getpid(), number)
+        elif self.asked.is_set():
             self.worker.abort()
         else:
             self.worker.finish()
@@ -175,8 +179,6 @@ class Draining:
     def _drain(self) -> None:
         self.asked.wait()
         self.worker.stop()
-        # Only the main thread may say who hears it next, so that ends here.
-        if callable(self.before):
-            self.before(signal.SIGTERM, None)
-        else:
-            os._exit(128 + signal.SIGTERM)
+        self.drained = True
+        # Only the main thread may say who hears it next.
+        os.kill(os.getpid(), signal.SIGTERM)

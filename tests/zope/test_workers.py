@@ -1,0 +1,229 @@
+"""Workers for the sites of a Zope, in threads of this process."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+
+import pytest
+import transaction
+from conftest import make_site
+from instances import wait_until
+from ZODB.POSException import StorageError
+from zope.component.hooks import getSite
+
+from zodbschedule import CallTask
+from zodbschedule.shift import Shift
+from zodbschedule.zope import SitesWorker
+from zodbschedule.zope import contribute
+from zodbschedule.zope import contributed
+from zodbschedule.zope import install
+from zodbschedule.zope import uninstall
+from zodbschedule.zope import workers
+from zodbschedule.zope.settings import Settings
+from zodbschedule.zope.workers import Draining
+
+
+def mark():
+    getSite().marked = threading.current_thread().name
+
+
+@pytest.fixture
+def start(zope):
+    made = []
+
+    def start(*paths, **options):
+        made.append(SitesWorker(zope.DB, *paths, **options))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for worker in made:
+        worker.stop()
+
+
+def see(app):
+    """What others have committed."""
+    transaction.abort()
+    transaction.begin()
+    return app
+
+
+class TestSites:
+
+    def test_all_that_have_a_schedule(self, app, site, schedule, start):
+        worker = start(name='one', threads=2)
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
+        assert 'one' in app.site.marked
+        other = make_site(app, 'other')
+        transaction.savepoint()
+        install(other).schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).other, 'marked'), 'a run')
+        assert worker.healthy
+
+    def test_one_that_loses_it_is_left_alone(
+            self, app, site, schedule, start):
+        start()
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
+        uninstall(app.site)
+        transaction.commit()
+        other = make_site(app, 'other')
+        transaction.savepoint()
+        install(other).schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).other, 'marked'), 'a run')
+
+    def test_one_that_is_mounted(self, app, mounted, start):
+        start()
+        site = make_site(mounted, 'there')
+        transaction.savepoint()
+        schedule = install(site)
+        transaction.commit()
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).mounted.there, 'marked'), 'a run')
+
+    def test_one_that_is_not_there_yet(self, app, start, caplog):
+        start('/other/')
+        wait_until(lambda: 'There is no schedule at the site /other yet.'
+                   in caplog.text, 'a line of log')
+        other = make_site(app, 'other')
+        transaction.savepoint()
+        install(other).schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).other, 'marked'), 'a run')
+
+    def test_a_site_is_given_what_is_contributed(
+            self, app, site, start, schedule):
+        contribute('a', mark_site, every=timedelta(days=1))
+        start()
+        wait_until(lambda: [state.name for state in contributed(
+            see(app).site)] == ['a'], 'a task')
+
+    def test_what_is_contributed_wrongly_keeps_no_task_from_running(
+            self, app, site, schedule, start, monkeypatch, caplog):
+        def fail(site):
+            raise ValueError('no such thing')
+
+        monkeypatch.setattr(workers, 'synchronize', fail)
+        start()
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
+        assert 'Tasks could not be contributed to the site /site' \
+            in caplog.text
+
+    def test_a_database_that_is_away_is_tried_again(
+            self, app, site, schedule, start, monkeypatch):
+        def fail(manager, work):
+            if work.func.__name__ == '_synchronize' and not failed:
+                failed.append(1)
+                raise StorageError('away')
+            return transact(manager, work)
+
+        failed = []
+        transact = workers.transact
+        monkeypatch.setattr(workers, 'transact', fail)
+        monkeypatch.setattr(
+            workers, 'is_storage_failure',
+            lambda error: isinstance(error, StorageError))
+        start()
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
+        assert failed
+        assert issubclass(workers.SitesShift, Shift)
+
+
+def mark_site(site):
+    site.marked = True
+
+
+class Recorded:
+    """A worker that does nothing but remember."""
+
+    name = 'recorded'
+
+    def __init__(self):
+        self.told = []
+        self.ended = threading.Event()
+
+    def start(self):
+        self.told.append('start')
+
+    def finish(self):
+        self.told.append('finish')
+
+    def abort(self):
+        self.told.append('abort')
+        self.ended.set()
+
+    def stop(self):
+        assert self.ended.wait(60)
+        self.told.append('stop')
+
+
+class TestFilter:
+
+    @pytest.fixture
+    def worker(self, monkeypatch):
+        worker = Recorded()
+        monkeypatch.setattr(workers, 'worker_of', lambda told: worker)
+        before = signal.getsignal(signal.SIGTERM)
+        yield worker
+        signal.signal(signal.SIGTERM, before)
+
+    def test_it_passes_requests_through(self, worker):
+        app = object()
+        assert workers.workers(app, {}) is app
+        assert worker.told == ['start']
+
+    def test_it_is_drained_by_sigterm_and_then_ends(self, worker):
+        heard = []
+        signal.signal(signal.SIGTERM, lambda *args: heard.append(args[0]))
+        workers.workers(object(), {})
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: worker.told == ['start', 'finish'], 'an end')
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: heard, 'an end')
+        assert worker.told == ['start', 'finish', 'abort', 'stop']
+        assert heard == [signal.SIGTERM]
+
+    def test_not_in_another_thread(self, worker, caplog):
+        thread = threading.Thread(target=workers.workers, args=(object(), {}))
+        thread.start()
+        thread.join()
+        assert worker.told == ['start']
+        assert 'not started in the main thread' in caplog.text
+        assert not isinstance(
+            getattr(signal.getsignal(signal.SIGTERM), '__self__', None),
+            Draining)
+
+    def test_none_if_it_is_told_so(self, worker, caplog):
+        caplog.set_level('INFO')
+        app = object()
+        assert workers.workers(app, {}, threads='0') is app
+        assert worker.told == []
+        assert 'threads is 0' in caplog.text
+
+    def test_it_is_made_as_it_is_told(self, zope):
+        found = workers.worker_of(Settings(
+            3, 'named', timedelta(seconds=5), timedelta(seconds=2)))
+        assert found.name == 'named'
+        assert len(found._shifts) == 3
+        assert found.grace == timedelta(seconds=2)
+        assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
+
+
+def test_without_zope_it_says_what_to_install():
+    done = subprocess.run(
+        [sys.executable, '-c', 'import sys; sys.modules["Zope2"] = None; '
+         'import zodbschedule.zope'], capture_output=True, text=True)
+    assert "pip install 'zodbschedule[zope]'" in done.stderr
