@@ -21,6 +21,7 @@ import subprocess
 import sys
 from asyncio.selector_events import _SelectorSocketTransport
 from contextlib import closing
+from contextlib import contextmanager
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
@@ -35,6 +36,7 @@ from shell import opened
 
 from zodbschedule.cli import database
 from zodbschedule.cli import health
+from zodbschedule.cli import sites
 from zodbschedule.cli.health import Pulse
 from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import if_connected
@@ -665,3 +667,58 @@ def test_what_is_written_to_a_connection_arrives():
         assert there.recv(100) == b'in time'
 
     with_transport(check)
+
+
+# -- A Zope, which is not here
+
+
+class Zope:
+    """As much of a Zope that was started as a worker needs."""
+
+    def __init__(self):
+        self.told = []
+
+    def enlarge_pools(self, connections):
+        self.told.append(connections)
+
+    def worker(self, *paths, **options):
+        self.told.append((paths, options))
+        return self
+
+    healthy = True
+
+    def run(self):
+        return True
+
+
+@pytest.mark.parametrize('paths, given', [
+    ([], ()), (['/a', '/b', '/a'], ('/a', '/b'))])
+def test_a_worker_serves_the_sites_of_a_zope(
+        bare_shell, monkeypatch, paths, given):
+    @contextmanager
+    def started(site):
+        assert site.conf == str(Path('zope.conf').resolve())
+        yield zope
+
+    zope = Zope()
+    monkeypatch.setattr(sites.Site, 'started', started)
+    Path('zope.conf').touch()
+    bare_shell('worker', '--zope', 'zope.conf', '--threads', 3, '--name', 'x',
+               *(part for path in paths for part in ('--path', path)))
+    assert zope.told == [11, (given, {
+        'name': 'x', 'threads': 3, 'lease': None,
+        'grace': timedelta(seconds=8)})]
+
+
+@pytest.mark.parametrize('command', ['worker', 'list'])
+def test_a_zope_that_is_missing_is_said(bare_shell, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, 'Zope2', None)
+    Path('zope.conf').touch()
+    bare_shell(command, '--zope', 'zope.conf', code=2)
+    assert '--zope needs Zope' in bare_shell.err
+
+
+def test_either_a_database_or_a_zope(bare_shell):
+    Path('zope.conf').touch()
+    bare_shell('list', '--zope', 'zope.conf', '--db', 'Data.fs', code=2)
+    assert 'give --db or --zope, not both' in bare_shell.err

@@ -9,6 +9,10 @@ from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import system
 from conftest import make_site
 from OFS.Folder import Folder
+from test_contributed import forget
+
+from zodbschedule.zope import contributed
+from zodbschedule.zope import synchronize
 
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'zope.rst'
@@ -25,12 +29,23 @@ class Document(Folder):
 def test_the_chapter_on_zope(app, clock):
     site = make_site(app, 'example')
     site._setObject('document', Document('document'))
+    site.acl_users._doAddUser('jane', 'secret', ['Manager'], [])
     newSecurityManager(None, system)
     transaction.savepoint()
     names = {'site': site, 'document': site.document}
     blocks = BLOCK.findall(PAGE.read_text(encoding='utf-8'))
-    assert len(blocks) == 3
-    for block in blocks:
+    assert len(blocks) == 5
+    for block in blocks[:3]:
         exec(textwrap.dedent(block), names)
     waiting = [task.description for task in names['schedule']]
     assert waiting == 2 * ['reindexObject of /example/document']
+    try:
+        for block in blocks[3:]:
+            exec(textwrap.dedent(block), names)
+        synchronize(site)
+        assert [state.name for state in contributed(site)] == [
+            'my.addon.check']
+    finally:
+        forget()
+    assert [entry.outcome for entry in names['schedule'].history] == [
+        'succeeded', 'succeeded']
