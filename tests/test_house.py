@@ -107,6 +107,7 @@ LAYERS = {
         'zope.installing',
         'zope.workers',
         'zope',
+        'zope.testing',
         'plone',
         'web',
         'metrics',

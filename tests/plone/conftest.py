@@ -1,38 +1,32 @@
 """A Plone site, from a layer, for each test."""
 
+import plone.app.contenttypes
 import zope.pytestlayer.fixture
-from plone.app.testing import PLONE_FIXTURE
 from plone.app.testing import FunctionalTesting
 from plone.app.testing import IntegrationTesting
-from plone.app.testing import PloneSandboxLayer
 from plone.app.testing import applyProfile
+
+from zodbschedule.zope.testing import ScheduleLayer
 
 
 pytest_plugins = ['zodbschedule.testing']
 
 
-class Layer(PloneSandboxLayer):
-    """Plone with our package, as its add-ons are installed."""
-
-    defaultBases = (PLONE_FIXTURE,)
+class Layer(ScheduleLayer):
+    """Plone with our package and content types, as an add-on has it."""
 
     def setUpZope(self, app, configurationContext):
-        import plone.app.contenttypes
-
-        import zodbschedule.zope
+        super().setUpZope(app, configurationContext)
         self.loadZCML(package=plone.app.contenttypes)
-        self.loadZCML(package=zodbschedule.zope)
 
     def setUpPloneSite(self, portal):
         applyProfile(portal, 'plone.app.contenttypes:default')
-        applyProfile(portal, 'zodbschedule.zope:default')
+        super().setUpPloneSite(portal)
 
 
 FIXTURE = Layer()
-FUNCTIONAL = FunctionalTesting(
-    bases=(FIXTURE,), name='zodbschedule:functional')
-INTEGRATION = IntegrationTesting(
-    bases=(FIXTURE,), name='zodbschedule:integration')
+FUNCTIONAL = FunctionalTesting(bases=(FIXTURE,), name='tests:functional')
+INTEGRATION = IntegrationTesting(bases=(FIXTURE,), name='tests:integration')
 
 for layer, name in (FUNCTIONAL, 'functional'), (INTEGRATION, 'integration'):
     globals().update(zope.pytestlayer.fixture.create(

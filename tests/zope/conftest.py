@@ -82,7 +82,11 @@ def mounted(app):
     """A folder in a database of its own."""
     manage_addMounts(app, ['/mounted'])
     transaction.commit()
-    return app.mounted
+    yield app.mounted
+    transaction.abort()
+    for name in list(app.mounted.objectIds()):
+        app.mounted._delObject(name)
+    transaction.commit()
 
 
 def make_site(parent, name):

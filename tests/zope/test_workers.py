@@ -107,6 +107,15 @@ class TestSites:
         wait_until(lambda: [state.name for state in contributed(
             see(app).site)] == ['a'], 'a task')
 
+    def test_not_if_nothing_may_run(
+            self, app, site, start, monkeypatch, caplog):
+        contribute('a', mark_site, every=timedelta(days=1))
+        monkeypatch.setenv('ZODBSCHEDULE_OFF', '1')
+        start()
+        wait_until(lambda: 'ZODBSCHEDULE_OFF is set' in caplog.text,
+                   'a line of log')
+        assert list(contributed(see(app).site)) == []
+
     def test_what_is_contributed_wrongly_keeps_no_task_from_running(
             self, app, site, schedule, start, monkeypatch, caplog):
         def fail(site):
@@ -220,6 +229,14 @@ class TestFilter:
         assert len(found._shifts) == 3
         assert found.grace == timedelta(seconds=2)
         assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
+
+
+def test_without_plone_its_layers_say_what_to_install():
+    done = subprocess.run(
+        [sys.executable, '-c',
+         'import sys; sys.modules["plone.app.testing"] = None; '
+         'import zodbschedule.zope.testing'], capture_output=True, text=True)
+    assert 'pip install plone.app.testing' in done.stderr
 
 
 def test_without_zope_it_says_what_to_install():

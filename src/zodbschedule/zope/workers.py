@@ -33,6 +33,7 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
+from zodbschedule.barred import barred
 from zodbschedule.duty import Duty
 from zodbschedule.shift import Path
 from zodbschedule.shift import Paths
@@ -88,7 +89,8 @@ class SitesShift(Shift):
 
     def _synchronize(self, path: Any) -> None:
         root = self.connection.root()
-        if path(root) is not None:
+        schedule = path(root)
+        if schedule is not None and not barred(schedule._p_jar):
             synchronize(site_at(root[APPLICATION], path.path))
             self.manager.get().note('zodbschedule: contribute tasks')
         self.manager.commit()
