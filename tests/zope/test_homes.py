@@ -103,7 +103,8 @@ class TestFinding:
         install(app)
         assert ISchedule(app) is schedule_of(app)
 
-    @pytest.mark.parametrize('path', ['/nowhere', '/site/nowhere', '/x/y'])
+    @pytest.mark.parametrize('path', [
+        '/nowhere', '/site/nowhere', '/site/acl_users/x', '/x/y'])
     def test_a_path_that_leads_nowhere(self, app, site, path):
         assert settled_at(app, path) is None
 
@@ -190,6 +191,12 @@ class TestMoving:
         [copy] = [name for name in app.objectIds() if 'copy' in name]
         app._delObject(copy)
         transaction.commit()
+        assert site_paths(app) == ['/site']
+
+    def test_so_does_removing_one_that_nobody_has_noticed(
+            self, app, site, schedule):
+        schedule.original = b'an other'  # copied without this package
+        app._delObject('site')
         assert site_paths(app) == ['/site']
 
     def test_one_that_is_paused_already_keeps_the_reason(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import transaction
+import ZODB
 from AccessControl import getSecurityManager
 from conftest import make_site
 from conftest import seen
@@ -25,6 +26,7 @@ from zope.traversing.interfaces import IBeforeTraverseEvent
 from ZPublisher.interfaces import IPubSuccess
 
 from zodbschedule import CallTask
+from zodbschedule import Schedule
 from zodbschedule import current_run
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import PendingChanges
@@ -32,6 +34,7 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope.surroundings import ZopeSite
+from zodbschedule.zope.surroundings import application_database
 
 
 class IGreeting(Interface):
@@ -361,6 +364,15 @@ def test_threads_do_not_share_what_surrounds_them(app, schedule, zope, clock):
     finally:
         del globals()['elsewhere']
     assert found == [(None, None)]
+
+
+def test_a_database_that_is_none_of_zope_is_its_own():
+    db = ZODB.DB(None)
+    with db.transaction() as connection:
+        schedule = connection.root()['schedule'] = Schedule()
+        connection.add(schedule)
+        assert application_database(schedule) is db
+    db.close()
 
 
 def test_the_schedule_of_the_context_is_that_of_the_run(run):
