@@ -678,9 +678,6 @@ class Zope:
     def __init__(self):
         self.told = []
 
-    def enlarge_pools(self, connections):
-        self.told.append(connections)
-
     def worker(self, *paths, **options):
         self.told.append((paths, options))
         return self
@@ -705,7 +702,7 @@ def test_a_worker_serves_the_sites_of_a_zope(
     Path('zope.conf').touch()
     bare_shell('worker', '--zope', 'zope.conf', '--threads', 3, '--name', 'x',
                *(part for path in paths for part in ('--path', path)))
-    assert zope.told == [11, (given, {
+    assert zope.told == [(given, {
         'name': 'x', 'threads': 3, 'lease': None,
         'grace': timedelta(seconds=8)})]
 

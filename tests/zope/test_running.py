@@ -159,6 +159,54 @@ class TestSite:
         assert not schedule.claims
         assert len(list(schedule)) == 1
 
+    @pytest.mark.parametrize('address', ['nowhere', 'ftp://example.org'])
+    def test_an_address_that_is_none_parks_nothing(
+            self, site, schedule, clock, address):
+        schedule.schedule(CallTask(look))
+        schedule.url = address
+        transaction.commit()
+        with pytest.raises(PrincipalsMissing, match='cannot be entered.*no '
+                           'address'):
+            schedule.process(clock.now())
+        assert len(list(schedule)) == 1
+        schedule.url = ''
+        transaction.commit()
+        assert schedule.process(clock.now()).succeeded == 1
+
+    def test_settings_that_are_wrong_park_nothing(
+            self, site, schedule, clock, monkeypatch):
+        schedule.schedule(CallTask(look))
+        transaction.commit()
+        monkeypatch.setenv('ZODBSCHEDULE_URLS', 'nonsense')
+        with pytest.raises(PrincipalsMissing, match='nonsense'):
+            schedule.process(clock.now())
+        assert len(list(schedule)) == 1
+
+    def test_a_site_that_cannot_be_entered_parks_nothing(
+            self, site, schedule, clock, subscribed):
+        def broken(site, event):
+            raise ValueError('an add-on is broken')
+
+        subscribed(broken, (Interface, IBeforeTraverseEvent))
+        schedule.schedule(CallTask(look))
+        transaction.commit()
+        with pytest.raises(PrincipalsMissing, match='add-on is broken'):
+            schedule.process(clock.now())
+        assert getSite() is None
+        assert getRequest() is None
+        assert len(list(schedule)) == 1
+
+    def test_a_conflict_on_the_way_is_tried_again(
+            self, run, subscribed):
+        def conflict(site, event):
+            if not tries:
+                tries.append(1)
+                raise ConflictError
+
+        tries = []
+        subscribed(conflict, (Interface, IBeforeTraverseEvent))
+        assert run(look).succeeded == 1
+
     def test_what_it_changes_is_committed(self, run, site):
         assert run(add, 'new').succeeded == 1
         assert 'new' in site.objectIds()

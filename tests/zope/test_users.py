@@ -7,8 +7,10 @@ from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import emergency_user
 from AccessControl.users import nobody
 from AccessControl.users import system
+from Acquisition import aq_base
 from conftest import make_site
 from conftest import seen
+from ZODB.POSException import ConflictError
 from zope.security.management import checkPermission
 from zope.security.management import system_user
 
@@ -146,6 +148,24 @@ class TestRunning:
         assert seen == []
         [entry] = schedule.parked
         assert 'has no such user' in entry.reason
+
+    def test_a_folder_that_fails_has_it_tried_again(
+            self, site, run_as, schedule, monkeypatch):
+        def fail(self, id, default=None):
+            raise errors.pop()
+
+        errors = [OSError('the directory is down'), ConflictError('busy')]
+        folder = type(aq_base(site.acl_users))
+        original = folder.getUserById
+        monkeypatch.setattr(
+            folder, 'getUserById',
+            lambda self, *args: fail(self, *args) if errors
+            else original(self, *args))
+        assert run_as('acl_users:jane', look).retried == 1
+        assert seen == []
+        assert not list(schedule.parked)
+        [entry] = schedule.history
+        assert 'the directory is down' in entry.error
 
     @pytest.mark.parametrize('principal_id, permitted', [
         (None, False), ('acl_users:joe', False), ('acl_users:jane', True),

@@ -112,13 +112,9 @@ class Zope:
                 f'{in_a_line(error)}') from error
         self.db = zope2.DB
 
-    def enlarge_pools(self, connections: int) -> None:
-        """Let as many connections be open at once, without a warning."""
-        for db in self.db.databases.values():
-            db.setPoolSize(max(db.getPoolSize(), connections))
-
     def worker(self, *paths: str, **options: Any) -> Any:
         """One for the sites at those paths, or for all."""
+        self.workers.enlarge_pools(self.db, 2 * options['threads'] + 1)
         return self.workers.SitesWorker(self.db, *paths, **options)
 
     def close(self) -> None:

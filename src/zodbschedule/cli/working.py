@@ -98,11 +98,10 @@ def worker(ctx: click.Context, places: list[Any], threads: int,
 @contextmanager
 def _made(places: list[Any], options: dict[str, Any]) -> Iterator[Worker]:
     """A worker for those places."""
-    first, connections = places[0], 2 * options['threads'] + 2
+    first = places[0]
     if isinstance(first, Site):
         with first.started() as zope:
             mend()
-            zope.enlarge_pools(connections + options['threads'])
             paths = dict.fromkeys(filter(None, (
                 place.path for place in places)))
             yield zope.worker(*paths, **options)
@@ -110,7 +109,7 @@ def _made(places: list[Any], options: dict[str, Any]) -> Iterator[Worker]:
     paths = dict.fromkeys('/'.join(place.keys) for place in places)
     source = Source(first.uri, Access.CHANGE)
     mend()
-    with _opened(source, connections) as db:
+    with _opened(source, 2 * options['threads'] + 2) as db:
         yield Worker(db, *paths, **options)
 
 

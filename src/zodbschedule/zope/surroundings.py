@@ -22,6 +22,7 @@ All of it is made for one attempt, and ends with it, whatever happens.
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -49,12 +50,17 @@ from ZPublisher.pubevents import PubSuccess
 
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.retry import RetryLater
 from zodbschedule.transact import abort
+from zodbschedule.transact import is_storage_failure
+from zodbschedule.transact import is_transient
 from zodbschedule.zope.homes import SiteSchedule
 from zodbschedule.zope.homes import settled_at
 from zodbschedule.zope.homes import site_at
+from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import settings
+from zodbschedule.zope.users import UnknownUser
 from zodbschedule.zope.users import find_user
 
 
@@ -80,7 +86,11 @@ class ZopeSite:
     manager = transaction.manager
 
     def ready(self) -> None:
-        """Always; whether the site is there, is seen when a run begins."""
+        """If the settings are right; of the site it is seen by each run."""
+        try:
+            settings()
+        except InvalidSettings as error:
+            raise PrincipalsMissing(str(error)) from error
 
     @contextmanager
     def attempt(self, schedule: Any, apart: bool = True) -> Iterator[Any]:
@@ -106,7 +116,16 @@ class ZopeSite:
         if here is None or here._p_oid != schedule._p_oid:
             raise PrincipalsMissing(
                 f'The site of the schedule is not at {schedule.path} any more')
-        with _in_site(app, here, apart):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(_in_site(app, here, apart))
+            except Exception as error:
+                if is_transient(error) or is_storage_failure(error):
+                    raise
+                # It is no fault of the task, and would be that of each.
+                raise PrincipalsMissing(
+                    f'The site {schedule.path} cannot be entered: {error!r}'
+                ) from error
             try:
                 yield here
             finally:
@@ -117,7 +136,7 @@ class ZopeSite:
     @contextmanager
     def adopt(self, principal_id: str | None, task: Any) -> Iterator[None]:
         request = getRequest()
-        user = find_user(principal_id, request['PUBLISHED'])
+        user = self._found(principal_id, request['PUBLISHED'])
         before = getSecurityManager()
         newSecurityManager(request, user)
         request['AUTHENTICATED_USER'] = user
@@ -125,6 +144,19 @@ class ZopeSite:
             yield
         finally:
             setSecurityManager(before)
+
+    def _found(self, principal_id: str | None, site: Any) -> Any:
+        try:
+            return find_user(principal_id, site)
+        except UnknownUser:
+            raise
+        except Exception as error:
+            if is_transient(error) or is_storage_failure(error):
+                raise
+            # As when the directory is down that the users are kept in.
+            raise RetryLater(reason=(
+                f'{principal_id!r} could not be looked up: {error!r}'
+            )) from error
 
 
 def application_database(schedule: Any) -> Any:

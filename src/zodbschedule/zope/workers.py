@@ -121,6 +121,16 @@ def worker_of(told: Settings) -> SitesWorker:
            if value is not None})
 
 
+def enlarge_pools(db: Any, connections: int) -> None:
+    """Let so many connections more be open at once, without a warning.
+
+    Of each thread that is one for turns and one for runs, and the heart has
+    one now and then.
+    """
+    for each in db.databases.values():
+        each.setPoolSize(each.getPoolSize() + connections)
+
+
 # -- in the process that serves
 
 
@@ -137,6 +147,7 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
         log.info('No worker is started: threads is 0.')
         return app
     worker = worker_of(told)
+    enlarge_pools(Zope2.DB, 2 * told.threads + 1)
     worker.start()
     if threading.current_thread() is threading.main_thread():
         Draining(worker).begin()
