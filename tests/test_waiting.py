@@ -342,6 +342,8 @@ class TestEyes:
     @pytest.mark.parametrize('changed', [0, 1])
     def test_a_change_in_any_of_them_is_seen_once(self, dbs, changed):
         eye = eye_of(dbs[0])
+        for one in eye.eyes:
+            one.interval = 0
         mark = eye.mark()
         assert not eye.look()
         dbs[changed].storage.tid = 2
@@ -349,6 +351,25 @@ class TestEyes:
         assert eye.look()
         assert not eye.look()
         eye.close()
+
+    def test_each_looks_no_more_often_than_alone(self, dbs, monkeypatch):
+        eye = eye_of(dbs[0])
+        eye.eyes[0].interval, eye.eyes[1].interval = .2, .01
+        now = [100.0]
+
+        class Time:
+
+            @staticmethod
+            def monotonic():
+                return now[0]
+
+        monkeypatch.setattr(waiting, 'time', Time)
+        before = [one.storage.looks for one in dbs]
+        for _ in range(41):
+            eye.look()
+            now[0] += .01
+        assert [one.storage.looks - count for one, count in zip(
+            dbs, before, strict=True)] == [3, 41]
 
     def test_one_that_is_away_is_said(self, dbs):
         eye = eye_of(dbs[0])

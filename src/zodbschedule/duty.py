@@ -143,6 +143,8 @@ class Duty:
         self.barred = 0.0
         #: how often it was attended to in vain
         self.failures = 0
+        #: how often a run has found that it may not begin here
+        self.refusals = 0
         #: when the claims of others were looked at, by a monotonic clock
         self.surveyed = NEVER
         #: whether the last look has left that out
@@ -181,8 +183,14 @@ class Duty:
         except PrincipalsMissing as error:
             self._refuse(f'The schedule at {self.name} is not attended to: '
                          f'{error}')
+            if self.holding is not None and self.holding.portion:
+                # It was found out by a run: what is written to begin with
+                # one, and to end, would have it tried again at once.
+                self.refusals += 1
+                self.barred = time.monotonic() + back_off(
+                    self.refusals, FAILED)
             self.end()
-            worked = False
+            return False
         except BaseException as error:
             if is_storage_failure(error):
                 raise
@@ -190,7 +198,7 @@ class Duty:
             return False
         finally:
             self.asking = None
-        self.failures = 0
+        self.failures = self.refusals = 0
         return worked
 
     def _fail(self, error: BaseException) -> None:

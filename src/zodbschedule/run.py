@@ -112,6 +112,7 @@ class Run(Settling):
             self.manager = self.context.manager
 
     def _surrounded(self) -> Ending:
+        self.called = False
         with self.context.surroundings.attempt(
                 self.context.schedule, self.context.commits) as self.schedule:
             self.context.guard.connection = self.schedule._p_jar

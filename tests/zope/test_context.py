@@ -27,6 +27,7 @@ from zodbschedule.interfaces import InvalidTime
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import context as module
+from zodbschedule.zope import get_schedule
 
 
 class Document(SimpleItem):
@@ -119,7 +120,7 @@ class TestCalling:
     def test_a_function_is_called_with_the_object(self, document, process):
         task = ContextTask(document, note, [1], {'x': 2}, **SYSTEM)
         assert task.description == (
-            'test_context.note of /site/folder/doc')
+            'test_context.note of folder/doc')
         assert process(task).succeeded == 1
         assert seen == [('/site/folder/doc', (1,), {'x': 2}, None)]
 
@@ -130,7 +131,7 @@ class TestCalling:
 
     def test_a_method_is_called_by_its_name(self, document, process):
         task = ContextTask(document, 'publish', [1], {'x': 2}, **SYSTEM)
-        assert task.description == 'publish of /site/folder/doc'
+        assert task.description == 'publish of folder/doc'
         assert process(task).succeeded == 1
         assert seen == [('doc', (1,), {'x': 2})]
 
@@ -154,9 +155,46 @@ class TestCalling:
     def test_nothing_of_the_object_is_stored(self, document, schedule):
         task = schedule.schedule(ContextTask(document, note))
         transaction.commit()
-        assert task.path == '/site/folder/doc'
+        assert task.path == 'folder/doc'
         assert all(isinstance(value, (str, int, tuple, type(None)))
                    for value in vars(task).values())
+
+
+class TestPlaces:
+    """The path is one in the site."""
+
+    def test_the_site_itself(self, site, process):
+        task = ContextTask(site, note, **SYSTEM)
+        assert task.description == 'test_context.note of the site'
+        assert process(task).succeeded == 1
+        assert seen[0][0] == '/site'
+
+    def test_in_a_renamed_site_it_is_the_same_object(
+            self, app, document, schedule, process):
+        schedule.schedule(ContextTask(document, note, **SYSTEM))
+        transaction.commit()
+        app.manage_renameObject('site', 'other')
+        schedule.resume()
+        assert process().succeeded == 1
+        assert seen[0][0] == '/other/folder/doc'
+
+    def test_in_a_copy_it_is_that_of_the_copy(
+            self, app, document, schedule, clock):
+        schedule.schedule(ContextTask(document, note, **SYSTEM))
+        transaction.commit()
+        app.manage_pasteObjects(app.manage_copyObjects(['site']))
+        [name] = [name for name in app.objectIds() if 'copy' in name]
+        copy = get_schedule(app._getOb(name))
+        copy.resume()
+        transaction.commit()
+        assert copy.process(clock.now()).succeeded == 1
+        assert [one[0] for one in seen] == [f'/{name}/folder/doc']
+
+    def test_without_a_schedule_it_is_one_from_the_root(self, app, schedule):
+        site = make_site(app, 'plain')
+        task = ContextTask(site, note, **SYSTEM)
+        assert task.path == '/plain'
+        assert task.find(app.site).getId() == 'plain'
 
 
 class TestPermission:
@@ -173,7 +211,7 @@ class TestPermission:
         assert process(ContextTask(document, note, **joe)).failed == 1
         assert seen == []
         [entry] = schedule.parked
-        assert 'may not view /site/folder/doc' in entry.reason
+        assert 'may not view folder/doc' in entry.reason
 
     def test_who_may_may(self, document, process, joe):
         assert process(ContextTask(document, note, **joe)).succeeded == 1
@@ -197,7 +235,7 @@ class TestGone:
         document.aq_parent._delObject('doc')
         assert process(task).failed == 1
         [entry] = schedule.parked
-        assert entry.reason == '/site/folder/doc is gone'
+        assert entry.reason == 'folder/doc is gone'
 
     def test_or_cancelled(self, document, process, schedule, caplog):
         caplog.set_level('INFO')
@@ -206,7 +244,7 @@ class TestGone:
         process(task)
         assert not list(schedule.parked)
         assert not list(schedule)
-        assert 'is cancelled: /site/folder/doc is gone' in caplog.text
+        assert 'is cancelled: folder/doc is gone' in caplog.text
 
     def test_anything_else_is_refused(self, document):
         with pytest.raises(InvalidTask, match="'park', 'cancel'"):
@@ -287,7 +325,6 @@ class TestLanguage:
         class Tool:
             LANGUAGE = 'en'
 
-        from zodbschedule.zope.homes import get_schedule
         from zodbschedule.zope.surroundings import make_request
         request = make_request(
             document.getPhysicalRoot(), get_schedule(document))
@@ -334,6 +371,19 @@ class TestCall:
         login('jane')
         assert call(document, note, principalId='acl_users:joe').principalId \
             == 'acl_users:joe'
+
+    def test_any_function_by_its_name_only_who_may_control(
+            self, site, document, login):
+        site.acl_users._doAddUser('joe', 'secret', ['Editor'], [])
+        site._addRole('Editor')
+        site.manage_permission('zodbschedule: Schedule tasks', ['Editor'])
+        login('joe')
+        assert call(document, 'publish')
+        with pytest.raises(Unauthorized, match='Control'):
+            call(document, 'os.system')
+        login('jane')
+        site.manage_permission('zodbschedule: Schedule tasks', ['Manager'])
+        assert call(document, 'test_context.note')
 
     def test_a_time_of_zope(self, document):
         task = call(document, note, time=DateTime('2031/05/01 12:00 GMT+2'))

@@ -362,32 +362,40 @@ class TestChanging:
         [task] = schedule
         assert schedule.paused(task).reason == DISABLED
 
-    def test_its_add_on_went_away(self, site, task, schedule, states, clock):
+    def test_its_add_on_is_not_here_and_may_be_elsewhere(
+            self, site, task, schedule, states, clock, caplog):
         forget('a')
         synchronize(site)
-        transaction.commit()
-        assert schedule.paused(task).reason == ABSENT
         assert states()['a'].definition is None
         clock.advance(HOUR)
-        assert not any(schedule.process(clock.now()))
-        synchronize(site)
-        contribute('a', check, every=HOUR)
-        synchronize(site)
+        assert schedule.process(clock.now()).left == 1
+        assert seen == []
         assert schedule.paused(task) is None
-        transaction.commit()
+        assert "nothing named 'a' is contributed" in caplog.text
+        contribute('a', check, every=HOUR)
         assert schedule.process(clock.now()).succeeded == 1
         assert len(seen) == 1
 
-    def test_and_nobody_has_looked_before_it_is_due(
+    def test_it_is_nowhere_for_an_hour(
             self, site, task, schedule, clock, caplog):
         forget('a')
         clock.advance(HOUR)
+        assert schedule.process(clock.now()).left == 1
+        clock.advance(schedule.import_grace + HOUR)
         schedule.process(clock.now())
         assert seen == []
         assert not list(schedule.parked)
         assert schedule.paused(task).reason == ABSENT
         assert ABSENT in caplog.text
         assert task in schedule
+        clock.advance(HOUR)
+        assert not any(schedule.process(clock.now()))
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        assert schedule.paused(task) is None
+        transaction.commit()
+        assert schedule.process(clock.now()).succeeded == 1
+        assert len(seen) == 1
 
     def test_while_it_runs_nothing_is_changed(
             self, site, task, schedule, clock, monkeypatch):

@@ -38,7 +38,7 @@ def test_the_chapter_on_zope(app, clock):
     for block in blocks[:3]:
         exec(textwrap.dedent(block), names)
     waiting = [task.description for task in names['schedule']]
-    assert waiting == 2 * ['reindexObject of /example/document']
+    assert waiting == 2 * ['reindexObject of document']
     try:
         for block in blocks[3:]:
             exec(textwrap.dedent(block), names)

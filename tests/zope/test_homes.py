@@ -199,6 +199,11 @@ class TestMoving:
         app._delObject('site')
         assert site_paths(app) == ['/site']
 
+    def test_and_uninstalling_it(self, app, site, schedule):
+        schedule.original = b'an other'
+        uninstall(site)
+        assert site_paths(app) == ['/site']
+
     def test_one_that_is_paused_already_keeps_the_reason(
             self, app, site, schedule):
         schedule.pause(reason='a migration')

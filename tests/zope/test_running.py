@@ -196,6 +196,30 @@ class TestSite:
         assert getRequest() is None
         assert len(list(schedule)) == 1
 
+    def test_also_if_it_was_entered_before(
+            self, site, schedule, clock, subscribed):
+        def broken(site, event):
+            if tries:
+                raise ValueError('an add-on is broken')
+
+        def conflict():
+            tries.append(1)
+            raise ConflictError
+
+        tries = []
+        globals()['conflict'] = conflict
+        conflict.__qualname__ = 'conflict'
+        subscribed(broken, (Interface, IBeforeTraverseEvent))
+        schedule.schedule(CallTask(conflict))
+        transaction.commit()
+        try:
+            with pytest.raises(PrincipalsMissing):
+                schedule.process(clock.now())
+        finally:
+            del globals()['conflict']
+        assert not list(schedule.parked)
+        assert len(list(schedule)) == 1
+
     def test_a_conflict_on_the_way_is_tried_again(
             self, run, subscribed):
         def conflict(site, event):
@@ -381,6 +405,42 @@ class TestSuccess:
     def test_not_if_it_has_failed(self, run, told):
         assert run(fail).failed == 1
         assert told == []
+
+    @pytest.mark.parametrize('explicit', [True, False])
+    @pytest.mark.parametrize('begins', [True, False])
+    def test_whoever_hears_it_may_write_and_commit(
+            self, run, site, subscribed, schedule, zope, clock, explicit,
+            begins):
+        def scale(event):
+            if begins:
+                transaction.begin()
+            event.request['PUBLISHED']._setObject('scale', Folder('scale'))
+            transaction.commit()
+            event.request['PUBLISHED'].title = 'forgotten'
+
+        subscribed(scale, (IPubSuccess,))
+        if explicit:
+            # As in a worker: the thread's own manager is, and turns have
+            # another.
+            schedule.schedule(CallTask(look))
+            transaction.commit()
+            manager = transaction.TransactionManager(explicit=True)
+            connection = zope.DB.open(manager)
+            transaction.manager.explicit = True
+            manager.begin()
+            there = connection.get(schedule._p_oid)
+            try:
+                assert there.process(clock.now()).succeeded == 1
+                assert transaction.manager.explicit
+            finally:
+                transaction.manager.explicit = False
+                manager.abort()
+                connection.close()
+        else:
+            assert run(look).succeeded == 1
+        transaction.begin()
+        assert 'scale' in site.objectIds()
+        assert site.title == ''
 
     def test_an_error_there_harms_nothing(self, run, site, subscribed, caplog):
         def broken(event):

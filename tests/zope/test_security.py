@@ -14,9 +14,9 @@ TITLES = {
 
 NEEDS = {
     'look': ['overdue', 'next_due', 'forecast', 'claimed', 'tasks', 'get'],
-    'schedule': ['schedule', 'unschedule', 'call'],
+    'schedule': ['unschedule'],
     'control': ['process', 'pause', 'resume', 'run_now', 'change', 'unpark',
-                'discard']}
+                'discard', 'schedule', 'call']}
 
 
 @pytest.fixture

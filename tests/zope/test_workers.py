@@ -116,6 +116,35 @@ class TestSites:
                    'a line of log')
         assert list(contributed(see(app).site)) == []
 
+    def test_and_what_is_contributed_later(
+            self, app, site, start, schedule, monkeypatch):
+        monkeypatch.setattr(workers, 'SYNCHRONIZE', 0)
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        start()
+        wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
+        contribute('a', mark_site, every=timedelta(days=1))
+        app.site.title = 'another'  # so that it looks
+        transaction.commit()
+        wait_until(lambda: [state.name for state in contributed(
+            see(app).site)] == ['a'], 'a task')
+
+    def test_a_site_that_cannot_be_entered_is_tried_now_and_then(
+            self, app, site, start, schedule, caplog):
+        schedule.url = 'nonsense'
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        tids = set()
+        start()
+        wait_until(lambda: 'cannot be entered' in caplog.text, 'a line')
+        storage = app._p_jar.db().storage
+        for _ in range(300):
+            tids.add(storage.lastTransaction())
+            threading.Event().wait(.005)
+        assert len(tids) < 25
+        assert len([record for record in caplog.records
+                    if 'cannot be entered' in record.message]) == 1
+
     def test_what_is_contributed_wrongly_keeps_no_task_from_running(
             self, app, site, schedule, start, monkeypatch, caplog):
         def fail(site):

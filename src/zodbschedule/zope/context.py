@@ -35,6 +35,7 @@ from zodbschedule.task import CallTask
 from zodbschedule.zope.homes import get_schedule
 from zodbschedule.zope.homes import path_of
 from zodbschedule.zope.homes import site_at
+from zodbschedule.zope.homes import site_of
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import check
@@ -62,7 +63,8 @@ class ContextTask(CallTask):
     object and the arguments; or the name of a method of the object.  The
     object is kept by its UUID if it has one, and by its path else: so that
     it is found where it was moved to, and another that has come to its path
-    is not taken for it.  It has to have been stored, as for its path.
+    is not taken for it.  The path is from the nearest site upward that has a
+    schedule, which is the one to put this into.
 
     When the task runs, its user needs the permission View on the object; and
     for a method what is needed to call that from restricted code.
@@ -87,7 +89,7 @@ class ContextTask(CallTask):
             raise InvalidTask(
                 f'gone is {gone!r}; it has to be one of '
                 f'{", ".join(map(repr, GONE))}')
-        method = func if isinstance(func, str) and func.isidentifier() else ''
+        method = '' if not isinstance(func, str) or _is_dotted(func) else func
         if isinstance(getattr(func, '__self__', None), Persistent):
             raise InvalidTask(
                 f'{func!r} is a method of an object; pass its name, or a '
@@ -100,7 +102,7 @@ class ContextTask(CallTask):
             _refuse_no_method(context, method)
             self.method = method
         try:
-            self.path = path_of(context)
+            self.path = place_of(context)
         except AttributeError:
             raise InvalidTask(
                 f'{context!r} is no object of a site: it has no path'
@@ -115,7 +117,7 @@ class ContextTask(CallTask):
     def description(self) -> str:
         """What the task is for; by default, what it calls, and where."""
         return self._description or (
-            f'{self.method or self.func} of {self.path}')
+            f'{self.method or self.func} of {self.path or "the site"}')
 
     @description.setter
     def description(self, value: str) -> None:
@@ -135,8 +137,9 @@ class ContextTask(CallTask):
         return self.called(*first)
 
     def find(self, site: Any) -> Any:
-        """The object, below *site* or its root; None if it is gone."""
-        found = site_at(site.getPhysicalRoot(), self.path)
+        """The object, in *site*; None if it is gone."""
+        found = site_at(site.getPhysicalRoot() if self.path.startswith('/')
+                        else site, self.path)
         if found is not None and uuid_of(found) == self.uuid:
             return found
         return None if self.uuid is None else by_uuid(site, self.uuid)
@@ -149,6 +152,18 @@ class ContextTask(CallTask):
         run: Any = current_run()
         log.info('Task %s is cancelled: %s.', run.token, what)
         run.schedule.unschedule(self)
+
+
+def place_of(context: Any) -> str:
+    """The path of *context*, from the nearest site that has a schedule.
+
+    So that it leads to the same object in a site that was moved, and to
+    another one in a copy.  From the root if there is no such site.
+    """
+    path, site = path_of(context), site_of(context)
+    if site is None:
+        return path
+    return path.removeprefix(path_of(site)).strip('/')
 
 
 def call_method(context: Any, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -210,19 +225,24 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     The current user needs the permission to schedule there, else this raises
     Unauthorized; and it is who runs the task, by the id and the user folder,
     unless *principalId* says otherwise, which needs the permission to
-    control.  Happens in the current transaction.
+    control; so does a function by its dotted name, which might be any that
+    there is.  Happens in the current transaction.
     """
     schedule = get_schedule(context)
     site = site_at(context.getPhysicalRoot(), schedule.path)
     check(SCHEDULE, site)
-    if 'principalId' in options:
+    if 'principalId' in options or _is_dotted(func):
         check(CONTROL, site)
-    else:
+    if 'principalId' not in options:
         options['principalId'] = spelled(
             getSecurityManager().getUser(), site)
     task = ContextTask(
         context, func, args, kwargs, time=when(time, delay), **options)
     return schedule.schedule(task, duplicate=duplicate)
+
+
+def _is_dotted(func: object) -> bool:
+    return isinstance(func, str) and not func.isidentifier()
 
 
 def when(time: Any, delay: timedelta | None) -> datetime | None:

@@ -20,7 +20,8 @@ An add-on ships a definition; a site has a task that is made by it::
 
 The definition is a default.  What a manager has changed, by the means that
 there are for all tasks, stays when the add-on ships another definition.  When
-the definition is gone, the task is paused and says so.
+the definition is gone, the task is left for a while, since another process may
+know it, and is paused then.
 """
 
 import logging
@@ -41,6 +42,7 @@ from zope.globalrequest import getRequest
 from zope.interface import implementer
 
 from zodbschedule.current import current_run
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.recurrence import Cron
 from zodbschedule.recurrence import Every
@@ -172,13 +174,20 @@ class ContributedTask(Task):
         site = getRequest()['PUBLISHED']
         definition = queryUtility(IContributed, self.name)
         if definition is None:
-            log.warning('The contributed task %s is paused: %s.', self.name,
-                        ABSENT)
-            run.schedule.pause(self, reason=ABSENT, by=BY)
+            self._is_absent(run)
         elif not definition.applies(site):
             _withdraw(run.schedule, self.name)
         else:
             return definition(site)
+
+    def _is_absent(self, run: Any) -> None:
+        """Leave it to a process that knows more; if there is none, pause."""
+        if run.now - run.occurrence <= run.schedule.import_grace:
+            raise CodeMissing(
+                f'nothing named {self.name!r} is contributed by this process')
+        log.warning('The contributed task %s is paused: %s.', self.name,
+                    ABSENT)
+        run.schedule.pause(self, reason=ABSENT, by=BY)
 
     @property
     def changes(self) -> set[str]:
@@ -215,17 +224,15 @@ def synchronize(site: Any) -> None:
     """Have *site* have what this process knows to be contributed to it.
 
     In the current transaction; writes nothing if all is well.  Workers do so
-    when they begin with a site, and Plone after each profile.  What a worker
-    holds at the moment is left as it is, until the next time.
+    when they begin with a site, and each minute, and GenericSetup after each
+    profile.  What a worker holds at the moment is left as it is, until the
+    next time; and what this process does not know, since another may.
     """
     schedule = schedule_of(site)
     if schedule is None:
         return
     known = dict(getUtilitiesFor(IContributed))
     tasks = _tasks(schedule)
-    for name, task in list(tasks.items()):
-        if name not in known:
-            _pause(schedule, task, ABSENT)
     for name, definition in known.items():
         if not definition.applies(site):
             _withdraw(schedule, name)

@@ -116,7 +116,7 @@ def uninstall(site: Any) -> None:
     found = schedule_of(site)
     if found is not None:
         del AttributeAnnotations(aq_base(site))[SCHEDULE]
-        _sites(site).remove(found.path)
+        _leave_home(_sites(site), found)
 
 
 def schedule_of(site: Any) -> Any:
@@ -140,10 +140,9 @@ def get_schedule(context: Any = None) -> Any:
     makes one.
     """
     start = getSite() if context is None else context
-    for each in _upward(start):
-        found = schedule_of(each)
-        if found is not None:
-            return found
+    site = site_of(start)
+    if site is not None:
+        return schedule_of(site)
     where = 'there is no current site' if start is None else (
         f'neither {start!r} nor what is above it has one')
     raise LookupError(
@@ -151,12 +150,16 @@ def get_schedule(context: Any = None) -> Any:
         f'or call zodbschedule.zope.install(site).')
 
 
+def site_of(context: Any) -> Any:
+    """The nearest site upward from *context* that has a schedule, or None."""
+    return next((each for each in _upward(context)
+                 if schedule_of(each) is not None), None)
+
+
 def nearest(context: Any) -> Any:
     """The adapter of a site to `ISchedule`: None if there is no schedule."""
-    try:
-        return get_schedule(context)
-    except LookupError:
-        return None
+    site = site_of(context)
+    return None if site is None else schedule_of(site)
 
 
 def _upward(context: Any) -> Iterator[Any]:
@@ -218,10 +221,15 @@ def moved(site: Any, event: Any) -> None:
     if not isinstance(found, SiteSchedule):
         return
     if event.newParent is None:
-        if found.original == found._p_oid:  # else it is but a copy
-            _sites(event.oldParent).discard(found.path)
+        _leave_home(_sites(event.oldParent), found)
     else:
         _come_home(site, found)
+
+
+def _leave_home(sites: Any, found: SiteSchedule) -> None:
+    """It is not there any more; what a copy calls its path is another's."""
+    if found.original == found._p_oid:
+        sites.discard(found.path)
 
 
 def _come_home(site: Any, found: SiteSchedule) -> None:
@@ -230,8 +238,7 @@ def _come_home(site: Any, found: SiteSchedule) -> None:
     if found.is_settled(path):
         sites.add(path)
         return
-    if found.original == found._p_oid:  # else the original stands there
-        sites.discard(found.path)
+    _leave_home(sites, found)
     sites.add(path)
     before = found.path
     found.settle(path)

@@ -70,6 +70,9 @@ log = logging.getLogger('zodbschedule')
 APPLICATION = 'Application'
 
 
+#: under which a request says whether the run is committed
+COMMITS = 'zodbschedule.commits'
+
 #: of an address that names none
 PORTS = {'http': 80, 'https': 443}
 
@@ -142,8 +145,26 @@ class ZopeSite:
         request['AUTHENTICATED_USER'] = user
         try:
             yield
+            if request.get(COMMITS):
+                self._tell_success(request)
         finally:
             setSecurityManager(before)
+
+    def _tell_success(self, request: Any) -> None:
+        """After the commit: what was queued on the request is to be done.
+
+        As in the publisher: no transaction has begun, and whoever needs one
+        may begin, or just use it, and commit.
+        """
+        explicit, self.manager.explicit = self.manager.explicit, False
+        try:
+            notify(PubSuccess(request))
+        except Exception:
+            log.warning('A run was committed, and what was to follow failed.',
+                        exc_info=True)
+        finally:
+            abort(self.manager)
+            self.manager.explicit = explicit
 
     def _found(self, principal_id: str | None, site: Any) -> Any:
         try:
@@ -179,9 +200,9 @@ def application_database(schedule: Any) -> Any:
 def _in_site(app: Any, schedule: SiteSchedule, commits: bool
              ) -> Iterator[None]:
     """Inside, all is as in a request to the site of *schedule*."""
+    request = make_request(app, schedule)
     kept = getSite(), getRequest(), vars(thread_local).copy()
     setSite(None)
-    request = make_request(app, schedule)
     root = app.__of__(RequestContainer(REQUEST=request))
     request['PARENTS'] = [root]
     vars(thread_local).clear()
@@ -189,8 +210,7 @@ def _in_site(app: Any, schedule: SiteSchedule, commits: bool
     setRequest(request)
     try:
         _traverse(root, schedule.path, request)
-        if commits:
-            transaction.get().addAfterCommitHook(_tell_success, (request,))
+        request[COMMITS] = commits
         yield
     finally:
         request.close()
@@ -241,14 +261,3 @@ def _enter(found: Any, request: Any) -> None:
     if ISite.providedBy(found):
         setSite(found)
         notify(BeforeTraverseEvent(found, request))
-
-
-def _tell_success(success: bool, request: Any) -> None:
-    """After the commit: what was queued on the request is to be done."""
-    if not success:
-        return
-    try:
-        notify(PubSuccess(request))
-    except Exception:
-        log.warning('A run was committed, and what was to follow failed.',
-                    exc_info=True)

@@ -24,6 +24,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -75,17 +76,35 @@ class Sites(Paths):
         return 'all sites'
 
 
+# How often to see whether sites have what is contributed, in seconds.
+SYNCHRONIZE = 60.0
+
+
 class SitesShift(Shift):
-    """Sees to it that a site has what is contributed, before it begins."""
+    """Sees to it that sites have what is contributed to them."""
+
+    #: when it has done so for all, by a monotonic clock
+    synchronized = 0.0
+
+    def _muster(self) -> None:
+        super()._muster()
+        now = time.monotonic()
+        if now - self.synchronized > SYNCHRONIZE:
+            self.synchronized = now
+            for path in self.paths:
+                self._contribute(path)
 
     def _duty(self, path: Path) -> Duty:
+        self._contribute(path)
+        return super()._duty(path)
+
+    def _contribute(self, path: Path) -> None:
         try:
             transact(self.manager, partial(self._synchronize, path))
         except Exception as error:
             if is_storage_failure(error):
                 raise
             log.exception('Tasks could not be contributed to %s.', path)
-        return super()._duty(path)
 
     def _synchronize(self, path: Any) -> None:
         root = self.connection.root()
@@ -169,7 +188,7 @@ class Draining:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.asked = threading.Event()
-        self.drained = False
+        self.heard = self.drained = False
 
     def begin(self) -> None:
         """Be told of the signal."""
@@ -183,9 +202,10 @@ class Draining:
         if self.drained:
             signal.signal(number, self.before)
             os.kill(os.getpid(), number)
-        elif self.asked.is_set():
+        elif self.heard:
             self.worker.abort()
         else:
+            self.heard = True
             self.worker.finish()
             self.asked.set()
 
