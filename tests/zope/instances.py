@@ -36,11 +36,6 @@ CLIENT = '''\
 </zodb_db>
 '''
 
-FILTER = '''\
-[filter:zodbschedule]
-use = egg:zodbschedule#workers
-'''
-
 
 class Instance:
     """What ``mkwsgiinstance`` makes, on a ZEO server, with our package.
@@ -84,8 +79,8 @@ class Instance:
         """The configuration of a server on that port, with our filter."""
         text = (self.home / 'etc' / 'zope.ini').read_text()
         text = text.replace('port = 8080', f'port = {port}')
-        text = text.replace('    zope\n', '    zodbschedule\n    zope\n')
-        text = text.replace('[pipeline:main]', FILTER + '\n[pipeline:main]')
+        text = text.replace(
+            '    zope\n', '    egg:zodbschedule#workers\n    zope\n')
         path = self.home / 'etc' / f'zope-{port}.ini'
         path.write_text(text)
         return path
