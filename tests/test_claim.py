@@ -192,6 +192,23 @@ class TestClaim:
         assert list(claim.slots) == slots
         assert [slot.task.description for slot in claim.held()] == ['c']
 
+    @pytest.mark.parametrize('content, running', [
+        ('', None), ('....', None), ('wwww', 0), ('swww', 1), ('wsww', 2),
+        ('wssw', 3), ('wsss', None), ('wwwc', 0), ('cwww', 1), ('wscw', 3),
+        ('r.ww', 2)])
+    def test_what_runs_is_the_first_behind_the_last_that_has_run(
+            self, content, running):
+        claim = Claim('', this())
+        for letter in content:
+            slot = Slot()
+            claim.slots.append(slot)
+            if letter == 'w':
+                slot.hold(1, Note())
+            elif letter != '.':
+                slot.settle({'s': SUCCEEDED, 'r': RETRIED, 'c': CANCELLED}[
+                    letter], 42)
+        assert claim.running == running
+
     def test_it_holds_what_waits_or_comes_next(self):
         claim, a, b = Claim('', this()), Note('a'), Note('b')
         claim.fill([(1, a)])

@@ -305,6 +305,19 @@ class Claim(Persistent):
                 counts[outcome] += 1
             self.counts = tuple(counts)
 
+    @property
+    def running(self) -> int | None:
+        """The slot whose task runs, as far as the claim tells; or None.
+
+        Runs go by the order of the slots.  So it is the first that waits
+        behind the last that has an outcome of a run: what waits before that
+        was left there, for a conflict for instance.
+        """
+        ended = max((index for index, slot in enumerate(self.slots)
+                     if slot.outcome not in (None, CANCELLED)), default=-1)
+        return next((index for index, slot in enumerate(self.slots)
+                     if index > ended and slot.waiting), None)
+
     def held(self) -> Iterator[Slot]:
         """The slots whose task has no outcome yet, in order."""
         return (slot for slot in self.slots if slot.waiting)

@@ -187,7 +187,7 @@ class Duty:
                 # It was found out by a run: what is written to begin with
                 # one, and to end, would have it tried again at once.
                 self.refusals += 1
-                self.barred = time.monotonic() + back_off(
+                self.barred = self.reluctant = time.monotonic() + back_off(
                     self.refusals, FAILED)
             self.end()
             return False
@@ -199,6 +199,8 @@ class Duty:
         finally:
             self.asking = None
         self.failures = self.refusals = 0
+        if self.holding is not None:
+            self.said = ''
         return worked
 
     def _fail(self, error: BaseException) -> None:
@@ -260,7 +262,6 @@ class Duty:
             self.holding = None
             return False
         holding: Any = self.holding
-        self.said = ''
         self.heart.hold(holding.pulse)
         holding.register()
         holding.pulse.sign(False)

@@ -274,8 +274,7 @@ class Holding:
                     f'{claim.incarnation.host})'
             if claim.incarnation == incarnation.this():
                 return None  # it has not crashed: here we are
-            return next((index for index, slot in enumerate(claim.slots)
-                         if slot.waiting), None)
+            return claim.running
 
         if self._dissolve(claim_id, suspect, 'recover a claim'):
             log.warning('The claim %s of %s was recovered.', claim_id, whose)

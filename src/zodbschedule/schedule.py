@@ -245,12 +245,12 @@ class Schedule(Places):
     def claimed(self) -> Iterator[ClaimedTask]:
         """See `IScheduleReading`."""
         for claim in list(self.claims.values()):
-            running = next(claim.held(), None)
-            for slot in claim.slots:
+            running = claim.running
+            for index, slot in enumerate(claim.slots):
                 if slot.waiting:
                     yield ClaimedTask(
                         slot.task, from_micros(slot.micros), claim.name,
-                        slot is running, claim.progress_of(slot))
+                        index == running, claim.progress_of(slot))
                 for micros, task in slot.coming:
                     yield ClaimedTask(task, from_micros(micros), claim.name)
 

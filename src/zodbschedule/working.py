@@ -62,15 +62,16 @@ def states(schedule: Any) -> Iterator[WorkerState]:
 def _state(schedule: Any, claim_id: str, claim: Claim) -> WorkerState:
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
-    waiting = list(claim.held())
+    running = claim.running
     counts = list(claim.counts)
     for slot in claim.slots:
         counts[slot.outcome or 0] += slot.outcome is not None
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease, _when(claim.beaten()),
-        waiting[0].task if waiting else None,
-        _when(_last_change(claim)) if waiting else None, len(waiting),
+        None if running is None else claim.slots[running].task,
+        None if running is None else _when(_last_change(claim)),
+        len(list(claim.held())),
         Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
               counts[EXPIRED]))
 

@@ -328,8 +328,9 @@ class TestChanging:
     def test_what_somebody_has_paused_stays_so(self, site, task, schedule):
         schedule.pause(task, reason='not now', by='jane')
         transaction.commit()
-        self.upgrade(site, every=2 * HOUR)
-        assert schedule.paused(task).reason == 'not now'
+        for enabled in False, True:
+            self.upgrade(site, every=2 * HOUR, enabled=enabled)
+            assert schedule.paused(task).reason == 'not now'
         assert task.recurrence.period == 2 * HOUR
 
     def test_what_somebody_has_unscheduled_stays_so(

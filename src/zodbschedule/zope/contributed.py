@@ -313,16 +313,10 @@ def _update(schedule: Any, task: ContributedTask, definition: Any, site: Any
     _note(task, definition, site)
     task.placed |= placed
     if enabled and not definition.enabled:
-        _pause(schedule, task, DISABLED)
+        if pause is None:
+            schedule.pause(task, reason=DISABLED, by=BY)
     elif definition.enabled and pause is not None and pause.by == BY:
         schedule.resume(task, by=BY)
-
-
-def _pause(schedule: Any, task: ContributedTask, reason: str) -> None:
-    if schedule.paused(task) is None and task in schedule:
-        log.warning('The contributed task %s is paused: %s.', task.name,
-                    reason)
-        schedule.pause(task, reason=reason, by=BY)
 
 
 def _withdraw(schedule: Any, name: str) -> None:
