@@ -174,6 +174,13 @@ class Model:
         return [index for index, slot in self.slots(claim).items()
                 if slot.outcome is None]
 
+    def running(self, claim):
+        """The index of the first to be run behind the last that has run."""
+        ended = max((index for index, slot in self.slots(claim).items()
+                     if slot.outcome not in (None, 'cancelled')), default=-1)
+        return next((index for index in self.held(claim) if index > ended),
+                    None)
+
     def is_paused(self, number):
         return bool(self.get('paused', number) or self.get('paused', None))
 
@@ -370,10 +377,9 @@ class Model:
         return parked
 
     def recover(self, claim):
-        """As another does: the first that was to run is the suspect."""
+        """As another does: what was running is the suspect."""
         dead = self['claim', claim].dead
-        return self.withdraw(claim, next(iter(self.held(claim)), None)
-                             if dead else None)
+        return self.withdraw(claim, self.running(claim) if dead else None)
 
     # -- runs
 

@@ -827,19 +827,19 @@ class Machine(RuleBasedStateMachine):
     def _check_claims(self, schedule):
         claimed, states = Counter(), []
         for claim, known in sorted(self.model.all('claim').items()):
-            held = self.model.held(claim)
+            held, running = self.model.held(claim), self.model.running(claim)
             counts = Counter(known.counts)
             for index, slot in self.model.slots(claim).items():
                 if slot.outcome is None:
                     claimed[slot.number, slot.at, known.name,
-                            index == held[0]] += 1
+                            index == running] += 1
                 else:
                     counts[slot.outcome] += 1
                 claimed.update((number, self.model.place(number).at,
                                 known.name, False) for number in slot.coming)
-            running = self.model['slot', claim, held[0]].number if held else (
-                None)
-            states.append((claim, known.name, running, len(held), *(
+            what = None if running is None else (
+                self.model['slot', claim, running].number)
+            states.append((claim, known.name, what, len(held), *(
                 counts[what] for what in ('succeeded', 'retried', 'failed'))))
         assert claimed == Counter(
             (one.task.number, one.time, one.worker, one.running)
