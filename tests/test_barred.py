@@ -12,6 +12,8 @@
 ##############################################################################
 """What keeps a process from running anything."""
 
+from types import SimpleNamespace
+
 import pytest
 import ZODB
 from databases import wait_until
@@ -23,6 +25,7 @@ from ZODB.FileStorage import FileStorage
 
 from zodbschedule import Worker
 from zodbschedule.barred import OFF
+from zodbschedule.barred import barred
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -61,6 +64,27 @@ def test_a_worker_waits_and_says_why(database, monkeypatch, caplog):
     assert caplog.text.count(IS_OFF) == 1
     assert db.storage.getSize() == size
     assert runs(database) == {'a': 0}
+
+
+@pytest.mark.parametrize('answers, reason', [
+    ([True, True], 'the database is read-only'), ([False], ''),
+    ([True, False], '')])
+def test_a_server_that_is_away_is_not_read_only(answers, reason):
+    class Storage:
+
+        def is_connected(self):
+            return answers.pop(0)
+
+    class Connection:
+
+        def db(self):
+            return SimpleNamespace(storage=Storage())
+
+        def isReadOnly(self):
+            return True
+
+    assert barred(Connection()) == reason
+    assert not answers
 
 
 def test_a_read_only_database_runs_nothing(database, caplog):

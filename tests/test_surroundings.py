@@ -38,6 +38,7 @@ from zodbschedule import principals
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.testing import run_until
 from zodbschedule.transact import abort
 
 
@@ -188,6 +189,16 @@ def test_cancelled_meanwhile_its_effects_vanish(database, apart):
     schedule.process(NOON)
     assert runs(database) == {'a': 0}
     assert not list(schedule)
+
+
+@pytest.mark.storages('FileStorage')
+def test_what_is_not_committed_is_in_the_connection_of_the_schedule(
+        database, apart, clock):
+    schedule = prepared(database, Note('a', clock.now()))
+    assert run_until(schedule, clock.now(), commit=False).succeeded == 1
+    assert apart.opened == []
+    assert apart.adopted == [(None, schedule._p_jar)]
+    assert runs(database) == {'a': 0}
 
 
 def test_surroundings_that_are_missing_park_nothing(database, apart):

@@ -25,6 +25,13 @@ def barred(connection: Any) -> str:
     """Why nothing runs here; '' if nothing is in the way."""
     if os.environ.get(OFF, '0') not in ('', '0'):
         return f'{OFF} is set in the environment of this process'
-    if connection.isReadOnly():
+    if _is_there(connection) and connection.isReadOnly() and (
+            _is_there(connection)):
         return 'the database is read-only'
     return ''
+
+
+def _is_there(connection: Any) -> bool:
+    """Whether the server answers: one of ZEO that is away is read-only too."""
+    is_connected = getattr(connection.db().storage, 'is_connected', None)
+    return is_connected is None or is_connected()
