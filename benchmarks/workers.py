@@ -69,7 +69,7 @@ class Sizes(NamedTuple):
     #: tasks that do nothing
     tasks: int = 4_000
     #: tasks that sleep, for each worker
-    sleeping: int = 300
+    sleeping: int = 100
     #: seconds for which the clients commit
     seconds: float = 5
     rounds: int = 3
