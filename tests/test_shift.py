@@ -88,3 +88,27 @@ def test_work_ends_the_lag(clock):
     assert pauses[18] > 10 * LAG
     assert max(pauses[19:21]) <= MOMENT
     assert pauses[21] == pytest.approx(LAG)
+
+
+class Busy:
+    """A schedule that is attended to, while the thread is told to end."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def attend(self, briefly):
+        self.told.append(briefly)
+        return True
+
+
+def test_told_to_end_it_attends_to_no_other_schedule(clock):
+    told = []
+    attending = Shift.__new__(Shift)
+    attending.stopping = clock
+    attending.watcher = None
+    attending.terms = SimpleNamespace(
+        ends=lambda: bool(told), paths=('a', 'b'),
+        reach=SimpleNamespace(back=lambda one: None))
+    attending.duties = [Busy(told), Busy(told)]
+    assert attending._round()
+    assert told == [True]

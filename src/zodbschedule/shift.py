@@ -15,6 +15,8 @@
 import logging
 import threading
 import time
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -53,12 +55,12 @@ LONGEST_LAG = .1
 Path = str | Callable[[Any], Any]
 
 
-class Paths:
+class Paths(ABC):
     """Several schedules, and which they are may change: see `Worker`."""
 
+    @abstractmethod
     def paths(self, root: Any) -> list[Path]:
         """Where they stand now; equal ones stand for the same schedule."""
-        raise NotImplementedError
 
 
 class Terms(NamedTuple):
