@@ -163,6 +163,14 @@ def test_somebody_else_may_not_do_it(registry):
         assert not checkPermission('approve', None)
 
 
+def test_the_system_user_may_do_everything(registry):
+    setSecurityPolicy(ParanoidSecurityPolicy)
+    with ZopeSecurity().adopt(system_user.id, object()):
+        [participation] = queryInteraction().participations
+        assert participation.principal is system_user
+        assert checkPermission('any.permission', object())
+
+
 def test_nobody_is_the_unauthenticated_principal(registry):
     with ZopeSecurity().adopt(None, None):
         assert who() == ['anybody']

@@ -107,15 +107,20 @@ class Slot(Persistent):
     @property
     def micros(self) -> int:
         """The instant from which the waiting task was taken."""
-        return self.content[1]  # type: ignore[no-any-return]
+        micros: int = self.content[1]
+        return micros
 
     @property
     def oid(self) -> int:
         """The oid of the task that waits, or that has the outcome."""
+        oid: int
         if self.waiting:
-            return u64(self.task._p_oid)  # type: ignore[no-any-return]
-        about = self.content[1]
-        return about[0] if type(about) is tuple else about  # type: ignore
+            oid = u64(self.task._p_oid)
+        elif self.record is not None:
+            oid = self.record[0]
+        else:
+            oid = self.content[1]
+        return oid
 
     @property
     def record(self) -> tuple[Any, ...] | None:

@@ -74,8 +74,9 @@ class CurrentRun:
     @property
     def cancelled(self) -> bool:
         """See `ICurrentRun`."""
-        return self._where.look(  # type: ignore[no-any-return]
+        found: bool = self._where.look(
             lambda claim, slot: slot is None or not slot.waiting)
+        return found
 
     def progress(self, done: float, total: float) -> None:
         """See `ICurrentRun`."""

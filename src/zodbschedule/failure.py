@@ -111,25 +111,24 @@ class Failure:
         def long_overdue() -> bool:
             run = self.run
             slot = run.slot()
-            found = slot.waiting and is_long_overdue(
+            found: bool = slot.waiting and is_long_overdue(
                 run.schedule, from_micros(slot.micros), run.context.now)
             abort(run.manager)
             return found
 
-        return transact(self.run.manager, long_overdue)  # type: ignore
+        return transact(self.run.manager, long_overdue)
 
     def _put_off_or_park(self) -> Ending:
         """In a transaction of its own, as the aborted one cannot."""
         try:
-            return transact(  # type: ignore[no-any-return]
-                self.run.manager, self._end_badly, PARK_TRIES)
+            return transact(self.run.manager, self._end_badly, PARK_TRIES)
         except Exception as problem:
             if is_storage_failure(problem) or is_transient(problem) or (
                     isinstance(problem, ClaimLost)):
                 raise
             # Of the task nothing can be written.
             log.warning('Task %s cannot go on: %r', self.run.id, problem)
-            return transact(  # type: ignore[no-any-return]
+            return transact(
                 self.run.manager, lambda: self._end_badly(False),
                 PARK_TRIES)
 
@@ -215,7 +214,8 @@ class Failure:
 
 def is_long_overdue(schedule: Any, planned: datetime, now: datetime) -> bool:
     """Whether code that is missing has been missing for too long."""
-    return now - planned > schedule.import_grace  # type: ignore
+    grace: timedelta = schedule.import_grace
+    return now - planned > grace
 
 
 def reason_of(error: BaseException) -> str:

@@ -119,7 +119,8 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if coming.stands and task._attempts:
         return f'attempt {series.attempt_of(task)}'
     if task.recurrence is not None:
-        return task.recurrence.note(occurrence)  # type: ignore
+        note: str | None = task.recurrence.note(occurrence)
+        return note
     if type(task).schedule is not Task.schedule:
         return "what comes after it, its schedule() decides"
     return None

@@ -197,10 +197,11 @@ class History(Persistent):
     def _newest(self, below: int | None) -> int | None:
         """The key of the newest chunk, or of the one before that key."""
         try:
-            return self.chunks.maxKey(  # type: ignore[no-any-return]
+            key: int = self.chunks.maxKey(
                 *(() if below is None else (below - 1,)))
         except ValueError:  # the tree has no such key
             return None
+        return key
 
 
 _ended = attrgetter('ended')

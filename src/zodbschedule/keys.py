@@ -69,7 +69,8 @@ class Keys(Persistent):
 
     def key_of(self, oid: int) -> str:
         """The key of the task with that oid; '', which is none."""
-        return self.of.get(oid, '')  # type: ignore[no-any-return]
+        key: str = self.of.get(oid, '')
+        return key
 
     def is_lost(self, oid: int) -> bool:
         """Whether another task holds the key of that one."""

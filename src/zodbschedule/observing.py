@@ -132,7 +132,8 @@ def believed(claim: Claim, schedule: Any) -> timedelta:
         return IDLE
     if claim.lease is not None:
         return timedelta(seconds=claim.lease)
-    return schedule.lease  # type: ignore[no-any-return]
+    lease: timedelta = schedule.lease
+    return lease
 
 
 def namesakes(schedule: Any, name: str, mine: str) -> list[str]:

@@ -112,7 +112,8 @@ class ParkedTasks(Persistent):
     def get(self, id: str,
             default: ParkedTask | None = None) -> ParkedTask | None:
         """See `IParkedTasks`."""
-        return self.entries.get(normal_id(id), default)  # type: ignore
+        entry: ParkedTask | None = self.entries.get(normal_id(id), default)
+        return entry
 
     def add(self, entry: ParkedTask) -> None:
         """Set *entry* aside."""

@@ -68,5 +68,5 @@ class Pauses(Persistent):
 
     def end(self, oid: int) -> bool:
         """Resume that one; whether it was paused."""
-        return bool(self.entries) and (
-            self.entries.pop(oid, None) is not None)  # type: ignore
+        entries = self.entries
+        return entries is not None and entries.pop(oid, None) is not None

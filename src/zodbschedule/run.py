@@ -101,11 +101,11 @@ class Run(Settling):
     def _attempted(self) -> Ending:
         context = self.context
         if context.surroundings is None:
-            return transact(self.manager, self._perform)  # type: ignore
+            return transact(self.manager, self._perform)
         if context.commits:
             self.manager = context.surroundings.manager
         try:
-            return transact(self.manager, self._surrounded)  # type: ignore
+            return transact(self.manager, self._surrounded)
         finally:
             # What is left to do is a turn's, or that of a failure.
             self.schedule = self.context.schedule

@@ -162,8 +162,8 @@ class Schedule(Places):
                     f'delay is {delay!r}, which leads beyond the years that '
                     f'there are') from None
         task = CallTask(func, args, kwargs, time=time, **options)
-        return self.schedule(  # type: ignore[no-any-return]
-            task, duplicate=duplicate)
+        scheduled: CallTask = self.schedule(task, duplicate=duplicate)
+        return scheduled
 
     def unschedule(self, task: Any) -> None:
         """See `ISchedule`."""

@@ -178,8 +178,8 @@ def _place(task: Task, occurrence: datetime, after: datetime,
            delay: timedelta) -> int:
     task._occurrence = to_micros(occurrence)
     task._after = to_micros(after)
-    task.time = occurrence + delay
-    return to_micros(task.time)  # type: ignore[arg-type]
+    task.time = at = occurrence + delay
+    return to_micros(at)
 
 
 # -- After a run
@@ -228,10 +228,9 @@ def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
     nothing.  One that begins later, by the spread, is not missed yet.
     """
     bound = earlier(now, policy.delay)
-    if expired:
+    if expired and task.expires is not None:
         # The first that can still begin in time.
-        bound = earlier(
-            bound, task.expires + MICROSECOND)  # type: ignore[operator]
+        bound = earlier(bound, task.expires + MICROSECOND)
     elif task.missed == 'all':
         bound = earlier(bound, policy.catch_up)
     return max(occurrence, bound)

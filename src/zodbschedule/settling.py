@@ -151,7 +151,8 @@ class Settling:
 
     def slot(self) -> Slot:
         """The place of the task, found anew."""
-        return self.claim().slots[self.index]  # type: ignore[no-any-return]
+        slot: Slot = self.claim().slots[self.index]
+        return slot
 
     def found(self, slot: Slot) -> Ending:
         """The answer to an earlier commit was lost, or it was cancelled."""
@@ -208,12 +209,12 @@ class Settling:
 
 def claim_of(schedule: Any, claim_id: str) -> Claim:
     """The claim with that id; `ClaimLost` if another has recovered it."""
-    claim = schedule.claims.get(claim_id)
+    claim: Claim | None = schedule.claims.get(claim_id)
     if claim is None:
         raise ClaimLost(
             f'The claim {claim_id} was recovered by another process, which '
             f'believed this one dead')
-    return claim  # type: ignore[no-any-return]
+    return claim
 
 
 def label(txn: Any, principal_id: str | None, description: str) -> None:

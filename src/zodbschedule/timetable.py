@@ -331,7 +331,8 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
     if held is None:
         return ()
     if type(held) is LOBTree:
-        return held.items()  # type: ignore[no-any-return]
+        leaves: Iterable[tuple[int, PersistentList]] = held.items()
+        return leaves
     return ((None, held),)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
+from typing import TypeVar
 
 import transaction
 import ZODB._compat
@@ -38,6 +39,8 @@ from ZODB.POSException import Unsupported
 from zodbschedule import clock
 from zodbschedule.interfaces import PendingChanges
 
+
+T = TypeVar('T')
 
 log = logging.getLogger('zodbschedule')
 
@@ -59,8 +62,8 @@ PERMANENT = (
 RUN = object()
 
 
-def transact(manager: Any, work: Callable[[], Any],
-             conflict_tries: int = CONFLICT_TRIES) -> Any:
+def transact(manager: Any, work: Callable[[], T],
+             conflict_tries: int = CONFLICT_TRIES) -> T:
     """What *work* returns, which runs and commits in a new transaction.
 
     Conflicts and other transient errors, and failures of the storage, are
@@ -87,8 +90,8 @@ def transact(manager: Any, work: Callable[[], Any],
         clock.wait(min(2, pause) * random.uniform(.5, 1.5))
 
 
-def apart(db: Any, work: Callable[[Any], Any],
-          conflict_tries: int = CONFLICT_TRIES) -> Any:
+def apart(db: Any, work: Callable[[Any], T],
+          conflict_tries: int = CONFLICT_TRIES) -> T:
     """What *work* returns, given a connection of *db* of its own.
 
     What it changes is committed, whatever the caller's transaction does.
@@ -96,7 +99,7 @@ def apart(db: Any, work: Callable[[Any], Any],
     manager = TransactionManager(explicit=True)
     connection = db.open(transaction_manager=manager)
 
-    def commit() -> Any:
+    def commit() -> T:
         result = work(connection)
         manager.commit()
         return result

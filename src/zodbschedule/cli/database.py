@@ -197,7 +197,9 @@ def _resolve(uri: str, access: Access
              ) -> tuple[Callable[[], Any], dict[str, Any]]:
     full = _uri_for(uri, access)
     try:
-        return zodburi.resolve_uri(full)  # type: ignore[no-any-return]
+        resolved: tuple[Callable[[], Any], dict[str, Any]] = (
+            zodburi.resolve_uri(full))
+        return resolved
     except zodburi.NoResolverForScheme:
         known = sorted(
             each.name for each in entry_points(group='zodburi.resolvers'))

@@ -202,8 +202,8 @@ def plan_of(task: Persistent, time: datetime | None) -> dict[str, Any]:
     """How *task*, which stands at *time*, is planned; empty if unknown."""
     if not isinstance(task, Task) or problem_of(task):
         return {}
-    stands = None if time is None else to_micros(time)
-    occurrence = series.occurrence_of(task, stands)  # type: ignore[arg-type]
+    occurrence = task._occurrence if time is None else (
+        series.occurrence_of(task, to_micros(time)))
     return {
         'occurrence': occurrence if occurrence is None else from_micros(
             occurrence),

@@ -54,12 +54,12 @@ class Site:
         """See `Place`."""
         homes = import_module('zodbschedule.zope.homes')
         site = self._site(connection, homes)
-        found = homes.schedule_of(site)
+        found: Schedule | None = homes.schedule_of(site)
         if found is None:
             raise Problem(f'there is no schedule at {self}; make one by '
                           f'zodbschedule init, or by installing the profile '
                           f'{homes.PROFILE}')
-        return found  # type: ignore[no-any-return]
+        return found
 
     def make(self, connection: Any) -> bool:
         """See `Place`."""

@@ -252,8 +252,9 @@ def when(time: Any, delay: timedelta | None) -> datetime | None:
             raise InvalidTask(
                 f'time is {time!r}; it has to have a time zone')
         time = time.asdatetime()
+    at: datetime | None = time
     if delay is None:
-        return time  # type: ignore[no-any-return]
+        return at
     if time is not None:
         raise InvalidTask(
             f'time is {time!r} and delay {delay!r}; give one of them')

@@ -254,7 +254,7 @@ def reset(site: Any, name: str) -> ContributedTask:
     if schedule is None or definition is None or (
             not definition.applies(site)):
         raise LookupError(f'nothing named {name!r} is contributed to {site!r}')
-    task = _tasks(schedule).get(name)
+    task: ContributedTask | None = _tasks(schedule).get(name)
     if task is None or task not in schedule:
         return _add(schedule, definition, site)
     schedule.change(task, **definition.options(site))
@@ -262,7 +262,7 @@ def reset(site: Any, name: str) -> ContributedTask:
     schedule.resume(task)
     if not definition.enabled:
         schedule.pause(task, reason=DISABLED, by=BY)
-    return task  # type: ignore[no-any-return]
+    return task
 
 
 def _tasks(schedule: Any) -> Any:

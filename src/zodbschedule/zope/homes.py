@@ -93,13 +93,14 @@ def install(site: Any) -> SiteSchedule:
     """
     if not (ISite.providedBy(site) or IApplication.providedBy(site)):
         raise ValueError(
-            f'{site!r} is no site, and not the application root')
-    found = schedule_of(site)
+            f'{path_of(site)} is no site, and not the application root; give '
+            f'the path of a site')
+    found: SiteSchedule | None = schedule_of(site)
     if found is None:
         jar = aq_base(site)._p_jar
         if jar is None:
             raise ValueError(
-                f'{site!r} is in no database yet; commit, or make a '
+                f'{path_of(site)} is in no database yet; commit, or make a '
                 f'savepoint, first')
         found = SiteSchedule()
         # Who may do what with it, is as on the site.
@@ -108,7 +109,7 @@ def install(site: Any) -> SiteSchedule:
         found.settle(path_of(site))
         AttributeAnnotations(aq_base(site))[SCHEDULE] = found
     _come_home(site, found)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def uninstall(site: Any) -> None:

@@ -24,8 +24,10 @@ By a section of ``zope.conf``, or by the environment, which goes first::
 """
 
 import os
+from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from typing import NamedTuple
 from urllib.parse import SplitResult
 from urllib.parse import urlsplit
@@ -75,9 +77,10 @@ def settings(given: Mapping[str, str] | None = None) -> Settings:
         value = os.environ.get(f'{SECTION}_{name}'.upper())
         if value is not None:
             found[name] = value
-    return Settings(**{
+    read: dict[str, Any] = {
         name: READ[name](name, value.strip())
-        for name, value in found.items() if value.strip()})  # type: ignore
+        for name, value in found.items() if value.strip()}
+    return Settings(**read)
 
 
 def _configured() -> dict[str, str]:
@@ -136,5 +139,6 @@ def parse_url(url: str) -> SplitResult:
     return found
 
 
-READ = {'threads': _threads, 'name': _name, 'lease': _seconds,
-        'grace': _seconds, 'urls': _urls}
+READ: dict[str, Callable[[str, str], Any]] = {
+    'threads': _threads, 'name': _name, 'lease': _seconds,
+    'grace': _seconds, 'urls': _urls}

@@ -38,7 +38,7 @@ from zodbschedule.zope.homes import site_at
 
 
 #: the id of the system user, as in zope.security
-SYSTEM = system_user.id
+SYSTEM: str = system_user.id
 
 FOLDER = 'acl_users'
 
@@ -58,7 +58,7 @@ def spelled(user: Any, site: Any) -> str | None:
     if user is None or user.getUserName() == nobody.getUserName():
         return None
     if user.getUserName() == system.getUserName() and user.getId() is None:
-        return SYSTEM  # type: ignore[no-any-return]
+        return SYSTEM
     folder = aq_parent(aq_inner(user))
     if user.getId() is None or folder is None or (
             folder.getUserById(user.getId()) is None):
