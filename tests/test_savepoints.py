@@ -147,6 +147,15 @@ def test_the_transaction_of_the_test_is_none_of_ours(schedule, clock):
     assert not transaction.get().user
 
 
+@pytest.mark.parametrize('fails', [False, True])
+def test_afterwards_no_run_goes_on(schedule, clock, root, fails):
+    schedule.call('math.sqrt', -1 if fails else 1)
+    ends(schedule, clock)
+    schedule.call(root.setdefault, 'done', 1)
+    assert len(list(schedule)) == 1
+    assert ends(schedule, clock).succeeded == 1
+
+
 def test_afterwards_all_can_be_committed(schedule, clock, root, stored):
     schedule.call(root.setdefault, 'done', 1)
     ends(schedule, clock)

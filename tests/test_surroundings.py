@@ -13,6 +13,7 @@
 """Runs that have connections of their own, beside that of the turns."""
 
 from contextlib import contextmanager
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -166,6 +167,27 @@ def test_it_must_not_end_its_transaction(database, apart, name):
     assert runs(database) == {'a': 0}
     [entry] = schedule.parked
     assert 'must neither commit nor abort' in entry.reason
+
+
+def test_what_it_changes_after_that_is_not_committed_by_the_next(
+        database, apart):
+    schedule = prepared(database, Hooked('a'), Hooked('b', at(1)))
+
+    def end_and_change():
+        with suppress(Exception):
+            apart.manager.abort()
+        with suppress(Exception):
+            current_run().task.runs += 10
+
+    def change_the_other():
+        root = current_run().schedule._p_jar.root()
+        root['tasks'][0].runs += 1
+
+    hooks['a'], hooks['b'] = end_and_change, change_the_other
+    tally = schedule.process(at(1))
+    assert (tally.succeeded, tally.failed) == (1, 1)
+    assert apart.opened[0] is apart.opened[1]
+    assert runs(database) == {'a': 1, 'b': 1}
 
 
 def test_what_it_schedules_stands_in_its_slot(database, apart):

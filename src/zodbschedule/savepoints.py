@@ -38,7 +38,6 @@ class Savepoints:
     def __init__(self, manager: Any) -> None:
         self.manager = manager
         self.savepoint: Any = None
-        self.hooks: list[Callable[[], Any]] = []
         #: whether there is no transaction to go back in any more
         self.lost = False
 
@@ -50,7 +49,6 @@ class Savepoints:
             raise TransactionEnded(
                 'A task has ended the transaction of the test, and with it '
                 'all that was not committed')
-        self.hooks = []
         self.savepoint = self.manager.savepoint(optimistic=True)
 
     def get(self) -> 'Savepoints':
@@ -59,8 +57,6 @@ class Savepoints:
 
     def commit(self) -> None:
         """What has happened since then, stays."""
-        for hook in self.hooks:
-            hook()
         self.manager.savepoint(optimistic=True)
         self._end()
 
@@ -88,5 +84,4 @@ class Savepoints:
         self.manager.get().set_data(key, value)
 
     def addBeforeCommitHook(self, hook: Callable[[], Any]) -> None:
-        """Call it before the next savepoint."""
-        self.hooks.append(hook)
+        """A savepoint is no commit: it is not called."""

@@ -33,6 +33,7 @@ from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
+from zodbschedule.zope import uninstall
 from zodbschedule.zope.surroundings import ZopeSite
 from zodbschedule.zope.surroundings import application_database
 
@@ -230,6 +231,41 @@ class TestSite:
         tries = []
         subscribed(conflict, (Interface, IBeforeTraverseEvent))
         assert run(look).succeeded == 1
+
+    def test_one_that_conflicts_always_has_its_tasks_left(
+            self, site, schedule, clock, subscribed):
+        def conflict(site, event):
+            raise ConflictError
+
+        subscribed(conflict, (Interface, IBeforeTraverseEvent))
+        schedule.schedule(CallTask(look))
+        transaction.commit()
+        assert schedule.process(clock.now()).left == 1
+        assert len(list(schedule)) == 1
+
+    def test_what_an_add_on_has_written_on_the_way_is_forgotten(
+            self, site, schedule, clock, subscribed):
+        def broken(site, event):
+            site.title = 'half'
+            raise ValueError('an add-on is broken')
+
+        subscribed(broken, (Interface, IBeforeTraverseEvent))
+        schedule.schedule(CallTask(look))
+        transaction.commit()
+        with pytest.raises(PrincipalsMissing, match='add-on is broken'):
+            schedule.process(clock.now())
+        transaction.begin()
+        assert site.title == ''
+
+    def test_another_schedule_in_its_place_is_not_it(
+            self, site, schedule, clock):
+        schedule.schedule(CallTask(look))
+        uninstall(site)
+        install(site)
+        transaction.commit()
+        with pytest.raises(PrincipalsMissing, match='not at /site'):
+            schedule.process(clock.now())
+        assert seen == []
 
     def test_what_it_changes_is_committed(self, run, site):
         assert run(add, 'new').succeeded == 1

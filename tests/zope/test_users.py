@@ -105,6 +105,18 @@ class TestSpelling:
             find_user(name, site)
         assert repr(name) in str(caught.value)
 
+    def test_a_folder_that_finds_somebody_else_has_not_found_the_user(
+            self, site, monkeypatch):
+        folder = type(aq_base(site.acl_users))
+        original = folder.getUserById
+        monkeypatch.setattr(
+            folder, 'getUserById',
+            lambda self, id, default=None: original(self, id.lower()))
+        assert find_user('acl_users:jane', site).getId() == 'jane'
+        for name in 'acl_users:JANE', 'JANE':
+            with pytest.raises(UnknownUser):
+                find_user(name, site)
+
     def test_an_id_may_hold_a_colon(self, site):
         site.acl_users._doAddUser('urn:x:jane', 'secret', [], [])
         assert find_user('urn:x:jane', site).getId() == 'urn:x:jane'
