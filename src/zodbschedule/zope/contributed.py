@@ -306,9 +306,7 @@ def _update(schedule: Any, task: ContributedTask, definition: Any, site: Any
     if schedule.waits(task) is None:
         return  # held at the moment, or unscheduled by somebody
     kept = task.changes
-    if changed - kept:
-        schedule.change(task, **{name: options[name]
-                                 for name in changed - kept})
+    schedule.change(task, **{name: options[name] for name in changed - kept})
     placed = {name: task.placed[name] for name in kept}
     _note(task, definition, site)
     task.placed |= placed
