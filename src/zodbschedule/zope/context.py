@@ -228,8 +228,7 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     control; so does a function by its dotted name, which might be any that
     there is.  Happens in the current transaction.
     """
-    schedule = get_schedule(context)
-    site = site_at(context.getPhysicalRoot(), schedule.path)
+    schedule, site = get_schedule(context), site_of(context)
     check(SCHEDULE, site)
     if 'principalId' in options or _is_dotted(func):
         check(CONTROL, site)

@@ -21,6 +21,8 @@ from typing import Any
 from AccessControl import getSecurityManager
 from AccessControl.unauthorized import Unauthorized
 
+from zodbschedule.zope.homes import path_of
+
 
 LOOK = 'zodbschedule: Look'
 SCHEDULE = 'zodbschedule: Schedule tasks'
@@ -33,4 +35,4 @@ def check(permission: str, context: Any) -> None:
     if not manager.checkPermission(permission, context):
         raise Unauthorized(
             f'{manager.getUser()!r} needs the permission {permission!r} on '
-            f'{"/".join(context.getPhysicalPath()) or "/"}')
+            f'{path_of(context)}')
