@@ -1,12 +1,15 @@
 """A Plone site, from a layer, for each test."""
 
+import plone.app.caching
 import plone.app.contenttypes
+import plone.app.multilingual
 import zope.pytestlayer.fixture
+from plone import api
 from plone.app.testing import FunctionalTesting
 from plone.app.testing import IntegrationTesting
 from plone.app.testing import applyProfile
 
-from zodbschedule.zope.testing import ScheduleLayer
+from zodbschedule.zope.plone_testing import ScheduleLayer
 
 
 pytest_plugins = ['zodbschedule.testing']
@@ -24,11 +27,31 @@ class Layer(ScheduleLayer):
         super().setUpPloneSite(portal)
 
 
+class MultilingualLayer(Layer):
+    """Such a site in English and German, whose caches are purged."""
+
+    def setUpZope(self, app, configurationContext):
+        super().setUpZope(app, configurationContext)
+        self.loadZCML(package=plone.app.caching)
+        self.loadZCML(package=plone.app.multilingual)
+
+    def setUpPloneSite(self, portal):
+        super().setUpPloneSite(portal)
+        api.portal.set_registry_record(
+            'plone.available_languages', ['en', 'de'])
+        applyProfile(portal, 'plone.app.caching:default')
+        applyProfile(portal, 'plone.app.multilingual:default')
+
+
 FIXTURE = Layer()
+MULTILINGUAL = FunctionalTesting(
+    bases=(MultilingualLayer(),), name='tests:multilingual')
 FUNCTIONAL = FunctionalTesting(bases=(FIXTURE,), name='tests:functional')
 INTEGRATION = IntegrationTesting(bases=(FIXTURE,), name='tests:integration')
 
-for layer, name in (FUNCTIONAL, 'functional'), (INTEGRATION, 'integration'):
+for layer, name in (
+        (FUNCTIONAL, 'functional'), (INTEGRATION, 'integration'),
+        (MULTILINGUAL, 'multilingual')):
     globals().update(zope.pytestlayer.fixture.create(
         layer, session_fixture_name=f'{name}_session',
         class_fixture_name=f'{name}_class', function_fixture_name=name))

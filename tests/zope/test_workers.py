@@ -260,14 +260,6 @@ class TestFilter:
         assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
 
 
-def test_without_plone_its_layers_say_what_to_install():
-    done = subprocess.run(
-        [sys.executable, '-c',
-         'import sys; sys.modules["plone.app.testing"] = None; '
-         'import zodbschedule.zope.testing'], capture_output=True, text=True)
-    assert 'pip install plone.app.testing' in done.stderr
-
-
 def test_without_zope_it_says_what_to_install():
     done = subprocess.run(
         [sys.executable, '-c', 'import sys; sys.modules["Zope2"] = None; '

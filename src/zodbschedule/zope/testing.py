@@ -10,62 +10,87 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Layers for the tests of add-ons of Plone; needs plone.app.testing.
+"""Layers for the tests of add-ons of Zope; needs plone.testing.
 
-`SCHEDULE_FIXTURE` is Plone with a schedule in the site.  Name it as a base of
-your own layer, or derive that from `ScheduleLayer`::
+`SCHEDULE_FIXTURE` is Zope with a schedule in the application root.  Name it
+as a base of your own layer, or derive that from `ScheduleLayer`::
 
     class MyLayer(ScheduleLayer):
 
         def setUpZope(self, app, configurationContext):
             super().setUpZope(app, configurationContext)
-            self.loadZCML(package=my.addon)
-
-        def setUpPloneSite(self, portal):
-            super().setUpPloneSite(portal)
-            applyProfile(portal, 'my.addon:default')
+            xmlconfig.file('configure.zcml', my.addon, configurationContext)
+            install(make_my_site(app))
 
 In tests, let time pass by `zodbschedule.testing.run_until`; in those of
-integration layers with ``commit=False``.  Layers of plain Zope call
-`zodbschedule.zope.install` with a site or the application root.
+integration layers with ``commit=False``.  For Plone there is
+`zodbschedule.zope.plone_testing`.
 """
 
 from typing import Any
 
+import zope.component.hooks
+from zope.configuration import xmlconfig
+
 import zodbschedule.zope
-from zodbschedule.zope.homes import PROFILE
 
 
 try:
-    from plone.app.testing import PLONE_FIXTURE
-    from plone.app.testing import FunctionalTesting
-    from plone.app.testing import IntegrationTesting
-    from plone.app.testing import PloneSandboxLayer
-    from plone.app.testing import applyProfile
+    from plone.testing import Layer
+    from plone.testing import zca
+    from plone.testing import zodb
+    from plone.testing.zope import STARTUP
+    from plone.testing.zope import FunctionalTesting
+    from plone.testing.zope import IntegrationTesting
+    from plone.testing.zope import zopeApp
 except ImportError as error:
     raise ImportError(
-        f'zodbschedule.zope.testing needs plone.app.testing ({error}): '
-        f'pip install plone.app.testing',
+        f'zodbschedule.zope.testing needs plone.testing ({error}): '
+        f"pip install 'plone.testing[zope]'",
         name=error.name, path=error.path) from error
 
 
-class ScheduleLayer(PloneSandboxLayer):
-    """Plone with this package, and a schedule in the site."""
+class ScheduleLayer(Layer):
+    """Zope with this package, and a schedule in the application root."""
 
-    defaultBases = (PLONE_FIXTURE,)
+    defaultBases = (STARTUP,)
+
+    def setUp(self) -> None:
+        """Have a database and components that go with this layer."""
+        self['zodbDB'] = zodb.stackDemoStorage(
+            self.get('zodbDB'), name=self.__name__)
+        self['configurationContext'] = context = zca.stackConfigurationContext(
+            self.get('configurationContext'), name=self.__name__)
+        zca.pushGlobalRegistry()
+        zope.component.hooks.setHooks()
+        with zopeApp() as app:
+            self.setUpZope(app, context)
 
     def setUpZope(self, app: Any, configurationContext: Any) -> None:
-        """Load our configuration."""
-        self.loadZCML(package=zodbschedule.zope)
+        """Load our configuration, and give the application root a schedule.
 
-    def setUpPloneSite(self, portal: Any) -> None:
-        """Install our profile."""
-        applyProfile(portal, PROFILE)
+        What is written to *app* is committed afterwards.
+        """
+        xmlconfig.file(
+            'configure.zcml', zodbschedule.zope, configurationContext)
+        zodbschedule.zope.install(app)
+
+    def tearDown(self) -> None:
+        """Leave database and components as they were."""
+        with zopeApp() as app:
+            self.tearDownZope(app)
+        zca.popGlobalRegistry()
+        del self['configurationContext']
+        self['zodbDB'].close()
+        del self['zodbDB']
+
+    def tearDownZope(self, app: Any) -> None:
+        """For what is neither in the database nor a component."""
 
 
 SCHEDULE_FIXTURE = ScheduleLayer()
 
 SCHEDULE_INTEGRATION_TESTING = IntegrationTesting(
-    bases=(SCHEDULE_FIXTURE,), name='zodbschedule:integration')
+    bases=(SCHEDULE_FIXTURE,), name='zodbschedule.zope:integration')
 SCHEDULE_FUNCTIONAL_TESTING = FunctionalTesting(
-    bases=(SCHEDULE_FIXTURE,), name='zodbschedule:functional')
+    bases=(SCHEDULE_FIXTURE,), name='zodbschedule.zope:functional')

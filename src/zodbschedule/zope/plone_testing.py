@@ -1,0 +1,70 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Layers for the tests of add-ons of Plone; needs plone.app.testing.
+
+`SCHEDULE_FIXTURE` is Plone with a schedule in the site.  Name it as a base of
+your own layer, or derive that from `ScheduleLayer`::
+
+    class MyLayer(ScheduleLayer):
+
+        def setUpZope(self, app, configurationContext):
+            super().setUpZope(app, configurationContext)
+            self.loadZCML(package=my.addon)
+
+        def setUpPloneSite(self, portal):
+            super().setUpPloneSite(portal)
+            applyProfile(portal, 'my.addon:default')
+
+In tests, let time pass by `zodbschedule.testing.run_until`; in those of
+integration layers with ``commit=False``.
+"""
+
+from typing import Any
+
+import zodbschedule.zope
+from zodbschedule.zope.homes import PROFILE
+
+
+try:
+    from plone.app.testing import PLONE_FIXTURE
+    from plone.app.testing import FunctionalTesting
+    from plone.app.testing import IntegrationTesting
+    from plone.app.testing import PloneSandboxLayer
+    from plone.app.testing import applyProfile
+except ImportError as error:
+    raise ImportError(
+        f'zodbschedule.zope.plone_testing needs plone.app.testing ({error}): '
+        f'pip install plone.app.testing',
+        name=error.name, path=error.path) from error
+
+
+class ScheduleLayer(PloneSandboxLayer):
+    """Plone with this package, and a schedule in the site."""
+
+    defaultBases = (PLONE_FIXTURE,)
+
+    def setUpZope(self, app: Any, configurationContext: Any) -> None:
+        """Load our configuration."""
+        self.loadZCML(package=zodbschedule.zope)
+
+    def setUpPloneSite(self, portal: Any) -> None:
+        """Install our profile."""
+        applyProfile(portal, PROFILE)
+
+
+SCHEDULE_FIXTURE = ScheduleLayer()
+
+SCHEDULE_INTEGRATION_TESTING = IntegrationTesting(
+    bases=(SCHEDULE_FIXTURE,), name='zodbschedule:integration')
+SCHEDULE_FUNCTIONAL_TESTING = FunctionalTesting(
+    bases=(SCHEDULE_FIXTURE,), name='zodbschedule:functional')

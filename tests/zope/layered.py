@@ -1,0 +1,86 @@
+"""What an add-on tests with our layers: run by test_testing.py."""
+
+import unittest
+
+import transaction
+from OFS.Folder import Folder
+
+from zodbschedule import clock
+from zodbschedule.testing import run_until
+from zodbschedule.zope import ContextTask
+from zodbschedule.zope import get_schedule
+from zodbschedule.zope.testing import SCHEDULE_FIXTURE
+from zodbschedule.zope.testing import SCHEDULE_FUNCTIONAL_TESTING
+from zodbschedule.zope.testing import SCHEDULE_INTEGRATION_TESTING
+from zodbschedule.zope.testing import FunctionalTesting
+from zodbschedule.zope.testing import ScheduleLayer
+
+
+def add(context):
+    context._setObject('added', Folder('added'))
+
+
+class TestsOfLayer:
+    """They pass twice: nothing is left of the one before."""
+
+    def test_a_task_runs(self):
+        app = self.layer['app']
+        self.assertNotIn('added', app.objectIds())
+        schedule = get_schedule(app)
+        schedule.schedule(ContextTask(app, add))
+        self.commit()
+        tally = run_until(schedule, clock.now(), commit=self.commits)
+        self.assertEqual(tally.succeeded, 1)
+        self.assertIn('added', app.objectIds())
+
+    test_and_another_one = test_a_task_runs
+
+
+class IntegrationTests(TestsOfLayer, unittest.TestCase):
+
+    layer = SCHEDULE_INTEGRATION_TESTING
+    commits = False
+
+    def commit(self):
+        """Is forbidden."""
+
+
+class FunctionalTests(TestsOfLayer, unittest.TestCase):
+
+    layer = SCHEDULE_FUNCTIONAL_TESTING
+    commits = True
+
+    def commit(self):
+        transaction.commit()
+
+
+class AddOnLayer(ScheduleLayer):
+    """One that is derived, as an add-on does."""
+
+    defaultBases = (SCHEDULE_FIXTURE,)
+
+    def setUpZope(self, app, configurationContext):
+        app._setObject('ours', Folder('ours'))
+
+    def tearDownZope(self, app):
+        assert 'ours' in app.objectIds()
+
+
+class AddOnTests(FunctionalTests):
+
+    layer = FunctionalTesting(bases=(AddOnLayer(),), name='ours')
+
+    def test_what_the_layer_has_made_is_there(self):
+        self.assertIn('ours', self.layer['app'].objectIds())
+
+
+class AfterwardsTests(unittest.TestCase):
+    """Other layers do not see what those have made."""
+
+    layer = FunctionalTesting(name='zzz')
+
+    def test_nothing_is_left(self):
+        app = self.layer['app']
+        self.assertNotIn('ours', app.objectIds())
+        with self.assertRaises(LookupError):
+            get_schedule(app)
