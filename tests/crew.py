@@ -49,9 +49,12 @@ def fork():
     for line in sys.stdin:
         command, *words = line.rstrip('\n').split('\t')
         if command == 'fork':
+            # It is not to be told to end before it knows how.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             pid = os.fork()
             if not pid:
                 be(*words)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             children.add(pid)
             print(pid, flush=True)
         else:
@@ -95,6 +98,7 @@ def worker(uri, **options):
     mend()
     worker = Worker(partial(open_database, uri), **options)
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     return worker
 
 
