@@ -43,7 +43,7 @@ PATIENCE = 60
 
 def needs(there, what, remedy):
     """Skip a test that needs more than Python, or fail if all is required."""
-    if not there:  # pragma: no cover
+    if not there:
         message = f'{what} is missing: {remedy}'
         if os.environ.get('ZODBSCHEDULE_REQUIRE_ALL'):
             pytest.fail(message)
@@ -71,9 +71,9 @@ def wait_until(condition, what, process=None):
     end = time.monotonic() + PATIENCE
     while not condition():
         if process is not None and process.poll() is not None:
-            raise RuntimeError(  # pragma: no cover
+            raise RuntimeError(
                 f'{what}: it has ended with {process.returncode}')
-        if time.monotonic() > end:  # pragma: no cover
+        if time.monotonic() > end:
             raise RuntimeError(f'{what}: not in {PATIENCE} s')
         time.sleep(.01)
 
@@ -198,16 +198,15 @@ class PostgreSQLServer:
 
     def unprivileged(self):
         """As whom to start it: it refuses to run as root."""
-        if os.getuid():  # pragma: no cover
+        if os.getuid():
             return {}
         with suppress(KeyError):
             user = pwd.getpwnam('postgres')
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             return {'user': user.pw_uid, 'group': user.pw_gid,
                     'extra_groups': []}
-        needs(  # pragma: no cover
-            False, 'The user postgres',
-            'install the package postgresql, or do not run tests as root')
+        needs(False, 'The user postgres',
+              'install the package postgresql, or do not run tests as root')
 
     def answers(self):
         """Whether it accepts connections."""

@@ -36,7 +36,7 @@ WORKERS = 4
 PERIOD = .5
 
 
-def work(uri):  # pragma: no cover - it is killed
+def work(uri):
     """A worker whose runs last for some milliseconds, and some for a second.
 
     In this test it is no task that ends its process.
@@ -46,7 +46,7 @@ def work(uri):  # pragma: no cover - it is killed
     crews.worker(uri, lease=timedelta(seconds=3)).run()
 
 
-def dawdle(task):  # pragma: no cover - it is killed
+def dawdle(task):
     long = task.description.endswith('777')
     time.sleep(1.2 if long else random.expovariate(100))
 
@@ -97,8 +97,7 @@ def test_the_check_holds_where_nobody_is_killed(database):
 
 @pytest.mark.slow
 @pytest.mark.storages('ZEO', 'PostgreSQL')
-def test_killed_at_random_every_effect_happens_once(
-        database, unmeasured, crew):
+def test_killed_at_random_every_effect_happens_once(database, crew):
     seed = random.randrange(1_000_000)
     print('seed', seed)
     chance = random.Random(seed)

@@ -869,6 +869,7 @@ class Machine(RuleBasedStateMachine):
                 } == self.model.all('busy')
 
 
+@pytest.mark.usefixtures('unmeasured')
 def test_workers_and_users_agree_with_the_model(caplog):
     caplog.set_level(CRITICAL, 'zodbschedule')
     run_state_machine_as_test(Machine, settings=settings(

@@ -98,7 +98,7 @@ def explored(scene, reduced=True):
     return explorer
 
 
-def explore_the_largest():  # pragma: no cover - in a process of its own
+def explore_the_largest():
     explored(TWO._replace(
         scheduled='b', unscheduled='a', crashes=2, loses=True,
         registers=True, relieves=True))
@@ -117,6 +117,7 @@ def by_workers(explorer):
             for db in explorer.databases}
 
 
+@pytest.mark.usefixtures('unmeasured')
 class TestEveryInterleaving:
     """Whatever happens in which order, the promises are kept.
 
@@ -136,8 +137,7 @@ class TestEveryInterleaving:
         assert EVENTS - covered == set()
 
     @pytest.mark.slow
-    def test_keeps_the_promises_whatever_happens_besides(
-            self, unmeasured, child):
+    def test_keeps_the_promises_whatever_happens_besides(self, child):
         printed, status = child('test_protocol.explore_the_largest').wait()
         states, *problem = printed.splitlines()
         assert status == 0

@@ -74,7 +74,7 @@ def process(uri, minutes):
     client.close()
 
 
-def process_and_pause(uri, moment):  # pragma: no cover - it is killed
+def process_and_pause(uri, moment):
     """Process, and pause at that moment, for good."""
     owner, name, when, count = moment.split()
     calls = []
@@ -481,7 +481,7 @@ def fork_and_look(uri):
     parent = this()
     read, write = os.pipe()
     pid = os.fork()
-    if not pid:  # pragma: no cover - it ends without a trace
+    if not pid:
         known = (this() == parent, this().machine == parent.machine,
                  is_abandoned('mine', claim.incarnation))
         os.write(write, repr(known).encode())

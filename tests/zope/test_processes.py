@@ -1,5 +1,6 @@
 """Workers that live where Zope lives, in real processes over ZEO."""
 
+import json
 import signal
 import urllib.request
 
@@ -234,6 +235,23 @@ def test_without_the_package_a_site_works_all_the_same(
     assert said.rstrip().endswith(' 1')
 
 
+ADD_ON = """\
+<configure xmlns:schedule="http://namespaces.zope.org/schedule"
+           i18n_domain="tests">
+  <include package="zodbschedule.zope" />
+  <schedule:task name="ours" title="Count" handler="instances.count"
+                 every="1h" />
+</configure>
+"""
+
+SYNCHRONIZE = """
+import transaction
+from zodbschedule.zope import synchronize
+synchronize(app.a)
+transaction.commit()
+"""
+
+
 class TestCommands:
 
     @pytest.fixture
@@ -279,6 +297,37 @@ class TestCommands:
         assert 'not both' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)
+
+    def test_what_add_ons_contribute(
+            self, instance, sites, command, tmp_path):
+        assert 'there is no schedule' in command(
+            'contributed', '--path', '/', code=2)
+        sites('a')
+        assert 'nothing is contributed' in command('contributed')
+        add_on = instance.include.with_name('add_on-configure.zcml')
+        add_on.write_text(ADD_ON)
+        script = tmp_path / 'synchronize.py'
+        script.write_text(SYNCHRONIZE)
+        instance.run('zconsole', 'run', instance.conf, script)
+        assert 'as shipped' in command('contributed')
+        [facts] = json.loads(
+            command('contributed', '--json', '--path', '/a'))
+        assert facts == {
+            'name': 'ours', 'id': facts['id'], 'description': 'Count',
+            'absent': False, 'unscheduled': False, 'pause': None,
+            'changed': []}
+        with instance.root() as root:
+            task = schedule_of(root, 'a').get(facts['id'])
+            task.missed = 'all'
+        command('pause', facts['id'])
+        assert 'paused, changed: missed' in command('contributed')
+        assert 'ours is as it is shipped' in command('reset', 'ours')
+        assert 'as shipped' in command('contributed')
+        command('cancel', facts['id'])
+        add_on.unlink()
+        assert 'its add-on is not here, unscheduled' in command('contributed')
+        assert "nothing named 'ours' is contributed to /a" in command(
+            'reset', 'ours', code=2)
 
     def test_without_zope_it_says_so(self, instance, tmp_path):
         (tmp_path / 'sitecustomize.py').write_text(

@@ -29,6 +29,8 @@ from zodbschedule.cli.changing import resume
 from zodbschedule.cli.changing import run_now
 from zodbschedule.cli.changing import unpark
 from zodbschedule.cli.checking import check
+from zodbschedule.cli.contributions import list_contributed
+from zodbschedule.cli.contributions import reset
 from zodbschedule.cli.foreseeing import explain
 from zodbschedule.cli.foreseeing import forecast
 from zodbschedule.cli.looking import list_parked
@@ -104,6 +106,7 @@ SECTIONS = {
     'Run': (worker, process),
     'Look': (list_tasks, show, workers, show_history, forecast, explain),
     'After a failure': (list_parked, unpark, discard),
+    'What add-ons contribute to a Zope': (list_contributed, reset),
     'Monitor': (check,),
 }
 for _each in sum(SECTIONS.values(), ()):

@@ -48,9 +48,10 @@ db_option = click.option(
     '--db', 'uri', metavar='URI', envvar='ZODBSCHEDULE_DB',
     show_envvar=True, help='The database: a URI as zodburi knows them, or the '
                            'path of a FileStorage.')
-zope_option = click.option(
-    '--zope', 'conf', metavar='CONF',
-    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+conf_option = functools.partial(
+    click.option, '--zope', 'conf', metavar='CONF',
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+zope_option = conf_option(
     help='Instead of --db, the zope.conf of a Zope, which is started; --path '
          'is that of a site then.')
 

@@ -52,14 +52,7 @@ class Site:
 
     def find(self, connection: Any) -> Schedule:
         """See `Place`."""
-        homes = import_module('zodbschedule.zope.homes')
-        site = self._site(connection, homes)
-        found: Schedule | None = homes.schedule_of(site)
-        if found is None:
-            raise Problem(f'there is no schedule at {self}; make one by '
-                          f'zodbschedule init, or by installing the profile '
-                          f'{homes.PROFILE}')
-        return found
+        return self._found(connection)[1]
 
     def make(self, connection: Any) -> bool:
         """See `Place`."""
@@ -75,6 +68,17 @@ class Site:
             raise Problem(str(error)) from error
         return True
 
+    def _found(self, connection: Any) -> tuple[Any, Schedule]:
+        """The site and its schedule."""
+        homes = import_module('zodbschedule.zope.homes')
+        site = self._site(connection, homes)
+        found: Schedule | None = homes.schedule_of(site)
+        if found is None:
+            raise Problem(f'there is no schedule at {self}; make one by '
+                          f'zodbschedule init, or by installing the profile '
+                          f'{homes.PROFILE}')
+        return site, found
+
     def _site(self, connection: Any, homes: Any) -> Any:
         app = connection.root()['Application']
         path = self.path
@@ -89,6 +93,14 @@ class Site:
         if found is None:
             raise Problem(f'there is nothing at {path} in {self.conf}')
         return found
+
+
+@dataclass(frozen=True)
+class WholeSite(Site):
+    """A place where commands find the site and not its schedule alone."""
+
+    def find(self, connection: Any) -> Any:
+        return self._found(connection)[0]
 
 
 class Zope:

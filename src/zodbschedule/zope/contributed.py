@@ -44,11 +44,13 @@ from zope.interface import implementer
 from zodbschedule.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.pauses import Pause
 from zodbschedule.recurrence import Cron
 from zodbschedule.recurrence import Every
 from zodbschedule.recurrence import RRule
 from zodbschedule.task import Task
 from zodbschedule.zone import zone_of
+from zodbschedule.zope.homes import path_of
 from zodbschedule.zope.homes import schedule_of
 from zodbschedule.zope.interfaces import IContributed
 from zodbschedule.zope.users import SYSTEM
@@ -208,6 +210,8 @@ class State(NamedTuple):
     task: ContributedTask
     #: whether somebody has unscheduled it
     unscheduled: bool
+    #: since when, by whom and why it is paused, if it is
+    pause: Pause | None
     #: the options that a manager has changed
     changes: set[str]
 
@@ -217,7 +221,7 @@ def contributed(site: Any) -> Iterator[State]:
     schedule = schedule_of(site)
     for name, task in sorted(_tasks(schedule).items()):
         yield State(name, queryUtility(IContributed, name), task,
-                    task not in schedule, task.changes)
+                    task not in schedule, schedule.paused(task), task.changes)
 
 
 def synchronize(site: Any) -> None:
@@ -253,7 +257,8 @@ def reset(site: Any, name: str) -> ContributedTask:
     definition = queryUtility(IContributed, name)
     if schedule is None or definition is None or (
             not definition.applies(site)):
-        raise LookupError(f'nothing named {name!r} is contributed to {site!r}')
+        raise LookupError(
+            f'nothing named {name!r} is contributed to {path_of(site)}')
     task: ContributedTask | None = _tasks(schedule).get(name)
     if task is None or task not in schedule:
         return _add(schedule, definition, site)
