@@ -97,9 +97,18 @@ def child():
         one.process.stdin.close()
 
 
+@pytest.fixture(scope='session')
+def forking():
+    """From which the members of each `crew.Crew` are forked."""
+    found = Child('crew.fork')
+    assert found.line() == 'ready'
+    yield found
+    found.wait()
+
+
 @pytest.fixture
-def crew(child, tmp_path):
+def crew(forking, tmp_path):
     """A `crew.Crew`; whoever is left of it is killed when the test ends."""
-    crew = Crew(child, tmp_path)
-    yield crew
-    crew.dismiss()
+    found = Crew(forking, tmp_path)
+    yield found
+    found.dismiss()

@@ -37,14 +37,13 @@ EARLY = (
 
 
 def fork():
-    """Fork children as told, until the standard input ends; kill them then.
+    """Fork children as told, until the standard input ends.
 
     A line says ``fork LOG FUNCTION ARGUMENT...`` or ``wait PID``, with tabs
     between the words; the answer is the process id or the exit status.
     """
     for name in EARLY:
         import_module(name)
-    children = set()
     print('ready', flush=True)
     for line in sys.stdin:
         command, *words = line.rstrip('\n').split('\t')
@@ -55,15 +54,9 @@ def fork():
             if not pid:
                 be(*words)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-            children.add(pid)
             print(pid, flush=True)
         else:
-            pid = int(words[0])
-            children.remove(pid)
-            print(exit_status(pid), flush=True)
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+            print(exit_status(int(words[0])), flush=True)
 
 
 def exit_status(pid):
@@ -125,11 +118,13 @@ def wait_until_done(database):
 
 
 class Crew:
-    """Forks processes that call functions, as `databases.Child` does."""
+    """Has *forking* fork processes that call functions.
 
-    def __init__(self, child, folder):
-        self.forking = child('crew.fork')
-        assert self.forking.line() == 'ready'
+    As `databases.Child` does; what they print goes into the *folder*.
+    """
+
+    def __init__(self, forking, folder):
+        self.forking = forking
         self.folder = folder
         self.members = []
 
@@ -139,7 +134,9 @@ class Crew:
 
     def dismiss(self):
         """Kill whoever is left."""
-        self.forking.wait()
+        for member in self.members:
+            if member.status is None:
+                member.kill()
 
     def start(self, function, *args):
         """A `Member` that calls the function of that dotted name."""
@@ -157,6 +154,8 @@ class Member:
         self.crew = crew
         self.pid = pid
         self.log = log
+        #: when it has ended
+        self.status = None
 
     def signal(self, number):
         """Send it that signal."""
@@ -165,7 +164,8 @@ class Member:
     def wait(self):
         """Wait for its end; the exit status, or the signal as -number."""
         wait_until(lambda: not self.is_alive(), f'the end of {self.pid}')
-        return self.crew.tell('wait', str(self.pid))
+        self.status = self.crew.tell('wait', str(self.pid))
+        return self.status
 
     def kill(self):
         """End it by SIGKILL."""

@@ -1,6 +1,7 @@
 """Processes that are killed: all effects exactly once."""
 
 import os
+import signal
 import sys
 import threading
 from ast import literal_eval
@@ -43,7 +44,8 @@ pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
 def pause(what):
     """Say where we are, and wait for a word."""
     print(what, flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        signal.pause()
 
 
 class Pausing(Note):
@@ -100,12 +102,13 @@ def process_and_pause(uri, moment):
 
 
 @pytest.fixture
-def killed(database, child):
+def killed(database, crew):
     """Start a process that calls a function, and kill it where it pauses."""
     def kill(function, *args, at):
         with database.released():
-            started = child(f'test_recovery.{function}', database.uri(), *args)
-            assert started.line() == at
+            started = crew.start(
+                f'test_recovery.{function}', database.uri(), *args)
+            started.wait_for(f'{at}\n')
             started.kill()
     return kill
 
