@@ -308,7 +308,7 @@ class TestStarting:
             self, seen, start, log):
         with seen.root() as root:
             root['app'] = {'x': 'not a mapping'}
-        worker = start('app/schedule', '/app/x/y')
+        worker = start('app/schedule', '/app/x/y', threads=3)
         idle(worker)
         seen.add()  # Something else changes.
         idle(worker)
@@ -1438,7 +1438,7 @@ class TestStirring:
     @pytest.fixture
     def one(self, clock):
         found = duty.Duty('schedule', None, None, bool, int, label='',
-                          lease=None, inherits=False)
+                          lease=None, inherits=False, said={})
         found.surveyed = time.monotonic()
         return found
 

@@ -96,6 +96,23 @@ class TestWorkers:
         assert state.running_since > state.beaten
         assert state.counts == Tally(succeeded=1)
 
+    def test_since_when_it_runs_though_it_is_relieved(self, schedule):
+        add(schedule, 'a', 'b', 'c')
+        take(schedule)
+        settle(schedule, 0)
+        before, = schedule.workers
+        turn.relieve(schedule, 'theirs', 1, at(4))
+        commit(schedule)
+        after, = schedule.workers
+        assert after.beaten > before.beaten
+        assert after.running_since == before.running_since
+        # But what a turn takes begins then.
+        settle(schedule, 1)
+        take(schedule)
+        later, = schedule.workers
+        assert later.task.description == 'c'
+        assert later.running_since == later.beaten
+
     def test_outcomes_are_counted_collected_or_not(self, schedule):
         add(schedule, 'a', 'b', 'c')
         take(schedule)

@@ -264,6 +264,8 @@ class Claim(Persistent):
     lease: float | None = None
     #: how many tasks the last turn has put into it
     filled = 0
+    #: the tid after which the run began, if it was relieved since
+    run_since: bytes | None = None
     #: how many outcomes of each kind were collected from it: see `OUTCOMES`
     counts: tuple[int, ...] = (0,) * (1 + max(OUTCOMES))
 
@@ -293,6 +295,8 @@ class Claim(Persistent):
         for slot, (micros, task) in zip(self.slots, tasks, strict=False):
             slot.hold(micros, task)
         self.filled = len(tasks)
+        if self.run_since is not None:
+            self.run_since = None
 
     def end(self) -> None:
         """Fence off whoever still makes turns with this claim.
@@ -341,6 +345,18 @@ class Claim(Persistent):
         if progress is None or progress[0] != slot.oid:
             return None
         return progress[1:]
+
+    def relieved(self) -> None:
+        """It is handed back what is not *running*, which goes on."""
+        self.run_since = self.running_since()
+        self.filled = 1
+
+    def running_since(self) -> bytes:
+        """The tid of the last turn or outcome; then the next run begins."""
+        self._p_activate()
+        serials: list[bytes] = [self.run_since or self._p_serial]
+        serials += (slot._p_serial for slot in self.slots if slot.outcome)
+        return max(serials)
 
     def beaten(self) -> bytes:
         """The tid of the last sign of life."""

@@ -118,7 +118,8 @@ class Duty:
     def __init__(self, name: str, manager: Any, heart: Heart,
                  stopping: Callable[[], bool],
                  answered: Callable[[], None], *, label: str,
-                 lease: timedelta | None, inherits: bool) -> None:
+                 lease: timedelta | None, inherits: bool,
+                 said: dict[str, str]) -> None:
         self.name = name
         self.manager = manager
         self.heart = heart
@@ -149,8 +150,9 @@ class Duty:
         self.surveyed = NEVER
         #: whether the last look has left that out
         self.unsurveyed = False
-        #: what was said last of why it is not attended to
-        self.said = ''
+        #: by the names of schedules, what was said last of why they are not
+        #: attended to, by this or another thread
+        self.said = said
         #: since when the database is asked, by a monotonic clock
         self.asking: float | None = None
 
@@ -200,7 +202,7 @@ class Duty:
             self.asking = None
         self.failures = self.refusals = 0
         if self.holding is not None:
-            self.said = ''
+            self.said.pop(self.name, None)
         return worked
 
     def _fail(self, error: BaseException) -> None:
@@ -297,8 +299,8 @@ class Duty:
         """Wait for a change, and say why; the same only once."""
         self.reluctant = time.monotonic() + RELUCTANT
         self.next = None
-        if message != self.said:
-            self.said = message
+        if self.said.get(self.name) != message:
+            self.said[self.name] = message
             log.warning('%s', message)
 
     def _look(self) -> View | None:

@@ -77,6 +77,8 @@ class Terms(NamedTuple):
     ends: Callable[[], bool]
     heart: Heart
     reach: Reach
+    #: by the names of schedules, why they are not attended to
+    said: dict[str, str]
     #: on what its turns are made
     manager: Callable[[], Any] = lambda: transaction.manager
 
@@ -251,7 +253,7 @@ class Shift:
         terms = self.terms
         duty = Duty(spelled(path), self.manager, terms.heart, self.ends,
                     self._answered, label=terms.name, lease=terms.lease,
-                    inherits=terms.inherits)
+                    inherits=terms.inherits, said=terms.said)
         duty.find = partial(find, self.connection, path)
         return duty
 

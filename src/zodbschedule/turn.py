@@ -100,8 +100,8 @@ def relieve(schedule: Any, claim_id: str, index: int, now: datetime) -> None:
     if claim is not None and any(
             slot.content for number, slot in enumerate(claim.slots)
             if number != index):
+        claim.relieved()
         collect(schedule, claim, now, but=index)
-        claim.filled = 1
 
 
 def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,

@@ -110,7 +110,8 @@ class Worker:
         self._heart = Heart(LOOK, _relieve, self._heart_failed)
         terms = Terms(
             self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._ends, self._heart, self._reach, self.manager)
+            bool(name), self._ends, self._heart, self._reach, {},
+            self.manager)
         self._shifts = [self.shift(terms, number) for number in range(threads)]
         self._asked = WORK
         self._result = True

@@ -70,17 +70,10 @@ def _state(schedule: Any, claim_id: str, claim: Claim) -> WorkerState:
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease, _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
-        None if running is None else _when(_last_change(claim)),
+        None if running is None else _when(claim.running_since()),
         len(list(claim.held())),
         Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
               counts[EXPIRED]))
-
-
-def _last_change(claim: Claim) -> bytes:
-    """The tid of the last turn or outcome; then the next run begins."""
-    serials: list[bytes] = [claim._p_serial]
-    serials += (slot._p_serial for slot in claim.slots if slot.outcome)
-    return max(serials)
 
 
 def _when(tid: bytes) -> datetime:
