@@ -125,9 +125,10 @@ class Worker:
         """Work until `finish` or `abort` is called, or KeyboardInterrupt.
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
-        off what runs.  Returns when everything is handed back and no claim is
-        left: True if every run has ended by itself, False if one was cut off,
-        whose task is back in its place.
+        off what runs.  Returns True if every run has ended by itself and
+        everything is handed back, so that no claim is left.  False if a run
+        was cut off, whose task is back in its place; or if the database did
+        not answer, as the log says: then others recover what it held.
         """
         self._begin()
         return self._work()
