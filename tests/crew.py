@@ -37,13 +37,14 @@ EARLY = (
 
 
 def fork():
-    """Fork children as told, until the standard input ends.
+    """Fork children as told, until the standard input ends; kill them then.
 
     A line says ``fork LOG FUNCTION ARGUMENT...`` or ``wait PID``, with tabs
     between the words; the answer is the process id or the exit status.
     """
     for name in EARLY:
         import_module(name)
+    children = set()
     print('ready', flush=True)
     for line in sys.stdin:
         command, *words = line.rstrip('\n').split('\t')
@@ -54,9 +55,15 @@ def fork():
             if not pid:
                 be(*words)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            children.add(pid)
             print(pid, flush=True)
         else:
-            print(exit_status(int(words[0])), flush=True)
+            pid = int(words[0])
+            children.remove(pid)
+            print(exit_status(pid), flush=True)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def exit_status(pid):

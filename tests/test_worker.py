@@ -323,6 +323,21 @@ class TestStarting:
             'There is no schedule at /app/x/y yet.']
         worker.stop()
 
+    def test_one_that_is_gone_again_is_said_again(self, seen, start, log):
+        missing = 'There is no schedule at app yet.'
+        worker = start('app')
+        idle(worker)
+        assert log('There is') == [missing]
+        with seen.root() as root:
+            root['app'] = Schedule()
+            root['app'].schedule(Note('a'))
+        seen.wait(lambda _: any(root['app'].history))
+        with seen.transaction():
+            del root['app']
+        wait_until(lambda: len(log('There is')) > 1, 'it to be said')
+        assert log('There is') == [missing, missing]
+        worker.stop()
+
     def test_a_schedule_may_be_given_by_a_callable(self, seen, start, log):
         def of_root(root):
             return root.get('elsewhere')

@@ -3,12 +3,15 @@
 import plone.app.caching
 import plone.app.contenttypes
 import plone.app.multilingual
+import pytest
+import transaction
 import zope.pytestlayer.fixture
 from plone import api
 from plone.app.testing import FunctionalTesting
 from plone.app.testing import IntegrationTesting
 from plone.app.testing import applyProfile
 
+from zodbschedule.zope import get_schedule
 from zodbschedule.zope.plone_testing import ScheduleLayer
 
 
@@ -55,3 +58,23 @@ for layer, name in (
     globals().update(zope.pytestlayer.fixture.create(
         layer, session_fixture_name=f'{name}_session',
         class_fixture_name=f'{name}_class', function_fixture_name=name))
+
+
+@pytest.fixture
+def schedule(portal):
+    """The schedule of the `portal` that a module has."""
+    return get_schedule(portal)
+
+
+@pytest.fixture
+def process(schedule, clock):
+    """Schedule tasks, and process what is due."""
+    def process(*tasks):
+        for task in tasks:
+            schedule.schedule(task)
+        transaction.commit()
+        tally = schedule.process(clock.now())
+        schedule._p_jar.sync()
+        return tally
+
+    return process

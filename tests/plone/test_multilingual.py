@@ -28,7 +28,6 @@ from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
-from zodbschedule.zope import get_schedule
 
 
 seen = []
@@ -50,20 +49,6 @@ def portal(clock, multilingual):
     portal.manage_permission('View', ['Anonymous'])
     transaction.commit()
     return portal
-
-
-@pytest.fixture
-def process(portal, clock):
-    def process(*tasks):
-        schedule = get_schedule(portal)
-        for task in tasks:
-            schedule.schedule(task)
-        transaction.commit()
-        tally = schedule.process(clock.now())
-        transaction.begin()
-        return tally
-
-    return process
 
 
 # -- Languages
@@ -162,8 +147,9 @@ class TestPurging:
         assert process().succeeded == 1
         assert 'http://proxy:6081/plone/de/seite' in purged
 
-    def test_by_the_addresses_that_people_see(self, portal, process, purged):
-        get_schedule(portal).url = 'http://www.example.org'
+    def test_by_the_addresses_that_people_see(
+            self, portal, schedule, process, purged):
+        schedule.url = 'http://www.example.org'
         call(portal['de']['seite'], retitle)
         assert process().succeeded == 1
         assert 'http://proxy:6081/de/seite' in purged

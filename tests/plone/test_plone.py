@@ -59,24 +59,6 @@ def portal(clock, functional):
     return portal
 
 
-@pytest.fixture
-def schedule(portal):
-    return get_schedule(portal)
-
-
-@pytest.fixture
-def process(schedule, clock):
-    def process(*tasks):
-        for task in tasks:
-            schedule.schedule(task)
-        transaction.commit()
-        tally = schedule.process(clock.now())
-        schedule._p_jar.sync()
-        return tally
-
-    return process
-
-
 # -- What tasks do
 
 

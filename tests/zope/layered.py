@@ -4,6 +4,7 @@ import unittest
 
 import transaction
 from OFS.Folder import Folder
+from zope.component import getGlobalSiteManager
 
 from zodbschedule import clock
 from zodbschedule.testing import run_until
@@ -12,6 +13,7 @@ from zodbschedule.zope import get_schedule
 from zodbschedule.zope.testing import SCHEDULE_FIXTURE
 from zodbschedule.zope.testing import SCHEDULE_FUNCTIONAL_TESTING
 from zodbschedule.zope.testing import SCHEDULE_INTEGRATION_TESTING
+from zodbschedule.zope.testing import STARTUP
 from zodbschedule.zope.testing import FunctionalTesting
 from zodbschedule.zope.testing import ScheduleLayer
 
@@ -74,6 +76,14 @@ class AddOnTests(FunctionalTests):
         self.assertIn('ours', self.layer['app'].objectIds())
 
 
+class BrokenLayer(ScheduleLayer):
+    """One that cannot be set up."""
+
+    def setUpZope(self, app, configurationContext):
+        app._setObject('half', Folder('half'))
+        raise ValueError('broken')
+
+
 class AfterwardsTests(unittest.TestCase):
     """Other layers do not see what those have made."""
 
@@ -84,3 +94,11 @@ class AfterwardsTests(unittest.TestCase):
         self.assertNotIn('ours', app.objectIds())
         with self.assertRaises(LookupError):
             get_schedule(app)
+
+    def test_nor_of_one_that_could_not_be_set_up(self):
+        broken = BrokenLayer()
+        before = getGlobalSiteManager()
+        with self.assertRaises(ValueError):
+            broken.setUp()
+        self.assertIs(getGlobalSiteManager(), before)
+        self.assertIs(broken.get('zodbDB'), STARTUP['zodbDB'])

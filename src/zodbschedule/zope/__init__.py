@@ -16,10 +16,12 @@ Needs the extra ``zope``.  Importing this says that the process can run tasks
 in Zope, as the users of its sites.
 """
 
+from importlib import import_module
+
+
 try:
-    import AccessControl  # noqa: F401
-    import zope.annotation  # noqa: F401
-    import Zope2  # noqa: F401
+    for _name in 'AccessControl', 'Zope2', 'zope.annotation':
+        import_module(_name)
 except ImportError as error:
     raise ImportError(
         f'zodbschedule.zope needs Zope and zope.annotation ({error}): '

@@ -63,8 +63,13 @@ class ScheduleLayer(Layer):
             self.get('configurationContext'), name=self.__name__)
         zca.pushGlobalRegistry()
         zope.component.hooks.setHooks()
-        with zopeApp() as app:
-            self.setUpZope(app, context)
+        try:
+            with zopeApp() as app:
+                self.setUpZope(app, context)
+        except BaseException:
+            # Nobody tears down what was not set up.
+            self._unstack()
+            raise
 
     def setUpZope(self, app: Any, configurationContext: Any) -> None:
         """Load our configuration, and give the application root a schedule.
@@ -79,6 +84,9 @@ class ScheduleLayer(Layer):
         """Leave database and components as they were."""
         with zopeApp() as app:
             self.tearDownZope(app)
+        self._unstack()
+
+    def _unstack(self) -> None:
         zca.popGlobalRegistry()
         del self['configurationContext']
         self['zodbDB'].close()
