@@ -22,11 +22,11 @@ from ZODB.FileStorage.FileStorage import FileStorage
 from zodbschedule import clock
 from zodbschedule.cli import live
 from zodbschedule.cli.commands import commands
-from zodbschedule.demo import DURATION
-from zodbschedule.demo import GUESTS
-from zodbschedule.demo import LOOKS
-from zodbschedule.demo import Guestbook
-from zodbschedule.demo import hang
+from zodbschedule.cli.demo import DURATION
+from zodbschedule.cli.demo import GUESTS
+from zodbschedule.cli.demo import LOOKS
+from zodbschedule.cli.demo import Guestbook
+from zodbschedule.cli.demo import hang
 from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
 

@@ -34,7 +34,7 @@ LAYERS = {
     'a': (
         'interfaces',
         'instant',
-        'span',
+        'durations',
         'clock',
         'incarnation',
         'reach',
@@ -139,7 +139,7 @@ LAYERS = {
         'cli.looking',
         'cli.foreseeing',
         'cli.checking',
-        'demo',
+        'cli.demo',
         'cli.live',
         'cli.commands',
         'cli',
@@ -165,7 +165,7 @@ CORE_IS_MADE_OF = {
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
 MAY_COMMIT = {'transact', 'run', 'failure', 'holding', 'worker',
-              'testing', 'cli', 'demo', 'zope'}
+              'testing', 'cli', 'cli.demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
 # ``with manager:`` commits, although nobody says so.
@@ -350,7 +350,7 @@ RULES = {
          ('cli.problem', 'from . import values'),
          ('cli.problem', 'from .values import shown'),
          ('cli.problem', 'from zodbschedule.cli import values'),
-         ('demo', 'from zodbschedule.cli import main')),
+         ('cli.demo', 'from zodbschedule.cli import main')),
         (is_inward,
          ('schedule', 'from zodbschedule.testing import clock'),
          ('run', 'from zodbschedule import zope_security'),

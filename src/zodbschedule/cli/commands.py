@@ -31,6 +31,8 @@ from zodbschedule.cli.changing import unpark
 from zodbschedule.cli.checking import check
 from zodbschedule.cli.contributions import list_contributed
 from zodbschedule.cli.contributions import reset
+from zodbschedule.cli.demo import FOLDER
+from zodbschedule.cli.demo import Demo
 from zodbschedule.cli.foreseeing import explain
 from zodbschedule.cli.foreseeing import forecast
 from zodbschedule.cli.looking import list_parked
@@ -42,8 +44,6 @@ from zodbschedule.cli.problem import told_in_a_line
 from zodbschedule.cli.processing import process
 from zodbschedule.cli.watching import workers
 from zodbschedule.cli.working import worker
-from zodbschedule.demo import FOLDER
-from zodbschedule.demo import Demo
 
 
 class Commands(click.Group):

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from zodbschedule.cli import output
 from zodbschedule.cli import values
-from zodbschedule.demo import Picture
-from zodbschedule.demo import View
+from zodbschedule.cli.demo import Picture
+from zodbschedule.cli.demo import View
 
 
 # The lines above the rows of the table, and one below.

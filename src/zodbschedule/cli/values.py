@@ -22,9 +22,9 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.cli.problem import Problem
+from zodbschedule.durations import UNITS
+from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.span import UNITS
-from zodbschedule.span import span as span_of
 from zodbschedule.zone import zone_of
 
 

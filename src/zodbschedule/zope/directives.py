@@ -26,9 +26,9 @@ from zope.schema import Choice
 from zope.schema import Int
 from zope.schema import TextLine
 
+from zodbschedule.durations import span
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.retry import Retry
-from zodbschedule.span import span
 from zodbschedule.zope.contributed import Contributed
 from zodbschedule.zope.interfaces import IContributed
 from zodbschedule.zope.users import SYSTEM
