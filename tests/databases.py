@@ -26,7 +26,7 @@ from transaction import TransactionManager
 from transaction.interfaces import NoTransaction
 
 from zodbschedule import Schedule
-from zodbschedule.faults import mend
+from zodbschedule.transactions.workarounds import mend
 
 
 TESTS = pathlib.Path(__file__).parent

@@ -21,8 +21,8 @@ from databases import wait_until
 from persistent.mapping import PersistentMapping
 from ZODB.POSException import ReadConflictError
 
-from zodbschedule.faults import mend
-from zodbschedule.transact import is_storage_failure
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.workarounds import mend
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ OURS = 'zodbschedule'
 # what comes after it.  Some of these rooms are not furnished yet.
 LAYERS = {
     'a': (
+        'transactions',
         'interfaces',
         'instant',
         'durations',
@@ -61,16 +62,16 @@ LAYERS = {
         'history',
     ),
     'c': (
-        'transact',
-        'faults',
+        'transactions.retrying',
+        'transactions.workarounds',
         'barred',
         'principals',
         'heartbeat',
         'observing',
         'rest',
         'parking',
-        'savepoints',
-        'guard',
+        'transactions.savepoints',
+        'transactions.guard',
         'current',
         'returning',
         'places',
@@ -164,7 +165,7 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
-MAY_COMMIT = {'transact', 'run', 'failure', 'holding', 'worker',
+MAY_COMMIT = {'transactions.retrying', 'run', 'failure', 'holding', 'worker',
               'testing', 'cli', 'cli.demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
@@ -198,7 +199,7 @@ def imports(name, tree):
     ``from a import b`` gives ``a.b``: b may be a module.
     """
     inside = [OURS] if name == '__init__' else [OURS, *name.split('.')]
-    is_package = name in ('__init__', 'cli', 'zope')
+    is_package = name in ('__init__', 'cli', 'zope', 'transactions')
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -313,7 +314,7 @@ def logs_nothing(name, tree):
 
 
 def leaves_committing_to_others(name, tree):
-    if name.split('.')[0] not in MAY_COMMIT:
+    if not MAY_COMMIT & {name, name.split('.')[0]}:
         for said, called in calls(tree):
             if called == 'commit':
                 yield f'{name} calls {said}()'

@@ -10,7 +10,7 @@ from ZODB.FileStorage import FileStorage
 
 from zodbschedule import PendingChanges
 from zodbschedule.processing import Tally
-from zodbschedule.transact import is_begun
+from zodbschedule.transactions.retrying import is_begun
 
 
 @pytest.fixture(params=['thread-local', 'own', 'explicit'])

@@ -41,7 +41,7 @@ from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.testing import run_until
-from zodbschedule.transact import abort
+from zodbschedule.transactions.retrying import abort
 
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

@@ -17,15 +17,15 @@ from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadConflictError
 
-from zodbschedule.transact import CONFLICT_TRIES
-from zodbschedule.transact import STORAGE_TRIES
-from zodbschedule.transact import abort
-from zodbschedule.transact import borrowed
-from zodbschedule.transact import is_begun
-from zodbschedule.transact import is_in_run
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import is_transient
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import CONFLICT_TRIES
+from zodbschedule.transactions.retrying import STORAGE_TRIES
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import borrowed
+from zodbschedule.transactions.retrying import is_begun
+from zodbschedule.transactions.retrying import is_in_run
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import is_transient
+from zodbschedule.transactions.retrying import transact
 
 
 class Picky(Persistent):

@@ -24,7 +24,7 @@ from zope.interface import implementer
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
-from zodbschedule.transact import apart
+from zodbschedule.transactions.retrying import apart
 
 
 log = logging.getLogger('zodbschedule')

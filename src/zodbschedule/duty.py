@@ -43,9 +43,9 @@ from zodbschedule.observing import Found
 from zodbschedule.observing import Others
 from zodbschedule.observing import namesakes
 from zodbschedule.schedule import Schedule
-from zodbschedule.transact import abort
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import transact
 from zodbschedule.waiting import back_off
 
 

@@ -57,10 +57,10 @@ from zodbschedule.task import Task
 from zodbschedule.task import known_principal
 from zodbschedule.task import known_text
 from zodbschedule.task import text
-from zodbschedule.transact import abort
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import is_transient
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import is_transient
+from zodbschedule.transactions.retrying import transact
 
 
 log = logging.getLogger('zodbschedule')

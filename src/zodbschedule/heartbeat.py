@@ -30,7 +30,7 @@ from persistent.TimeStamp import TimeStamp
 from zodbschedule import incarnation
 from zodbschedule.claim import Claim
 from zodbschedule.incarnation import Incarnation
-from zodbschedule.transact import apart
+from zodbschedule.transactions.retrying import apart
 
 
 log = logging.getLogger('zodbschedule')

@@ -39,7 +39,6 @@ from zodbschedule import incarnation
 from zodbschedule.claim import FAILED
 from zodbschedule.claim import Claim
 from zodbschedule.failure import is_long_overdue
-from zodbschedule.guard import Guard
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -52,12 +51,13 @@ from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
 from zodbschedule.rest import rest_of
 from zodbschedule.run import Run
-from zodbschedule.savepoints import Savepoints
 from zodbschedule.settling import Context
 from zodbschedule.settling import claim_of
 from zodbschedule.timetable import Portion
-from zodbschedule.transact import abort
-from zodbschedule.transact import transact
+from zodbschedule.transactions.guard import Guard
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import transact
+from zodbschedule.transactions.savepoints import Savepoints
 from zodbschedule.turn import SWEEP
 from zodbschedule.turn import exchange
 from zodbschedule.turn import withdraw

@@ -26,7 +26,6 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
-from zodbschedule import faults
 from zodbschedule.barred import barred
 from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import FAILED
@@ -43,9 +42,10 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.observing import Found
 from zodbschedule.observing import Others
 from zodbschedule.principals import find
-from zodbschedule.transact import abort
-from zodbschedule.transact import borrowed
-from zodbschedule.transact import inner
+from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import borrowed
+from zodbschedule.transactions.retrying import inner
 
 
 log = logging.getLogger('zodbschedule')

@@ -48,8 +48,8 @@ from zodbschedule.series import Step
 from zodbschedule.stamp import stamp
 from zodbschedule.task import Task
 from zodbschedule.task import known_text
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import is_transient
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import is_transient
 
 
 class Returning:

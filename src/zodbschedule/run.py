@@ -59,9 +59,9 @@ from zodbschedule.settling import Settling
 from zodbschedule.settling import Verdict
 from zodbschedule.settling import label
 from zodbschedule.task import Task
-from zodbschedule.transact import RUN
-from zodbschedule.transact import abort
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import transact
 
 
 #: the verdict of most runs

@@ -30,7 +30,6 @@ from zodbschedule.claim import EXPIRED
 from zodbschedule.claim import OUTCOMES
 from zodbschedule.claim import Claim
 from zodbschedule.claim import Slot
-from zodbschedule.guard import Guard
 from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -39,7 +38,8 @@ from zodbschedule.interfaces import RunEnded
 from zodbschedule.returning import go_on
 from zodbschedule.task import DESCRIPTION
 from zodbschedule.task import text
-from zodbschedule.transact import abort
+from zodbschedule.transactions.guard import Guard
+from zodbschedule.transactions.retrying import abort
 
 
 # What FileStorage can store of a transaction's user and description, in bytes

@@ -30,9 +30,9 @@ from zodbschedule.duty import SLICE
 from zodbschedule.duty import Duty
 from zodbschedule.heartbeat import Heart
 from zodbschedule.reach import Reach
-from zodbschedule.transact import abort
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import transact
 from zodbschedule.waiting import Watcher
 from zodbschedule.waiting import back_off
 from zodbschedule.waiting import watching

@@ -27,7 +27,6 @@ from typing import Any
 import transaction
 
 from zodbschedule import clock
-from zodbschedule import faults
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
@@ -38,8 +37,9 @@ from zodbschedule.shift import Paths
 from zodbschedule.shift import Shift
 from zodbschedule.shift import Terms
 from zodbschedule.shift import spelled
-from zodbschedule.transact import apart
-from zodbschedule.transact import is_storage_failure
+from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions.retrying import apart
+from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.turn import relieve
 from zodbschedule.turn import withdraw
 

@@ -39,7 +39,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import Schedule
 from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.problem import in_a_line
-from zodbschedule.faults import mend
+from zodbschedule.transactions.workarounds import mend
 
 
 T = TypeVar('T')

@@ -51,9 +51,9 @@ from ZPublisher.pubevents import PubSuccess
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.retry import RetryLater
-from zodbschedule.transact import abort
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import is_transient
+from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import is_transient
 from zodbschedule.zope.homes import SiteSchedule
 from zodbschedule.zope.homes import settled_at
 from zodbschedule.zope.homes import site_at

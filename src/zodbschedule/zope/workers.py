@@ -39,8 +39,8 @@ from zodbschedule.duty import Duty
 from zodbschedule.shift import Path
 from zodbschedule.shift import Paths
 from zodbschedule.shift import Shift
-from zodbschedule.transact import is_storage_failure
-from zodbschedule.transact import transact
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import transact
 from zodbschedule.zope.contributed import synchronize
 from zodbschedule.zope.homes import settled_at
 from zodbschedule.zope.homes import site_at

@@ -23,7 +23,7 @@ from typing import Any
 from transaction.interfaces import InvalidSavepointRollbackError
 
 from zodbschedule.interfaces import TransactionEnded
-from zodbschedule.transact import RUN
+from zodbschedule.transactions.retrying import RUN
 
 
 class Savepoints:

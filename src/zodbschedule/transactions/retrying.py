@@ -162,7 +162,8 @@ def is_storage_failure(error: BaseException) -> bool:
 def _is_oid_taken(error: BaseException) -> bool:
     """Whether the storage has given out an oid twice.
 
-    A ZEO server does that when it is started again, see `zodbschedule.faults`.
+    A ZEO server does that when it is started again, see
+    `zodbschedule.transactions.workarounds`.
     """
     return isinstance(error, ValueError) and error.args == TAKEN
 
