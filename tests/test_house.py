@@ -39,12 +39,13 @@ LAYERS = {
         'clock',
         'incarnation',
         'reach',
-        'zone',
-        'walltime',
-        'crontab',
-        'expansion',
-        'rfc5545',
-        'given',
+        'recurrence.zones',
+        'recurrence.walltimes',
+        'recurrence.cron',
+        'recurrence.rrule_dates',
+        'recurrence.rrule',
+        'recurrence.arguments',
+        'recurrence.rules',
         'recurrence',
         'retry',
     ),
@@ -165,6 +166,9 @@ CORE_IS_MADE_OF = {
     'zope.schema': 'zope.schema',
 }
 PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
+# The modules that are packages.
+PACKAGES = {'__init__', 'cli', 'zope', 'recurrence', 'transactions',
+            'store', 'scheduling', 'liveness', 'execution', 'worker'}
 MAY_COMMIT = {'transactions.retrying', 'run', 'failure', 'holding', 'worker',
               'testing', 'cli', 'cli.demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
@@ -199,7 +203,7 @@ def imports(name, tree):
     ``from a import b`` gives ``a.b``: b may be a module.
     """
     inside = [OURS] if name == '__init__' else [OURS, *name.split('.')]
-    is_package = name in ('__init__', 'cli', 'zope', 'transactions')
+    is_package = name in PACKAGES
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -27,9 +27,9 @@ from zodbschedule import InvalidRecurrence
 from zodbschedule import InvalidTime
 from zodbschedule import RRule
 from zodbschedule.interfaces import IRecurrence
-from zodbschedule.rfc5545 import MOST
-from zodbschedule.rfc5545 import parsed
-from zodbschedule.zone import zone_of
+from zodbschedule.recurrence.rrule import MOST
+from zodbschedule.recurrence.rrule import parsed
+from zodbschedule.recurrence.zones import zone_of
 
 
 BERLIN = ZoneInfo('Europe/Berlin')

@@ -24,9 +24,9 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import ScheduleError
-from zodbschedule.recurrence import Cron
-from zodbschedule.recurrence import Every
-from zodbschedule.recurrence import RRule
+from zodbschedule.recurrence.rules import Cron
+from zodbschedule.recurrence.rules import Every
+from zodbschedule.recurrence.rules import RRule
 from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater

@@ -25,7 +25,7 @@ from zodbschedule.cli.problem import Problem
 from zodbschedule.durations import UNITS
 from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.zone import zone_of
+from zodbschedule.recurrence.zones import zone_of
 
 
 MILLISECOND = timedelta(milliseconds=1)

@@ -45,11 +45,11 @@ from zodbschedule.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.pauses import Pause
-from zodbschedule.recurrence import Cron
-from zodbschedule.recurrence import Every
-from zodbschedule.recurrence import RRule
+from zodbschedule.recurrence.rules import Cron
+from zodbschedule.recurrence.rules import Every
+from zodbschedule.recurrence.rules import RRule
+from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.task import Task
-from zodbschedule.zone import zone_of
 from zodbschedule.zope.homes import path_of
 from zodbschedule.zope.homes import schedule_of
 from zodbschedule.zope.interfaces import IContributed

@@ -29,14 +29,14 @@ from datetime import timedelta
 from itertools import islice
 
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.zone import EARLIEST
-from zodbschedule.zone import LATEST
-from zodbschedule.zone import SECOND
-from zodbschedule.zone import STEP
-from zodbschedule.zone import Shift
-from zodbschedule.zone import Zone
-from zodbschedule.zone import instant_at
-from zodbschedule.zone import wall_at
+from zodbschedule.recurrence.zones import EARLIEST
+from zodbschedule.recurrence.zones import LATEST
+from zodbschedule.recurrence.zones import SECOND
+from zodbschedule.recurrence.zones import STEP
+from zodbschedule.recurrence.zones import Shift
+from zodbschedule.recurrence.zones import Zone
+from zodbschedule.recurrence.zones import instant_at
+from zodbschedule.recurrence.zones import wall_at
 
 
 GAP = ('next', 'skip')

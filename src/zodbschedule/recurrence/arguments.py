@@ -21,11 +21,11 @@ from zodbschedule.instant import as_utc
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import InvalidTime
-from zodbschedule.zone import EARLIEST
-from zodbschedule.zone import LATEST
-from zodbschedule.zone import Spec
-from zodbschedule.zone import spec_of
-from zodbschedule.zone import zone_of
+from zodbschedule.recurrence.zones import EARLIEST
+from zodbschedule.recurrence.zones import LATEST
+from zodbschedule.recurrence.zones import Spec
+from zodbschedule.recurrence.zones import spec_of
+from zodbschedule.recurrence.zones import zone_of
 
 
 def name_of(timezone: object) -> str:

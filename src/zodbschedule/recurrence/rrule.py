@@ -29,10 +29,10 @@ from dateutil.rrule import WEEKLY
 from dateutil.rrule import YEARLY
 from dateutil.rrule import weekday
 
-from zodbschedule.expansion import DAYS
-from zodbschedule.expansion import TIMES
-from zodbschedule.expansion import Rule
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.recurrence.rrule_dates import DAYS
+from zodbschedule.recurrence.rrule_dates import TIMES
+from zodbschedule.recurrence.rrule_dates import Rule
 
 
 FREQUENCIES: dict[str, int] = {

@@ -34,33 +34,33 @@ from typing import Self
 
 from zope.interface import implementer
 
-from zodbschedule import crontab
-from zodbschedule import rfc5545
-from zodbschedule.given import aware
-from zodbschedule.given import in_words
-from zodbschedule.given import instants
-from zodbschedule.given import name_of
-from zodbschedule.given import shown
-from zodbschedule.given import spec_of_start
-from zodbschedule.given import within_years
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
-from zodbschedule.walltime import FOLD
-from zodbschedule.walltime import GAP
-from zodbschedule.walltime import WallTimes
-from zodbschedule.walltime import checked
-from zodbschedule.zone import DAY
-from zodbschedule.zone import EARLIEST
-from zodbschedule.zone import LATEST
-from zodbschedule.zone import Spec
-from zodbschedule.zone import Zone
-from zodbschedule.zone import instant_at
-from zodbschedule.zone import spec_of
-from zodbschedule.zone import zone_of
+from zodbschedule.recurrence import cron as crontab
+from zodbschedule.recurrence import rrule as rfc5545
+from zodbschedule.recurrence.arguments import aware
+from zodbschedule.recurrence.arguments import in_words
+from zodbschedule.recurrence.arguments import instants
+from zodbschedule.recurrence.arguments import name_of
+from zodbschedule.recurrence.arguments import shown
+from zodbschedule.recurrence.arguments import spec_of_start
+from zodbschedule.recurrence.arguments import within_years
+from zodbschedule.recurrence.walltimes import FOLD
+from zodbschedule.recurrence.walltimes import GAP
+from zodbschedule.recurrence.walltimes import WallTimes
+from zodbschedule.recurrence.walltimes import checked
+from zodbschedule.recurrence.zones import DAY
+from zodbschedule.recurrence.zones import EARLIEST
+from zodbschedule.recurrence.zones import LATEST
+from zodbschedule.recurrence.zones import Spec
+from zodbschedule.recurrence.zones import Zone
+from zodbschedule.recurrence.zones import instant_at
+from zodbschedule.recurrence.zones import spec_of
+from zodbschedule.recurrence.zones import zone_of
 
 
 #: the frequencies that are less than a day
