@@ -36,8 +36,8 @@ from zodbschedule import Retry
 from zodbschedule import Task
 from zodbschedule import Worker
 from zodbschedule import current_run
-from zodbschedule import incarnation
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.store import incarnation
 
 
 # How an idle worker is given time to come to rest.

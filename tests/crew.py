@@ -21,8 +21,8 @@ from mixture import is_done
 from mixture import looking
 
 from zodbschedule import Worker
-from zodbschedule import incarnation
 from zodbschedule.cli.mending import mend
+from zodbschedule.store import incarnation
 
 
 # -- In the process that forks, and in its children

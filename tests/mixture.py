@@ -22,7 +22,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import current_run
-from zodbschedule.incarnation import is_gone
+from zodbschedule.store.incarnation import is_gone
 from zodbschedule.task import task_id
 
 

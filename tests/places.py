@@ -17,8 +17,8 @@ from ZODB.utils import u64
 from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule import turn
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
 
 
 def check(schedule):

@@ -123,7 +123,7 @@ class Transaction:
              else None, value)
             for unit, value in self.written.items()], key=unit_of))
 
-    # -- the timetable: see `zodbschedule.timetable`
+    # -- the timetable: see `zodbschedule.store.timetable`
 
     def put(self, instant: int, tasks: str, apart: bool = False) -> None:
         """Let *tasks* wait; *apart* from those that are there already."""

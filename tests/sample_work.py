@@ -9,8 +9,8 @@ from ZODB.POSException import ConflictError
 from zope.interface import implementer
 
 from zodbschedule import Task
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.incarnation import this
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -19,14 +19,14 @@ from zodbschedule import NotScheduled
 from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule import turn
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.claim import Claim
-from zodbschedule.claim import Heartbeat
-from zodbschedule.claim import Slot
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Heartbeat
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.incarnation import this
 
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

@@ -57,7 +57,7 @@ from zodbschedule.cli.known import problem_of
 from zodbschedule.cli.problem import LONGEST
 from zodbschedule.cli.standing import standing
 from zodbschedule.cli.standing import waiting
-from zodbschedule.parked import ParkedTasks
+from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.task import task_id
 
 

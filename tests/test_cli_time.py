@@ -31,15 +31,15 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import Claim
 from zodbschedule.cli import timeline
 from zodbschedule.cli import values
 from zodbschedule.cli import wording
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
-from zodbschedule.incarnation import this
 from zodbschedule.instant import to_micros
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
 
 
 BERLIN = '--timezone', 'Europe/Berlin'

@@ -16,9 +16,9 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import try_to_commit
 
-from zodbschedule import timetable
-from zodbschedule.history import History
-from zodbschedule.timetable import LEAF
+from zodbschedule.store import timetable
+from zodbschedule.store.history import History
+from zodbschedule.store.timetable import LEAF
 
 
 FIRST = pytest.mark.parametrize('first', ['one first', 'other first'])

@@ -22,16 +22,16 @@ from ZODB.POSException import ConflictError
 
 from zodbschedule import heartbeat
 from zodbschedule import turn
-from zodbschedule.claim import Claim
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
 from zodbschedule.heartbeat import seconds_between
 from zodbschedule.holding import Holding
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import started
-from zodbschedule.incarnation import this
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import started
+from zodbschedule.store.incarnation import this
 
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

@@ -13,13 +13,13 @@ from ZODB.FileStorage import FileStorage
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
-from zodbschedule import history
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.history import Chunk
-from zodbschedule.history import History
-from zodbschedule.history import Outcome
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
+from zodbschedule.store import history
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.history import Chunk
+from zodbschedule.store.history import History
+from zodbschedule.store.history import Outcome
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

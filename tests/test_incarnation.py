@@ -7,11 +7,11 @@ import sys
 import pytest
 from databases import wait_until
 
-from zodbschedule import incarnation
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import is_gone
-from zodbschedule.incarnation import started
-from zodbschedule.incarnation import this
+from zodbschedule.store import incarnation
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import is_gone
+from zodbschedule.store.incarnation import started
+from zodbschedule.store.incarnation import this
 
 
 @pytest.fixture

@@ -25,20 +25,20 @@ from zodbschedule import Task
 from zodbschedule import interfaces
 from zodbschedule.current import CurrentRun
 from zodbschedule.forecast import Forecast
-from zodbschedule.history import History
-from zodbschedule.history import Outcome
-from zodbschedule.history import record
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.keys import Keys
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import ParkedTasks
-from zodbschedule.pauses import Pause
 from zodbschedule.principals import Plain
 from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
 from zodbschedule.steering import Move
+from zodbschedule.store.history import History
+from zodbschedule.store.history import Outcome
+from zodbschedule.store.history import record
+from zodbschedule.store.keys import Keys
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import ParkedTasks
+from zodbschedule.store.pauses import Pause
 from zodbschedule.working import WorkerState
 
 

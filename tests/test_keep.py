@@ -26,10 +26,10 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Task
 from zodbschedule import turn
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
-from zodbschedule.timetable import LEAF
-from zodbschedule.timetable import Timetable
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
+from zodbschedule.store.timetable import LEAF
+from zodbschedule.store.timetable import Timetable
 
 
 #: so that all but those on a FileStorage are slow

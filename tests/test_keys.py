@@ -32,11 +32,11 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import processing
 from zodbschedule import turn
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
 
 
 #: so that all but those on a FileStorage are slow

@@ -29,8 +29,8 @@ from zodbschedule import AlreadyScheduled
 from zodbschedule import NotScheduled
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule.store.timetable import LEAF
 from zodbschedule.task import task_id
-from zodbschedule.timetable import LEAF
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -56,10 +56,10 @@ from zodbschedule import clock as the_clock
 from zodbschedule import holding
 from zodbschedule import processing
 from zodbschedule.heartbeat import Heart
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
-from zodbschedule.pauses import ALL
+from zodbschedule.store.incarnation import this
+from zodbschedule.store.pauses import ALL
 from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
 from zodbschedule.turn import relieve

@@ -15,16 +15,16 @@ from sample_work import commit
 
 from zodbschedule import heartbeat
 from zodbschedule import observing
-from zodbschedule.claim import Claim
 from zodbschedule.heartbeat import BEATS
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import started
-from zodbschedule.incarnation import this
 from zodbschedule.observing import IDLE
 from zodbschedule.observing import Others
 from zodbschedule.observing import believed
 from zodbschedule.observing import namesakes
 from zodbschedule.observing import stale
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import started
+from zodbschedule.store.incarnation import this
 
 
 SECOND = timedelta(seconds=1)
@@ -117,7 +117,7 @@ class TestProcessesOfThisMachine:
         others.look(schedule, 'mine')
         assert not others.is_one_gone()
         monkeypatch.setattr(
-            'zodbschedule.incarnation.started', lambda pid: None)
+            'zodbschedule.store.incarnation.started', lambda pid: None)
         assert others.is_one_gone()
 
     def test_claims_that_are_there_no_more_are_forgotten(

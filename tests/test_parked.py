@@ -13,11 +13,11 @@ from zodbschedule import AlreadyScheduled
 from zodbschedule import NotScheduled
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
-from zodbschedule.parked import REASON
-from zodbschedule.parked import TRACEBACK
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import ParkedTasks
 from zodbschedule.processing import Tally
+from zodbschedule.store.parked import REASON
+from zodbschedule.store.parked import TRACEBACK
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import ParkedTasks
 
 
 @pytest.fixture

@@ -30,12 +30,12 @@ from sample_work import commit
 from sample_work import try_to_commit
 from ZODB.utils import u64
 
-from zodbschedule import timetable
-from zodbschedule.claim import Claim
-from zodbschedule.claim import Heartbeat
-from zodbschedule.claim import Slot
-from zodbschedule.history import Chunk
 from zodbschedule.holding import Holding
+from zodbschedule.store import timetable
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Heartbeat
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import Chunk
 from zodbschedule.turn import relieve
 
 

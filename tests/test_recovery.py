@@ -26,13 +26,13 @@ from ZODB.POSException import StorageError
 
 from zodbschedule import Every
 from zodbschedule import holding
-from zodbschedule import incarnation
 from zodbschedule import processing
 from zodbschedule import turn
-from zodbschedule.claim import Claim
 from zodbschedule.heartbeat import is_abandoned
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import this
+from zodbschedule.store import incarnation
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import this
 
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')

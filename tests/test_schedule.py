@@ -34,11 +34,11 @@ from zodbschedule import NotStored
 from zodbschedule import Schedule
 from zodbschedule import ScheduleError
 from zodbschedule import Task
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import this
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import this
 from zodbschedule.task import task_id
 
 

@@ -26,11 +26,11 @@ from zodbschedule import RRule
 from zodbschedule import current_run
 from zodbschedule import processing
 from zodbschedule import turn
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
 
 
 #: so that all but those on a FileStorage are slow

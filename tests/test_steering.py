@@ -27,7 +27,7 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.processing import Tally
-from zodbschedule.stamp import stamp
+from zodbschedule.store.stamp import stamp
 from zodbschedule.testing import run_until
 
 

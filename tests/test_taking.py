@@ -17,8 +17,8 @@ from ZODB.Connection import Connection
 from zodbschedule import holding
 from zodbschedule.holding import CROWD
 from zodbschedule.holding import Holding
-from zodbschedule.timetable import LEAF
-from zodbschedule.timetable import Timetable
+from zodbschedule.store.timetable import LEAF
+from zodbschedule.store.timetable import Timetable
 
 
 LIMIT = 8

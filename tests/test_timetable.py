@@ -19,9 +19,9 @@ from sample_work import Unlike
 from sample_work import at
 from sample_work import commit
 
-from zodbschedule import timetable as timetable_module
-from zodbschedule.timetable import LEAF
-from zodbschedule.timetable import Timetable
+from zodbschedule.store import timetable as timetable_module
+from zodbschedule.store.timetable import LEAF
+from zodbschedule.store.timetable import Timetable
 
 
 def anything(instant, task):

@@ -10,13 +10,13 @@ from sample_work import names
 
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule import timetable
 from zodbschedule import turn
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import this
-from zodbschedule.timetable import LEAF
-from zodbschedule.timetable import Timetable
+from zodbschedule.store import timetable
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
+from zodbschedule.store.timetable import LEAF
+from zodbschedule.store.timetable import Timetable
 
 
 def anything(instant, task):

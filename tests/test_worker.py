@@ -37,16 +37,16 @@ from zodbschedule import principals
 from zodbschedule import shift
 from zodbschedule import turn
 from zodbschedule import worker as worker_module
-from zodbschedule.claim import Claim
 from zodbschedule.duty import FIRST
 from zodbschedule.duty import Share
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
-from zodbschedule.incarnation import Incarnation
-from zodbschedule.incarnation import started
-from zodbschedule.incarnation import this
 from zodbschedule.shift import Paths
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import started
+from zodbschedule.store.incarnation import this
 
 
 pytestmark = pytest.mark.storages('FileStorage')

@@ -17,17 +17,17 @@ from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
 from zodbschedule import turn
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import FAILED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import Incarnation
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import FAILED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.working import WorkerState
 
 

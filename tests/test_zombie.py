@@ -26,7 +26,7 @@ from mixture import besides
 from mixture import check_done
 from mixture import set_up
 
-from zodbschedule import incarnation
+from zodbschedule.store import incarnation
 
 
 # Short, so that nobody waits long.

@@ -25,11 +25,11 @@ from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.returning import policy_of
-from zodbschedule.stamp import STAMP
-from zodbschedule.stamp import never_stamped
-from zodbschedule.stamp import stamp
 from zodbschedule.storable import refuse_foreign
 from zodbschedule.storable import refuse_unstorable
+from zodbschedule.store.stamp import STAMP
+from zodbschedule.store.stamp import never_stamped
+from zodbschedule.store.stamp import stamp
 from zodbschedule.task import Task
 from zodbschedule.task import check_options
 from zodbschedule.task import key_of

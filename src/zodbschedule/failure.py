@@ -31,9 +31,6 @@ from datetime import timedelta
 from typing import Any
 
 from zodbschedule import series
-from zodbschedule.claim import FAILED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import Slot
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -52,7 +49,10 @@ from zodbschedule.settling import Facts
 from zodbschedule.settling import Settling
 from zodbschedule.settling import Verdict
 from zodbschedule.settling import label
-from zodbschedule.stamp import stamp
+from zodbschedule.store.claim import FAILED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.stamp import stamp
 from zodbschedule.task import Task
 from zodbschedule.task import known_principal
 from zodbschedule.task import known_text

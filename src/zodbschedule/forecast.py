@@ -26,9 +26,9 @@ from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
-from zodbschedule.pauses import ALL
 from zodbschedule.returning import loads
 from zodbschedule.returning import policy_of
+from zodbschedule.store.pauses import ALL
 from zodbschedule.task import Task
 from zodbschedule.task import oid_of
 

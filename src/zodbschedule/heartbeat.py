@@ -27,9 +27,9 @@ from typing import Any
 
 from persistent.TimeStamp import TimeStamp
 
-from zodbschedule import incarnation
-from zodbschedule.claim import Claim
-from zodbschedule.incarnation import Incarnation
+from zodbschedule.store import incarnation
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.transactions.retrying import apart
 
 

@@ -35,9 +35,6 @@ from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 
 from zodbschedule import clock
-from zodbschedule import incarnation
-from zodbschedule.claim import FAILED
-from zodbschedule.claim import Claim
 from zodbschedule.failure import is_long_overdue
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.instant import from_micros
@@ -47,13 +44,16 @@ from zodbschedule.interfaces import TaskParked
 from zodbschedule.observing import stale
 from zodbschedule.parking import report_parked
 from zodbschedule.parking import told
-from zodbschedule.pauses import ALL
 from zodbschedule.principals import find
 from zodbschedule.rest import rest_of
 from zodbschedule.run import Run
 from zodbschedule.settling import Context
 from zodbschedule.settling import claim_of
-from zodbschedule.timetable import Portion
+from zodbschedule.store import incarnation
+from zodbschedule.store.claim import FAILED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.pauses import ALL
+from zodbschedule.store.timetable import Portion
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact

@@ -24,13 +24,13 @@ from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
-from zodbschedule import incarnation
-from zodbschedule.claim import Claim
 from zodbschedule.heartbeat import BEATS
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
 from zodbschedule.heartbeat import seconds_between
-from zodbschedule.incarnation import Incarnation
+from zodbschedule.store import incarnation
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 
 
 # A claim that holds nothing is believed for so long.  Its worker, if it lives,

@@ -21,8 +21,8 @@ from ZODB.utils import u64
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import entry_id
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import entry_id
 from zodbschedule.task import known_principal
 from zodbschedule.task import known_text
 

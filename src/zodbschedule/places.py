@@ -33,29 +33,29 @@ from ZODB.POSException import POSKeyError
 from ZODB.utils import p64
 
 from zodbschedule import clock
-from zodbschedule.asked import Asked
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import Slot
-from zodbschedule.history import History
-from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ITask
-from zodbschedule.keys import Keys
-from zodbschedule.parked import ParkedTask
-from zodbschedule.parked import ParkedTasks
-from zodbschedule.pauses import Pauses
 from zodbschedule.returning import come_anew
 from zodbschedule.returning import leave
-from zodbschedule.stamp import keeps_stamp
-from zodbschedule.stamp import stamp
-from zodbschedule.stamp import stamp_of
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import History
+from zodbschedule.store.history import record
+from zodbschedule.store.keys import Keys
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import ParkedTasks
+from zodbschedule.store.pauses import Pauses
+from zodbschedule.store.requests import Asked
+from zodbschedule.store.stamp import keeps_stamp
+from zodbschedule.store.stamp import stamp
+from zodbschedule.store.stamp import stamp_of
+from zodbschedule.store.timetable import Timetable
 from zodbschedule.task import key_of
 from zodbschedule.task import known_principal
 from zodbschedule.task import known_text
 from zodbschedule.task import oid_of
 from zodbschedule.task import task_id
-from zodbschedule.timetable import Timetable
 from zodbschedule.transactions.retrying import run_of
 
 

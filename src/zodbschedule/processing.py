@@ -27,10 +27,6 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule.barred import barred
-from zodbschedule.claim import EXPIRED
-from zodbschedule.claim import FAILED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import SUCCEEDED
 from zodbschedule.heartbeat import LOOK
 from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
@@ -42,6 +38,10 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.observing import Found
 from zodbschedule.observing import Others
 from zodbschedule.principals import find
+from zodbschedule.store.claim import EXPIRED
+from zodbschedule.store.claim import FAILED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.transactions import workarounds as faults
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import borrowed

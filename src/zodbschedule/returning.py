@@ -17,7 +17,7 @@ series, or that a run has scheduled, to the timetable, with its key if that is
 free; an outcome to the history.  Two things may have happened meanwhile, and
 are seen to here, since a run writes nothing that is shared:
 
-* Somebody asked for an occurrence, see `zodbschedule.asked`.
+* Somebody asked for an occurrence, see `zodbschedule.store.requests`.
 * Another task that the run returned stood for the occurrence of a series
   (``schedule.aside``: the oid of that one -> the task of the series).  When
   that has ended, the series goes on.
@@ -34,10 +34,6 @@ from ZODB.utils import p64
 from ZODB.utils import u64
 
 from zodbschedule import series
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import Slot
-from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
@@ -45,7 +41,11 @@ from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.parking import park_and_tell
 from zodbschedule.series import Policy
 from zodbschedule.series import Step
-from zodbschedule.stamp import stamp
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import record
+from zodbschedule.store.stamp import stamp
 from zodbschedule.task import Task
 from zodbschedule.task import known_text
 from zodbschedule.transactions.retrying import is_storage_failure

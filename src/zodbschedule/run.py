@@ -35,11 +35,6 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule import series
-from zodbschedule.claim import EXPIRED
-from zodbschedule.claim import OUTCOMES
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.claim import Slot
 from zodbschedule.current import CurrentRun
 from zodbschedule.current import Where
 from zodbschedule.current import current
@@ -58,6 +53,11 @@ from zodbschedule.settling import Following
 from zodbschedule.settling import Settling
 from zodbschedule.settling import Verdict
 from zodbschedule.settling import label
+from zodbschedule.store.claim import EXPIRED
+from zodbschedule.store.claim import OUTCOMES
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.claim import Slot
 from zodbschedule.task import Task
 from zodbschedule.transactions.retrying import RUN
 from zodbschedule.transactions.retrying import abort

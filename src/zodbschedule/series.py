@@ -38,7 +38,7 @@ from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.stamp import stamp_of
+from zodbschedule.store.stamp import stamp_of
 from zodbschedule.task import Task
 
 

@@ -25,17 +25,17 @@ from persistent import Persistent
 
 from zodbschedule import clock
 from zodbschedule import series
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import EXPIRED
-from zodbschedule.claim import OUTCOMES
-from zodbschedule.claim import Claim
-from zodbschedule.claim import Slot
-from zodbschedule.history import record
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.returning import go_on
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import EXPIRED
+from zodbschedule.store.claim import OUTCOMES
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import record
 from zodbschedule.task import DESCRIPTION
 from zodbschedule.task import text
 from zodbschedule.transactions.guard import Guard
@@ -53,7 +53,8 @@ Following = tuple[int, Persistent]
 class Ending(NamedTuple):
     """How a run ended."""
 
-    #: one of the constants in `zodbschedule.claim`; None: left in its place
+    #: one of the constants in `zodbschedule.store.claim`; None: left in
+    #: its place
     outcome: int | None
     #: what the run scheduled, each with its instant
     scheduled: tuple[Following, ...] = ()

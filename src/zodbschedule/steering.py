@@ -28,9 +28,6 @@ from zope.interface import implementer
 from zodbschedule import clock
 from zodbschedule import series
 from zodbschedule.admission import refuse_key
-from zodbschedule.history import PAUSED
-from zodbschedule.history import RESUMED
-from zodbschedule.history import record
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -40,10 +37,13 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.parking import announce
-from zodbschedule.pauses import ALL
-from zodbschedule.pauses import Pause
 from zodbschedule.returning import loads
 from zodbschedule.returning import policy_of
+from zodbschedule.store.history import PAUSED
+from zodbschedule.store.history import RESUMED
+from zodbschedule.store.history import record
+from zodbschedule.store.pauses import ALL
+from zodbschedule.store.pauses import Pause
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option

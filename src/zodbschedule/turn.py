@@ -21,16 +21,16 @@ from typing import Any
 
 from ZODB.utils import u64
 
-from zodbschedule.claim import CANCELLED
-from zodbschedule.claim import Claim
-from zodbschedule.claim import Slot
 from zodbschedule.instant import to_micros
-from zodbschedule.parked import ParkedTask
 from zodbschedule.parking import park
 from zodbschedule.returning import Returning
-from zodbschedule.timetable import SWEEP as SWEEP
-from zodbschedule.timetable import Portion
-from zodbschedule.timetable import Wanted
+from zodbschedule.store.claim import CANCELLED
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.timetable import SWEEP as SWEEP
+from zodbschedule.store.timetable import Portion
+from zodbschedule.store.timetable import Wanted
 
 
 # So many times may a process die, or a task end it, while it runs.

@@ -24,15 +24,15 @@ from persistent.TimeStamp import TimeStamp
 from zope.interface import implementer
 
 from zodbschedule import clock
-from zodbschedule.claim import EXPIRED
-from zodbschedule.claim import FAILED
-from zodbschedule.claim import RETRIED
-from zodbschedule.claim import SUCCEEDED
-from zodbschedule.claim import Claim
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
+from zodbschedule.store.claim import EXPIRED
+from zodbschedule.store.claim import FAILED
+from zodbschedule.store.claim import RETRIED
+from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.claim import Claim
 from zodbschedule.turn import withdraw
 
 

@@ -10,7 +10,7 @@ from zope.component.hooks import setSite
 
 from zodbschedule import CallTask
 from zodbschedule.interfaces import ISchedule
-from zodbschedule.pauses import ALL
+from zodbschedule.store.pauses import ALL
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall

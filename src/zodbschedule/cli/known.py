@@ -33,11 +33,11 @@ from zodbschedule import Every
 from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule import series
-from zodbschedule.history import Outcome
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.pauses import Pause
-from zodbschedule.stamp import STAMP
+from zodbschedule.store.history import Outcome
+from zodbschedule.store.pauses import Pause
+from zodbschedule.store.stamp import STAMP
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import task_id
 

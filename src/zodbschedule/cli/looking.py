@@ -39,7 +39,7 @@ from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.standing import facts_of
 from zodbschedule.cli.standing import listed
 from zodbschedule.cli.standing import parked_facts
-from zodbschedule.history import NAMES
+from zodbschedule.store.history import NAMES
 
 
 # The id under which a pause of the whole schedule is on record.

@@ -22,7 +22,6 @@ from typing import Any
 from persistent import Persistent
 
 from zodbschedule import Schedule
-from zodbschedule.claim import Slot
 from zodbschedule.cli.known import Known
 from zodbschedule.cli.known import attributes
 from zodbschedule.cli.known import known
@@ -32,9 +31,10 @@ from zodbschedule.cli.known import plan_of
 from zodbschedule.cli.known import read
 from zodbschedule.cli.problem import Problem
 from zodbschedule.instant import from_micros
-from zodbschedule.parked import ParkedTask
 from zodbschedule.schedule import ClaimedTask
-from zodbschedule.stamp import stamp_of
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.stamp import stamp_of
 from zodbschedule.task import normal_id
 from zodbschedule.task import task_id
 

@@ -19,7 +19,6 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule import incarnation
 from zodbschedule.cli import output
 from zodbschedule.cli import values
 from zodbschedule.cli.database import Place
@@ -31,6 +30,7 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.problem import in_a_line
 from zodbschedule.cli.processing import ENDINGS
+from zodbschedule.store import incarnation
 from zodbschedule.task import task_id
 
 

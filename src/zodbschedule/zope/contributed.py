@@ -44,11 +44,11 @@ from zope.interface import implementer
 from zodbschedule.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
-from zodbschedule.pauses import Pause
 from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
 from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
+from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
 from zodbschedule.zope.homes import path_of
 from zodbschedule.zope.homes import schedule_of

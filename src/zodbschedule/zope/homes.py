@@ -33,8 +33,8 @@ from zope.annotation.attribute import AttributeAnnotations
 from zope.component.hooks import getSite
 from zope.component.interfaces import ISite
 
-from zodbschedule.pauses import ALL
 from zodbschedule.schedule import Schedule
+from zodbschedule.store.pauses import ALL
 
 
 #: under which a site keeps its schedule, and the root the paths of the sites

@@ -47,7 +47,7 @@ from persistent import Persistent
 from persistent.list import PersistentList
 from ZODB.utils import u64
 
-from zodbschedule.incarnation import Incarnation
+from zodbschedule.store.incarnation import Incarnation
 
 
 # What a slot holds, as a small int in its record.

@@ -30,12 +30,12 @@ from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from zope.interface import implementer
 
-from zodbschedule.claim import OUTCOMES
 from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
+from zodbschedule.store.claim import OUTCOMES
 from zodbschedule.task import normal_id
 from zodbschedule.task import task_id
 
