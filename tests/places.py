@@ -16,7 +16,7 @@ from ZODB.utils import u64
 
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule import turn
+from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 

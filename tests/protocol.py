@@ -190,7 +190,7 @@ class Transaction:
                 taken += tasks
         return taken
 
-    # -- a claim: see `zodbschedule.turn`
+    # -- a claim: see `zodbschedule.scheduling.turn`
 
     def slots(self, id: int) -> Iterator[tuple[Unit, str]]:
         """The places in a claim.
@@ -279,7 +279,7 @@ class Transaction:
         self.write(unit, f'+{content}{self.scene.following(content)}')
         return True
 
-    # -- users: see `zodbschedule.places`
+    # -- users: see `zodbschedule.scheduling.places`
 
     def schedule(self, task: str) -> bool:
         """A task that was nowhere."""

@@ -25,9 +25,9 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
 from zodbschedule import processing
-from zodbschedule import turn
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.scheduling import turn
 
 
 #: so that all but those on a FileStorage are slow

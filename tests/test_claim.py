@@ -18,8 +18,8 @@ from ZODB.utils import p64
 from zodbschedule import NotScheduled
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule import turn
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import SUCCEEDED

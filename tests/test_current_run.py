@@ -16,8 +16,8 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import current_run
 from zodbschedule.interfaces import ICurrentRun
+from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.task import task_id
-from zodbschedule.turn import withdraw
 
 
 BEGIN = datetime(2003, 4, 1, tzinfo=UTC)

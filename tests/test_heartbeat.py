@@ -21,13 +21,13 @@ from sample_work import runs
 from ZODB.POSException import ConflictError
 
 from zodbschedule import heartbeat
-from zodbschedule import turn
 from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.heartbeat import is_abandoned
 from zodbschedule.heartbeat import looks_stale
 from zodbschedule.heartbeat import seconds_between
 from zodbschedule.holding import Holding
+from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started

@@ -24,14 +24,14 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import interfaces
 from zodbschedule.current import CurrentRun
-from zodbschedule.forecast import Forecast
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.principals import Plain
 from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
-from zodbschedule.steering import Move
+from zodbschedule.scheduling.control import Move
+from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.store.history import History
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.history import record

@@ -25,7 +25,7 @@ from sample_work import try_to_commit
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Task
-from zodbschedule import turn
+from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.timetable import LEAF

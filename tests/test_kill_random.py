@@ -26,7 +26,7 @@ from mixture import looking
 from mixture import one_of_each
 from mixture import set_up
 
-from zodbschedule import turn
+from zodbschedule.scheduling import turn
 
 
 TASKS = 2000

@@ -34,7 +34,7 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import current_run
-from zodbschedule.series import is_in_place
+from zodbschedule.scheduling.series import is_in_place
 from zodbschedule.testing import SettableClock
 
 

@@ -58,11 +58,11 @@ from zodbschedule import processing
 from zodbschedule.heartbeat import Heart
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.pauses import ALL
 from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
-from zodbschedule.turn import relieve
 
 
 WORKERS = 'A', 'B'

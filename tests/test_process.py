@@ -26,7 +26,7 @@ from zodbschedule import processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.processing import Tally
-from zodbschedule.turn import withdraw
+from zodbschedule.scheduling.turn import withdraw
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ from sample_work import try_to_commit
 from ZODB.utils import u64
 
 from zodbschedule.holding import Holding
+from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Heartbeat
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import Chunk
-from zodbschedule.turn import relieve
 
 
 #: two tasks wait at two instants

@@ -27,8 +27,8 @@ from ZODB.POSException import StorageError
 from zodbschedule import Every
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule import turn
 from zodbschedule.heartbeat import is_abandoned
+from zodbschedule.scheduling import turn
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation

@@ -6,7 +6,7 @@ from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 
 from zodbschedule import Task
-from zodbschedule.returning import loads
+from zodbschedule.scheduling.settlement import loads
 
 
 class Hard(Persistent):

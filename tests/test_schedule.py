@@ -514,7 +514,7 @@ def test_a_changed_stored_task_is_tried_and_an_unchanged_one_is_not(
     transaction.commit()
     monkeypatched = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('zodbschedule.admission.refuse_unstorable',
+        patch.setattr('zodbschedule.scheduling.admission.refuse_unstorable',
                       lambda *args: monkeypatched.append(args))
         schedule.schedule(task)
     assert not monkeypatched

@@ -29,10 +29,10 @@ from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import processing
-from zodbschedule import turn
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
+from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.task import task_id
 

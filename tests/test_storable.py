@@ -19,7 +19,7 @@ from ZODB.POSException import ConflictError
 
 from zodbschedule import InvalidTask
 from zodbschedule import Task
-from zodbschedule.storable import refuse_unstorable
+from zodbschedule.scheduling.storable import refuse_unstorable
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from sample_work import names
 
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule import turn
+from zodbschedule.scheduling import turn
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim

@@ -35,13 +35,13 @@ from zodbschedule import heartbeat
 from zodbschedule import holding
 from zodbschedule import principals
 from zodbschedule import shift
-from zodbschedule import turn
 from zodbschedule import worker as worker_module
 from zodbschedule.duty import FIRST
 from zodbschedule.duty import Share
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
+from zodbschedule.scheduling import turn
 from zodbschedule.shift import Paths
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation

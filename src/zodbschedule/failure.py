@@ -30,20 +30,20 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
-from zodbschedule import series
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.parking import park
-from zodbschedule.parking import report_parked
-from zodbschedule.parking import told
 from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater
-from zodbschedule.returning import loads
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.parking import park
+from zodbschedule.scheduling.parking import report_parked
+from zodbschedule.scheduling.parking import told
+from zodbschedule.scheduling.settlement import loads
 from zodbschedule.settling import Ending
 from zodbschedule.settling import Facts
 from zodbschedule.settling import Settling

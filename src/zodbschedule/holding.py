@@ -42,11 +42,14 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.observing import stale
-from zodbschedule.parking import report_parked
-from zodbschedule.parking import told
 from zodbschedule.principals import find
 from zodbschedule.rest import rest_of
 from zodbschedule.run import Run
+from zodbschedule.scheduling.parking import report_parked
+from zodbschedule.scheduling.parking import told
+from zodbschedule.scheduling.turn import SWEEP
+from zodbschedule.scheduling.turn import exchange
+from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.settling import Context
 from zodbschedule.settling import claim_of
 from zodbschedule.store import incarnation
@@ -58,9 +61,6 @@ from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.transactions.savepoints import Savepoints
-from zodbschedule.turn import SWEEP
-from zodbschedule.turn import exchange
-from zodbschedule.turn import withdraw
 
 
 log = logging.getLogger('zodbschedule')

@@ -34,7 +34,6 @@ from functools import partial
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule import series
 from zodbschedule.current import CurrentRun
 from zodbschedule.current import Where
 from zodbschedule.current import current
@@ -44,8 +43,9 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
-from zodbschedule.parking import announce
-from zodbschedule.returning import refuse_broken
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.parking import announce
+from zodbschedule.scheduling.settlement import refuse_broken
 from zodbschedule.settling import Context
 from zodbschedule.settling import Ending
 from zodbschedule.settling import Facts

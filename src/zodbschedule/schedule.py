@@ -29,15 +29,7 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule import processing
-from zodbschedule import series
-from zodbschedule import steering
 from zodbschedule import working
-from zodbschedule.admission import admit
-from zodbschedule.admission import refuse_key
-from zodbschedule.admission import refuse_unfit
-from zodbschedule.admission import says_the_same
-from zodbschedule.forecast import Forecast
-from zodbschedule.forecast import runs_to_come
 from zodbschedule.heartbeat import silence
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
@@ -55,10 +47,18 @@ from zodbschedule.interfaces import ISteering
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.observing import believed
-from zodbschedule.places import Places
 from zodbschedule.processing import Tally
-from zodbschedule.returning import leave
-from zodbschedule.returning import refuse_broken
+from zodbschedule.scheduling import control as steering
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.admission import admit
+from zodbschedule.scheduling.admission import refuse_key
+from zodbschedule.scheduling.admission import refuse_unfit
+from zodbschedule.scheduling.admission import says_the_same
+from zodbschedule.scheduling.forecast import Forecast
+from zodbschedule.scheduling.forecast import runs_to_come
+from zodbschedule.scheduling.places import Places
+from zodbschedule.scheduling.settlement import leave
+from zodbschedule.scheduling.settlement import refuse_broken
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
@@ -177,7 +177,7 @@ class Schedule(Places):
                 f'{", but parked; discard its entry" if parked else ""}')
 
     def admit(self, task: Any, held: bool = False) -> datetime:
-        """See `zodbschedule.admission`; for what a run returns."""
+        """See `zodbschedule.scheduling.admission`; for what a run returns."""
         return admit(self, task, held)
 
     # -- IScheduleControl

@@ -24,12 +24,12 @@ import zope.event
 from persistent import Persistent
 
 from zodbschedule import clock
-from zodbschedule import series
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import RunEnded
-from zodbschedule.returning import go_on
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.settlement import go_on
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import OUTCOMES

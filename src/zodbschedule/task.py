@@ -115,7 +115,7 @@ class Task(Persistent):
     expires: timedelta | None = None
     retry: Any = None
 
-    # Where it stands in its series, kept by `zodbschedule.series`.
+    # Where it stands in its series, kept by `zodbschedule.scheduling.series`.
     _occurrence: int | None = None
     _after: int | None = None
     _back: tuple[int, ...] | None = None

@@ -32,6 +32,8 @@ from zodbschedule.heartbeat import Heart
 from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import TURN_TRIES
 from zodbschedule.reach import Reach
+from zodbschedule.scheduling.turn import relieve
+from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.shift import Path
 from zodbschedule.shift import Paths
 from zodbschedule.shift import Shift
@@ -40,8 +42,6 @@ from zodbschedule.shift import spelled
 from zodbschedule.transactions import workarounds as faults
 from zodbschedule.transactions.retrying import apart
 from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.turn import relieve
-from zodbschedule.turn import withdraw
 
 
 log = logging.getLogger('zodbschedule')

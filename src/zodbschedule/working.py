@@ -28,12 +28,12 @@ from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.processing import Tally
+from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
-from zodbschedule.turn import withdraw
 
 
 @implementer(IWorkerState)

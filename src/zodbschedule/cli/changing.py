@@ -31,8 +31,8 @@ from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.standing import parked_entries
 from zodbschedule.cli.standing import parked_entry
 from zodbschedule.instant import to_micros
-from zodbschedule.series import is_repeating
-from zodbschedule.series import occurrence_of
+from zodbschedule.scheduling.series import is_repeating
+from zodbschedule.scheduling.series import occurrence_of
 from zodbschedule.store.parked import ParkedTask
 
 

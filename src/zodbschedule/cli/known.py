@@ -32,9 +32,9 @@ from ZODB.POSException import StorageError
 from zodbschedule import Every
 from zodbschedule import RRule
 from zodbschedule import Task
-from zodbschedule import series
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.scheduling import series
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.pauses import Pause
 from zodbschedule.store.stamp import STAMP

@@ -26,8 +26,6 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule import clock
-from zodbschedule import series
-from zodbschedule.admission import refuse_key
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -36,9 +34,11 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
-from zodbschedule.parking import announce
-from zodbschedule.returning import loads
-from zodbschedule.returning import policy_of
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.admission import refuse_key
+from zodbschedule.scheduling.parking import announce
+from zodbschedule.scheduling.settlement import loads
+from zodbschedule.scheduling.settlement import policy_of
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record

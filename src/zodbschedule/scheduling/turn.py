@@ -22,8 +22,8 @@ from typing import Any
 from ZODB.utils import u64
 
 from zodbschedule.instant import to_micros
-from zodbschedule.parking import park
-from zodbschedule.returning import Returning
+from zodbschedule.scheduling.parking import park
+from zodbschedule.scheduling.settlement import Returning
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot

@@ -36,8 +36,8 @@ from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ITask
-from zodbschedule.returning import come_anew
-from zodbschedule.returning import leave
+from zodbschedule.scheduling.settlement import come_anew
+from zodbschedule.scheduling.settlement import leave
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import History

@@ -33,14 +33,14 @@ from ZODB.broken import Broken
 from ZODB.utils import p64
 from ZODB.utils import u64
 
-from zodbschedule import series
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.parking import park_and_tell
-from zodbschedule.series import Policy
-from zodbschedule.series import Step
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.parking import park_and_tell
+from zodbschedule.scheduling.series import Policy
+from zodbschedule.scheduling.series import Step
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import Slot

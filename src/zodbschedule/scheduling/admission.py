@@ -19,14 +19,14 @@ from typing import Any
 from persistent import Persistent
 
 from zodbschedule import clock
-from zodbschedule import series
 from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
-from zodbschedule.returning import policy_of
-from zodbschedule.storable import refuse_foreign
-from zodbschedule.storable import refuse_unstorable
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.settlement import policy_of
+from zodbschedule.scheduling.storable import refuse_foreign
+from zodbschedule.scheduling.storable import refuse_unstorable
 from zodbschedule.store.stamp import STAMP
 from zodbschedule.store.stamp import never_stamped
 from zodbschedule.store.stamp import stamp

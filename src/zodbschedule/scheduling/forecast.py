@@ -21,13 +21,13 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
-from zodbschedule import series
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
-from zodbschedule.returning import loads
-from zodbschedule.returning import policy_of
+from zodbschedule.scheduling import series
+from zodbschedule.scheduling.settlement import loads
+from zodbschedule.scheduling.settlement import policy_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.task import Task
 from zodbschedule.task import oid_of
