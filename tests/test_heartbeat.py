@@ -20,13 +20,13 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.POSException import ConflictError
 
-from zodbschedule import heartbeat
-from zodbschedule.heartbeat import Heart
-from zodbschedule.heartbeat import Pulse
-from zodbschedule.heartbeat import is_abandoned
-from zodbschedule.heartbeat import looks_stale
-from zodbschedule.heartbeat import seconds_between
 from zodbschedule.holding import Holding
+from zodbschedule.liveness import heartbeat
+from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.liveness.heartbeat import Pulse
+from zodbschedule.liveness.heartbeat import is_abandoned
+from zodbschedule.liveness.heartbeat import looks_stale
+from zodbschedule.liveness.heartbeat import seconds_between
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation

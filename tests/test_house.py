@@ -32,6 +32,7 @@ OURS = 'zodbschedule'
 # what comes after it.  Some of these rooms are not furnished yet.
 LAYERS = {
     'a': (
+        'liveness',
         'scheduling',
         'store',
         'transactions',
@@ -69,8 +70,8 @@ LAYERS = {
         'transactions.workarounds',
         'barred',
         'principals',
-        'heartbeat',
-        'observing',
+        'liveness.heartbeat',
+        'liveness.stale',
         'rest',
         'scheduling.parking',
         'transactions.savepoints',
@@ -87,7 +88,7 @@ LAYERS = {
         'processing',
         'scheduling.control',
         'scheduling.forecast',
-        'working',
+        'liveness.registry',
         'schedule',
     ),
     'd': (

@@ -27,6 +27,7 @@ from zodbschedule.current import CurrentRun
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.principals import Plain
 from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
@@ -39,7 +40,6 @@ from zodbschedule.store.keys import Keys
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pause
-from zodbschedule.working import WorkerState
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -55,9 +55,9 @@ from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule.heartbeat import Heart
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.pauses import ALL

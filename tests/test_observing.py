@@ -13,14 +13,14 @@ from persistent.TimeStamp import TimeStamp
 from sample_work import Note
 from sample_work import commit
 
-from zodbschedule import heartbeat
-from zodbschedule import observing
-from zodbschedule.heartbeat import BEATS
-from zodbschedule.observing import IDLE
-from zodbschedule.observing import Others
-from zodbschedule.observing import believed
-from zodbschedule.observing import namesakes
-from zodbschedule.observing import stale
+from zodbschedule.liveness import heartbeat
+from zodbschedule.liveness import stale as observing
+from zodbschedule.liveness.heartbeat import BEATS
+from zodbschedule.liveness.stale import IDLE
+from zodbschedule.liveness.stale import Others
+from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness.stale import namesakes
+from zodbschedule.liveness.stale import stale
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started

@@ -27,7 +27,7 @@ from ZODB.POSException import StorageError
 from zodbschedule import Every
 from zodbschedule import holding
 from zodbschedule import processing
-from zodbschedule.heartbeat import is_abandoned
+from zodbschedule.liveness.heartbeat import is_abandoned
 from zodbschedule.scheduling import turn
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim

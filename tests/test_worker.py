@@ -31,16 +31,16 @@ from zodbschedule import Schedule
 from zodbschedule import Worker
 from zodbschedule import clock as the_clock
 from zodbschedule import duty
-from zodbschedule import heartbeat
 from zodbschedule import holding
 from zodbschedule import principals
 from zodbschedule import shift
 from zodbschedule import worker as worker_module
 from zodbschedule.duty import FIRST
 from zodbschedule.duty import Share
-from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
+from zodbschedule.liveness import heartbeat
+from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling import turn
 from zodbschedule.shift import Paths
 from zodbschedule.store.claim import Claim

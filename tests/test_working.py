@@ -20,6 +20,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.processing import Tally
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import CANCELLED
@@ -28,7 +29,6 @@ from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
-from zodbschedule.working import WorkerState
 
 
 ELSEWHERE = Incarnation('elsewhere', 'another boot pid:[1]', 4711, '1')

@@ -34,14 +34,14 @@ from typing import NamedTuple
 
 from zodbschedule import clock
 from zodbschedule.barred import barred
-from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
-from zodbschedule.observing import Found
-from zodbschedule.observing import Others
-from zodbschedule.observing import namesakes
+from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.liveness.stale import Found
+from zodbschedule.liveness.stale import Others
+from zodbschedule.liveness.stale import namesakes
 from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure

@@ -36,12 +36,12 @@ from ZODB.utils import u64
 
 from zodbschedule import clock
 from zodbschedule.failure import is_long_overdue
-from zodbschedule.heartbeat import Pulse
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.observing import stale
+from zodbschedule.liveness.heartbeat import Pulse
+from zodbschedule.liveness.stale import stale
 from zodbschedule.principals import find
 from zodbschedule.rest import rest_of
 from zodbschedule.run import Run

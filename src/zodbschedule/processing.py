@@ -27,16 +27,16 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule.barred import barred
-from zodbschedule.heartbeat import LOOK
-from zodbschedule.heartbeat import Heart
 from zodbschedule.holding import PORTION
 from zodbschedule.holding import Holding
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import NotStored
-from zodbschedule.observing import Found
-from zodbschedule.observing import Others
+from zodbschedule.liveness.heartbeat import LOOK
+from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.liveness.stale import Found
+from zodbschedule.liveness.stale import Others
 from zodbschedule.principals import find
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import FAILED

@@ -29,8 +29,6 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule import processing
-from zodbschedule import working
-from zodbschedule.heartbeat import silence
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -46,7 +44,9 @@ from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import ISteering
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.observing import believed
+from zodbschedule.liveness import registry as working
+from zodbschedule.liveness.heartbeat import silence
+from zodbschedule.liveness.stale import believed
 from zodbschedule.processing import Tally
 from zodbschedule.scheduling import control as steering
 from zodbschedule.scheduling import series

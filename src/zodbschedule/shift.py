@@ -28,7 +28,7 @@ from ZODB.POSException import POSKeyError
 
 from zodbschedule.duty import SLICE
 from zodbschedule.duty import Duty
-from zodbschedule.heartbeat import Heart
+from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.reach import Reach
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure

@@ -27,10 +27,10 @@ from typing import Any
 import transaction
 
 from zodbschedule import clock
-from zodbschedule.heartbeat import LOOK
-from zodbschedule.heartbeat import Heart
-from zodbschedule.heartbeat import Pulse
 from zodbschedule.holding import TURN_TRIES
+from zodbschedule.liveness.heartbeat import LOOK
+from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.reach import Reach
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw

@@ -24,10 +24,10 @@ from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
-from zodbschedule.heartbeat import BEATS
-from zodbschedule.heartbeat import is_abandoned
-from zodbschedule.heartbeat import looks_stale
-from zodbschedule.heartbeat import seconds_between
+from zodbschedule.liveness.heartbeat import BEATS
+from zodbschedule.liveness.heartbeat import is_abandoned
+from zodbschedule.liveness.heartbeat import looks_stale
+from zodbschedule.liveness.heartbeat import seconds_between
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
