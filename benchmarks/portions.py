@@ -13,8 +13,8 @@ from run_rate import by_hand
 from run_rate import ours
 from users import measure
 
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 
 
 PORTIONS = 64, 128, 256, 512

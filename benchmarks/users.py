@@ -25,8 +25,8 @@ from servers import zeo_client
 from servers import zeo_server
 from ZODB.POSException import ConflictError
 
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 
 
 #: the users' tasks come within this time after what is due

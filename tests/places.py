@@ -14,8 +14,8 @@ from ZODB.broken import Broken
 from ZODB.utils import p64
 from ZODB.utils import u64
 
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this

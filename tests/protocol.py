@@ -265,7 +265,7 @@ class Transaction:
         self.collect(id, fence=True)
         self.write(('claims', id), None)
 
-    # -- a run: see `zodbschedule.run`
+    # -- a run: see `zodbschedule.execution.run`
 
     def run(self, id: int, index: int) -> bool:
         """A task has its effect, and its outcome; whether it waits."""

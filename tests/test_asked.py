@@ -24,7 +24,7 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
-from zodbschedule import processing
+from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.scheduling import turn

@@ -24,8 +24,8 @@ from sample_work import runs
 from ZODB.FileStorage import FileStorage
 
 from zodbschedule import Worker
-from zodbschedule.barred import OFF
-from zodbschedule.barred import barred
+from zodbschedule.execution.disabled import OFF
+from zodbschedule.execution.disabled import barred
 
 
 pytestmark = pytest.mark.storages('FileStorage')

@@ -16,8 +16,8 @@ from sample_work import try_to_commit
 from ZODB.utils import p64
 
 from zodbschedule import NotScheduled
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import CANCELLED

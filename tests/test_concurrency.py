@@ -15,8 +15,8 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import runs
 
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 
 
 TASKS = 120

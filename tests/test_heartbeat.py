@@ -20,7 +20,7 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.POSException import ConflictError
 
-from zodbschedule.holding import Holding
+from zodbschedule.execution.consumer import Holding
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.liveness.heartbeat import Pulse

@@ -32,6 +32,7 @@ OURS = 'zodbschedule'
 # what comes after it.  Some of these rooms are not furnished yet.
 LAYERS = {
     'a': (
+        'execution',
         'liveness',
         'scheduling',
         'store',
@@ -68,24 +69,24 @@ LAYERS = {
     'c': (
         'transactions.retrying',
         'transactions.workarounds',
-        'barred',
+        'execution.disabled',
         'principals',
         'liveness.heartbeat',
         'liveness.stale',
-        'rest',
+        'execution.backoff',
         'scheduling.parking',
         'transactions.savepoints',
         'transactions.guard',
-        'current',
+        'execution.current',
         'scheduling.settlement',
         'scheduling.places',
         'scheduling.admission',
-        'settling',
-        'failure',
-        'run',
+        'execution.outcome',
+        'execution.failure',
+        'execution.run',
         'scheduling.turn',
-        'holding',
-        'processing',
+        'execution.consumer',
+        'execution.process',
         'scheduling.control',
         'scheduling.forecast',
         'liveness.registry',
@@ -172,7 +173,8 @@ PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
 # The modules that are packages.
 PACKAGES = {'__init__', 'cli', 'zope', 'recurrence', 'transactions',
             'store', 'scheduling', 'liveness', 'execution', 'worker'}
-MAY_COMMIT = {'transactions.retrying', 'run', 'failure', 'holding', 'worker',
+MAY_COMMIT = {'transactions.retrying', 'execution.run', 'execution.failure',
+              'execution.consumer', 'worker',
               'testing', 'cli', 'cli.demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
@@ -348,7 +350,7 @@ RULES = {
          ('task', 'from zodbschedule import Schedule'),
          ('task', 'from zodbschedule.store.parked import ParkedTask'),
          ('task', 'import zodbschedule'),
-         ('task', 'import zodbschedule.run'),
+         ('task', 'import zodbschedule.execution.run'),
          ('task', 'from .run import Run'),
          ('task', 'from . import run'),
          ('task', 'def late():\n    from . import run'),
@@ -361,7 +363,7 @@ RULES = {
          ('cli.demo', 'from zodbschedule.cli import main')),
         (is_inward,
          ('schedule', 'from zodbschedule.testing import clock'),
-         ('run', 'from zodbschedule import zope_security'),
+         ('execution.run', 'from zodbschedule import zope_security'),
          ('worker', 'import zodbschedule.cli.problem')),
         (knows_no_persistence,
          ('interfaces', 'from persistent import Persistent'),
@@ -417,10 +419,10 @@ def test_a_violation_is_found(rule, name, source):
 
 @pytest.mark.parametrize('name, source', [
     ('schedule', 'from zodbschedule.task import Task'),
-    ('schedule', 'from . import clock\nfrom .run import Run\nclock.now()'),
+    ('schedule', 'from . import clock\nfrom .task import Task\nclock.now()'),
     ('store.parked', 'import datetime\nfrom zodbschedule.task import text'),
     ('task', 'task.time\nnow = moment\nstore(now)'),
-    ('run', 'self.manager.commit()\nimport logging'),
+    ('execution.run', 'self.manager.commit()\nimport logging'),
     ('principals', 'with _lock:\n    pass'),
     ('store.claim', 'from persistent import Persistent\nimport BTrees'),
     ('cli.commands', 'import click\nwith tm:\n    from . import values'),

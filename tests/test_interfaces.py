@@ -23,13 +23,13 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import interfaces
-from zodbschedule.current import CurrentRun
+from zodbschedule.execution.current import CurrentRun
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.principals import Plain
-from zodbschedule.processing import Tally
 from zodbschedule.schedule import ClaimedTask
 from zodbschedule.scheduling.control import Move
 from zodbschedule.scheduling.forecast import Forecast

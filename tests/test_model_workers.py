@@ -53,8 +53,8 @@ from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.liveness.heartbeat import Heart

@@ -21,11 +21,11 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import InvalidTime
 from zodbschedule import NotStored
 from zodbschedule import Schedule
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling.turn import withdraw
 
 

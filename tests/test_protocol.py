@@ -30,7 +30,7 @@ from sample_work import commit
 from sample_work import try_to_commit
 from ZODB.utils import u64
 
-from zodbschedule.holding import Holding
+from zodbschedule.execution.consumer import Holding
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import Claim

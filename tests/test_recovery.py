@@ -25,8 +25,8 @@ from sample_work import runs
 from ZODB.POSException import StorageError
 
 from zodbschedule import Every
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 from zodbschedule.liveness.heartbeat import is_abandoned
 from zodbschedule.scheduling import turn
 from zodbschedule.store import incarnation

@@ -8,10 +8,10 @@ import pytest
 import ZODB
 from sample_work import NOON
 
-from zodbschedule.rest import LONGEST_REST
-from zodbschedule.rest import REST
-from zodbschedule.rest import Rest
-from zodbschedule.rest import rest_of
+from zodbschedule.execution.backoff import LONGEST_REST
+from zodbschedule.execution.backoff import REST
+from zodbschedule.execution.backoff import Rest
+from zodbschedule.execution.backoff import rest_of
 
 
 SECOND = timedelta(seconds=1)

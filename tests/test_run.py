@@ -20,11 +20,11 @@ from ZODB.FileStorage import FileStorage
 from ZODB.POSException import ConflictError
 
 from zodbschedule import PendingChanges
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.interfaces import TransactionEnded
-from zodbschedule.processing import Tally
 
 
 ONE_FAILED = Tally(failed=1)
@@ -184,14 +184,14 @@ def test_a_task_whose_schedule_raises_is_parked(stage):
 
 @pytest.mark.parametrize('nonsense', [
     0, False, 'later', [], MINUTE, object(), Persistent(), Noting,
-], ids=repr)
+], ids=lambda one: type(one).__name__)
 def test_what_is_neither_none_nor_a_task_is_a_failure(stage, nonsense):
     assert stage.run_between(
         call=lambda task: nonsense) == ONE_FAILED
     assert parked_alone(stage, '__call__() of the task returned')
 
 
-@pytest.mark.parametrize('nonsense', [True, 'later', Persistent()], ids=repr)
+@pytest.mark.parametrize('nonsense', [True, 'later', Persistent()], ids=lambda one: type(one).__name__)
 def test_nonsense_from_schedule_is_a_failure(stage, nonsense):
     assert stage.run_between(
         next=lambda task: nonsense) == ONE_FAILED

@@ -28,10 +28,10 @@ from ZODB.utils import p64
 from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule import processing
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.task import task_id

@@ -24,10 +24,10 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
-from zodbschedule import processing
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this

@@ -25,8 +25,8 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import PauseChanged
-from zodbschedule.processing import Tally
 from zodbschedule.store.stamp import stamp
 from zodbschedule.testing import run_until
 

@@ -14,9 +14,9 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.Connection import Connection
 
-from zodbschedule import holding
-from zodbschedule.holding import CROWD
-from zodbschedule.holding import Holding
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution.consumer import CROWD
+from zodbschedule.execution.consumer import Holding
 from zodbschedule.store.timetable import LEAF
 from zodbschedule.store.timetable import Timetable
 

@@ -8,8 +8,8 @@ from sample_work import begin
 from sample_work import commit
 from sample_work import names
 
-from zodbschedule import holding
-from zodbschedule import processing
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import SUCCEEDED

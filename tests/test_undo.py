@@ -15,9 +15,9 @@ from ZODB.POSException import UndoError
 
 from zodbschedule import Every
 from zodbschedule import Task
-from zodbschedule import processing
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.processing import Tally
 
 
 #: so that all but those on a FileStorage are slow

@@ -31,14 +31,14 @@ from zodbschedule import Schedule
 from zodbschedule import Worker
 from zodbschedule import clock as the_clock
 from zodbschedule import duty
-from zodbschedule import holding
 from zodbschedule import principals
 from zodbschedule import shift
 from zodbschedule import worker as worker_module
 from zodbschedule.duty import FIRST
 from zodbschedule.duty import Share
-from zodbschedule.holding import PORTION
-from zodbschedule.holding import Holding
+from zodbschedule.execution import consumer as holding
+from zodbschedule.execution.consumer import PORTION
+from zodbschedule.execution.consumer import Holding
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling import turn

@@ -16,12 +16,12 @@ from sample_work import names
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
+from zodbschedule.execution.process import Tally
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness.registry import WorkerState
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import CANCELLED
 from zodbschedule.store.claim import FAILED

@@ -12,7 +12,7 @@
 ##############################################################################
 """A task scheduler that lives in the ZODB."""
 
-from zodbschedule.current import current_run
+from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InProgress

@@ -33,9 +33,9 @@ from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
-from zodbschedule.barred import barred
-from zodbschedule.holding import PORTION
-from zodbschedule.holding import Holding
+from zodbschedule.execution.consumer import PORTION
+from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.heartbeat import Heart

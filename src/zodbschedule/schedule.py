@@ -28,7 +28,8 @@ from ZODB.utils import p64
 from zope.interface import implementer
 
 from zodbschedule import clock
-from zodbschedule import processing
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.process import Tally
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -47,7 +48,6 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry as working
 from zodbschedule.liveness.heartbeat import silence
 from zodbschedule.liveness.stale import believed
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling import control as steering
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit

@@ -27,7 +27,7 @@ from typing import Any
 import transaction
 
 from zodbschedule import clock
-from zodbschedule.holding import TURN_TRIES
+from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import LOOK
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.liveness.heartbeat import Pulse

@@ -24,10 +24,10 @@ from persistent.TimeStamp import TimeStamp
 from zope.interface import implementer
 
 from zodbschedule import clock
+from zodbschedule.execution.process import Tally
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.processing import Tally
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import FAILED

@@ -28,7 +28,7 @@ from persistent import Persistent
 from zope.globalrequest import getRequest
 
 from zodbschedule import clock
-from zodbschedule.current import current_run
+from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask

@@ -41,7 +41,7 @@ from zope.component import queryUtility
 from zope.globalrequest import getRequest
 from zope.interface import implementer
 
-from zodbschedule.current import current_run
+from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.recurrence.rules import Cron

@@ -34,8 +34,8 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
-from zodbschedule.barred import barred
 from zodbschedule.duty import Duty
+from zodbschedule.execution.disabled import barred
 from zodbschedule.shift import Path
 from zodbschedule.shift import Paths
 from zodbschedule.shift import Shift

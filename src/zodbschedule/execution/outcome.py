@@ -116,7 +116,7 @@ class Facts(NamedTuple):
 class Settling:
     """What a run of the task *oid*, in one slot of a claim, comes to.
 
-    See `zodbschedule.run` and `zodbschedule.failure`.
+    See `zodbschedule.execution.run` and `zodbschedule.execution.failure`.
     """
 
     def __init__(self, context: Context, index: int, oid: int) -> None:

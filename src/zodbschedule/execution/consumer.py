@@ -35,7 +35,11 @@ from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 
 from zodbschedule import clock
-from zodbschedule.failure import is_long_overdue
+from zodbschedule.execution.backoff import rest_of
+from zodbschedule.execution.failure import is_long_overdue
+from zodbschedule.execution.outcome import Context
+from zodbschedule.execution.outcome import claim_of
+from zodbschedule.execution.run import Run
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ISurroundings
@@ -43,15 +47,11 @@ from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.liveness.stale import stale
 from zodbschedule.principals import find
-from zodbschedule.rest import rest_of
-from zodbschedule.run import Run
 from zodbschedule.scheduling.parking import report_parked
 from zodbschedule.scheduling.parking import told
 from zodbschedule.scheduling.turn import SWEEP
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import withdraw
-from zodbschedule.settling import Context
-from zodbschedule.settling import claim_of
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import Claim

@@ -26,9 +26,9 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
-from zodbschedule.barred import barred
-from zodbschedule.holding import PORTION
-from zodbschedule.holding import Holding
+from zodbschedule.execution.consumer import PORTION
+from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import ISurroundings
 from zodbschedule.interfaces import ITally

@@ -34,10 +34,17 @@ from functools import partial
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule.current import CurrentRun
-from zodbschedule.current import Where
-from zodbschedule.current import current
-from zodbschedule.failure import Failure
+from zodbschedule.execution.current import CurrentRun
+from zodbschedule.execution.current import Where
+from zodbschedule.execution.current import current
+from zodbschedule.execution.failure import Failure
+from zodbschedule.execution.outcome import Context
+from zodbschedule.execution.outcome import Ending
+from zodbschedule.execution.outcome import Facts
+from zodbschedule.execution.outcome import Following
+from zodbschedule.execution.outcome import Settling
+from zodbschedule.execution.outcome import Verdict
+from zodbschedule.execution.outcome import label
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
@@ -46,13 +53,6 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import announce
 from zodbschedule.scheduling.settlement import refuse_broken
-from zodbschedule.settling import Context
-from zodbschedule.settling import Ending
-from zodbschedule.settling import Facts
-from zodbschedule.settling import Following
-from zodbschedule.settling import Settling
-from zodbschedule.settling import Verdict
-from zodbschedule.settling import label
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import OUTCOMES
 from zodbschedule.store.claim import RETRIED

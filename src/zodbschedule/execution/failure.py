@@ -30,6 +30,11 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
+from zodbschedule.execution.outcome import Ending
+from zodbschedule.execution.outcome import Facts
+from zodbschedule.execution.outcome import Settling
+from zodbschedule.execution.outcome import Verdict
+from zodbschedule.execution.outcome import label
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -44,11 +49,6 @@ from zodbschedule.scheduling.parking import park
 from zodbschedule.scheduling.parking import report_parked
 from zodbschedule.scheduling.parking import told
 from zodbschedule.scheduling.settlement import loads
-from zodbschedule.settling import Ending
-from zodbschedule.settling import Facts
-from zodbschedule.settling import Settling
-from zodbschedule.settling import Verdict
-from zodbschedule.settling import label
 from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import Slot
