@@ -42,7 +42,7 @@ LAYERS = {
         'durations',
         'clock',
         'store.incarnation',
-        'reach',
+        'worker.availability',
         'recurrence.zones',
         'recurrence.walltimes',
         'recurrence.cron',
@@ -93,9 +93,10 @@ LAYERS = {
         'schedule',
     ),
     'd': (
-        'waiting',
-        'duty',
-        'shift',
+        'worker.watcher',
+        'worker.loop',
+        'worker.thread',
+        'worker.worker',
         'worker',
         '__init__',  # the public names, as the outward modules see them
     ),
@@ -174,7 +175,7 @@ PERSISTENCE = {'BTrees', 'ZODB', 'persistent', 'transaction', 'zodbpickle'}
 PACKAGES = {'__init__', 'cli', 'zope', 'recurrence', 'transactions',
             'store', 'scheduling', 'liveness', 'execution', 'worker'}
 MAY_COMMIT = {'transactions.retrying', 'execution.run', 'execution.failure',
-              'execution.consumer', 'worker',
+              'execution.consumer', 'worker.worker',
               'testing', 'cli', 'cli.demo', 'zope'}
 READS_A_CLOCK = {'now', 'utcnow', 'today', 'monotonic', 'monotonic_ns',
                  'perf_counter', 'perf_counter_ns', 'time_ns'}
@@ -364,7 +365,7 @@ RULES = {
         (is_inward,
          ('schedule', 'from zodbschedule.testing import clock'),
          ('execution.run', 'from zodbschedule import zope_security'),
-         ('worker', 'import zodbschedule.cli.problem')),
+         ('worker.worker', 'import zodbschedule.cli.problem')),
         (knows_no_persistence,
          ('interfaces', 'from persistent import Persistent'),
          ('clock', 'import transaction'),
@@ -397,7 +398,7 @@ RULES = {
          ('task', 'import click'),
          ('schedule', 'from zope.component import queryUtility'),
          ('schedule', 'from zope import component'),
-         ('worker', 'import pytz')),
+         ('worker.worker', 'import pytz')),
     ]
 }
 

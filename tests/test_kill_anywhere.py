@@ -26,10 +26,10 @@ from mixture import looking
 from mixture import set_up
 from places import check
 
-from zodbschedule import waiting
-from zodbschedule import worker as workers
 from zodbschedule.interfaces import IRunEnded
 from zodbschedule.liveness import heartbeat
+from zodbschedule.worker import watcher as waiting
+from zodbschedule.worker import worker as workers
 
 
 def session(uri, outcomes, moment, **options):

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from zodbschedule import reach
-from zodbschedule.reach import Reach
+from zodbschedule.worker import availability as reach
+from zodbschedule.worker.availability import Reach
 
 
 @pytest.fixture

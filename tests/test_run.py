@@ -191,7 +191,9 @@ def test_what_is_neither_none_nor_a_task_is_a_failure(stage, nonsense):
     assert parked_alone(stage, '__call__() of the task returned')
 
 
-@pytest.mark.parametrize('nonsense', [True, 'later', Persistent()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    'nonsense', [True, 'later', Persistent()],
+    ids=lambda one: type(one).__name__)
 def test_nonsense_from_schedule_is_a_failure(stage, nonsense):
     assert stage.run_between(
         next=lambda task: nonsense) == ONE_FAILED

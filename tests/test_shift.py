@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from zodbschedule import shift
-from zodbschedule.shift import LAG
-from zodbschedule.shift import LONGEST_LAG
-from zodbschedule.shift import Shift
+from zodbschedule.worker import thread as shift
+from zodbschedule.worker.thread import LAG
+from zodbschedule.worker.thread import LONGEST_LAG
+from zodbschedule.worker.thread import Shift
 
 
 class Hours:

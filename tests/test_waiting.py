@@ -9,13 +9,13 @@ from databases import HISTORY
 from databases import SQLITE
 from databases import wait_until
 
-from zodbschedule import waiting
-from zodbschedule.reach import Reach
-from zodbschedule.waiting import Local
-from zodbschedule.waiting import Polled
-from zodbschedule.waiting import back_off
-from zodbschedule.waiting import eye_of
-from zodbschedule.waiting import watching
+from zodbschedule.worker import watcher as waiting
+from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.watcher import Local
+from zodbschedule.worker.watcher import Polled
+from zodbschedule.worker.watcher import back_off
+from zodbschedule.worker.watcher import eye_of
+from zodbschedule.worker.watcher import watching
 
 
 # For longer than any test lasts.

@@ -30,23 +30,23 @@ from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Worker
 from zodbschedule import clock as the_clock
-from zodbschedule import duty
 from zodbschedule import principals
-from zodbschedule import shift
-from zodbschedule import worker as worker_module
-from zodbschedule.duty import FIRST
-from zodbschedule.duty import Share
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Holding
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling import turn
-from zodbschedule.shift import Paths
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
 from zodbschedule.store.incarnation import this
+from zodbschedule.worker import loop as duty
+from zodbschedule.worker import thread as shift
+from zodbschedule.worker import worker as worker_module
+from zodbschedule.worker.loop import FIRST
+from zodbschedule.worker.loop import Share
+from zodbschedule.worker.thread import Paths
 
 
 pytestmark = pytest.mark.storages('FileStorage')

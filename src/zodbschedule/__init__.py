@@ -33,7 +33,7 @@ from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
-from zodbschedule.worker import Worker
+from zodbschedule.worker.worker import Worker
 
 
 __all__ = (

@@ -15,7 +15,7 @@ from ZODB.POSException import StorageError
 from zope.component.hooks import getSite
 
 from zodbschedule import CallTask
-from zodbschedule.shift import Shift
+from zodbschedule.worker.thread import Shift
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contributed

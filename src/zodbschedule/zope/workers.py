@@ -34,13 +34,13 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
-from zodbschedule.duty import Duty
 from zodbschedule.execution.disabled import barred
-from zodbschedule.shift import Path
-from zodbschedule.shift import Paths
-from zodbschedule.shift import Shift
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
+from zodbschedule.worker.loop import Duty
+from zodbschedule.worker.thread import Path
+from zodbschedule.worker.thread import Paths
+from zodbschedule.worker.thread import Shift
 from zodbschedule.zope.contributed import synchronize
 from zodbschedule.zope.homes import settled_at
 from zodbschedule.zope.homes import site_at

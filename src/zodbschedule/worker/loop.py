@@ -46,7 +46,7 @@ from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
-from zodbschedule.waiting import back_off
+from zodbschedule.worker.watcher import back_off
 
 
 log = logging.getLogger('zodbschedule')

@@ -26,16 +26,16 @@ from typing import NamedTuple
 import transaction
 from ZODB.POSException import POSKeyError
 
-from zodbschedule.duty import SLICE
-from zodbschedule.duty import Duty
 from zodbschedule.liveness.heartbeat import Heart
-from zodbschedule.reach import Reach
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
-from zodbschedule.waiting import Watcher
-from zodbschedule.waiting import back_off
-from zodbschedule.waiting import watching
+from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.loop import SLICE
+from zodbschedule.worker.loop import Duty
+from zodbschedule.worker.watcher import Watcher
+from zodbschedule.worker.watcher import back_off
+from zodbschedule.worker.watcher import watching
 
 
 log = logging.getLogger('zodbschedule')

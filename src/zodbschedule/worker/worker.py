@@ -31,17 +31,17 @@ from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import LOOK
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.liveness.heartbeat import Pulse
-from zodbschedule.reach import Reach
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw
-from zodbschedule.shift import Path
-from zodbschedule.shift import Paths
-from zodbschedule.shift import Shift
-from zodbschedule.shift import Terms
-from zodbschedule.shift import spelled
 from zodbschedule.transactions import workarounds as faults
 from zodbschedule.transactions.retrying import apart
 from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.thread import Path
+from zodbschedule.worker.thread import Paths
+from zodbschedule.worker.thread import Shift
+from zodbschedule.worker.thread import Terms
+from zodbschedule.worker.thread import spelled
 
 
 log = logging.getLogger('zodbschedule')

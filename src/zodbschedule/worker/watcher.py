@@ -33,7 +33,7 @@ from weakref import WeakKeyDictionary
 
 from ZODB.interfaces import IMVCCStorage
 
-from zodbschedule.reach import Reach
+from zodbschedule.worker.availability import Reach
 
 
 log = logging.getLogger('zodbschedule')
