@@ -96,7 +96,7 @@ def cost(schedule: Any, principal_id: str | None, tasks: int) -> float:
 
 def parts(schedule: Any, principal_id: str, tasks: int) -> dict[str, float]:
     """Microseconds a run, of each part of what surrounds it."""
-    from zodbschedule.zope import surroundings
+    from zodbschedule.zope import environment as surroundings
     spent: dict[str, float] = defaultdict(float)
     originals = {name: getattr(surroundings, name) for name in PARTS}
 

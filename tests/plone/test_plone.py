@@ -35,7 +35,7 @@ from zodbschedule.testing import run_until
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributed
+from zodbschedule.zope import contributions as contributed
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope.interfaces import IContributed
 from zodbschedule.zope.users import SYSTEM

@@ -26,7 +26,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
-from zodbschedule.zope import context as module
+from zodbschedule.zope import context_task as module
 from zodbschedule.zope import get_schedule
 
 
@@ -325,7 +325,7 @@ class TestLanguage:
         class Tool:
             LANGUAGE = 'en'
 
-        from zodbschedule.zope.surroundings import make_request
+        from zodbschedule.zope.environment import make_request
         request = make_request(
             document.getPhysicalRoot(), get_schedule(document))
         request['LANGUAGE_TOOL'] = Tool()

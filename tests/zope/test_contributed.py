@@ -25,16 +25,16 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributed
+from zodbschedule.zope import contributions as contributed
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
 from zodbschedule.zope import synchronize
 from zodbschedule.zope import uninstall
-from zodbschedule.zope.contributed import ABSENT
-from zodbschedule.zope.contributed import DISABLED
-from zodbschedule.zope.contributed import Contributed
-from zodbschedule.zope.contributed import IContributed
-from zodbschedule.zope.contributed import profile_imported
+from zodbschedule.zope.contributions import ABSENT
+from zodbschedule.zope.contributions import DISABLED
+from zodbschedule.zope.contributions import Contributed
+from zodbschedule.zope.contributions import IContributed
+from zodbschedule.zope.contributions import profile_imported
 
 
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ from conftest import make_site
 from OFS.Folder import Folder
 from test_contributed import forget
 
-from zodbschedule.zope import contributed
+from zodbschedule.zope import contributions as contributed
 from zodbschedule.zope import synchronize
 
 

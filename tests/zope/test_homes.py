@@ -14,9 +14,9 @@ from zodbschedule.store.pauses import ALL
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
-from zodbschedule.zope.homes import schedule_of
-from zodbschedule.zope.homes import settled_at
-from zodbschedule.zope.homes import site_paths
+from zodbschedule.zope.sites import schedule_of
+from zodbschedule.zope.sites import settled_at
+from zodbschedule.zope.sites import site_paths
 
 
 class TestInstalling:

@@ -34,8 +34,8 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
-from zodbschedule.zope.surroundings import ZopeSite
-from zodbschedule.zope.surroundings import application_database
+from zodbschedule.zope.environment import ZopeSite
+from zodbschedule.zope.environment import application_database
 
 
 class IGreeting(Interface):

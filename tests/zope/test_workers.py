@@ -18,7 +18,7 @@ from zodbschedule import CallTask
 from zodbschedule.worker.thread import Shift
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributed
+from zodbschedule.zope import contributions as contributed
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
 from zodbschedule.zope import workers

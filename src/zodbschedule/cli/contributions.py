@@ -73,7 +73,7 @@ def reset(place: WholeSite, name: str) -> None:
 
 
 def _contributed() -> Any:
-    return import_module('zodbschedule.zope.contributed')
+    return import_module('zodbschedule.zope.contributions')
 
 
 def _facts(state: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Site:
 
     def make(self, connection: Any) -> bool:
         """See `Place`."""
-        homes = import_module('zodbschedule.zope.homes')
+        homes = import_module('zodbschedule.zope.sites')
         if self.path is None:
             raise Problem('--path has to say which site is to have it')
         site = self._site(connection, homes)
@@ -70,7 +70,7 @@ class Site:
 
     def _found(self, connection: Any) -> tuple[Any, Schedule]:
         """The site and its schedule."""
-        homes = import_module('zodbschedule.zope.homes')
+        homes = import_module('zodbschedule.zope.sites')
         site = self._site(connection, homes)
         found: Schedule | None = homes.schedule_of(site)
         if found is None:

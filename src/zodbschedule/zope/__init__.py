@@ -29,17 +29,17 @@ except ImportError as error:
         name=error.name, path=error.path) from error
 
 from zodbschedule import principals
-from zodbschedule.zope.context import ContextTask
-from zodbschedule.zope.context import call
-from zodbschedule.zope.contributed import contribute
-from zodbschedule.zope.contributed import contributed
-from zodbschedule.zope.contributed import reset
-from zodbschedule.zope.contributed import synchronize
-from zodbschedule.zope.homes import SiteSchedule
-from zodbschedule.zope.homes import get_schedule
-from zodbschedule.zope.homes import install
-from zodbschedule.zope.homes import uninstall
-from zodbschedule.zope.surroundings import ZopeSite
+from zodbschedule.zope.context_task import ContextTask
+from zodbschedule.zope.context_task import call
+from zodbschedule.zope.contributions import contribute
+from zodbschedule.zope.contributions import contributed
+from zodbschedule.zope.contributions import reset
+from zodbschedule.zope.contributions import synchronize
+from zodbschedule.zope.environment import ZopeSite
+from zodbschedule.zope.sites import SiteSchedule
+from zodbschedule.zope.sites import get_schedule
+from zodbschedule.zope.sites import install
+from zodbschedule.zope.sites import uninstall
 from zodbschedule.zope.users import UnknownUser
 from zodbschedule.zope.workers import SitesWorker
 

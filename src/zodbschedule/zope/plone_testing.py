@@ -32,7 +32,7 @@ integration layers with ``commit=False``.
 from typing import Any
 
 import zodbschedule.zope
-from zodbschedule.zope.homes import PROFILE
+from zodbschedule.zope.sites import PROFILE
 
 
 try:

@@ -33,8 +33,8 @@ from Acquisition import aq_inner
 from Acquisition import aq_parent
 from zope.security.management import system_user
 
-from zodbschedule.zope.homes import path_of
-from zodbschedule.zope.homes import site_at
+from zodbschedule.zope.sites import path_of
+from zodbschedule.zope.sites import site_at
 
 
 #: the id of the system user, as in zope.security

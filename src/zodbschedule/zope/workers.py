@@ -41,13 +41,13 @@ from zodbschedule.worker.loop import Duty
 from zodbschedule.worker.thread import Path
 from zodbschedule.worker.thread import Paths
 from zodbschedule.worker.thread import Shift
-from zodbschedule.zope.contributed import synchronize
-from zodbschedule.zope.homes import settled_at
-from zodbschedule.zope.homes import site_at
-from zodbschedule.zope.homes import site_paths
+from zodbschedule.zope.contributions import synchronize
+from zodbschedule.zope.environment import APPLICATION
 from zodbschedule.zope.settings import Settings
 from zodbschedule.zope.settings import settings
-from zodbschedule.zope.surroundings import APPLICATION
+from zodbschedule.zope.sites import settled_at
+from zodbschedule.zope.sites import site_at
+from zodbschedule.zope.sites import site_paths
 
 
 log = logging.getLogger('zodbschedule')

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""ZCML: ``<schedule:task … />``, see `zodbschedule.zope.contributed`."""
+"""ZCML: ``<schedule:task … />``, see `zodbschedule.zope.contributions`."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from zope.schema import TextLine
 from zodbschedule.durations import span
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.retry import Retry
-from zodbschedule.zope.contributed import Contributed
+from zodbschedule.zope.contributions import Contributed
 from zodbschedule.zope.interfaces import IContributed
 from zodbschedule.zope.users import SYSTEM
 

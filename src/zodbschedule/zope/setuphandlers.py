@@ -16,9 +16,9 @@ from typing import Any
 
 from Acquisition import aq_parent
 
-from zodbschedule.zope.contributed import synchronize
-from zodbschedule.zope.homes import install
-from zodbschedule.zope.homes import uninstall
+from zodbschedule.zope.contributions import synchronize
+from zodbschedule.zope.sites import install
+from zodbschedule.zope.sites import uninstall
 
 
 def installed(tool: Any) -> None:

@@ -54,12 +54,12 @@ from zodbschedule.retry import RetryLater
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import is_transient
-from zodbschedule.zope.homes import SiteSchedule
-from zodbschedule.zope.homes import settled_at
-from zodbschedule.zope.homes import site_at
 from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import settings
+from zodbschedule.zope.sites import SiteSchedule
+from zodbschedule.zope.sites import settled_at
+from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.users import UnknownUser
 from zodbschedule.zope.users import find_user
 

@@ -32,13 +32,13 @@ from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
-from zodbschedule.zope.homes import get_schedule
-from zodbschedule.zope.homes import path_of
-from zodbschedule.zope.homes import site_at
-from zodbschedule.zope.homes import site_of
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import check
+from zodbschedule.zope.sites import get_schedule
+from zodbschedule.zope.sites import path_of
+from zodbschedule.zope.sites import site_at
+from zodbschedule.zope.sites import site_of
 from zodbschedule.zope.users import spelled
 
 

@@ -50,9 +50,9 @@ from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
-from zodbschedule.zope.homes import path_of
-from zodbschedule.zope.homes import schedule_of
 from zodbschedule.zope.interfaces import IContributed
+from zodbschedule.zope.sites import path_of
+from zodbschedule.zope.sites import schedule_of
 from zodbschedule.zope.users import SYSTEM
 
 
