@@ -13,8 +13,8 @@ from ZEO.ClientStorage import ClientStorage
 
 
 HERE = pathlib.Path(__file__).parent
-TESTS = HERE.parent
-sys.path.append(os.fspath(TESTS))
+SUPPORT = HERE.parent / 'support'
+sys.path.append(os.fspath(SUPPORT))
 
 from databases import PATIENCE  # noqa: E402
 from databases import ZEOServer  # noqa: E402
@@ -145,7 +145,7 @@ def program(name):
 
 
 def environment(*path):
-    path = os.pathsep.join(map(os.fspath, (*path, HERE, TESTS)))
+    path = os.pathsep.join(map(os.fspath, (*path, HERE, SUPPORT)))
     return {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1'}
 
 

@@ -9,7 +9,7 @@ from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import system
 from conftest import make_site
 from OFS.Folder import Folder
-from test_contributed import forget
+from test_contributions import forget
 
 from zodbschedule.zope import contributions as contributed
 from zodbschedule.zope import synchronize

@@ -120,7 +120,7 @@ ZCML = """
 <configure xmlns:schedule="http://namespaces.zope.org/schedule"
            i18n_domain="tests">
   <include package="zodbschedule.zope" file="meta.zcml" />
-  <schedule:task name="a" handler="test_contributed.check" {} />
+  <schedule:task name="a" handler="test_contributions.check" {} />
 </configure>
 """
 
@@ -139,7 +139,7 @@ class TestDirective:
     def test_with_all(self):
         found = self.definition('''
             title="A check" description="Checks." cron="30 2 * * *"
-            timezone="Europe/Berlin" for="test_contributed.ISpecial"
+            timezone="Europe/Berlin" for="test_contributions.ISpecial"
             profile="x:default" principal="acl_users:jane" missed="all"
             expires="1h" retry="3" enabled="no"''')
         assert found == Contributed(
@@ -161,7 +161,7 @@ class TestDirective:
 
     def test_two_of_a_name_conflict(self):
         twice = ZCML.format('every="1h" /><schedule:task name="a" '
-                            'handler="test_contributed.fail" every="1h"')
+                            'handler="test_contributions.fail" every="1h"')
         with pytest.raises(ConfigurationError):
             string(twice)
 

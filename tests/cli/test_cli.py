@@ -63,7 +63,7 @@ from zodbschedule.task import task_id
 
 pytestmark = pytest.mark.usefixtures('no_terminal')
 
-DOCS = Path(__file__).parent.parent / 'docs' / 'cli.rst'
+DOCS = Path(__file__).parents[2] / 'docs' / 'cli.rst'
 
 def run_process(*args, code=0):
     """Standard output and error of a real process."""

@@ -120,13 +120,13 @@ class TestCalling:
     def test_a_function_is_called_with_the_object(self, document, process):
         task = ContextTask(document, note, [1], {'x': 2}, **SYSTEM)
         assert task.description == (
-            'test_context.note of folder/doc')
+            'test_context_task.note of folder/doc')
         assert process(task).succeeded == 1
         assert seen == [('/site/folder/doc', (1,), {'x': 2}, None)]
 
     def test_also_by_its_dotted_name(self, document, process):
         assert process(ContextTask(
-            document, 'test_context.note', **SYSTEM)).succeeded == 1
+            document, 'test_context_task.note', **SYSTEM)).succeeded == 1
         assert len(seen) == 1
 
     def test_a_method_is_called_by_its_name(self, document, process):
@@ -165,7 +165,7 @@ class TestPlaces:
 
     def test_the_site_itself(self, site, process):
         task = ContextTask(site, note, **SYSTEM)
-        assert task.description == 'test_context.note of the site'
+        assert task.description == 'test_context_task.note of the site'
         assert process(task).succeeded == 1
         assert seen[0][0] == '/site'
 
@@ -383,7 +383,7 @@ class TestCall:
             call(document, 'os.system')
         login('jane')
         site.manage_permission('zodbschedule: Schedule tasks', ['Manager'])
-        assert call(document, 'test_context.note')
+        assert call(document, 'test_context_task.note')
 
     def test_a_time_of_zope(self, document):
         task = call(document, note, time=DateTime('2031/05/01 12:00 GMT+2'))

@@ -29,7 +29,7 @@ from zodbschedule import Schedule
 from zodbschedule.transactions.workarounds import mend
 
 
-TESTS = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).parent
 
 STORAGES = ('FileStorage', 'ZEO', 'PostgreSQL')
 
@@ -385,7 +385,7 @@ class Child:
         '''
 
     def __init__(self, function, *args):
-        path = [str(TESTS), *filter(None, sys.path)]
+        path = [str(HERE), *filter(None, sys.path)]
         self.process = subprocess.Popen(
             [sys.executable, '-c', self.MAIN, function, *args],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -118,7 +118,7 @@ def commit_after_a_conflict(uri, mended):
 def test_sqlite_commits_what_was_aborted_unless_mended(
         database, child, mended, seen):
     other = child(
-        'test_faults.commit_after_a_conflict', database.uri(), mended)
+        'test_workarounds.commit_after_a_conflict', database.uri(), mended)
     assert other.wait() == (f'{seen}\n', 0)
 
 
