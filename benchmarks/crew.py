@@ -141,7 +141,7 @@ class Noting(Counted):
         notes.send((self.number, now))
 
 
-class Holding(Noting):
+class Consumer(Noting):
     """A task that notes its start, and goes on when it is let go."""
 
     def __call__(self) -> None:

@@ -45,7 +45,7 @@ SITE = """\
 
 ROUNDS = 5
 
-#: what is timed by itself: of the surroundings, with the names to be shown
+#: what is timed by itself: of the environment, with the names to be shown
 PARTS = {
     'make_request': 'the request', '_traverse': 'going to the site',
     'find_user': 'the user'}
@@ -96,9 +96,9 @@ def cost(schedule: Any, principal_id: str | None, tasks: int) -> float:
 
 def parts(schedule: Any, principal_id: str, tasks: int) -> dict[str, float]:
     """Microseconds a run, of each part of what surrounds it."""
-    from zodbschedule.zope import environment as surroundings
+    from zodbschedule.zope import environment as environment
     spent: dict[str, float] = defaultdict(float)
-    originals = {name: getattr(surroundings, name) for name in PARTS}
+    originals = {name: getattr(environment, name) for name in PARTS}
 
     def timed(name: str) -> Any:
         def call(*args: Any) -> Any:
@@ -111,12 +111,12 @@ def parts(schedule: Any, principal_id: str, tasks: int) -> dict[str, float]:
         return call
 
     for name in PARTS:
-        setattr(surroundings, name, timed(name))
+        setattr(environment, name, timed(name))
     try:
         spent['whole'] = cost(schedule, principal_id, tasks) * tasks / 1e6
     finally:
         for name, original in originals.items():
-            setattr(surroundings, name, original)
+            setattr(environment, name, original)
     return {name: seconds / tasks * 1e6 for name, seconds in spent.items()}
 
 

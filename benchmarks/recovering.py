@@ -11,8 +11,8 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
+from crew import Consumer
 from crew import Hand
-from crew import Holding
 from crew import wait_for_workers
 from measuring import arguments
 from measuring import median
@@ -48,7 +48,7 @@ def recovered(where: Where, connection, machine: str, options: dict) -> float:
         victim.work(**options)
         wait_for_workers(connection, 1, [victim])
         with connection.transaction_manager:
-            schedule.schedule(Holding(datetime.now(UTC)))
+            schedule.schedule(Consumer(datetime.now(UTC)))
         first, _ = victim.noted()
         heir.counts.let_go = 1
         heir.work(**options)

@@ -77,7 +77,7 @@ IMPLEMENTATIONS = [
          interfaces.ISchedule, interfaces.IScheduling,
          interfaces.IScheduleControl, interfaces.IScheduleReading,
          interfaces.IScheduleSettings, interfaces.IParking,
-         interfaces.ISteering, interfaces.IWorkers),
+         interfaces.IScheduleAdministration, interfaces.IWorkers),
         (Task, lambda: Task(NOON), interfaces.ITask,
          interfaces.IScheduledTask),
         (CallTask, lambda: CallTask(print, time=NOON), interfaces.ITask,

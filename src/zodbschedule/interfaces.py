@@ -319,7 +319,7 @@ class IScheduleControl(Interface):
         """
 
 
-class ISteering(Interface):
+class IScheduleAdministration(Interface):
     """Changing what is scheduled already.
 
     All of these happen in the caller's transaction.  They raise
@@ -379,7 +379,7 @@ class IPause(Interface):
 
 
 class IMove(Interface):
-    """What `ISteering.refresh` has moved."""
+    """What `IScheduleAdministration.refresh` has moved."""
 
     task = Attribute('The task.')
     before = Datetime(title='The occurrence that it waited for, UTC')
@@ -659,7 +659,7 @@ class IPrincipals(Interface):
         """
 
 
-class ISurroundings(IPrincipals):
+class IRunEnvironment(IPrincipals):
     """An `IPrincipals` that gives each attempt of a run more than a principal.
 
     A connection of its own at least: that of the schedule is for turns.
@@ -669,13 +669,13 @@ class ISurroundings(IPrincipals):
         'The transaction manager of the runs; turns are on that of the '
         "schedule's connection, which may be the same.")
 
-    def attempt(schedule, apart=True):
+    def enter(schedule, commits=True):
         """A context manager in which one attempt of a run is made.
 
         It gives *schedule* as it is in the connection of the attempt.
         Entered when the transaction of the attempt has begun on `manager`;
         left when it was committed, or is to be aborted, which is done here.
-        Unless it is *apart*: then the connection is that of *schedule*, in
+        Unless it *commits*: then the connection is that of *schedule*, in
         which nothing is to be committed or aborted, as in tests.
         """
 
@@ -865,7 +865,7 @@ __all__ = (
     'ISchedule',
     'IScheduling',
     'IKeys',
-    'ISteering',
+    'IScheduleAdministration',
     'IScheduleControl',
     'IScheduleReading',
     'IWorkers',

@@ -38,11 +38,11 @@ from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import IParking
+from zodbschedule.interfaces import IScheduleAdministration
 from zodbschedule.interfaces import IScheduleControl
 from zodbschedule.interfaces import IScheduleReading
 from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.interfaces import IScheduling
-from zodbschedule.interfaces import ISteering
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry as working
@@ -84,10 +84,10 @@ class ClaimedTask(NamedTuple):
 
 
 @implementer(IScheduling, IScheduleControl, IScheduleReading, IParking,
-             ISteering, IWorkers, IScheduleSettings)
+             IScheduleAdministration, IWorkers, IScheduleSettings)
 class Schedule(Places):
     """See `IScheduling`, `IScheduleControl`, `IScheduleReading`, `IParking`,
-    `ISteering`, `IWorkers` and `IScheduleSettings`.
+    `IScheduleAdministration`, `IWorkers` and `IScheduleSettings`.
 
     Keep it anywhere in the database of the objects that its tasks change.
     """
@@ -120,7 +120,7 @@ class Schedule(Places):
             return task
         if holder is task or duplicate == 'keep' or (
                 says_the_same(holder, task)):
-            self.rely_on_waiting(holder)
+            self.read_current_waiting(holder)
             return holder
         self._replace(holder, task)
         return task
@@ -167,7 +167,7 @@ class Schedule(Places):
 
     def unschedule(self, task: Any) -> None:
         """See `ISchedule`."""
-        mine = self.mine(task)
+        mine = self.local(task)
         if mine is None:
             raise NotScheduled(f'{task!r} is not scheduled here')
         if not self.take_out(mine):
@@ -204,7 +204,7 @@ class Schedule(Places):
         return self.tasks()
 
     def __contains__(self, task: object) -> bool:
-        mine = self.mine(task)
+        mine = self.local(task)
         return mine is not None and not never_stamped(mine) and (
             self.in_timetable(mine) is not None or self.is_held(mine))
 
@@ -305,39 +305,39 @@ class Schedule(Places):
         if not isinstance(entry, ParkedTask) or entry not in self.parked:
             raise NotScheduled(f'{entry!r} is not parked here any more')
 
-    # -- ISteering
+    # -- IScheduleAdministration
 
     def change(self, task: Any, **options: Any) -> Any:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         return steering.change(self, self._here(task), options)
 
     def run_now(self, task: Any) -> None:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         steering.run_now(self, self._here(task))
 
     def pause(self, task: Any = None, *, reason: str = '',
               by: str | None = None) -> None:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         steering.pause(self, self._here_or_all(task), reason, by)
 
     def resume(self, task: Any = None, *, by: str | None = None) -> None:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         steering.resume(self, self._here_or_all(task), by)
 
     def paused(self, task: Any = None) -> Pause | None:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         if task is None:
             return self.pauses.get(ALL)
         oid = oid_of(task)
         return self.pauses.get(oid) if oid else None
 
     def refresh(self) -> list[steering.Move]:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         return steering.refresh(self)
 
     def forecast(self, until: datetime, now: datetime | None = None
                  ) -> Iterator[Forecast]:
-        """See `ISteering`."""
+        """See `IScheduleAdministration`."""
         return runs_to_come(
             self, as_utc(until, 'until'),
             clock.now() if now is None else as_utc(now, 'now'))
@@ -352,7 +352,7 @@ class Schedule(Places):
         """
         if task not in self:
             raise NotScheduled(f'{task!r} is not scheduled here')
-        return self.mine(task)
+        return self.local(task)
 
 
 

@@ -387,7 +387,8 @@ class TestOneTaskTwice:
             self, database, schedules, first, monkeypatch):
         for module in ('admission', 'places'):
             monkeypatch.setattr(
-                f'zodbschedule.scheduling.{module}.stamp', lambda task, instant: None)
+                f'zodbschedule.scheduling.{module}.stamp',
+                lambda task, instant: None)
         # Else an insert into the one bucket of a small tree conflicts.
         prepare(database, *(Note('', at(n)) for n in range(-500, 500, 10)))
 

@@ -108,7 +108,7 @@ def kill(database, crew, monkeypatch):
 
     # Whoever recovers may be in a hurry.
     monkeypatch.setattr(workers, 'SUPERVISE', .005)
-    monkeypatch.setattr(waiting.Polled, 'interval', .02)
+    monkeypatch.setattr(waiting.PollingProbe, 'interval', .02)
     outcomes = {}
     return kill
 

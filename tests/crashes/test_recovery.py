@@ -126,14 +126,14 @@ def finish(database, minutes=0):
 MOMENTS = {
     'registered, and nothing taken': 'module exchange before 1',
     'in the first turn, before its commit': 'module exchange after 1',
-    'after the first turn': 'Pass turn after 1',
-    'between two runs': 'Pass run after 2',
+    'after the first turn': 'ProcessPass turn after 1',
+    'between two runs': 'ProcessPass run after 2',
     'in a turn that collects': 'module exchange after 2',
-    'after a turn that collects': 'Pass turn after 2',
-    'in the middle of the second portion': 'Pass run before 7',
-    'before the claim is withdrawn': 'Pass withdraw before 1',
+    'after a turn that collects': 'ProcessPass turn after 2',
+    'in the middle of the second portion': 'ProcessPass run before 7',
+    'before the claim is withdrawn': 'ProcessPass withdraw before 1',
     'in the last transaction': 'module withdraw after 1',
-    'after the last transaction': 'Pass withdraw after 1',
+    'after the last transaction': 'ProcessPass withdraw after 1',
 }
 
 
@@ -209,7 +209,7 @@ def test_killed_at_any_moment_what_is_asked_for_then_happens_once(
     assert {task.time for task in schedule} == {at(60)}
     assert runs(database) == {
         f'{n}': 1 if f'{n}' in due else 2 for n in range(10)}
-    assert not schedule.asked.entries
+    assert not schedule.requests.entries
 
 
 class Planning(Note):
@@ -260,8 +260,8 @@ def test_killed_in_a_run_every_effect_happens_once(
 def test_killed_again_and_again_what_tasks_schedule_happens_once(
         database, killed):
     prepare(database, *(Rescheduling(f'{n}', at(n)) for n in range(-3, 0)))
-    for moment in ('Pass run after 1', 'module withdraw after 1',
-                   'Pass turn after 1'):
+    for moment in ('ProcessPass run after 1', 'module withdraw after 1',
+                   'ProcessPass turn after 1'):
         killed('process_and_pause', moment, at=moment)
     for minute in range(0, 100, 10):
         finish(database, minute)
@@ -396,7 +396,7 @@ def test_whoever_ran_when_the_claim_was_left_counts_as_likely_cause(
         database):
     schedule = left_behind(database, this()._replace(started='1'))
     begin(schedule)
-    recovering = processing.Pass(schedule, NOON)
+    recovering = processing.ProcessPass(schedule, NOON)
     begin(schedule)
     schedule._p_jar.transaction_manager.abort()
     recovering.recover('theirs')
@@ -424,7 +424,7 @@ def test_what_could_not_be_withdrawn_is_recovered_by_the_next_call(
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, 'withdraw', away)
+        patch.setattr(processing.ProcessPass, 'withdraw', away)
         with pytest.raises(KeyboardInterrupt):
             schedule.process(NOON)
     assert 'the next call recovers it' in caplog.text

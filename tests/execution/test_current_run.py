@@ -168,7 +168,7 @@ def test_a_run_within_a_run_is_the_current_one(run, schedule):
 # -- cancelled
 
 
-def apart(schedule, work):
+def in_own_connection(schedule, work):
     """Do something to the schedule in a transaction of its own."""
     manager = transaction.TransactionManager(explicit=True)
     with manager:
@@ -180,7 +180,7 @@ def apart(schedule, work):
 def test_it_learns_that_it_was_cancelled(run, schedule):
     def cancelled(task):
         found.append(current_run().cancelled)
-        apart(schedule, lambda other: other.unschedule(
+        in_own_connection(schedule, lambda other: other.unschedule(
             other._p_jar.get(task._p_oid)))
         found.append(current_run().cancelled)
 
@@ -204,7 +204,7 @@ def test_a_run_that_is_cancelled_is_not_recorded_without_a_history(
     schedule.history.keep = 0
 
     def cancelled(task):
-        apart(schedule, lambda other: other.unschedule(
+        in_own_connection(schedule, lambda other: other.unschedule(
             other._p_jar.get(task._p_oid)))
 
     run(cancelled)
@@ -218,7 +218,7 @@ def test_it_learns_that_its_claim_was_recovered(run, schedule):
             [(id, claim)] = other.claims.items()
             withdraw(other, id, claim, BEGIN)
 
-        apart(schedule, recover)
+        in_own_connection(schedule, recover)
         found.append(current_run().cancelled)
 
     with pytest.raises(ClaimLost):
@@ -231,7 +231,7 @@ def test_it_learns_that_its_claim_was_recovered(run, schedule):
 
 def seen_by_others(schedule):
     seen = []
-    apart(schedule, lambda other: seen.extend(
+    in_own_connection(schedule, lambda other: seen.extend(
         one.progress for one in other.claimed()))
     return seen
 
@@ -316,7 +316,7 @@ def test_a_report_of_a_run_that_was_recovered_is_dropped(run, schedule):
             [(id, claim)] = other.claims.items()
             withdraw(other, id, claim, BEGIN)
 
-        apart(schedule, recover)
+        in_own_connection(schedule, recover)
         current_run().progress(1, 2)
         found.append('told')
 

@@ -37,7 +37,7 @@ from zodbschedule import Retry
 from zodbschedule import Worker
 from zodbschedule import current_run
 from zodbschedule import principals
-from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.testing import run_until
@@ -47,11 +47,11 @@ from zodbschedule.transactions.retrying import abort
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
 
 
-@implementer(ISurroundings)
+@implementer(IRunEnvironment)
 class Apart:
     """Each attempt is in a connection of its own."""
 
-    name = 'apart'
+    name = 'commits'
 
     def __init__(self, manager):
         self.manager = manager
@@ -65,10 +65,10 @@ class Apart:
         """Always."""
 
     @contextmanager
-    def attempt(self, schedule, apart=True):
+    def enter(self, schedule, commits=True):
         if self.missing:
             raise PrincipalsMissing('not here')
-        if not apart:
+        if not commits:
             yield schedule
             return
         connection = schedule._p_jar.db().open(self.manager)
@@ -95,7 +95,7 @@ def _clean(monkeypatch):
 
 
 @pytest.fixture(params=['thread', 'own'])
-def apart(request):
+def commits(request):
     """On the manager of the thread, or on one that is nobody else's."""
     found = Apart(transaction.manager if request.param == 'thread'
                   else TransactionManager(explicit=True))
@@ -107,25 +107,25 @@ def apart(request):
 
 def prepared(database, *tasks):
     schedule = prepare(database, *tasks)
-    schedule.principals = 'apart'
+    schedule.principals = 'commits'
     commit(schedule)
     return schedule
 
 
-def test_it_provides_its_interface(apart):
-    assert verifyObject(ISurroundings, apart)
+def test_it_provides_its_interface(commits):
+    assert verifyObject(IRunEnvironment, commits)
 
 
-def test_a_run_is_in_the_connection_of_its_attempt(database, apart):
+def test_a_run_is_in_the_connection_of_its_attempt(database, commits):
     schedule = prepared(database, Note('a'), Note('b'))
     assert schedule.process(NOON).succeeded == 2
     assert runs(database) == {'a': 1, 'b': 1}
-    assert len(apart.opened) == 2
-    assert apart.adopted == [(None, jar) for jar in apart.opened]
-    assert schedule._p_jar not in apart.opened
+    assert len(commits.opened) == 2
+    assert commits.adopted == [(None, jar) for jar in commits.opened]
+    assert schedule._p_jar not in commits.opened
 
 
-def test_each_attempt_has_its_own(database, apart):
+def test_each_attempt_has_its_own(database, commits):
     schedule = prepared(database, Hooked('a'))
     jars = []
 
@@ -138,11 +138,11 @@ def test_each_attempt_has_its_own(database, apart):
     hooks['a'] = conflict
     assert schedule.process(NOON).succeeded == 1
     assert runs(database) == {'a': 1}
-    assert jars == apart.opened
+    assert jars == commits.opened
     assert len(jars) == 3
 
 
-def test_a_failed_one_is_put_off_by_a_turn(database, apart):
+def test_a_failed_one_is_put_off_by_a_turn(database, commits):
     task = Hooked('a')
     task.retry = Retry(2, timedelta(minutes=1), jitter=0)
     schedule = prepared(database, task)
@@ -155,15 +155,15 @@ def test_a_failed_one_is_put_off_by_a_turn(database, apart):
     assert runs(database) == {'a': 0}
     hooks['a'] = fail
     assert schedule.process(at(60)).failed == 1
-    assert len(apart.opened) == 2
+    assert len(commits.opened) == 2
     [entry] = schedule.parked
     assert 'ValueError: no' in entry.reason
 
 
 @pytest.mark.parametrize('name', ['commit', 'abort'])
-def test_it_must_not_end_its_transaction(database, apart, name):
+def test_it_must_not_end_its_transaction(database, commits, name):
     schedule = prepared(database, Hooked('a'))
-    hooks['a'] = getattr(apart.manager, name)
+    hooks['a'] = getattr(commits.manager, name)
     assert schedule.process(NOON).failed == 1
     assert runs(database) == {'a': 0}
     [entry] = schedule.parked
@@ -171,7 +171,7 @@ def test_it_must_not_end_its_transaction(database, apart, name):
 
 
 def test_what_it_changes_after_that_is_not_committed_by_the_next(
-        database, apart):
+        database, commits):
     schedule = prepared(database, Hooked('a'), Hooked('b', at(1)))
     schedule._p_jar.root()['effects'] = PersistentList()
     commit(schedule)
@@ -182,7 +182,7 @@ def test_what_it_changes_after_that_is_not_committed_by_the_next(
     def end_and_change():
         found = effects()
         with suppress(Exception):
-            apart.manager.abort()
+            commits.manager.abort()
         with suppress(Exception):
             found.append('too late')
 
@@ -190,12 +190,12 @@ def test_what_it_changes_after_that_is_not_committed_by_the_next(
     hooks['b'] = lambda: effects().append('b')
     tally = schedule.process(at(1))
     assert (tally.succeeded, tally.failed) == (1, 1)
-    assert apart.opened[0] is apart.opened[1]
+    assert commits.opened[0] is commits.opened[1]
     commit(schedule)
     assert list(schedule._p_jar.root()['effects']) == ['b']
 
 
-def test_what_it_schedules_stands_in_its_slot(database, apart):
+def test_what_it_schedules_stands_in_its_slot(database, commits):
     schedule = prepared(database, Hooked('a'))
     hooks['a'] = lambda: current_run().schedule.schedule(
         Note('b', at(5)))
@@ -203,7 +203,7 @@ def test_what_it_schedules_stands_in_its_slot(database, apart):
     assert [task.description for task in schedule] == ['b']
 
 
-def test_cancelled_meanwhile_its_effects_vanish(database, apart):
+def test_cancelled_meanwhile_its_effects_vanish(database, commits):
     schedule = prepared(database, Hooked('a'))
 
     def cancel():
@@ -220,22 +220,22 @@ def test_cancelled_meanwhile_its_effects_vanish(database, apart):
 
 @pytest.mark.storages('FileStorage')
 def test_what_is_not_committed_is_in_the_connection_of_the_schedule(
-        database, apart, clock):
+        database, commits, clock):
     schedule = prepared(database, Note('a', clock.now()))
     assert run_until(schedule, clock.now(), commit=False).succeeded == 1
-    assert apart.opened == []
-    assert apart.adopted == [(None, schedule._p_jar)]
+    assert commits.opened == []
+    assert commits.adopted == [(None, schedule._p_jar)]
     assert runs(database) == {'a': 0}
 
 
-def test_surroundings_that_are_missing_park_nothing(database, apart):
+def test_surroundings_that_are_missing_park_nothing(database, commits):
     schedule = prepared(database, Note('a'))
-    apart.missing = True
+    commits.missing = True
     with pytest.raises(PrincipalsMissing):
         schedule.process(NOON)
     assert not list(schedule.parked)
     assert not schedule.claims
-    apart.missing = False
+    commits.missing = False
     assert schedule.process(NOON).succeeded == 1
 
 

@@ -20,7 +20,7 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.POSException import ConflictError
 
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.liveness.heartbeat import Pulse
@@ -162,7 +162,7 @@ class TestBeating:
     def test_from_the_next_turn_it_follows_a_lease_that_was_changed(
             self, database, lease, interval):
         schedule = prepare(database)
-        holding = Holding(schedule, 'ours', lease)
+        holding = Consumer(schedule, 'ours', lease)
         holding.begin(NOON)
         schedule.lease = timedelta(seconds=3)
         commit(schedule)

@@ -217,17 +217,17 @@ class Machine(RuleBasedStateMachine):
     def nothing_is_left_over(self):
         assert not self.schedule.claims
         assert not self.schedule.aside
-        assert len(self.schedule.asked.entries) == len([
+        assert len(self.schedule.requests.entries) == len([
             task for task in self.tasks.values()
-            if int.from_bytes(task._p_oid) in self.schedule.asked])
+            if int.from_bytes(task._p_oid) in self.schedule.requests])
 
     @invariant()
     def keys_are_held_by_those_who_wait(self):
         index = self.schedule.keys
-        assert not index.busy
+        assert not index.running
         standing = {int.from_bytes(task._p_oid): task
                     for task in self.schedule if task.key}
-        assert dict(index.of) == {
+        assert dict(index.by_oid) == {
             oid: task.key for oid, task in standing.items()}
         for key, task in index.holders.items():
             assert task.key == key

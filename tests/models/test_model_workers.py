@@ -174,11 +174,11 @@ class Watched:
         self.machine.recovering(self, claim_id, super().recover)
 
 
-class Worker(Watched, holding.Holding):
+class Worker(Watched, holding.Consumer):
     pass
 
 
-class Pass(Watched, processing.Pass):
+class ProcessPass(Watched, processing.ProcessPass):
     pass
 
 
@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         for owner, name, value in [
                 (Actor, 'reached', self.reached),
                 (Watched, 'machine', self),
-                (processing, 'Pass', Pass),
+                (processing, 'ProcessPass', ProcessPass),
                 (processing, 'PORTION', PORTION),
                 # A turn that conflicts looks for what it takes at random.
                 (holding, 'CROWD', 1),
@@ -521,7 +521,7 @@ class Machine(RuleBasedStateMachine):
         self.acting.append(name)
         try:
             if self.holdings[name] is None:
-                self._take_up(name)
+                self._open_claim(name)
             work(self.holdings[name])
         except ClaimLost:
             self.forget(name)
@@ -530,7 +530,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.acting.remove(name)
 
-    def _take_up(self, name):
+    def _open_claim(self, name):
         with self._transaction(name) as root:
             worker = self.holdings[name] = Worker(
                 root['schedule'], name, patient=True)
@@ -865,7 +865,7 @@ class Machine(RuleBasedStateMachine):
             self.model.all('paused').keys())
         assert {key: task.number for key, task in schedule.keys.holders.items()
                 } == self.model.all('holder')
-        assert {key: oids[oid] for key, oid in schedule.keys.busy.items()
+        assert {key: oids[oid] for key, oid in schedule.keys.running.items()
                 } == self.model.all('busy')
 
 

@@ -30,7 +30,7 @@ from sample_work import commit
 from sample_work import try_to_commit
 from ZODB.utils import u64
 
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import Claim
@@ -355,7 +355,7 @@ class TestTheModelIsOfThisCode:
     @pytest.fixture
     def holding(self, schedule):
         """One who has no claim yet."""
-        found = Holding(schedule, 'mine')
+        found = Consumer(schedule, 'mine')
         found.begin(at(10))
         found.prepare()
         return found
@@ -459,7 +459,7 @@ class TestTheModelIsOfThisCode:
             holding.turn(9)
             # What is free is left alone by turns.
             assert same(('turn', 0, 9)) == ['claim']
-        other = Holding(schedule, 'theirs')
+        other = Consumer(schedule, 'theirs')
         other.begin(at(10))
         other.recover(holding.claim_id)
         # The slots as well, free or not.
@@ -473,7 +473,7 @@ class TestTheModelIsOfThisCode:
         claim = schedule.claims[holding.claim_id]
         claim._incarnation = tuple(claim.incarnation._replace(pid=0))
         commit(schedule)
-        other = Holding(schedule, 'theirs')
+        other = Consumer(schedule, 'theirs')
         other.begin(at(10))
         other.recover(holding.claim_id)
         same(('withdraw', 0), besides=['crashes'])

@@ -186,7 +186,7 @@ class TestDuplicates:
             keys = stage.schedule.keys
             assert Names.NIGHTLY in keys
             assert keys.get(Names.NIGHTLY).description == 'a'
-            assert [*map(type, keys), *map(type, keys.of.values())] == [
+            assert [*map(type, keys), *map(type, keys.by_oid.values())] == [
                 str, str]
 
     def test_keys_are_listed_in_order_while_they_change(self, stage):
@@ -1118,13 +1118,13 @@ class TestAtTheSameTime:
     def test_without_looking_whether_a_key_is_busy_they_do(
             self, database, tmp_path, monkeypatch):
         monkeypatch.setattr(
-            processing.Pass, '_key_is_free', lambda self, oid: True)
+            processing.ProcessPass, '_key_is_free', lambda self, oid: True)
         schedule = prepare(database, *(
             Note(name) for name in ('a', 'b')))
         seen = []
         first, second = schedule
-        schedule.keys.come(first, 'k')
-        schedule.keys.come(second, 'k')
+        schedule.keys.acquire(first, 'k')
+        schedule.keys.acquire(second, 'k')
         commit(schedule)
         monkeypatch.setattr(Note, '__call__', lambda task: seen.append(
             [slot.oid for slot in next(iter(

@@ -95,7 +95,7 @@ def away(stage, monkeypatch):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, 'withdraw', fail)
+        patch.setattr(processing.ProcessPass, 'withdraw', fail)
         with pytest.raises(StorageError):
             stage.process()
 
@@ -106,7 +106,7 @@ def finish(stage, minutes, step=1):
         stage.clock.set(stage.now + minute * MINUTE)
         stage.process(minute)
         stage.held()
-    assert not stage.schedule.asked.entries
+    assert not stage.schedule.requests.entries
 
 
 def end(stage, task):
@@ -585,7 +585,7 @@ class TestGone:
         assert len(stage.look().parked) == 1  # both have one description
         unpark(stage)
         with stage.transaction():
-            assert list(stage.schedule.asked.entries)
+            assert list(stage.schedule.requests.entries)
         assert sum(stage.process()) == 0
         with stage.transaction():
             entry, = stage.schedule.parked

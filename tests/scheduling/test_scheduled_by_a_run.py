@@ -115,7 +115,7 @@ def lose_the_claim(stage, monkeypatch, minutes=0):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.Pass, 'withdraw', away)
+        patch.setattr(processing.ProcessPass, 'withdraw', away)
         with pytest.raises(StorageError):
             stage.process(minutes)
 
@@ -548,7 +548,7 @@ class TestActing:
         elsewhere(stage, lambda schedule: schedule.run_now(
             the(schedule, 'b')))
         assert stage.process() == Tally(succeeded=2)
-        assert not stage.schedule.asked.entries
+        assert not stage.schedule.requests.entries
         for minute in 0, 30, 90:
             stage.clock.set(stage.now + minute * MINUTE)
             assert stage.process(minute) == Tally(succeeded=1)
@@ -629,7 +629,7 @@ class TestActing:
         turn.withdraw(collecting, claim_id, claim, stage.now)
         entry, = asking.parked
         asking.unpark(entry)
-        assert oid(task) in asking.asked
+        assert oid(task) in asking.requests
         assert [try_to_commit(one) for one in (collecting, asking)] == [
             True, False]
         entry, = asking.parked

@@ -260,7 +260,7 @@ class TestItGoesOn:
         del stage.db.storage._index[other._p_oid]
         stage.connection.cacheMinimize()
         with monkeypatch.context() as patch:
-            patch.setattr(processing.Pass, 'withdraw', away)
+            patch.setattr(processing.ProcessPass, 'withdraw', away)
             with pytest.raises(StorageError):
                 stage.process(5)
         assert stage.on('process', stage.now) == Tally()
@@ -796,7 +796,7 @@ class TestMissingClass:
             raise StorageError('The database is away.')
 
         with monkeypatch.context() as patch:
-            patch.setattr(processing.Pass, 'withdraw', away)
+            patch.setattr(processing.ProcessPass, 'withdraw', away)
             with pytest.raises(StorageError):
                 stage.process()
         with gone(stage.database.db, 'Doing'):

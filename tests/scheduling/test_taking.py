@@ -16,7 +16,7 @@ from ZODB.Connection import Connection
 
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import CROWD
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.store.timetable import LEAF
 from zodbschedule.store.timetable import Timetable
 
@@ -45,7 +45,7 @@ class TestCrowd:
         def hold(now=at(1000), patient=True):
             schedule = database.client().schedule()
             schedule._p_jar.transaction_manager.abort()
-            found = Holding(schedule, '', patient=patient)
+            found = Consumer(schedule, '', patient=patient)
             found.begin(now)
             found.register()
             return found
@@ -266,7 +266,7 @@ class TestFetching:
         client = database.client()
         schedule = client.schedule()
         schedule._p_jar.transaction_manager.abort()
-        one = Holding(schedule, '')
+        one = Consumer(schedule, '')
         asked.clear()
         one.begin(NOON)
         one.turn(60)

@@ -42,8 +42,8 @@ def check(schedule):
     assert set(places.values()) <= {1}, f'in two places: {places}'
 
     keys = schedule.keys
-    noted = {**keys.of, **{
-        oid(task): key for task, key in keys._unborn if task._p_oid}}
+    noted = {**keys.by_oid, **{
+        oid(task): key for task, key in keys._without_oid if task._p_oid}}
     here = {*waiting, *held, *aside}
     assert here >= noted.keys(), 'a key of a task that is not here'
     keyed = {one: key_of(schedule, one) for one in [*waiting, *running, *aside]
@@ -55,13 +55,14 @@ def check(schedule):
     # Of one that was unscheduled in a claim, and then perhaps was given
     # another key, the key is busy or not.
     now = {noted[one]: one for one in held if one in noted}
-    assert dict(keys.busy).items() <= now.items(), 'a key is busy for nothing'
+    assert dict(keys.running).items() <= now.items(), (
+        'a key is busy for nothing')
     assert {key for key, one in now.items()
-            if one in {*running, *coming}} <= set(keys.busy)
+            if one in {*running, *coming}} <= set(keys.running)
 
     for stand_in in schedule.aside:
         assert stand_in in {*waiting, *held, *coming}
-    for one in schedule.asked.entries:
+    for one in schedule.requests.entries:
         assert one in {*held, *aside, *parked, *waiting, *scheduled}
 
 
@@ -71,11 +72,11 @@ def check_empty(schedule):
     assert list(schedule) == []
     assert not schedule.claims
     assert not schedule.keys.holders
-    assert not schedule.keys.of
-    assert not schedule.keys.busy
-    assert not schedule.keys._unborn
+    assert not schedule.keys.by_oid
+    assert not schedule.keys.running
+    assert not schedule.keys._without_oid
     assert not schedule.aside
-    assert not schedule.asked.entries
+    assert not schedule.requests.entries
     assert not schedule.crashes
 
 
@@ -131,7 +132,7 @@ class Watched(Stage):
 
     def busy(self):
         """Which keys belong to tasks in claims."""
-        return list(self.database.schedule().keys.busy)
+        return list(self.database.schedule().keys.running)
 
     def over(self):
         """Whether nothing is left over."""
@@ -175,7 +176,7 @@ def watching(database, clock):
 
 def announce_moments(monkeypatch, reached):
     """Call *reached* with the name of each moment of a pass."""
-    def announce(owner, name, before, after):
+    def notify(owner, name, before, after):
         original = getattr(owner, name)
 
         def noting(*args, **kwargs):
@@ -186,6 +187,6 @@ def announce_moments(monkeypatch, reached):
 
         monkeypatch.setattr(owner, name, noting)
 
-    announce(holding, 'exchange', None, 'taken')
-    announce(holding, 'withdraw', None, 'collected')
-    announce(processing.Pass, 'run', 'before the run', 'after the run')
+    notify(holding, 'exchange', None, 'taken')
+    notify(holding, 'withdraw', None, 'collected')
+    notify(processing.ProcessPass, 'run', 'before the run', 'after the run')

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from zodbschedule.worker import availability as reach
-from zodbschedule.worker.availability import Reach
+from zodbschedule.worker import availability as availability
+from zodbschedule.worker.availability import Availability
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ BACK = 'INFO', 'The database is back.'
 
 
 def test_at_first_it_answers_and_nothing_is_said(said):
-    found = Reach()
+    found = Availability()
     found.back('a')
     found.leave('a')
     assert found.answers
@@ -29,7 +29,7 @@ def test_at_first_it_answers_and_nothing_is_said(said):
 
 
 def test_going_away_and_coming_back_are_a_line_each(said):
-    found = Reach()
+    found = Availability()
     for _ in range(3):
         found.away('a', 'gone')
     assert not found.answers
@@ -40,7 +40,7 @@ def test_going_away_and_coming_back_are_a_line_each(said):
 
 
 def test_it_is_away_as_long_as_one_gets_no_answer(said):
-    found = Reach()
+    found = Availability()
     found.away('a', 'gone')
     found.away('b', 'away')
     found.back('a')
@@ -51,7 +51,7 @@ def test_it_is_away_as_long_as_one_gets_no_answer(said):
 
 
 def test_who_asks_no_more_does_not_say_that_it_is_back(said):
-    found = Reach()
+    found = Availability()
     found.away('a', 'gone')
     found.leave('a')
     assert not found.answers
@@ -67,8 +67,8 @@ def test_who_asks_no_more_does_not_say_that_it_is_back(said):
 @pytest.mark.parametrize('problem, line', [
     (OSError('one\n  two'), 'one two'),
     (OSError(), 'OSError'),
-    ('x' * 1000, 'x' * reach.REASON),
+    ('x' * 1000, 'x' * availability.REASON),
 ])
 def test_what_is_wrong_is_a_line_of_bounded_length(said, problem, line):
-    Reach().away('a', problem)
+    Availability().away('a', problem)
     assert said() == [('WARNING', f'The database is away: {line}')]

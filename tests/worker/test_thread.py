@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from zodbschedule.worker import thread as shift
+from zodbschedule.worker import thread as thread_module
 from zodbschedule.worker.thread import LAG
 from zodbschedule.worker.thread import LONGEST_LAG
-from zodbschedule.worker.thread import Shift
+from zodbschedule.worker.thread import WorkerThread
 
 
 class Hours:
@@ -26,13 +26,13 @@ class Hours:
         return False
 
 
-class Attending(Shift):
+class Attending(WorkerThread):
     """Finds nothing to do; others change the database so often."""
 
     def __init__(self, clock, interval, looks, found=()):
         self.stopping = self.clock = clock
         self.interval = interval
-        self.terms = SimpleNamespace(ends=lambda: len(self.looked) == looks)
+        self.config = SimpleNamespace(ends=lambda: len(self.looked) == looks)
         self.found = found
         self.looked = []
 
@@ -59,7 +59,7 @@ MOMENT = 1 / 1024
 @pytest.fixture
 def clock(monkeypatch):
     clock = Hours()
-    monkeypatch.setattr(shift, 'time', clock)
+    monkeypatch.setattr(thread_module, 'time', clock)
     return clock
 
 
@@ -103,12 +103,12 @@ class Busy:
 
 def test_told_to_end_it_attends_to_no_other_schedule(clock):
     told = []
-    attending = Shift.__new__(Shift)
+    attending = WorkerThread.__new__(WorkerThread)
     attending.stopping = clock
     attending.watcher = None
-    attending.terms = SimpleNamespace(
+    attending.config = SimpleNamespace(
         ends=lambda: bool(told), paths=('a', 'b'),
-        reach=SimpleNamespace(back=lambda one: None))
-    attending.duties = [Busy(told), Busy(told)]
+        availability=SimpleNamespace(back=lambda one: None))
+    attending.loops = [Busy(told), Busy(told)]
     assert attending._round()
     assert told == [True]

@@ -10,11 +10,11 @@ from databases import SQLITE
 from databases import wait_until
 
 from zodbschedule.worker import watcher as waiting
-from zodbschedule.worker.availability import Reach
-from zodbschedule.worker.watcher import Local
-from zodbschedule.worker.watcher import Polled
+from zodbschedule.worker.availability import Availability
+from zodbschedule.worker.watcher import LocalProbe
+from zodbschedule.worker.watcher import PollingProbe
 from zodbschedule.worker.watcher import back_off
-from zodbschedule.worker.watcher import eye_of
+from zodbschedule.worker.watcher import probe_of
 from zodbschedule.worker.watcher import watching
 
 
@@ -86,7 +86,7 @@ class Database:
         self.databases[str(len(self.databases))] = self
 
 
-class Told(Reach):
+class Told(Availability):
     """Keeps what it is told."""
 
     def __init__(self):
@@ -112,13 +112,13 @@ def db():
 
 
 @pytest.fixture
-def reach():
+def availability():
     return Told()
 
 
 @pytest.fixture
-def watcher(db, reach):
-    with watching(db, reach) as watcher:
+def watcher(db, availability):
+    with watching(db, availability) as watcher:
         yield watcher
 
 
@@ -137,8 +137,8 @@ class TestWaking:
     def watcher(self, database):
         # Nobody has a connection but those that change something.
         database.close()
-        with watching(database.db, Reach()) as watcher:
-            if type(watcher.eye) is Polled:
+        with watching(database.db, Availability()) as watcher:
+            if type(watcher.probe) is PollingProbe:
                 # What happened before the first look is not known.
                 assert watcher.wait(watcher.mark(), LONG, never)
             yield watcher
@@ -177,18 +177,18 @@ class TestWaking:
 
 @pytest.mark.storages('FileStorage', 'ZEO')
 def test_where_the_last_transaction_is_known_that_is_looked_at(database):
-    with watching(database.db, Reach()) as watcher:
-        assert type(watcher.eye) is Local
+    with watching(database.db, Availability()) as watcher:
+        assert type(watcher.probe) is LocalProbe
 
 
 @pytest.mark.storages('PostgreSQL', HISTORY)
 class TestPolling:
 
     @pytest.fixture
-    def eye(self, database):
-        eye = Polled(database.db.storage)
-        yield eye
-        eye.close()
+    def probe(self, database):
+        probe = PollingProbe(database.db.storage)
+        yield probe
+        probe.close()
 
     def states(self, server):
         """What the sessions of clients do, in its own words."""
@@ -203,27 +203,27 @@ class TestPolling:
         return found
 
     def test_no_transaction_is_left_open(
-            self, database, eye, postgresql_server):
+            self, database, probe, postgresql_server):
         for _ in range(3):
             change(database)
-            eye.look()
+            probe.look()
             assert self.states(postgresql_server) == {'idle'}
 
-    def test_it_sees_each_change_once(self, database, eye):
+    def test_it_sees_each_change_once(self, database, probe):
         # What happened before the first look is not known.
-        assert eye.look()
-        assert not eye.look()
+        assert probe.look()
+        assert not probe.look()
         change(database)
-        assert eye.look()
-        assert not eye.look()
-        assert eye.mark() == 2
+        assert probe.look()
+        assert not probe.look()
+        assert probe.mark() == 2
 
     def test_nor_is_one_missed_if_the_session_is_ended(
-            self, database, eye, postgresql_server):
-        eye.look()
+            self, database, probe, postgresql_server):
+        probe.look()
         change(database)
         postgresql_server.terminate_backends()
-        assert eye.look()
+        assert probe.look()
 
 
 class TestPolled:
@@ -259,66 +259,66 @@ class TestPolled:
         return Several()
 
     @pytest.fixture
-    def eye(self, storage):
-        return Polled(storage)
+    def probe(self, storage):
+        return PollingProbe(storage)
 
     @pytest.mark.parametrize('answer, changed', [
         (None, True), ([], False), ([b'1'], True)])
     def test_a_list_of_changes_or_none_that_is_known(
-            self, eye, storage, answer, changed):
+            self, probe, storage, answer, changed):
         storage.answers += [list, lambda: answer]
-        assert eye.look()
-        assert eye.look() == changed
+        assert probe.look()
+        assert probe.look() == changed
         assert storage.done == ['new', 'ended', 'ended']
 
-    def test_after_an_error_another_session_is_made(self, eye, storage):
+    def test_after_an_error_another_session_is_made(self, probe, storage):
         def fail():
             raise OSError('no answer')
 
         storage.answers += [list, fail, fail, list]
-        eye.look()
-        mark = eye.mark()
+        probe.look()
+        mark = probe.mark()
         for _ in range(2):
             with pytest.raises(OSError, match='no answer'):
-                eye.look()
-        assert eye.mark() == mark
+                probe.look()
+        assert probe.mark() == mark
         # Nobody knows what has happened meanwhile.
-        assert eye.look()
-        assert eye.mark() != mark
+        assert probe.look()
+        assert probe.mark() != mark
         assert storage.done == [
             'new', 'ended', 'released', 'new', 'released', 'new', 'ended']
 
     def test_one_that_has_never_looked_has_nothing_to_close(
-            self, eye, storage):
-        eye.close()
+            self, probe, storage):
+        probe.close()
         assert storage.done == []
 
 
-# -- A Local one, by itself
+# -- A LocalProbe one, by itself
 
 
 class TestLocal:
 
     @pytest.fixture
-    def eye(self, db):
-        return Local(db.storage)
+    def probe(self, db):
+        return LocalProbe(db.storage)
 
-    def test_it_sees_each_change_once(self, eye, db):
-        assert not eye.look()
+    def test_it_sees_each_change_once(self, probe, db):
+        assert not probe.look()
         db.storage.tid = 2
-        assert eye.look()
-        assert not eye.look()
+        assert probe.look()
+        assert not probe.look()
 
-    def test_the_mark_is_the_last_transaction(self, eye, db):
-        assert eye.mark() == 1
+    def test_the_mark_is_the_last_transaction(self, probe, db):
+        assert probe.mark() == 1
         db.storage.tid = 2
-        assert eye.mark() == 2
+        assert probe.mark() == 2
 
-    def test_a_server_that_is_not_connected_is_away(self, eye, db):
+    def test_a_server_that_is_not_connected_is_away(self, probe, db):
         db.storage.is_connected = lambda: False
-        eye = Local(db.storage)
+        probe = LocalProbe(db.storage)
         with pytest.raises(ConnectionError, match='not connected'):
-            eye.look()
+            probe.look()
 
     def test_a_storage_without_a_server_is_always_there(self):
         class Plain:
@@ -326,9 +326,9 @@ class TestLocal:
             def lastTransaction(self):
                 return 1
 
-        eye = Local(Plain())
-        assert not eye.look()
-        eye.close()
+        probe = LocalProbe(Plain())
+        assert not probe.look()
+        probe.close()
 
 
 class TestEyes:
@@ -341,20 +341,20 @@ class TestEyes:
 
     @pytest.mark.parametrize('changed', [0, 1])
     def test_a_change_in_any_of_them_is_seen_once(self, dbs, changed):
-        eye = eye_of(dbs[0])
-        for one in eye.eyes:
+        probe = probe_of(dbs[0])
+        for one in probe.probes:
             one.interval = 0
-        mark = eye.mark()
-        assert not eye.look()
+        mark = probe.mark()
+        assert not probe.look()
         dbs[changed].storage.tid = 2
-        assert eye.mark() != mark
-        assert eye.look()
-        assert not eye.look()
-        eye.close()
+        assert probe.mark() != mark
+        assert probe.look()
+        assert not probe.look()
+        probe.close()
 
     def test_each_looks_no_more_often_than_alone(self, dbs, monkeypatch):
-        eye = eye_of(dbs[0])
-        eye.eyes[0].interval, eye.eyes[1].interval = .2, .01
+        probe = probe_of(dbs[0])
+        probe.probes[0].interval, probe.probes[1].interval = .2, .01
         now = [100.0]
 
         class Time:
@@ -366,39 +366,40 @@ class TestEyes:
         monkeypatch.setattr(waiting, 'time', Time)
         before = [one.storage.looks for one in dbs]
         for _ in range(41):
-            eye.look()
+            probe.look()
             now[0] += .01
         assert [one.storage.looks - count for one, count in zip(
             dbs, before, strict=True)] == [3, 41]
 
     def test_one_that_is_away_is_said(self, dbs):
-        eye = eye_of(dbs[0])
+        probe = probe_of(dbs[0])
         dbs[1].storage.is_connected = lambda: False
-        assert eye_of(dbs[1]).interval == eye.interval
+        assert probe_of(dbs[1]).interval == probe.interval
         with pytest.raises(ConnectionError):
-            eye_of(dbs[0]).look()
+            probe_of(dbs[0]).look()
 
     def test_one_alone_is_looked_at_as_it_is(self, db):
-        assert type(eye_of(db)) is Local
+        assert type(probe_of(db)) is LocalProbe
 
 
 class TestWatcher:
 
     def test_there_is_one_for_all_and_it_ends_with_its_last_user(self, db):
-        reaches = Reach(), Reach()
-        with watching(db, reaches[0]) as one:
-            with watching(db, reaches[1]) as two:
+        availabilities = Availability(), Availability()
+        with watching(db, availabilities[0]) as one:
+            with watching(db, availabilities[1]) as two:
                 assert two is one
-                assert one.reaches == list(reaches)
+                assert one.availabilities == list(availabilities)
             assert one.thread.is_alive()
-            assert one.reaches == [reaches[0]]
+            assert one.availabilities == [availabilities[0]]
         assert not one.thread.is_alive()
-        with watching(db, reaches[0]) as another:
+        with watching(db, availabilities[0]) as another:
             assert another is not one
 
-    def test_threads_of_one_worker_use_it_each_by_itself(self, db, reach):
-        with watching(db, reach) as one:
-            with watching(db, reach):
+    def test_threads_of_one_worker_use_it_each_by_itself(
+            self, db, availability):
+        with watching(db, availability) as one:
+            with watching(db, availability):
                 """Another thread, which ends first."""
             assert one.thread.is_alive()
             mark = one.mark()
@@ -408,27 +409,27 @@ class TestWatcher:
             assert found == [True]
         assert not one.thread.is_alive()
 
-    def test_each_database_has_its_own(self, db, reach):
-        with watching(db, reach) as one:
-            with watching(Database(), reach) as two:
+    def test_each_database_has_its_own(self, db, availability):
+        with watching(db, availability) as one:
+            with watching(Database(), availability) as two:
                 assert one is not two
 
-    def test_it_ends_with_an_error_of_its_user(self, db, reach):
-        with pytest.raises(OSError), watching(db, reach) as one:
+    def test_it_ends_with_an_error_of_its_user(self, db, availability):
+        with pytest.raises(OSError), watching(db, availability) as one:
             raise OSError
         assert not one.thread.is_alive()
 
     def test_as_long_as_nobody_waits_it_looks_at_nothing(
-            self, db, reach, watcher):
+            self, db, availability, watcher):
         assert not db.storage.looks
         with elsewhere(watcher.wait, 1, LONG, never):
             wait_until(lambda: db.storage.looks > 2, 'looks')
-            reach.told.clear()
+            availability.told.clear()
             db.storage.tid = 2
-        wait_until(lambda: 'leave' in reach.told, 'the watcher')
+        wait_until(lambda: 'leave' in availability.told, 'the watcher')
         looks = db.storage.looks
         watcher.ring()
-        wait_until(lambda: reach.told.count('leave') > 1, 'the watcher')
+        wait_until(lambda: availability.told.count('leave') > 1, 'the watcher')
         assert db.storage.looks == looks
 
     def test_who_is_to_end_is_found_by_a_ring(self, watcher):
@@ -443,7 +444,7 @@ class TestWatcher:
         assert watcher.wait(1, LONG, lambda: True)
 
     def test_all_are_told_that_it_is_away_and_that_it_is_back(
-            self, db, reach, watcher):
+            self, db, availability, watcher):
         def fail():
             raise OSError('no answer')
 
@@ -451,28 +452,30 @@ class TestWatcher:
         with watching(db, another):
             db.storage.answer = fail
             with elsewhere(watcher.wait, 1, LONG, never):
-                for one in (reach, another):
+                for one in (availability, another):
                     wait_until(lambda: not one.answers, 'away')
                 db.storage.answer = lambda: None
-                for one in (reach, another):
+                for one in (availability, another):
                     wait_until(lambda: one.answers, 'back')
                 db.storage.tid = 2
-        assert {'no answer', 'back'} <= set(reach.told) & set(another.told)
+        assert {'no answer', 'back'} <= (
+            set(availability.told) & set(another.told))
 
-    def test_one_that_has_ended_keeps_it_away_no_longer(self, db, reach):
+    def test_one_that_has_ended_keeps_it_away_no_longer(
+            self, db, availability):
         def fail():
             raise OSError('no answer')
 
         db.storage.answer = fail
-        with watching(db, reach) as watcher:
+        with watching(db, availability) as watcher:
             with elsewhere(watcher.wait, 1, LONG, never):
-                wait_until(lambda: not reach.answers, 'away')
+                wait_until(lambda: not availability.answers, 'away')
                 db.storage.tid = 2
                 watcher.ring()
         # It has not come back; but the first answer will do.
-        assert not reach.answers
-        reach.back('another')
-        assert reach.answers
+        assert not availability.answers
+        availability.back('another')
+        assert availability.answers
 
     def test_a_database_that_is_away_is_asked_less_and_less_often(
             self, db, watcher, monkeypatch):
@@ -519,7 +522,7 @@ class TestWatcher:
             db.storage.tid = 2
 
     def test_one_that_gets_no_answer_is_left_to_itself(
-            self, db, reach, monkeypatch):
+            self, db, availability, monkeypatch):
         monkeypatch.setattr(waiting, 'PATIENCE', .01)
         asked, going_on = threading.Event(), threading.Event()
 
@@ -528,7 +531,7 @@ class TestWatcher:
             going_on.wait()
 
         db.storage.answer = answer
-        with watching(db, reach) as watcher:
+        with watching(db, availability) as watcher:
             ended = threading.Event()
             with elsewhere(watcher.wait, 1, LONG, ended.is_set):
                 assert asked.wait(60)

@@ -33,7 +33,7 @@ from zodbschedule import clock as the_clock
 from zodbschedule import principals
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import PORTION
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling import turn
@@ -41,11 +41,11 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
 from zodbschedule.store.incarnation import this
-from zodbschedule.worker import loop as duty
-from zodbschedule.worker import thread as shift
+from zodbschedule.worker import loop as loop_module
+from zodbschedule.worker import thread as thread_module
 from zodbschedule.worker import worker as worker_module
 from zodbschedule.worker.loop import FIRST
-from zodbschedule.worker.loop import Share
+from zodbschedule.worker.loop import PortionSize
 from zodbschedule.worker.thread import Paths
 
 
@@ -189,7 +189,7 @@ def lasting():
 def is_idle(worker):
     """Whether all its threads have looked for something and found nothing."""
     return all(one.watcher is not None and one.watcher.waiting
-               and one.has_begun for one in worker._shifts)
+               and one.has_begun for one in worker._threads)
 
 
 def idle(worker):
@@ -257,7 +257,7 @@ class TestWorking:
         before = seen.tid()
         # It looks again, and the heart has had the time to beat.
         for _ in range(3):
-            for one in worker._shifts:
+            for one in worker._threads:
                 one.watcher.ring()
             the_clock.wait(.1)
         assert seen.tid() == before
@@ -446,7 +446,7 @@ class TestStarting:
                 raise POSKeyError(key)
 
         with pytest.raises(POSKeyError):
-            shift.find(Connection(), 'schedule')
+            thread_module.find(Connection(), 'schedule')
 
 
 # -- Several schedules
@@ -493,10 +493,10 @@ class TestSchedules:
     def test_a_task_that_asks_for_the_same_time_again_is_not_forgotten(
             self, clock, seen, other, start, monkeypatch):
         # Each portion is full, and so no pass is over after it.
-        monkeypatch.setattr(duty, 'FIRST', 1)
-        monkeypatch.setattr(duty, 'WORK', 0)
+        monkeypatch.setattr(loop_module, 'FIRST', 1)
+        monkeypatch.setattr(loop_module, 'WORK', 0)
         # And nothing else has it look again.
-        monkeypatch.setattr(duty, 'SURVEY', 0)
+        monkeypatch.setattr(loop_module, 'SURVEY', 0)
         clock.set(NOON)
         seen.add(Again('a'))
         start('schedule', 'other')
@@ -645,7 +645,7 @@ class TestEnding:
         seen.add(Hooked('a'))
         worker = start()
         run.wait()
-        monkeypatch.setattr(worker_module, 'apart', fail)
+        monkeypatch.setattr(worker_module, 'in_own_connection', fail)
         assert not worker.stop(ZERO)
         assert log('The claim')[0].endswith(
             'could not be withdrawn; others will recover it.')
@@ -662,7 +662,8 @@ class TestEnding:
         run.wait()
         monkeypatch.setattr(worker_module, 'HAND_BACK', .02)
         monkeypatch.setattr(
-            worker_module, 'apart', lambda *args: run.going_on.wait())
+            worker_module, 'in_own_connection',
+            lambda *args: run.going_on.wait())
         assert not worker.stop(ZERO)
         assert log(f'Worker {worker.name} could not hand back what it held, '
                    f'since the database does not answer')
@@ -833,8 +834,8 @@ class TestSteering:
 
     def test_until_they_are_registered(
             self, seen, start, log, monkeypatch):
-        monkeypatch.setattr(duty, 'RELUCTANT', .01)
-        monkeypatch.setattr(duty, 'SLICE', .01)
+        monkeypatch.setattr(loop_module, 'RELUCTANT', .01)
+        monkeypatch.setattr(loop_module, 'SLICE', .01)
         seen.add(Note('a'))
         self.need_special(seen)
         start()
@@ -1100,7 +1101,7 @@ class TestRecovering:
     @EVERYWHERE
     def test_one_elsewhere_is_believed_for_its_lease(
             self, seen, start, monkeypatch):
-        monkeypatch.setattr(duty, 'SURVEY', .05)
+        monkeypatch.setattr(loop_module, 'SURVEY', .05)
         seen.add(Note('a'))
         leave_behind(seen, ELSEWHERE, lease=.3)
         idle(start())
@@ -1108,7 +1109,7 @@ class TestRecovering:
         assert len(seen.claims()) == 1
 
     def test_and_no_shorter(self, seen, start, monkeypatch):
-        monkeypatch.setattr(duty, 'SURVEY', .01)
+        monkeypatch.setattr(loop_module, 'SURVEY', .01)
         seen.add(Note('a'))
         leave_behind(seen, ELSEWHERE, lease=1000)
         idle(start())
@@ -1245,7 +1246,8 @@ class TestErrors:
 
     def test_nothing_that_changes_makes_it_fail_more_often(
             self, seen, start, log, fail, monkeypatch):
-        monkeypatch.setattr(duty, 'back_off', lambda failures, longest: 1000)
+        monkeypatch.setattr(
+            loop_module, 'back_off', lambda failures, longest: 1000)
         fail[seen.schedule._p_oid] = ValueError('a fault of ours')
         seen.add(Note('a'))
         worker = start()
@@ -1261,7 +1263,7 @@ class TestErrors:
         def withdraw(self):
             raise ValueError('another')
 
-        monkeypatch.setattr(Holding, 'withdraw', withdraw)
+        monkeypatch.setattr(Consumer, 'withdraw', withdraw)
         fail[seen.schedule._p_oid] = ValueError('a fault of ours')
         seen.add(Note('a'))
         start()
@@ -1289,9 +1291,9 @@ class TestOutage:
             return call
 
         where = {'is': False}
-        monkeypatch.setattr(Holding, 'turn', fails(Holding.turn))
-        monkeypatch.setattr(Holding, 'withdraw', fails(Holding.withdraw))
-        for module in duty, shift:
+        monkeypatch.setattr(Consumer, 'turn', fails(Consumer.turn))
+        monkeypatch.setattr(Consumer, 'withdraw', fails(Consumer.withdraw))
+        for module in loop_module, thread_module:
             monkeypatch.setattr(
                 module, 'is_storage_failure',
                 lambda error: isinstance(error, Away))
@@ -1303,7 +1305,7 @@ class TestOutage:
         idle(worker)
         away['is'] = True
         seen.add(Note('a'))
-        wait_until(lambda: worker._shifts[0].failures > 2, 'tries')
+        wait_until(lambda: worker._threads[0].failures > 2, 'tries')
         assert not worker.healthy
         away['is'] = False
         seen.wait_for('a')
@@ -1321,7 +1323,7 @@ class TestOutage:
         idle(worker)
         away['is'] = True
         seen.add(Hooked('a'))
-        wait_until(lambda: worker._shifts[0].failures, 'tries')
+        wait_until(lambda: worker._threads[0].failures, 'tries')
         away['is'] = False
         run.wait()
         assert worker.healthy
@@ -1346,7 +1348,7 @@ class TestOutage:
         worker = start()
         idle(worker)
         with monkeypatch.context() as patches:
-            patches.setattr(duty.Duty, '_look', look)
+            patches.setattr(loop_module.ScheduleLoop, '_look', look)
             seen.add(Note('a'))
             wait_until(lambda: log('The database is away'), 'the outage')
         away['is'] = False
@@ -1381,12 +1383,12 @@ class TestHealth:
     def test_an_answer_is_one_for_a_watcher_that_waits_for_its_own(
             self, database):
         worker = Worker(database.db)
-        one, = worker._shifts
+        one, = worker._threads
         one.watcher = object()
         for source in one, one.watcher:
-            worker._reach.away(source, 'no answer')
+            worker._availability.away(source, 'no answer')
         one._answered()
-        assert worker._reach.answers
+        assert worker._availability.answers
 
     def test_it_is_healthy_while_it_works(
             self, database, seen, lasting, monkeypatch):
@@ -1437,7 +1439,7 @@ class TestHealth:
         assert worker.healthy
         with monkeypatch.context() as patches:
             patches.setattr(
-                worker._shifts[0].watcher.eye, 'look', going_on.wait)
+                worker._threads[0].watcher.probe, 'look', going_on.wait)
             wait_until(lambda: not worker.healthy, 'the silence')
         monkeypatch.setattr(worker_module, 'SILENT', 1000)
         going_on.set()
@@ -1452,22 +1454,23 @@ class TestStirring:
 
     @pytest.fixture
     def one(self, clock):
-        found = duty.Duty('schedule', None, None, bool, int, label='',
-                          lease=None, inherits=False, said={})
+        found = loop_module.ScheduleLoop(
+            'schedule', None, None, bool, int, label='', lease=None,
+            inherits=False, said={})
         found.surveyed = time.monotonic()
         return found
 
     def test_by_itself_it_does_not(self, one):
-        assert not one.stirs()
-        assert one.pause() == duty.SLICE
+        assert not one.should_look()
+        assert one.pause() == loop_module.SLICE
 
     def test_when_something_comes_due(self, one, clock):
         clock.set(NOON)
         one.next = NOON + timedelta(seconds=.25)
-        assert not one.stirs()
+        assert not one.should_look()
         assert one.pause() == .25
         clock.set(one.next)
-        assert one.stirs()
+        assert one.should_look()
         clock.set(at(1))
         assert one.pause() == 0
 
@@ -1479,20 +1482,20 @@ class TestStirring:
             one.others.again['theirs'] = 0
         else:
             one.unsurveyed = True
-        assert not one.stirs()
-        one.surveyed -= duty.SURVEY
-        assert one.stirs()
+        assert not one.should_look()
+        one.surveyed -= loop_module.SURVEY
+        assert one.should_look()
 
     def test_when_a_process_has_ended(self, one):
         one.others.known['theirs'] = this()._replace(started='1')
-        assert one.stirs()
+        assert one.should_look()
 
     def test_after_a_while_if_it_was_not_attended_to(self, one, clock):
         one.others.known['theirs'] = this()._replace(started='1')
         one.reluctant = time.monotonic() + 1000
-        assert not one.stirs()
+        assert not one.should_look()
         one.reluctant = time.monotonic()
-        assert one.stirs()
+        assert one.should_look()
 
 
 # -- How many tasks a turn takes
@@ -1501,20 +1504,20 @@ class TestStirring:
 class TestShare:
 
     def test_at_first_some(self):
-        assert Share().limit() == FIRST
+        assert PortionSize().limit() == FIRST
 
     @pytest.mark.parametrize('seconds, limit', [
         (0, PORTION), (1e-9, PORTION), (.001, PORTION), (.01, 25), (.05, 5),
         (.2, 1), (10, 1)])
     def test_as_many_as_make_a_portion_of_work(
             self, monkeypatch, seconds, limit):
-        monkeypatch.setattr(duty, 'WORK', .25)
-        share = Share()
+        monkeypatch.setattr(loop_module, 'WORK', .25)
+        share = PortionSize()
         share.note(seconds)
         assert share.limit() == limit
 
     def test_it_follows_how_long_runs_last(self):
-        share = Share()
+        share = PortionSize()
         share.note(.001)
         share.note(10)
         assert share.limit() == 1

@@ -28,7 +28,7 @@ from ZPublisher.interfaces import IPubSuccess
 from zodbschedule import CallTask
 from zodbschedule import Schedule
 from zodbschedule import current_run
-from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.zope import get_schedule
@@ -97,7 +97,7 @@ def subscribed():
 
 
 def test_it_provides_its_interface():
-    assert verifyObject(ISurroundings, ZopeSite())
+    assert verifyObject(IRunEnvironment, ZopeSite())
 
 
 class TestSite:

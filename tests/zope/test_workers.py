@@ -15,7 +15,7 @@ from ZODB.POSException import StorageError
 from zope.component.hooks import getSite
 
 from zodbschedule import CallTask
-from zodbschedule.worker.thread import Shift
+from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contributions as contributed
@@ -178,7 +178,7 @@ class TestSites:
         transaction.commit()
         wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
         assert failed
-        assert issubclass(workers.SitesShift, Shift)
+        assert issubclass(workers.SitesWorkerThread, WorkerThread)
 
 
 def mark_site(site):
@@ -256,7 +256,7 @@ class TestFilter:
         found = workers.worker_of(Settings(
             3, 'named', timedelta(seconds=5), timedelta(seconds=2)))
         assert found.name == 'named'
-        assert len(found._shifts) == 3
+        assert len(found._threads) == 3
         assert found.grace == timedelta(seconds=2)
         assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
 

@@ -122,7 +122,7 @@ def _show_facts(facts: dict[str, Any]) -> None:
     more = facts.pop('attributes', {})
     outcomes = facts.pop('outcomes')
     traceback = facts.pop('traceback', '')
-    output.show(output.details(wording.told(facts) | {
+    output.show(output.details(wording.parked_event(facts) | {
         f'its {name}' if name in facts else name: value
         for name, value in more.items()}))
     if traceback:

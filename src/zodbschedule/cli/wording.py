@@ -63,7 +63,7 @@ WORDS = {'pause': pause, 'schedule_pause': pause, 'progress': progress,
          'parked': ', '.join}
 
 
-def told(facts: dict[str, Any]) -> dict[str, Any]:
+def parked_event(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts of one task for people, without what need not be said."""
     return {name: WORDS[name](value) if name in WORDS and value else value
             for name, value in facts.items() if not _idle(name, facts)}

@@ -37,18 +37,18 @@ from ZODB.utils import u64
 from zodbschedule import clock
 from zodbschedule.execution.backoff import rest_of
 from zodbschedule.execution.failure import is_long_overdue
-from zodbschedule.execution.outcome import Context
+from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.outcome import claim_of
 from zodbschedule.execution.run import Run
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.liveness.stale import stale
 from zodbschedule.principals import find
+from zodbschedule.scheduling.parking import parked_event
 from zodbschedule.scheduling.parking import report_parked
-from zodbschedule.scheduling.parking import told
 from zodbschedule.scheduling.turn import SWEEP
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import withdraw
@@ -56,7 +56,7 @@ from zodbschedule.store import incarnation
 from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.pauses import ALL
-from zodbschedule.store.timetable import Portion
+from zodbschedule.store.timetable import Batch
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
@@ -88,7 +88,7 @@ ROOM = 3
 ROOMS = 8
 
 
-class Holding:
+class Consumer:
     """One claim of a schedule, and the pass that goes on with it.
 
     *name* is the label of the claim, *lease* for how long it is believed, if
@@ -145,13 +145,13 @@ class Holding:
         """Make certain that tasks may run here, in the current transaction."""
         principals = find(self.schedule.principals)
         principals.ready()
-        surroundings = (
-            principals if ISurroundings.providedBy(principals) else None)
+        environment = (
+            principals if IRunEnvironment.providedBy(principals) else None)
         self.guard = Guard(
-            self.schedule._p_jar, surroundings and surroundings.manager)
-        self.context = Context(
+            self.schedule._p_jar, environment and environment.manager)
+        self.context = PassContext(
             self.schedule, self.manager, self.claim_id, principals, self.now,
-            self.begun, self.guard, self.contained, surroundings,
+            self.begun, self.guard, self.contained, environment,
             self.commits)
 
     def _transact(self, work: Callable[[], Any]) -> Any:
@@ -176,7 +176,7 @@ class Holding:
         """Collect what became of a portion, and take the next one."""
         tries = 0
 
-        def turn() -> Portion:
+        def turn() -> Batch:
             nonlocal tries
             tries += 1
             claim = self._claim()
@@ -185,9 +185,10 @@ class Holding:
             self.pulse.follow(self.schedule)
             self.chosen.clear()
             # A task that asks for itself would run again and again.
-            if self.schedule.asked.entries:
+            if self.schedule.requests.entries:
                 self.fresh.update(
-                    oid for oid in self.settled if oid in self.schedule.asked)
+                    oid for oid in self.settled
+                    if oid in self.schedule.requests)
             portion = exchange(
                 self.schedule, claim, limit, self.cursor, self.now,
                 self._wanted, self._skipped(tries, limit))
@@ -236,9 +237,9 @@ class Holding:
             return claim
         return claim_of(self.schedule, self.claim_id)
 
-    def _committed(self, claim: Claim) -> Portion:
+    def _committed(self, claim: Claim) -> Batch:
         """What a turn took, the answer to whose commit was lost."""
-        portion = Portion(self.cursor)
+        portion = Batch(self.cursor)
         # Some of it may have been cancelled by now.
         self.portion = _held_by(claim)
         for slot in claim.held():
@@ -295,7 +296,7 @@ class Holding:
                 return
             entries = withdraw(
                 self.schedule, claim_id, claim, self.now, suspect(claim))
-            parked = [told(entry) for entry in entries]
+            parked = [parked_event(entry) for entry in entries]
             try:
                 self._commit(what)
             except ConflictError:
@@ -374,10 +375,10 @@ class Holding:
     def _key_is_free(self, oid: int) -> bool:
         """Whether no task of the same key is taken, or runs."""
         keys = self.schedule.keys
-        key = keys.key_of(oid) if keys.of else ''
+        key = keys.key_of(oid) if keys.by_oid else ''
         if not key:
             return True
-        if key in keys.busy or self.chosen.get(key, oid) != oid:
+        if key in keys.running or self.chosen.get(key, oid) != oid:
             self.left.add(oid)
             return False
         self.chosen[key] = oid

@@ -24,7 +24,7 @@ from zope.interface import implementer
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
-from zodbschedule.transactions.retrying import apart
+from zodbschedule.transactions.retrying import in_own_connection
 
 
 log = logging.getLogger('zodbschedule')
@@ -123,4 +123,4 @@ class Where:
 
         if self.connection is not None:
             return found(self.connection)
-        return apart(self.db, found)
+        return in_own_connection(self.db, found)

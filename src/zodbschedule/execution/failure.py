@@ -30,11 +30,11 @@ from datetime import datetime
 from datetime import timedelta
 from typing import Any
 
-from zodbschedule.execution.outcome import Ending
-from zodbschedule.execution.outcome import Facts
-from zodbschedule.execution.outcome import Settling
-from zodbschedule.execution.outcome import Verdict
-from zodbschedule.execution.outcome import label
+from zodbschedule.execution.outcome import Decision
+from zodbschedule.execution.outcome import RunBase
+from zodbschedule.execution.outcome import RunResult
+from zodbschedule.execution.outcome import TaskSnapshot
+from zodbschedule.execution.outcome import set_metadata
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -46,8 +46,8 @@ from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
+from zodbschedule.scheduling.parking import parked_event
 from zodbschedule.scheduling.parking import report_parked
-from zodbschedule.scheduling.parking import told
 from zodbschedule.scheduling.settlement import loads
 from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import RETRIED
@@ -78,13 +78,13 @@ PATIENCE = Retry(sys.maxsize)
 class Failure:
     """A failed run, and its error."""
 
-    def __init__(self, run: Settling, error: BaseException) -> None:
+    def __init__(self, run: RunBase, error: BaseException) -> None:
         self.run = run
         self.error = error
         #: what is told when it is parked, and that is committed
         self.parked: TaskParked | None = None
 
-    def __call__(self) -> Ending:
+    def __call__(self) -> RunResult:
         """Log it, and put the task off, park it, or leave it in its place."""
         error = self.error
         away = is_storage_failure(error)
@@ -93,10 +93,10 @@ class Failure:
         if away or is_transient(error):
             log.warning('Task %s was not committed, and is left for a next '
                         'time: %r', self.run.id, error)
-            return Ending(None, conflicted=True)
+            return RunResult(None, conflicted=True)
         if isinstance(error, CodeMissing) and not self._long_overdue():
             log.warning('Task %s is left in its place: %s', self.run.id, error)
-            return Ending(None)
+            return RunResult(None)
         ending = self._put_off_or_park()
         if ending.outcome == FAILED and self.parked is not None:
             report_parked(self.parked, error)
@@ -118,7 +118,7 @@ class Failure:
 
         return transact(self.run.manager, long_overdue)
 
-    def _put_off_or_park(self) -> Ending:
+    def _put_off_or_park(self) -> RunResult:
         """In a transaction of its own, as the aborted one cannot."""
         try:
             return transact(self.run.manager, self._end_badly, PARK_TRIES)
@@ -132,7 +132,7 @@ class Failure:
                 self.run.manager, lambda: self._end_badly(False),
                 PARK_TRIES)
 
-    def _end_badly(self, may_write: bool = True) -> Ending:
+    def _end_badly(self, may_write: bool = True) -> RunResult:
         slot = self.run.slot()
         if not slot.waiting:
             return self.run.found(slot)
@@ -174,9 +174,9 @@ class Failure:
             task.time = at
         stamp(task, at)
         self.run.settle(
-            slot, facts, Verdict(RETRIED, (to_micros(at), task)),
+            slot, facts, Decision(RETRIED, (to_micros(at), task)),
             in_a_line(error))
-        label(self.run.manager.get(), facts.principal_id,
+        set_metadata(self.run.manager.get(), facts.principal_id,
               f'to be tried again: {facts.description}')
         self.run.manager.commit()
         # What a task asks for needs no traceback.
@@ -189,10 +189,10 @@ class Failure:
         """Set the task aside; of a series, this occurrence only."""
         error = self.error
         micros = slot.micros
-        facts = Facts(
+        facts = TaskSnapshot(
             known_principal(task), known_text(task, 'description'), micros,
             micros, 1)
-        verdict = Verdict(FAILED)
+        verdict = Decision(FAILED)
         occurrence = None
         if whole:
             facts = facts._replace(
@@ -206,9 +206,9 @@ class Failure:
             self.run.schedule, task, micros, reason_of(error),
             ''.join(traceback.format_exception(error)), occurrence)
         self.run.settle(slot, facts, verdict, text(entry.reason, ERROR))
-        label(self.run.manager.get(), entry.principalId,
+        set_metadata(self.run.manager.get(), entry.principalId,
               f'parked: {entry.description}')
-        self.parked = told(entry)
+        self.parked = parked_event(entry)
         self.run.manager.commit()
 
 

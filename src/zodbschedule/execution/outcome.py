@@ -50,7 +50,7 @@ METADATA = 65_535
 Following = tuple[int, Persistent]
 
 
-class Ending(NamedTuple):
+class RunResult(NamedTuple):
     """How a run ended."""
 
     #: one of the constants in `zodbschedule.store.claim`; None: left in
@@ -62,7 +62,7 @@ class Ending(NamedTuple):
     conflicted: bool = False
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What is to be settled, after a call."""
 
     outcome: int
@@ -75,7 +75,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Context:
+class PassContext:
     """What all runs of one pass have in common."""
 
     schedule: Any
@@ -90,8 +90,8 @@ class Context:
     guard: Guard
     #: what of the errors of a task is a failure of that task
     contained: type[BaseException] = Exception
-    #: an ISurroundings, if the principals are more than that
-    surroundings: Any = None
+    #: an IRunEnvironment, if the principals are more than that
+    environment: Any = None
     #: whether runs are committed: else there are savepoints only
     commits: bool = True
 
@@ -103,7 +103,7 @@ class Context:
         return self.now + ((shown or clock.now()) - self.begun)
 
 
-class Facts(NamedTuple):
+class TaskSnapshot(NamedTuple):
     """What a task says of itself before its run."""
 
     principal_id: str | None
@@ -113,13 +113,13 @@ class Facts(NamedTuple):
     attempt: int
 
 
-class Settling:
+class RunBase:
     """What a run of the task *oid*, in one slot of a claim, comes to.
 
     See `zodbschedule.execution.run` and `zodbschedule.execution.failure`.
     """
 
-    def __init__(self, context: Context, index: int, oid: int) -> None:
+    def __init__(self, context: PassContext, index: int, oid: int) -> None:
         self.context = context
         self.schedule = context.schedule
         self.manager = context.manager
@@ -130,7 +130,7 @@ class Settling:
         #: the tasks that are scheduled while it goes on
         self.scheduled: list[Following] = []
         #: what the task says of itself, in the last attempt
-        self.facts: Facts | None = None
+        self.facts: TaskSnapshot | None = None
         #: what is told when its outcome is committed
         self.event: RunEnded | None = None
 
@@ -139,12 +139,12 @@ class Settling:
         """The id of the task."""
         return f'{self.oid:x}'
 
-    def ending(self, slot: Slot) -> Ending:
+    def ending(self, slot: Slot) -> RunResult:
         """How it has ended, by what stands in its place."""
         following = slot.following
         scheduled = self.scheduled if following is None else (
             *self.scheduled, following)
-        return Ending(slot.outcome, tuple(scheduled))
+        return RunResult(slot.outcome, tuple(scheduled))
 
     def claim(self) -> Claim:
         """The claim, found anew; `ClaimLost` if another has recovered it."""
@@ -155,7 +155,7 @@ class Settling:
         slot: Slot = self.claim().slots[self.index]
         return slot
 
-    def found(self, slot: Slot) -> Ending:
+    def found(self, slot: Slot) -> RunResult:
         """The answer to an earlier commit was lost, or it was cancelled."""
         ending = self.ending(slot)
         if slot.outcome == CANCELLED and self.facts is not None:
@@ -164,28 +164,28 @@ class Settling:
         return ending
 
     def goes_on(self, outcome: int, task: Any, micros: int, now: datetime
-                ) -> Verdict:
+                ) -> Decision:
         """The occurrence has ended, the series may go on."""
         step = go_on(self.schedule, task, micros, now, outcome == EXPIRED)
         following = None if step.micros is None else (step.micros, task)
-        return Verdict(outcome, following, passed=step.passed)
+        return Decision(outcome, following, passed=step.passed)
 
     # -- on record
 
-    def facts_of(self, task: Any, micros: int) -> Facts:
+    def facts_of(self, task: Any, micros: int) -> TaskSnapshot:
         """What a task says that stands at that instant."""
-        return Facts(task.principalId, task.description, micros,
+        return TaskSnapshot(task.principalId, task.description, micros,
                      *series.standing_of(task, micros))
 
-    def settle(self, slot: Slot, facts: Facts, verdict: Verdict,
-               error: str | None = None) -> Ending:
+    def settle(self, slot: Slot, facts: TaskSnapshot, verdict: Decision,
+               error: str | None = None) -> RunResult:
         """Put a verdict in the place of the task."""
         on_record = self._record(facts, verdict, error)
         slot.settle(
             verdict.outcome, on_record, verdict.following, verdict.aside)
         return self.ending(slot)
 
-    def _record(self, facts: Facts, verdict: Verdict, error: str | None
+    def _record(self, facts: TaskSnapshot, verdict: Decision, error: str | None
                 ) -> tuple[Any, ...] | int:
         """What the history keeps, as plain data; what is told, as well."""
         description = self._tell(facts, verdict.outcome, error)
@@ -197,7 +197,8 @@ class Settling:
             began=to_micros(self.began), attempt=facts.attempt,
             passed=verdict.passed, occurrence=facts.occurrence)
 
-    def _tell(self, facts: Facts, outcome: int, error: str | None) -> str:
+    def _tell(self, facts: TaskSnapshot, outcome: int, error: str | None
+              ) -> str:
         """Prepare what is told after the commit; the description."""
         description = text(str(facts.description or ''), DESCRIPTION)
         if zope.event.subscribers:
@@ -218,7 +219,7 @@ def claim_of(schedule: Any, claim_id: str) -> Claim:
     return claim
 
 
-def label(txn: Any, principal_id: str | None, description: str) -> None:
+def set_metadata(txn: Any, principal_id: str | None, description: str) -> None:
     """Say in the undo log who did what, as far as that can be stored."""
     user = metadata(principal_id or '')
     if txn.user != user:

@@ -27,10 +27,10 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule.execution.consumer import PORTION
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
-from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import LOOK
@@ -83,20 +83,20 @@ def process(schedule: Any, now: datetime, commit: bool = True) -> Tally:
     with ExitStack() as borrowing:
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
-        return Pass(schedule, now, commit).process()
+        return ProcessPass(schedule, now, commit).process()
 
 
 def _managers(schedule: Any) -> list[Any]:
     """Those on which transactions are made: of turns, and of runs."""
     manager = schedule._p_jar.transaction_manager
     principals = find(schedule.principals)
-    if ISurroundings.providedBy(principals) and (
+    if IRunEnvironment.providedBy(principals) and (
             inner(principals.manager) is not inner(manager)):
         return [manager, principals.manager]
     return [manager]
 
 
-class Pass(Holding):
+class ProcessPass(Consumer):
     """One call of ``process()``."""
 
     def __init__(self, schedule: Any, now: datetime, commits: bool = True

@@ -38,20 +38,20 @@ from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
 from zodbschedule.execution.failure import Failure
-from zodbschedule.execution.outcome import Context
-from zodbschedule.execution.outcome import Ending
-from zodbschedule.execution.outcome import Facts
+from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import Following
-from zodbschedule.execution.outcome import Settling
-from zodbschedule.execution.outcome import Verdict
-from zodbschedule.execution.outcome import label
+from zodbschedule.execution.outcome import PassContext
+from zodbschedule.execution.outcome import RunBase
+from zodbschedule.execution.outcome import RunResult
+from zodbschedule.execution.outcome import TaskSnapshot
+from zodbschedule.execution.outcome import set_metadata
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.scheduling import series
-from zodbschedule.scheduling.parking import announce
+from zodbschedule.scheduling.parking import notify
 from zodbschedule.scheduling.settlement import refuse_broken
 from zodbschedule.store.claim import EXPIRED
 from zodbschedule.store.claim import OUTCOMES
@@ -65,19 +65,19 @@ from zodbschedule.transactions.retrying import transact
 
 
 #: the verdict of most runs
-SUCCESS = Verdict(SUCCEEDED)
+SUCCESS = Decision(SUCCEEDED)
 
 
-class Run(Settling):
+class Run(RunBase):
     """One execution of a task."""
 
-    def __init__(self, context: Context, index: int, oid: int) -> None:
+    def __init__(self, context: PassContext, index: int, oid: int) -> None:
         super().__init__(context, index, oid)
         #: whether the task was called, in the last attempt
         self.called = False
         self.current: CurrentRun | None = None
 
-    def __call__(self) -> Ending:
+    def __call__(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
 
         Raises only what says that the database is away, what is no
@@ -93,17 +93,17 @@ class Run(Settling):
             ending = Failure(self, error)()
         if self.event is not None and ending.outcome is not None and (
                 self.event.outcome == OUTCOMES[ending.outcome]):
-            announce(self.event)
+            notify(self.event)
         return ending
 
     # -- the transaction that holds the user's code
 
-    def _attempted(self) -> Ending:
+    def _attempted(self) -> RunResult:
         context = self.context
-        if context.surroundings is None:
+        if context.environment is None:
             return transact(self.manager, self._perform)
         if context.commits:
-            self.manager = context.surroundings.manager
+            self.manager = context.environment.manager
         try:
             return transact(self.manager, self._surrounded)
         finally:
@@ -111,21 +111,21 @@ class Run(Settling):
             self.schedule = self.context.schedule
             self.manager = self.context.manager
 
-    def _surrounded(self) -> Ending:
+    def _surrounded(self) -> RunResult:
         self.called = False
-        with self.context.surroundings.attempt(
+        with self.context.environment.enter(
                 self.context.schedule, self.context.commits) as self.schedule:
             self.context.guard.connection = self.schedule._p_jar
             return self._perform()
 
-    def _perform(self) -> Ending:
+    def _perform(self) -> RunResult:
         self.called = False
         slot = self.slot()
         if not slot.waiting:
             return self.found(slot)
         if self.schedule.pauses.hold(self.oid):
             abort(self.manager)
-            return Ending(None)
+            return RunResult(None)
         self._refuse_other_principals()
         task: Any = slot.task
         refuse_broken(task)
@@ -147,7 +147,7 @@ class Run(Settling):
             finally:
                 current.reset(token)
             guard.check()
-            label(txn, facts.principal_id, facts.description)
+            set_metadata(txn, facts.principal_id, facts.description)
             ending = self.settle(slot, facts, verdict)
             txn.addBeforeCommitHook(guard.disarm)
             self.manager.commit()
@@ -164,7 +164,8 @@ class Run(Settling):
                 f'while this pass ran them as {here!r} says; call process() '
                 f'again')
 
-    def _shown(self, task: Any, facts: Facts, now: datetime) -> CurrentRun:
+    def _shown(self, task: Any, facts: TaskSnapshot, now: datetime
+               ) -> CurrentRun:
         """What the task can learn of this run; made when it first asks."""
         if self.current is None:
             self.current = CurrentRun(
@@ -174,7 +175,7 @@ class Run(Settling):
                       self.context.commits))
         return self.current
 
-    def _call(self, slot: Slot, task: Any, now: datetime) -> Verdict:
+    def _call(self, slot: Slot, task: Any, now: datetime) -> Decision:
         """What becomes of a task that is called."""
         micros = slot.micros
         result = task()
@@ -188,24 +189,24 @@ class Run(Settling):
             following = self._following(slot, task, result, 'schedule')
             if result is task and isinstance(task, Task):
                 series.forget(task)
-            return Verdict(SUCCEEDED, following)
+            return Decision(SUCCEEDED, following)
         if not series.is_repeating(task):
             return SUCCESS
         return self.goes_on(SUCCEEDED, task, micros, now)
 
     def _retried(self, slot: Slot, task: Any, result: Any, micros: int
-                 ) -> Verdict:
+                 ) -> Decision:
         """A returned task stands for the same occurrence."""
         following = self._following(slot, task, result, '__call__')
         if not slot.waiting or not isinstance(task, Task):
-            return Verdict(RETRIED, following)
+            return Decision(RETRIED, following)
         if result is task:
             series.stay(task, micros)
-            return Verdict(RETRIED, following)
+            return Decision(RETRIED, following)
         if not series.is_repeating(task):
-            return Verdict(RETRIED, following)
+            return Decision(RETRIED, following)
         series.hold(task, micros)
-        return Verdict(RETRIED, following, task)
+        return Decision(RETRIED, following, task)
 
     def _following(self, slot: Slot, task: Any, result: Any, method: str
                    ) -> Following:
@@ -217,11 +218,11 @@ class Run(Settling):
         own = result is task and slot.waiting
         return to_micros(self.schedule.admit(result, held=own)), result
 
-    def _expired(self, slot: Slot, task: Any, facts: Facts, now: datetime
-                 ) -> Ending:
+    def _expired(self, slot: Slot, task: Any, facts: TaskSnapshot,
+                 now: datetime) -> RunResult:
         """Too late to begin: no call, but an outcome."""
         verdict = self.goes_on(EXPIRED, task, slot.micros, now)
-        label(self.manager.get(), facts.principal_id,
+        set_metadata(self.manager.get(), facts.principal_id,
               f'expired: {facts.description}')
         ending = self.settle(slot, facts, verdict)
         self.manager.commit()

@@ -30,7 +30,7 @@ from persistent.TimeStamp import TimeStamp
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
-from zodbschedule.transactions.retrying import apart
+from zodbschedule.transactions.retrying import in_own_connection
 
 
 log = logging.getLogger('zodbschedule')
@@ -98,7 +98,7 @@ class Pulse:
 
     def beat(self) -> None:
         """Write a sign of life, in a transaction of its own."""
-        apart(self.db, self._write, 1)
+        in_own_connection(self.db, self._write, 1)
         self.signed = time.monotonic()
 
     def _write(self, connection: Any) -> None:

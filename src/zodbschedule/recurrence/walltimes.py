@@ -33,7 +33,7 @@ from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import SECOND
 from zodbschedule.recurrence.zones import STEP
-from zodbschedule.recurrence.zones import Shift
+from zodbschedule.recurrence.zones import Transition
 from zodbschedule.recurrence.zones import Zone
 from zodbschedule.recurrence.zones import instant_at
 from zodbschedule.recurrence.zones import wall_at
@@ -113,12 +113,12 @@ class WallTimes:
             return None
         return instant_at(wall, self.zone.offset(cursor))
 
-    def _catches_up(self, shift: Shift) -> bool:
+    def _catches_up(self, shift: Transition) -> bool:
         """Whether what a gap leaves out occurs at its end."""
         return (self.gap == 'next' and shift.is_gap
                 and any(True for _ in self._within(shift)))
 
-    def _within(self, shift: Shift) -> Iterator[datetime]:
+    def _within(self, shift: Transition) -> Iterator[datetime]:
         """The rule's wall times that a shift leaves out, or doubles."""
         for wall in self.propose(shift.first):
             if wall >= shift.end or shift.instant > self.end:
@@ -150,7 +150,7 @@ class WallTimes:
     def describe(self, moment: datetime) -> str:
         """What happens at the next gap, and at the next fold."""
         moment = min(moment, LATEST - FORESIGHT)
-        found: dict[bool, Shift] = {}
+        found: dict[bool, Transition] = {}
         end = moment + FORESIGHT
         while shift := self.zone.shift(moment, end):
             found.setdefault(shift.is_gap, shift)
@@ -160,7 +160,7 @@ class WallTimes:
         return '\n'.join(
             self._told(is_gap, found.get(is_gap)) for is_gap in (True, False))
 
-    def _told(self, is_gap: bool, shift: Shift | None) -> str:
+    def _told(self, is_gap: bool, shift: Transition | None) -> str:
         name = 'gap' if is_gap else 'fold'
         if shift is None:
             return f'Next {name}: none within ten years.'
@@ -170,7 +170,7 @@ class WallTimes:
             f'Next {name}: {first:%Y-%m-%d}, {_clock(first, first)} to '
             f'{_clock(end, first)} {happens}; {self._effect(shift)}.')
 
-    def _effect(self, shift: Shift) -> str:
+    def _effect(self, shift: Transition) -> str:
         listed = self._listed(shift, shift.first)
         if not listed:
             return 'nothing is due then'
@@ -180,7 +180,7 @@ class WallTimes:
             return f'{listed}: left out'
         return f'{listed}: once, at {_clock(shift.end, shift.first)}'
 
-    def _listed(self, shift: Shift, day: datetime) -> str:
+    def _listed(self, shift: Transition, day: datetime) -> str:
         """The rule's times in a shift; of many, the first two."""
         walls = list(islice(self._within(shift), 3))
         listed = ', '.join(_clock(wall, day) for wall in walls[:2])

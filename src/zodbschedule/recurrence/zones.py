@@ -77,7 +77,7 @@ def _why_not(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Shift:
+class Transition:
     """The instant at which a zone's distance from UTC changes."""
 
     instant: datetime
@@ -128,7 +128,7 @@ class Zone:
             instant for offset in offsets
             if self.offset(instant := utc - offset) == offset)
 
-    def shift(self, after: datetime, until: datetime) -> Shift | None:
+    def shift(self, after: datetime, until: datetime) -> Transition | None:
         """The first shift after one instant and not after another."""
         offset = self.offset(after)
         while after < until:
@@ -138,7 +138,7 @@ class Zone:
             after = step
         return None
 
-    def _between(self, low: datetime, high: datetime) -> Shift:
+    def _between(self, low: datetime, high: datetime) -> Transition:
         # Shifts happen at whole seconds.
         low, high = low.replace(microsecond=0), high.replace(microsecond=0)
         before = self.offset(low)
@@ -148,7 +148,7 @@ class Zone:
                 low = middle
             else:
                 high = middle
-        return Shift(high, before, self.offset(high))
+        return Transition(high, before, self.offset(high))
 
 
 def wall_at(instant: datetime, offset: timedelta) -> datetime:

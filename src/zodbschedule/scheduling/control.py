@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Changing what is scheduled already: see `ISteering`.
+"""Changing what is scheduled already: see `IScheduleAdministration`.
 
 Each happens in the caller's transaction.  A task that waits is taken out of
 the timetable, or out of the slot of the run that has scheduled it, and put
@@ -36,7 +36,7 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
-from zodbschedule.scheduling.parking import announce
+from zodbschedule.scheduling.parking import notify
 from zodbschedule.scheduling.settlement import loads
 from zodbschedule.scheduling.settlement import policy_of
 from zodbschedule.store.history import PAUSED
@@ -69,7 +69,7 @@ class Move(NamedTuple):
 
 
 def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
-    """See `ISteering`."""
+    """See `IScheduleAdministration`."""
     _check(task, options)
     if not PLACING & options.keys():
         _set(task, options)
@@ -131,7 +131,7 @@ def _moment(task: Any, options: dict[str, Any], now: datetime
 
 
 def run_now(schedule: Any, task: Any) -> None:
-    """See `ISteering`."""
+    """See `IScheduleAdministration`."""
     if schedule.pauses.hold(oid_of(task)):
         raise InvalidTask(
             f'{task!r} is paused, or its schedule is; resume that first')
@@ -177,15 +177,15 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
 
 def _note(schedule: Any, task: Any, occurrence: int) -> None:
     """Have *task* run for that when it comes back from where it stands."""
-    schedule.rely_on(task)
-    schedule.asked.add(task, occurrence)
+    schedule.read_current_place(task)
+    schedule.requests.add(task, occurrence)
 
 
 # -- pause and resume
 
 
 def pause(schedule: Any, task: Any, reason: str, by: str | None) -> None:
-    """See `ISteering`.
+    """See `IScheduleAdministration`.
 
     No run begins after this is committed: each looks whether it is paused.
     """
@@ -198,7 +198,7 @@ def pause(schedule: Any, task: Any, reason: str, by: str | None) -> None:
 
 
 def resume(schedule: Any, task: Any, by: str | None) -> None:
-    """See `ISteering`."""
+    """See `IScheduleAdministration`."""
     oid = _oid(schedule, task)
     if schedule.pauses.end(oid):
         by = by or _user(schedule)
@@ -246,14 +246,14 @@ def _announce(schedule: Any, oid: int, paused: bool, by: str | None,
 
 def _committed(success: bool, event: PauseChanged) -> None:
     if success:
-        announce(event)
+        notify(event)
 
 
 # -- refresh
 
 
 def refresh(schedule: Any) -> list[Move]:
-    """See `ISteering`."""
+    """See `IScheduleAdministration`."""
     moves = []
     for instant in schedule.getTaskTimes():
         for task in schedule.tasks(instant, instant):

@@ -57,7 +57,8 @@ class Coming(NamedTuple):
 
 def runs_to_come(schedule: Any, until: datetime, now: datetime
                  ) -> Iterator[Forecast]:
-    """See `ISteering`.  Keeps one entry for each repeating task."""
+    """See `IScheduleAdministration`.  Keeps an entry for each repeating task.
+    """
     if ALL in schedule.pauses:
         return
     last = to_micros(until)

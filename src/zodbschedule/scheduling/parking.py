@@ -46,7 +46,7 @@ def park_and_tell(schedule: Any, task: Any, micros: int, reason: str,
     """Set *task* aside, and report that when it is committed."""
     entry = park(schedule, task, micros, reason, occurrence=occurrence)
     txn = schedule._p_jar.transaction_manager.get()
-    txn.addAfterCommitHook(_committed, (told(entry),))
+    txn.addAfterCommitHook(_committed, (parked_event(entry),))
 
 
 def _committed(success: bool, event: TaskParked) -> None:
@@ -54,7 +54,7 @@ def _committed(success: bool, event: TaskParked) -> None:
         report_parked(event)
 
 
-def told(entry: ParkedTask) -> TaskParked:
+def parked_event(entry: ParkedTask) -> TaskParked:
     """What is told of *entry* after the commit, as plain data."""
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,
                       entry.principalId)
@@ -65,10 +65,10 @@ def report_parked(event: TaskParked, error: BaseException | None = None
     """Tell the log and the subscribers, after the commit."""
     log.error('Task %s was parked: %s', event.id, event.reason,
               exc_info=error)
-    announce(event)
+    notify(event)
 
 
-def announce(event: object) -> None:
+def notify(event: object) -> None:
     """Send *event* to each subscriber; their errors harm nothing."""
     for subscriber in list(zope.event.subscribers):
         try:

@@ -46,7 +46,7 @@ from zodbschedule.store.keys import Keys
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
-from zodbschedule.store.requests import Asked
+from zodbschedule.store.requests import Requests
 from zodbschedule.store.stamp import keeps_stamp
 from zodbschedule.store.stamp import stamp
 from zodbschedule.store.stamp import stamp_of
@@ -69,7 +69,7 @@ class Places(Persistent):
         self.history = History(self.claims)
         self.keys = Keys()
         self.pauses = Pauses()
-        self.asked = Asked()
+        self.requests = Requests()
         #: the oid of a task that a run returned -> the repeating task for
         #: whose occurrence that stands
         self.aside = LOBTree()
@@ -78,7 +78,7 @@ class Places(Persistent):
 
     # -- finding
 
-    def mine(self, task: Any) -> Any:
+    def local(self, task: Any) -> Any:
         """*task* as our own connection has it, and without a wrapper.
 
         None if it cannot be here.
@@ -162,7 +162,7 @@ class Places(Persistent):
 
     # -- relying on a place
 
-    def rely_on_waiting(self, holder: Any) -> None:
+    def read_current_waiting(self, holder: Any) -> None:
         """Conflict, if *holder* is taken before this transaction commits.
 
         Its run begins after that, and sees what this one has written.
@@ -170,9 +170,9 @@ class Places(Persistent):
         for instant in self._instants(holder):
             self.timetable.read_current(instant, holder)
 
-    def rely_on(self, mine: Any) -> None:
+    def read_current_place(self, mine: Any) -> None:
         """Conflict, if *mine* leaves its place before this is committed."""
-        self.rely_on_waiting(mine)
+        self.read_current_waiting(mine)
         oid = oid_of(mine)
         # Also where its outcome is, until that is collected.
         found = [slot for slot in self._slots() if slot.content
@@ -182,7 +182,7 @@ class Places(Persistent):
             place._p_jar.readCurrent(place)
         for stand_in, task in list(self.aside.items()):
             if task is mine:
-                self.rely_on(self.load(p64(stand_in)))
+                self.read_current_place(self.load(p64(stand_in)))
 
     # -- coming and leaving
 
@@ -215,7 +215,7 @@ class Places(Persistent):
         self.timetable.add(instant, [task])
         if key is not None:
             self.give_oid(task)
-            self.keys.come(task, key)
+            self.keys.acquire(task, key)
 
     def _run(self) -> Any:
         """The run of one of our tasks that goes on, or None."""
@@ -259,7 +259,7 @@ class Places(Persistent):
         """Forget what was noted of a task that leaves."""
         oid = oid_of(mine)
         if oid:
-            self.asked.forget(oid)
+            self.requests.forget(oid)
             self.pauses.end(oid)
             self.crashes.pop(oid, None)
 
@@ -277,7 +277,7 @@ class Places(Persistent):
                 del self.aside[oid]
                 self.keys.remove(mine)
                 # Which place it had is nowhere written but there.
-                self.asked.fence()
+                self.requests.fence()
                 return True
         return False
 

@@ -62,9 +62,9 @@ class Returning:
         self.waiting: dict[int, list[Persistent]] = {}
         self.records: list[tuple[Any, ...]] = []
         #: whether there is anything that the end of a task could matter to
-        self.matters = bool(schedule.keys.of or schedule.asked.entries
+        self.matters = bool(schedule.keys.by_oid or schedule.requests.entries
                             or schedule.aside)
-        schedule.asked.read_current()
+        schedule.requests.read_current()
 
     def finish(self) -> None:
         """Put into the timetable and the history what was found."""
@@ -76,7 +76,7 @@ class Returning:
     def wait(self, micros: int, task: Persistent) -> None:
         """It stands at that instant again, with its key if that is free."""
         if self.matters:
-            self.schedule.keys.give_back(task)
+            self.schedule.keys.restore(task)
         self.waiting.setdefault(micros, []).append(task)
 
     # -- a slot with an outcome
@@ -108,7 +108,7 @@ class Returning:
         self.stood_in(u64(task._p_oid))
         key = task.key if isinstance(task, Task) and loads(task) else None
         if key is not None:
-            self.schedule.keys.come(task, key)
+            self.schedule.keys.acquire(task, key)
         self.waiting.setdefault(micros, []).append(task)
 
     def _replaced(self, slot: Slot, stand_in: int) -> None:
@@ -117,7 +117,7 @@ class Returning:
             self.schedule.keys.release(slot.oid)
             self.schedule.aside[stand_in] = slot.aside
             return
-        self.schedule.keys.end(slot.oid)
+        self.schedule.keys.drop(slot.oid)
         aside = self.schedule.aside.pop(slot.oid, None)
         if aside is not None:
             self.schedule.aside[stand_in] = aside
@@ -129,19 +129,19 @@ class Returning:
         """
         if not self.matters:
             return
-        task = self.schedule.asked.task(oid)
+        task = self.schedule.requests.task(oid)
         known = task is not None or oid in self.schedule.aside
         if known and self._is_back(oid):
             # What it stands for now is another matter.
-            self.schedule.keys.end(oid)
+            self.schedule.keys.drop(oid)
             return
         if task is None or self.schedule.entry_of(task) is not None:
-            self.schedule.keys.end(oid)
+            self.schedule.keys.drop(oid)
         elif loads(task):
-            _, occurrence = self.schedule.asked.pop(oid)
+            _, occurrence = self.schedule.requests.pop(oid)
             self.wait(self._ask(task, None, occurrence), task)
         else:
-            self.schedule.keys.end(oid)
+            self.schedule.keys.drop(oid)
             self._park_asked(oid)
         self.stood_in(oid)
 
@@ -164,7 +164,7 @@ class Returning:
 
     def _park_asked(self, oid: int) -> None:
         """Nothing can be asked of a task whose class is missing here."""
-        while (asked := self.schedule.asked.pop(oid)) is not None:
+        while (asked := self.schedule.requests.pop(oid)) is not None:
             task, occurrence = asked
             park_and_tell(
                 self.schedule, task, to_micros(self.now),
@@ -180,7 +180,7 @@ class Returning:
             self._superseded(micros, task)
             return
         if loads(task):
-            asked = self.schedule.asked.pop(oid)
+            asked = self.schedule.requests.pop(oid)
             if asked is not None:
                 micros = self._ask(task, micros, asked[1])
         self.wait(micros, task)

@@ -29,7 +29,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.timetable import SWEEP as SWEEP
-from zodbschedule.store.timetable import Portion
+from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Wanted
 
 
@@ -71,22 +71,22 @@ def collect(schedule: Any, claim: Claim, now: datetime,
 
 
 def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
-             now: datetime, wanted: Wanted, skip: int = 0) -> Portion:
+             now: datetime, wanted: Wanted, skip: int = 0) -> Batch:
     """Collect what became of a portion, and take the next one into *claim*.
 
     In this order: what is written last stays in the connection's cache, and
     the runs need the slots, not the lists.
     """
-    schedule.keys.settle_in()
-    portion: Portion = schedule.timetable.take(
+    schedule.keys.assign_oids()
+    portion: Batch = schedule.timetable.take(
         limit, after, now, wanted, skip)
     portion.fetch()
     collect(schedule, claim, now)
     claim.fill([(to_micros(instant), task)
                 for instant, task in portion.tasks])
-    if schedule.keys.of:
+    if schedule.keys.by_oid:
         for _, task in portion.tasks:
-            schedule.keys.take(u64(task._p_oid))
+            schedule.keys.claim(u64(task._p_oid))
     claim.turns += 1
     return portion
 

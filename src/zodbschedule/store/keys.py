@@ -39,15 +39,15 @@ class Keys(Persistent):
     """See `IKeys`."""
 
     #: tasks that had no oid when they were scheduled, with their keys
-    _unborn: tuple[tuple[Persistent, str], ...] = ()
+    _without_oid: tuple[tuple[Persistent, str], ...] = ()
 
     def __init__(self) -> None:
         #: key -> the waiting task that holds it
         self.holders = OOBTree()
         #: the oid of every task with a key that stands here -> its key
-        self.of = LOBTree()
+        self.by_oid = LOBTree()
         #: key -> the oid of the task in a claim
-        self.busy = OOBTree()
+        self.running = OOBTree()
 
     # -- looking
 
@@ -69,7 +69,7 @@ class Keys(Persistent):
 
     def key_of(self, oid: int) -> str:
         """The key of the task with that oid; '', which is none."""
-        key: str = self.of.get(oid, '')
+        key: str = self.by_oid.get(oid, '')
         return key
 
     def is_lost(self, oid: int) -> bool:
@@ -79,64 +79,64 @@ class Keys(Persistent):
 
     # -- in the timetable
 
-    def come(self, task: Persistent, key: str) -> None:
+    def acquire(self, task: Persistent, key: str) -> None:
         """Let *task*, which is to wait, hold *key* if that is free."""
         key = plain(key)
         self.holders.setdefault(key, task)
         if task._p_oid is None:
-            self._unborn += ((task, key),)
+            self._without_oid += ((task, key),)
             return
         oid = u64(task._p_oid)
         if self.key_of(oid) != key:
             # Unscheduled in a claim, where it had another: a run there is in
             # vain.
             self.release(oid)
-        self.of[oid] = key
+        self.by_oid[oid] = key
 
-    def settle_in(self) -> None:
+    def assign_oids(self) -> None:
         """Note the oids of those that had none; for the first turn."""
-        for task, key in self._unborn:
-            self.of[u64(task._p_oid)] = key
-        if self._unborn:
-            self._unborn = ()
+        for task, key in self._without_oid:
+            self.by_oid[u64(task._p_oid)] = key
+        if self._without_oid:
+            self._without_oid = ()
 
     def remove(self, task: Persistent) -> None:
         """Forget *task*, which is leaving the schedule."""
-        key = self._remove_unborn(task)
+        key = self._remove_without_oid(task)
         if task._p_oid is not None:
             oid = u64(task._p_oid)
-            key = self.of.get(oid, key)
+            key = self.by_oid.get(oid, key)
             # Unscheduled in a claim before, it is noted until that is freed.
-            if self.busy.get(key) != oid:
-                self.of.pop(oid, None)
+            if self.running.get(key) != oid:
+                self.by_oid.pop(oid, None)
         if self.holders.get(key) is task:
             del self.holders[key]
 
-    def _remove_unborn(self, task: Persistent) -> str:
-        key = next((key for one, key in self._unborn if one is task), '')
+    def _remove_without_oid(self, task: Persistent) -> str:
+        key = next((key for one, key in self._without_oid if one is task), '')
         if key:
-            self._unborn = tuple(
-                pair for pair in self._unborn if pair[0] is not task)
+            self._without_oid = tuple(
+                pair for pair in self._without_oid if pair[0] is not task)
         return key
 
     # -- in a claim
 
-    def take(self, oid: int) -> None:
+    def claim(self, oid: int) -> None:
         """The task goes into a claim."""
-        key = self.of.get(oid)
+        key = self.by_oid.get(oid)
         if key is not None:
             holder = self.holders.get(key)
             if holder is not None and u64(holder._p_oid) == oid:
                 del self.holders[key]
-            self.busy[key] = oid
+            self.running[key] = oid
 
     def release(self, oid: int) -> None:
         """The task is not in a claim any more."""
         key = self.key_of(oid)
-        if self.busy.get(key) == oid:
-            del self.busy[key]
+        if self.running.get(key) == oid:
+            del self.running[key]
 
-    def give_back(self, task: Persistent) -> None:
+    def restore(self, task: Persistent) -> None:
         """The task waits again, with its key if nobody else has that."""
         oid = u64(task._p_oid)
         self.release(oid)
@@ -144,18 +144,18 @@ class Keys(Persistent):
         if key and key not in self.holders:
             self.holders[key] = task
 
-    def end(self, oid: int) -> None:
+    def drop(self, oid: int) -> None:
         """The task that was in a claim is in the schedule no more.
 
         Unless it was unscheduled there, and scheduled anew.
         """
-        key = self.of.get(oid)
+        key = self.by_oid.get(oid)
         if key is None:
             return
         self.release(oid)
         holder = self.holders.get(key)
         if holder is None or u64(holder._p_oid) != oid:
-            self.of.pop(oid, None)
+            self.by_oid.pop(oid, None)
 
 
 def plain(key: str) -> str:

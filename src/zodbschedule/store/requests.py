@@ -16,9 +16,9 @@ A run writes nothing that is shared, and nobody else may write what it will
 write: so they are kept here until the task comes back.
 
 Nothing that is asked for may stay behind.  Whoever asks writes this object,
-and relies on the place of the task, see `Schedule.rely_on`; who lets a task
-come back, or go, reads this one as current.  So of the two who do that at the
-same time the second conflicts, whichever that is.
+and reads the place of the task as current; whoever lets a task come back, or
+go, reads this one as current.  So of two who do that at the same time the
+second conflicts, whichever that is.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from persistent.list import PersistentList
 from ZODB.utils import u64
 
 
-class Asked(Persistent):
+class Requests(Persistent):
     """What each of these tasks is to run for, once more, and in which order.
     """
 

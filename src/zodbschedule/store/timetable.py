@@ -124,17 +124,17 @@ class Timetable(Persistent):
         return False
 
     def take(self, limit: int, after: datetime | None, until: datetime,
-             wanted: Wanted, skip: int = 0) -> 'Portion':
+             wanted: Wanted, skip: int = 0) -> 'Batch':
         """Take the first *limit* wanted tasks from *after* to *until*.
 
         Both bounds are inclusive.  What is not wanted stays where it is.
         With *skip* so many lists are left to others, if there are enough
         tasks behind them.
         """
-        portion = Portion(after)
+        portion = Batch(after)
         chosen = list(self._choose(portion, limit, until, wanted, skip))
         if skip and sum(len(tasks) for *_, tasks in chosen) < limit:
-            portion = Portion(after)
+            portion = Batch(after)
             chosen = list(self._choose(portion, limit, until, wanted))
         elif skip:
             portion.cursor = after
@@ -156,11 +156,11 @@ class Timetable(Persistent):
 
         Users who unschedule leave husks where nothing is ever due.
         """
-        portion = Portion(None)
+        portion = Batch(None)
         found = any(self._choose(portion, 1, until, wanted))
         return found or portion.husks >= SWEEP
 
-    def _choose(self, portion: 'Portion', limit: int, until: datetime,
+    def _choose(self, portion: 'Batch', limit: int, until: datetime,
                 wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
         places = islice(self._places(portion.cursor, until), skip, None)
         for instant, held, key, leaf, husks in _fetched(places, limit):
@@ -260,7 +260,7 @@ class Timetable(Persistent):
             key = next(iter(held.keys(min=key, excludemin=True)), None)
 
 
-class Portion:
+class Batch:
     """What one `Timetable.take` found."""
 
     def __init__(self, cursor: datetime | None) -> None:

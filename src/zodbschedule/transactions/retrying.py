@@ -90,7 +90,7 @@ def transact(manager: Any, work: Callable[[], T],
         clock.wait(min(2, pause) * random.uniform(.5, 1.5))
 
 
-def apart(db: Any, work: Callable[[Any], T],
+def in_own_connection(db: Any, work: Callable[[Any], T],
           conflict_tries: int = CONFLICT_TRIES) -> T:
     """What *work* returns, given a connection of *db* of its own.
 

@@ -22,7 +22,7 @@ log = logging.getLogger('zodbschedule')
 REASON = 300
 
 
-class Reach:
+class Availability:
     """What those who use a database say of it.
 
     When one of them gets no answer it is away, until one gets an answer and

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from zodbschedule import clock
 from zodbschedule.execution.consumer import PORTION
-from zodbschedule.execution.consumer import Holding
+from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
@@ -75,7 +75,7 @@ SLICE = .5
 RELUCTANT = 60.0
 
 
-class Share:
+class PortionSize:
     """How many tasks to take, by how long runs have lasted."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class View(NamedTuple):
     next: datetime | None
 
 
-class Duty:
+class ScheduleLoop:
     """See above.
 
     Whoever attends sets `find` and calls `attend` again and again, and `end`
@@ -132,8 +132,8 @@ class Duty:
         #: whether it is to recover claims of its own label when it begins
         self.inherits = inherits
         self.others = Others()
-        self.share = Share()
-        self.holding: Holding | None = None
+        self.share = PortionSize()
+        self.holding: Consumer | None = None
         #: whether the pass is over
         self.over = True
         #: when to look again, though nothing has changed, by the clock
@@ -224,7 +224,7 @@ class Duty:
         self.next = None
 
     def _attend(self) -> bool:
-        if self.holding is None and not self._take_up():
+        if self.holding is None and not self._open_claim():
             return False
         holding: Any = self.holding
         busy = bool(holding.portion)
@@ -241,7 +241,7 @@ class Duty:
         self._step(holding)
         return True
 
-    def _take_up(self) -> bool:
+    def _open_claim(self) -> bool:
         """Register a claim; False if there is no schedule."""
         def look() -> str:
             schedule = self.find()
@@ -275,14 +275,14 @@ class Duty:
         return True
 
     def _begin(self, schedule: Any) -> None:
-        self.holding = Holding(
+        self.holding = Consumer(
             schedule, self.label, self.lease, patient=True,
             contained=BaseException)
         self.holding.begin(clock.now())
         self.holding.prepare()
         self.over = True
 
-    def _inherit(self, holding: Holding) -> None:
+    def _inherit(self, holding: Consumer) -> None:
         """Recover what an earlier worker of this name has left behind."""
         def look() -> list[str]:
             found = namesakes(
@@ -346,7 +346,7 @@ class Duty:
         if claims.doubtful:
             holding.recover_stale(claims.doubtful)
 
-    def _step(self, holding: Holding) -> None:
+    def _step(self, holding: Consumer) -> None:
         """A turn, and the runs of what it has taken."""
         limit = self.share.limit()
         holding.turn(limit)
@@ -369,13 +369,13 @@ class Duty:
     # -- waiting
 
     def pause(self) -> float:
-        """For how many seconds to wait before `stirs` is asked."""
+        """For how many seconds to wait before `should_look` is asked."""
         if self.next is None:
             return SLICE
         left = (self.next - clock.now()).total_seconds()
         return max(0.0, min(SLICE, left))
 
-    def stirs(self) -> bool:
+    def should_look(self) -> bool:
         """Whether to look again, though the database has not changed."""
         now = time.monotonic()
         if self.reluctant is not None:

@@ -30,9 +30,9 @@ from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
-from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.loop import SLICE
-from zodbschedule.worker.loop import Duty
+from zodbschedule.worker.loop import ScheduleLoop
 from zodbschedule.worker.watcher import Watcher
 from zodbschedule.worker.watcher import back_off
 from zodbschedule.worker.watcher import watching
@@ -63,7 +63,7 @@ class Paths(ABC):
         """Where they stand now; equal ones stand for the same schedule."""
 
 
-class Terms(NamedTuple):
+class WorkerConfig(NamedTuple):
     """What all threads of one worker have in common."""
 
     name: str
@@ -76,26 +76,26 @@ class Terms(NamedTuple):
     #: whether the worker is asked to end
     ends: Callable[[], bool]
     heart: Heart
-    reach: Reach
+    availability: Availability
     #: by the names of schedules, why they are not attended to
     said: dict[str, str]
     #: on what its turns are made
     manager: Callable[[], Any] = lambda: transaction.manager
 
 
-class Shift:
+class WorkerThread:
     """One thread, with a connection and a claim of its own.
 
     Its connection is on the thread's own transaction manager, which is the
-    one that packages know that join the current transaction; unless its terms
+    one that packages know that join the current transaction; unless its config
     say otherwise, since runs have connections of their own.
     """
 
-    def __init__(self, terms: Terms, number: int) -> None:
-        self.terms = terms
+    def __init__(self, config: WorkerConfig, number: int) -> None:
+        self.config = config
         self.stopping = threading.Event()
-        self.manager = terms.manager()
-        self.duties: list[Duty] = []
+        self.manager = config.manager()
+        self.loops: list[ScheduleLoop] = []
         #: where each of them stands
         self.paths: list[Path] = []
         #: what it waits by, while it has a connection
@@ -107,7 +107,7 @@ class Shift:
         #: whether it has ever looked into the database
         self.has_begun = False
         self.thread = threading.Thread(
-            target=self._run, name=f'zodbschedule {terms.name} {number}',
+            target=self._run, name=f'zodbschedule {config.name} {number}',
             daemon=True)
 
     def start(self) -> None:
@@ -123,7 +123,7 @@ class Shift:
 
     def ends(self) -> bool:
         """Whether it is to take nothing more."""
-        return self.stopping.is_set() or self.terms.ends()
+        return self.stopping.is_set() or self.config.ends()
 
     @property
     def is_alive(self) -> bool:
@@ -132,21 +132,21 @@ class Shift:
 
     def settle(self, timeout: float) -> None:
         """Wait so many seconds for its end, unless it runs a task."""
-        held = [duty.holding for duty in self.duties]
+        held = [loop.holding for loop in self.loops]
         if not any(one is not None and one.pulse.running for one in held):
             self.thread.join(timeout)
 
     @property
-    def gets_on(self) -> bool:
+    def healthy(self) -> bool:
         """Whether it works, and no error keeps it from that."""
         return self.is_alive and self.has_begun and not (
-            self.failures or any(duty.failures for duty in self.duties))
+            self.failures or any(loop.failures for loop in self.loops))
 
     def silence(self) -> float:
         """For how many seconds the database has not answered."""
         now = time.monotonic()
         # Another thread sets them: each is to be read once.
-        since = [duty.asking for duty in self.duties]
+        since = [loop.asking for loop in self.loops]
         watcher = self.watcher
         if watcher is not None:
             since.append(watcher.asking)
@@ -165,42 +165,42 @@ class Shift:
                 self._note(error)
                 self.failures += 1
                 self.stopping.wait(back_off(self.failures, LONGEST_PAUSE))
-        self.terms.reach.leave(self)
+        self.config.availability.leave(self)
         if not self.handed_back:
             log.warning('Worker %s could not hand back what it held; others '
-                        'will recover it.', self.terms.name)
+                        'will recover it.', self.config.name)
 
     def _note(self, error: BaseException) -> None:
         if isinstance(error, Unopened) or is_storage_failure(error):
-            self.terms.reach.away(self, error)
+            self.config.availability.away(self, error)
             log.debug('The database does not answer.', exc_info=error)
         else:
             log.error('Worker %s: an error that is no task\'s; it goes on.',
-                      self.terms.name, exc_info=error)
+                      self.config.name, exc_info=error)
 
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to end."""
         db = self._database()
         connection = self.connection = db.open(self.manager)
-        for duty, path in zip(self.duties, self.paths, strict=True):
-            duty.find = partial(find, connection, path)
+        for loop, path in zip(self.loops, self.paths, strict=True):
+            loop.find = partial(find, connection, path)
         try:
-            self._muster()
-            with watching(db, self.terms.reach) as self.watcher:
+            self._refresh_schedules()
+            with watching(db, self.config.availability) as self.watcher:
                 self._attend(self.watcher)
-            for duty in self.duties:
-                duty.end()
+            for loop in self.loops:
+                loop.end()
         finally:
             self.watcher = None
-            for duty in self.duties:
-                self.handed_back &= duty.holding is None
-                duty.drop()
+            for loop in self.loops:
+                self.handed_back &= loop.holding is None
+                loop.drop()
             abort(self.manager)
             connection.close()
 
     def _database(self) -> Any:
         try:
-            return self.terms.database()
+            return self.config.database()
         except Exception as error:
             raise Unopened(str(error) or type(error).__name__) from error
 
@@ -221,52 +221,53 @@ class Shift:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
-        if any(isinstance(path, Paths) for path in self.terms.paths):
-            self._muster()
-        for duty in self.duties:
+        if any(isinstance(path, Paths) for path in self.config.paths):
+            self._refresh_schedules()
+        for loop in self.loops:
             if self.ends():
                 break
-            worked |= duty.attend(len(self.duties) > 1)
+            worked |= loop.attend(len(self.loops) > 1)
         self._answered()
         # What it could not hand back before, it has recovered.
         self.handed_back = True
         return worked
 
-    def _muster(self) -> None:
+    def _refresh_schedules(self) -> None:
         """See which schedules there are: more have come, others are gone."""
         paths = transact(self.manager, self._look_for_paths)
-        duties = dict(zip(self.paths, self.duties, strict=True))
-        for path in duties.keys() - set(paths):
-            duties[path].end()
-        self.duties = [duties.get(path) or self._duty(path) for path in paths]
+        loops = dict(zip(self.paths, self.loops, strict=True))
+        for path in loops.keys() - set(paths):
+            loops[path].end()
+        self.loops = [loops.get(path) or self._loop(path) for path in paths]
         self.paths = paths
 
     def _look_for_paths(self) -> list[Path]:
         root = self.connection.root()
         found: list[Path] = []
-        for path in self.terms.paths:
+        for path in self.config.paths:
             found += path.paths(root) if isinstance(path, Paths) else [path]
         abort(self.manager)
         return list(dict.fromkeys(found))
 
-    def _duty(self, path: Path) -> Duty:
-        terms = self.terms
-        duty = Duty(spelled(path), self.manager, terms.heart, self.ends,
-                    self._answered, label=terms.name, lease=terms.lease,
-                    inherits=terms.inherits, said=terms.said)
-        duty.find = partial(find, self.connection, path)
-        return duty
+    def _loop(self, path: Path) -> ScheduleLoop:
+        config = self.config
+        loop = ScheduleLoop(
+            spelled(path), self.manager, config.heart, self.ends,
+            self._answered, label=config.name, lease=config.lease,
+            inherits=config.inherits, said=config.said)
+        loop.find = partial(find, self.connection, path)
+        return loop
 
     def _answered(self) -> None:
         self.failures = 0
         self.has_begun = True
         for one in self, self.watcher:
-            self.terms.reach.back(one)
+            self.config.availability.back(one)
 
     def _wait(self, watcher: Watcher, mark: object) -> bool:
         """Wait for something to do; whether the database has changed."""
-        while not any(duty.stirs() for duty in self.duties):
-            pause = min((duty.pause() for duty in self.duties), default=SLICE)
+        while not any(loop.should_look() for loop in self.loops):
+            pause = min((loop.pause() for loop in self.loops), default=SLICE)
             if watcher.wait(mark, pause, self.ends):
                 return True
         return False

@@ -33,7 +33,7 @@ from weakref import WeakKeyDictionary
 
 from ZODB.interfaces import IMVCCStorage
 
-from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.availability import Availability
 
 
 log = logging.getLogger('zodbschedule')
@@ -51,7 +51,7 @@ PATIENCE = 2.0
 AGAIN = .1
 
 
-class Local:
+class LocalProbe:
     """Looks at a storage that knows its last transaction itself."""
 
     interval = LOOK
@@ -77,7 +77,7 @@ class Local:
         """Nothing to do."""
 
 
-class Polled:
+class PollingProbe:
     """Asks a storage that does not hear of the transactions of others."""
 
     interval = POLL
@@ -119,18 +119,18 @@ class Polled:
                 instance.release()
 
 
-class Eyes:
+class MultiProbe:
     """Looks at all databases of one multi-database."""
 
-    def __init__(self, eyes: list[Local | Polled]) -> None:
-        self.eyes = eyes
-        self.interval = min(eye.interval for eye in eyes)
+    def __init__(self, probes: list[LocalProbe | PollingProbe]) -> None:
+        self.probes = probes
+        self.interval = min(probe.interval for probe in probes)
         #: when each is to look next, by a monotonic clock
-        self.next = [0.0] * len(eyes)
+        self.next = [0.0] * len(probes)
 
     def mark(self) -> object:
         """Something that is another one when any of them has changed."""
-        return [eye.mark() for eye in self.eyes]
+        return [probe.mark() for probe in self.probes]
 
     def look(self) -> bool:
         """Whether one has changed; raises if one is away.
@@ -138,29 +138,29 @@ class Eyes:
         Each looks no more often than it would alone.
         """
         now, changed = time.monotonic(), False
-        for number, eye in enumerate(self.eyes):
+        for number, probe in enumerate(self.probes):
             if now >= self.next[number]:
-                self.next[number] = now + eye.interval
-                changed |= eye.look()
+                self.next[number] = now + probe.interval
+                changed |= probe.look()
         return changed
 
     def close(self) -> None:
         """See the others."""
-        for eye in self.eyes:
-            eye.close()
+        for probe in self.probes:
+            probe.close()
 
 
-def eye_of(db: Any) -> Local | Polled | Eyes:
+def probe_of(db: Any) -> LocalProbe | PollingProbe | MultiProbe:
     """What looks at *db*, and at all that belong to the same multi-database.
 
     A schedule may stand in any of them, as mounted sites of Zope do.
     """
-    found: list[Local | Polled] = [
-        (Polled if IMVCCStorage.providedBy(one.storage) else Local)(
+    found: list[LocalProbe | PollingProbe] = [
+        (PollingProbe if IMVCCStorage.providedBy(one.storage) else LocalProbe)(
             one.storage)
         for one in {id(one): one
                     for one in (db, *db.databases.values())}.values()]
-    return found[0] if len(found) == 1 else Eyes(found)
+    return found[0] if len(found) == 1 else MultiProbe(found)
 
 
 class Watcher:
@@ -170,12 +170,12 @@ class Watcher:
     """
 
     def __init__(self, db: Any) -> None:
-        self.eye = eye_of(db)
+        self.probe = probe_of(db)
         self.condition = threading.Condition()
         self.waiting = 0
         self.stopped = False
         #: who is to be told whether the database answers
-        self.reaches: list[Reach] = []
+        self.availabilities: list[Availability] = []
         #: since when it asks, by a monotonic clock
         self.asking: float | None = None
         self.thread = threading.Thread(
@@ -184,7 +184,7 @@ class Watcher:
 
     def mark(self) -> object:
         """The baseline; to be read before the look for something to do."""
-        return self.eye.mark()
+        return self.probe.mark()
 
     def wait(self, mark: object, seconds: float,
              ended: Callable[[], bool]) -> bool:
@@ -197,7 +197,7 @@ class Watcher:
             self.waiting += 1
             self.condition.notify_all()
             try:
-                while not ended() and self.eye.mark() == mark:
+                while not ended() and self.probe.mark() == mark:
                     left = end - time.monotonic()
                     if left <= 0:
                         return False
@@ -219,30 +219,30 @@ class Watcher:
         self.thread.join(PATIENCE)
 
     def _run(self) -> None:
-        pause = self.eye.interval
+        pause = self.probe.interval
         while self._is_needed():
             self.asking = time.monotonic()
             try:
-                changed = self.eye.look()
+                changed = self.probe.look()
             except Exception as error:
                 pause = min(PATIENCE, pause * 2)
-                for reach in self.reaches:
-                    reach.away(self, error)
+                for availability in self.availabilities:
+                    availability.away(self, error)
             else:
-                pause = self.eye.interval
-                for reach in self.reaches:
-                    reach.back(self)
+                pause = self.probe.interval
+                for availability in self.availabilities:
+                    availability.back(self)
                 if changed:
                     self.ring()
             self.asking = None
             time.sleep(pause)
-        self.eye.close()
+        self.probe.close()
 
     def _is_needed(self) -> bool:
         with self.condition:
             while not self.waiting and not self.stopped:
-                for reach in self.reaches:
-                    reach.leave(self)
+                for availability in self.availabilities:
+                    availability.leave(self)
                 self.condition.wait()
             return not self.stopped
 
@@ -258,25 +258,25 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def watching(db: Any, reach: Reach) -> Iterator[Watcher]:
-    """The one watcher of *db* in this process, which tells *reach*."""
+def watching(db: Any, availability: Availability) -> Iterator[Watcher]:
+    """The one watcher of *db* in this process, which tells *availability*."""
     with _lock:
         watcher = _watchers.get(db)
         if watcher is None:
             watcher = _watchers[db] = Watcher(db)
-        watcher.reaches = [*watcher.reaches, reach]
+        watcher.availabilities = [*watcher.availabilities, availability]
     try:
         yield watcher
     finally:
         with _lock:
-            reaches = list(watcher.reaches)
+            availabilities = list(watcher.availabilities)
             # One of them: each thread of a worker has brought the same.
-            reaches.remove(reach)
-            watcher.reaches = reaches
-            last = not reaches
+            availabilities.remove(availability)
+            watcher.availabilities = availabilities
+            last = not availabilities
             if last:
                 del _watchers[db]
         if last:
             watcher.close()
-        if reach not in reaches:
-            reach.leave(watcher)
+        if availability not in availabilities:
+            availability.leave(watcher)

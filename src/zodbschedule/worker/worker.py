@@ -34,13 +34,13 @@ from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions import workarounds as faults
-from zodbschedule.transactions.retrying import apart
+from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.worker.availability import Reach
+from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.thread import Path
 from zodbschedule.worker.thread import Paths
-from zodbschedule.worker.thread import Shift
-from zodbschedule.worker.thread import Terms
+from zodbschedule.worker.thread import WorkerConfig
+from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.worker.thread import spelled
 
 
@@ -89,7 +89,7 @@ class Worker:
     #: on what the turns of a thread are made; that of the runs, by default
     manager: Callable[[], Any] = staticmethod(lambda: transaction.manager)
     #: what its threads do
-    shift = Shift
+    thread = WorkerThread
 
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
@@ -106,13 +106,14 @@ class Worker:
         self.name = name or f'{socket.gethostname()}:{os.getpid()}'
         self.grace = grace
         self._database = Database(db)
-        self._reach = Reach()
+        self._availability = Availability()
         self._heart = Heart(LOOK, _relieve, self._heart_failed)
-        terms = Terms(
+        config = WorkerConfig(
             self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._ends, self._heart, self._reach, {},
+            bool(name), self._ends, self._heart, self._availability, {},
             self.manager)
-        self._shifts = [self.shift(terms, number) for number in range(threads)]
+        self._threads = [
+            self.thread(config, number) for number in range(threads)]
         self._asked = WORK
         self._result = True
         self._supervisor: threading.Thread | None = None
@@ -141,11 +142,11 @@ class Worker:
 
     def _work(self) -> bool:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
-                 self.name, os.getpid(), len(self._shifts),
-                 ', '.join(map(spelled, self._shifts[0].terms.paths)))
+                 self.name, os.getpid(), len(self._threads),
+                 ', '.join(map(spelled, self._threads[0].config.paths)))
         self._heart.start()
-        for shift in self._shifts:
-            shift.start()
+        for thread in self._threads:
+            thread.start()
         interrupted: BaseException | None = None
         while True:
             try:
@@ -208,8 +209,9 @@ class Worker:
 
         A run that lasts long is healthy.
         """
-        return (self._begun and self._asked == WORK and self._reach.answers
-                and all(shift.gets_on for shift in self._shifts))
+        return (self._begun and self._asked == WORK
+                and self._availability.answers
+                and all(thread.healthy for thread in self._threads))
 
     # -- looking after the threads
 
@@ -219,8 +221,8 @@ class Worker:
         while self._is_alive():
             if self._asked and since is None:
                 since = time.monotonic()
-                for shift in self._shifts:
-                    shift.finish()
+                for thread in self._threads:
+                    thread.finish()
             if self._asked == ABORT or since is not None and (
                     time.monotonic() - since > self.grace.total_seconds()):
                 ended = self._cut_off()
@@ -230,21 +232,21 @@ class Worker:
         self._heart.stop(HAND_BACK)
         if not self._is_alive():
             self._database.close()
-        return ended and all(shift.handed_back for shift in self._shifts)
+        return ended and all(thread.handed_back for thread in self._threads)
 
     def _is_alive(self) -> bool:
-        return any(shift.is_alive for shift in self._shifts)
+        return any(thread.is_alive for thread in self._threads)
 
     def _listen(self) -> None:
         """Notice a database that says nothing, not even that it is away."""
-        silence = max(shift.silence() for shift in self._shifts)
+        silence = max(thread.silence() for thread in self._threads)
         if silence > SILENT:
-            self._reach.away(
+            self._availability.away(
                 self, f'it has not answered for {SILENT:.0f} seconds')
             self._silent = True
         elif self._silent:
             self._silent = False
-            self._reach.back(self)
+            self._availability.back(self)
 
     def _heart_failed(self, error: Exception) -> None:
         if is_storage_failure(error):
@@ -269,14 +271,15 @@ class Worker:
             return False
         if cut_off:
             log.warning('Worker %s has cut off what ran.', self.name)
-        for shift in self._shifts:
-            shift.settle(HAND_BACK)
+        for thread in self._threads:
+            thread.settle(HAND_BACK)
         return not cut_off
 
     def _hand_back(self, cut_off: list[Pulse]) -> None:
         for pulse in self._heart.pulses:
             try:
-                if apart(pulse.db, partial(_dissolve, pulse), TURN_TRIES):
+                if in_own_connection(
+                        pulse.db, partial(_dissolve, pulse), TURN_TRIES):
                     cut_off.append(pulse)
             except Exception:
                 cut_off.append(pulse)
@@ -317,7 +320,7 @@ def _relieve(pulse: Pulse, index: int) -> None:
         relieve(connection.get(pulse.schedule_oid), pulse.claim_id, index,
                 clock.now())
 
-    apart(pulse.db, work, TURN_TRIES)
+    in_own_connection(pulse.db, work, TURN_TRIES)
 
 
 def _dissolve(pulse: Pulse, connection: Any) -> bool:

@@ -48,7 +48,7 @@ from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 from ZPublisher.pubevents import PubSuccess
 
-from zodbschedule.interfaces import ISurroundings
+from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.retry import RetryLater
 from zodbschedule.transactions.retrying import abort
@@ -77,11 +77,11 @@ COMMITS = 'zodbschedule.commits'
 PORTS = {'http': 80, 'https': 443}
 
 
-@implementer(ISurroundings)
+@implementer(IRunEnvironment)
 class ZopeSite:
     """Each run is in the site of its schedule, as the user of the task.
 
-    See `ISurroundings`.  Runs are on the transaction manager of the thread,
+    See `IRunEnvironment`.  Runs are on the transaction manager of the thread,
     which is what mail hosts and catalog queues join.
     """
 
@@ -96,8 +96,8 @@ class ZopeSite:
             raise PrincipalsMissing(str(error)) from error
 
     @contextmanager
-    def attempt(self, schedule: Any, apart: bool = True) -> Iterator[Any]:
-        if not apart:
+    def enter(self, schedule: Any, commits: bool = True) -> Iterator[Any]:
+        if not commits:
             name = application_database(schedule).database_name
             with self._attempt(schedule, schedule._p_jar.get_connection(
                     name), False) as here:
@@ -112,7 +112,7 @@ class ZopeSite:
             connection.close()
 
     @contextmanager
-    def _attempt(self, schedule: Any, connection: Any, apart: bool
+    def _attempt(self, schedule: Any, connection: Any, commits: bool
                  ) -> Iterator[Any]:
         app = connection.root()[APPLICATION]
         here = settled_at(app, schedule.path)
@@ -121,7 +121,7 @@ class ZopeSite:
                 f'The site of the schedule is not at {schedule.path} any more')
         with ExitStack() as stack:
             try:
-                stack.enter_context(_in_site(app, here, apart))
+                stack.enter_context(_in_site(app, here, commits))
             except Exception as error:
                 if is_transient(error) or is_storage_failure(error):
                     raise
@@ -132,7 +132,7 @@ class ZopeSite:
             try:
                 yield here
             finally:
-                if apart:
+                if commits:
                     # What a failed attempt has joined may need the site.
                     abort(self.manager)
 

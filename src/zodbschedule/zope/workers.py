@@ -37,10 +37,10 @@ from zodbschedule import Worker
 from zodbschedule.execution.disabled import barred
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
-from zodbschedule.worker.loop import Duty
+from zodbschedule.worker.loop import ScheduleLoop
 from zodbschedule.worker.thread import Path
 from zodbschedule.worker.thread import Paths
-from zodbschedule.worker.thread import Shift
+from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.environment import APPLICATION
 from zodbschedule.zope.settings import Settings
@@ -80,23 +80,23 @@ class Sites(Paths):
 SYNCHRONIZE = 60.0
 
 
-class SitesShift(Shift):
+class SitesWorkerThread(WorkerThread):
     """Sees to it that sites have what is contributed to them."""
 
     #: when it has done so for all, by a monotonic clock
     synchronized = 0.0
 
-    def _muster(self) -> None:
-        super()._muster()
+    def _refresh_schedules(self) -> None:
+        super()._refresh_schedules()
         now = time.monotonic()
         if now - self.synchronized > SYNCHRONIZE:
             self.synchronized = now
             for path in self.paths:
                 self._contribute(path)
 
-    def _duty(self, path: Path) -> Duty:
+    def _loop(self, path: Path) -> ScheduleLoop:
         self._contribute(path)
-        return super()._duty(path)
+        return super()._loop(path)
 
     def _contribute(self, path: Path) -> None:
         try:
@@ -123,7 +123,7 @@ class SitesWorker(Worker):
     """
 
     manager = staticmethod(lambda: TransactionManager(explicit=True))
-    shift = SitesShift
+    thread = SitesWorkerThread
 
     def __init__(self, db: Any, *sites: str, **options: Any) -> None:
         paths: tuple[Path | Paths, ...] = tuple(
@@ -187,7 +187,7 @@ class Draining:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.asked = threading.Event()
+        self.requests = threading.Event()
         self.heard = self.drained = False
 
     def begin(self) -> None:
@@ -207,10 +207,10 @@ class Draining:
         else:
             self.heard = True
             self.worker.finish()
-            self.asked.set()
+            self.requests.set()
 
     def _drain(self) -> None:
-        self.asked.wait()
+        self.requests.wait()
         self.worker.stop()
         self.drained = True
         # Only the main thread may say who hears it next.
