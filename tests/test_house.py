@@ -67,7 +67,9 @@ LAYERS = {
         'store.history',
     ),
     'c': (
+        'transactions.errors',
         'transactions.retrying',
+        'transactions.borrowing',
         'transactions.workarounds',
         'execution.disabled',
         'principals',

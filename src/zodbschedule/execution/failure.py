@@ -57,9 +57,9 @@ from zodbschedule.task import Task
 from zodbschedule.task import known_principal
 from zodbschedule.task import known_text
 from zodbschedule.task import text
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import is_transient
 from zodbschedule.transactions.retrying import transact
 
 

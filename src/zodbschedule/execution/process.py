@@ -43,9 +43,9 @@ from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions.borrowing import borrowed
+from zodbschedule.transactions.borrowing import inner
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import borrowed
-from zodbschedule.transactions.retrying import inner
 
 
 log = logging.getLogger('zodbschedule')

@@ -59,7 +59,7 @@ from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Slot
 from zodbschedule.task import Task
-from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 

@@ -56,7 +56,7 @@ from zodbschedule.task import known_principal
 from zodbschedule.task import known_text
 from zodbschedule.task import oid_of
 from zodbschedule.task import task_id
-from zodbschedule.transactions.retrying import run_of
+from zodbschedule.transactions.borrowing import run_of
 
 
 class Places(Persistent):

@@ -48,8 +48,8 @@ from zodbschedule.store.history import record
 from zodbschedule.store.stamp import stamp
 from zodbschedule.task import Task
 from zodbschedule.task import known_text
-from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import is_transient
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 
 
 class Returning:

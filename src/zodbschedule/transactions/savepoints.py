@@ -23,7 +23,7 @@ from typing import Any
 from transaction.interfaces import InvalidSavepointRollbackError
 
 from zodbschedule.interfaces import TransactionEnded
-from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.borrowing import RUN
 
 
 class Savepoints:

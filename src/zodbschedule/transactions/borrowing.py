@@ -1,0 +1,117 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Transactions on a manager that belongs to the caller."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from zodbschedule.interfaces import PendingChanges
+
+
+log = logging.getLogger('zodbschedule')
+
+#: under which the run in progress is kept with its transaction
+RUN = object()
+
+
+@contextmanager
+def borrowed(manager: Any) -> Iterator[None]:
+    """Inside, transactions may be made on *manager*; then it is as found.
+
+    Raises `PendingChanges`, and touches nothing, if its transaction holds
+    work.
+    """
+    begun = is_begun(manager)
+    if begun:
+        refuse_pending(manager.get())
+        manager.abort()
+    try:
+        yield
+    finally:
+        if begun:
+            _begin(manager)
+
+
+def inner(manager: Any) -> Any:
+    """The manager of this thread, if *manager* stands for that of each."""
+    return getattr(manager, 'manager', manager)
+
+
+def is_begun(manager: Any) -> bool:
+    """Whether *manager* is in a transaction; begins none."""
+    # A manager tells every new synchronizer of the transaction that it is in.
+    seen = _Seen()
+    manager.registerSynch(seen)
+    manager.unregisterSynch(seen)
+    return seen.begun
+
+
+def refuse_pending(txn: Any) -> None:
+    """Raise `PendingChanges` if the transaction *txn* holds work.
+
+    No public call lists what has joined; and the connection's own list
+    misses what is behind a savepoint.
+    """
+    if is_in_run(txn):
+        problem = 'is the one in which a task runs at this moment'
+    elif txn.isDoomed():
+        problem = 'is doomed'
+    elif txn._resources:
+        problem = 'holds changes'
+    elif any(any(hooks()) for hooks in (
+            txn.getBeforeCommitHooks, txn.getAfterCommitHooks,
+            txn.getBeforeAbortHooks, txn.getAfterAbortHooks)):
+        problem = 'has hooks'
+    else:
+        return
+    raise PendingChanges(
+        f'The current transaction {problem}; process() would end it. Commit '
+        f'or abort it first.')
+
+
+def is_in_run(txn: Any) -> bool:
+    """Whether a task runs in this transaction."""
+    return run_of(txn) is not None
+
+
+def run_of(txn: Any) -> Any:
+    """The run that goes on in this transaction, or None."""
+    try:
+        return txn.data(RUN)
+    except KeyError:
+        return None
+
+
+def _begin(manager: Any) -> None:
+    try:
+        manager.begin()
+    except Exception:
+        # The database is away, and the manager is begun all the same.
+        log.warning('No new transaction could be prepared.', exc_info=True)
+
+
+class _Seen:
+    """A synchronizer that notices whether there is a transaction."""
+
+    begun = False
+
+    def newTransaction(self, txn: Any) -> None:
+        self.begun = True
+
+    def beforeCompletion(self, txn: Any) -> None:
+        """Nothing to do."""
+
+    def afterCompletion(self, txn: Any) -> None:
+        """Nothing to do."""
