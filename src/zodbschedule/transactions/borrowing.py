@@ -22,16 +22,16 @@ from zodbschedule.interfaces import PendingChanges
 
 log = logging.getLogger('zodbschedule')
 
-#: under which the run in progress is kept with its transaction
+#: The key under which the data of a transaction has the run in progress.
 RUN = object()
 
 
 @contextmanager
 def borrowed(manager: Any) -> Iterator[None]:
-    """Inside, transactions may be made on *manager*; then it is as found.
+    """Inside, transactions may be made on *manager*.
 
-    Raises `PendingChanges`, and touches nothing, if its transaction holds
-    work.
+    At the end it is in a new transaction if it was in one before.  Raises
+    `PendingChanges`, and changes nothing, if that one holds work.
     """
     begun = is_begun(manager)
     if begun:
@@ -44,24 +44,47 @@ def borrowed(manager: Any) -> Iterator[None]:
             _begin(manager)
 
 
+def _begin(manager: Any) -> None:
+    try:
+        manager.begin()
+    except Exception:
+        # The storage fails, and the manager is in a transaction all the same.
+        log.warning('No new transaction could be prepared.', exc_info=True)
+
+
 def inner(manager: Any) -> Any:
-    """The manager of this thread, if *manager* stands for that of each."""
+    """The manager of this thread, if *manager* is one for all threads."""
     return getattr(manager, 'manager', manager)
 
 
 def is_begun(manager: Any) -> bool:
-    """Whether *manager* is in a transaction; begins none."""
-    # A manager tells every new synchronizer of the transaction that it is in.
-    seen = _Seen()
-    manager.registerSynch(seen)
-    manager.unregisterSynch(seen)
-    return seen.begun
+    """Whether *manager* is in a transaction; does not begin one."""
+    # A manager tells a new synchronizer of the transaction that it is in.
+    probe = _Probe()
+    manager.registerSynch(probe)
+    manager.unregisterSynch(probe)
+    return probe.begun
+
+
+class _Probe:
+    """A synchronizer that notices whether there is a transaction."""
+
+    begun = False
+
+    def newTransaction(self, txn: Any) -> None:
+        self.begun = True
+
+    def beforeCompletion(self, txn: Any) -> None:
+        """Nothing to do."""
+
+    def afterCompletion(self, txn: Any) -> None:
+        """Nothing to do."""
 
 
 def refuse_pending(txn: Any) -> None:
     """Raise `PendingChanges` if the transaction *txn* holds work.
 
-    No public call lists what has joined; and the connection's own list
+    No public call lists what has joined, and the connection's own list
     misses what is behind a savepoint.
     """
     if is_in_run(txn):
@@ -77,41 +100,18 @@ def refuse_pending(txn: Any) -> None:
     else:
         return
     raise PendingChanges(
-        f'The current transaction {problem}; process() would end it. Commit '
-        f'or abort it first.')
+        f'The current transaction {problem}, and process() would end it. '
+        f'Commit or abort it first.')
 
 
 def is_in_run(txn: Any) -> bool:
-    """Whether a task runs in this transaction."""
+    """Whether a task runs in the transaction *txn*."""
     return run_of(txn) is not None
 
 
 def run_of(txn: Any) -> Any:
-    """The run that goes on in this transaction, or None."""
+    """The run in progress in the transaction *txn*, or None."""
     try:
         return txn.data(RUN)
     except KeyError:
         return None
-
-
-def _begin(manager: Any) -> None:
-    try:
-        manager.begin()
-    except Exception:
-        # The database is away, and the manager is begun all the same.
-        log.warning('No new transaction could be prepared.', exc_info=True)
-
-
-class _Seen:
-    """A synchronizer that notices whether there is a transaction."""
-
-    begun = False
-
-    def newTransaction(self, txn: Any) -> None:
-        self.begun = True
-
-    def beforeCompletion(self, txn: Any) -> None:
-        """Nothing to do."""
-
-    def afterCompletion(self, txn: Any) -> None:
-        """Nothing to do."""

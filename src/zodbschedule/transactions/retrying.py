@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Transactions that are tried again, and connections of their own."""
+"""Work in a transaction that is tried again after a transient error."""
 
 import logging
 import random
@@ -31,49 +31,60 @@ T = TypeVar('T')
 
 log = logging.getLogger('zodbschedule')
 
-# How often a transaction is tried that conflicts.  More, and a task that
-# always conflicts holds the pass up for longer; fewer, and a busy object
-# costs a run that would have passed.  Waits: 10, 20, 40, 80 ms.
+# How often a transaction is tried that conflicts.  With more tries, a task
+# that always conflicts delays the pass longer; with fewer, a busy object costs
+# a run that would have succeeded.  Waits: 10, 20, 40, 80 ms.
 CONFLICT_TRIES = 5
 
-# How often, if the database is away.  Waits: 50, 100, 200, … ms, 6 s in all:
-# a server that is restarted comes back within that.
+# How often, if the storage fails.  Waits: 50, 100, 200, ... ms, 5 s in all: a
+# server that is restarted is back by then.
 STORAGE_TRIES = 8
+
+# The longest wait, in seconds.
+MAX_WAIT = 2
 
 
 def transact(manager: Any, work: Callable[[], T],
              conflict_tries: int = CONFLICT_TRIES) -> T:
-    """What *work* returns, which runs and commits in a new transaction.
+    """Call *work* in a new transaction of *manager*; return its result.
 
-    Conflicts and other transient errors, and failures of the storage, are
-    tried again, each time in a new transaction, and raised if they persist.
-    Whatever is raised, the transaction is aborted.
+    *work* commits.  After a transient error, such as a conflict, or a failure
+    of the storage it is called again, each time in a new transaction: at most
+    *conflict_tries* or `STORAGE_TRIES` times.  The last error is raised.
+    After any error the transaction is aborted.
     """
     tried = 0
     while True:
         try:
             begin(manager)
             return work()
-        except Exception as error:
+        except BaseException as error:
             abort(manager)
             tried += 1
-            storage = is_storage_failure(error)
-            tries = STORAGE_TRIES if storage else conflict_tries
-            if tried >= tries or not (storage or is_transient(error)):
+            wait = _wait_after(error, tried, conflict_tries)
+            if wait is None:
                 raise
-            log.debug('Tried %d times: %r', tried, error)
-        except BaseException:
-            abort(manager)
-            raise
-        pause = (.05 if storage else .01) * 2 ** (tried - 1)
-        clock.wait(min(2, pause) * random.uniform(.5, 1.5))
+            log.debug('Try %d failed: %r', tried, error)
+        clock.wait(wait)
+
+
+def _wait_after(error: BaseException, tried: int,
+                conflict_tries: int) -> float | None:
+    """How many seconds to wait for the next try; None: there is none."""
+    storage = is_storage_failure(error)
+    tries, first = (STORAGE_TRIES, .05) if storage else (conflict_tries, .01)
+    may_pass = storage or is_transient(error)
+    if tried >= tries or not may_pass or not isinstance(error, Exception):
+        return None
+    return min(MAX_WAIT, first * 2.0 ** (tried - 1)) * random.uniform(.5, 1.5)
 
 
 def in_own_connection(db: Any, work: Callable[[Any], T],
                       conflict_tries: int = CONFLICT_TRIES) -> T:
-    """What *work* returns, given a connection of *db* of its own.
+    """Call *work* with a new connection of *db*; return its result.
 
-    What it changes is committed, whatever the caller's transaction does.
+    Its changes are committed in a transaction of their own, so they remain if
+    the caller aborts.  Tried again as by `transact`.
     """
     manager = TransactionManager(explicit=True)
     connection = db.open(transaction_manager=manager)
@@ -90,10 +101,10 @@ def in_own_connection(db: Any, work: Callable[[Any], T],
 
 
 def begin(manager: Any) -> None:
-    """Begin a transaction, and end what is left of another.
+    """Begin a transaction; abort one that is left over.
 
-    A hook or a subscriber may leave one begun, which an explicit manager
-    minds.
+    A hook or a subscriber may have begun it, and an explicit manager then
+    refuses to begin another.
     """
     try:
         manager.begin()
@@ -103,7 +114,7 @@ def begin(manager: Any) -> None:
 
 
 def abort(manager: Any) -> None:
-    """End the transaction, if there is one; whatever it says."""
+    """Abort the transaction, if there is one; log an error that it raises."""
     try:
         manager.abort()
     except NoTransaction:
