@@ -98,7 +98,7 @@ def find_principal(principal_id: str | None) -> Any:
     """
     authentication = _authentication()
     if principal_id is None:
-        return _nobody(authentication)
+        return _unauthenticated_principal(authentication)
     if principal_id == system_user.id:
         # No utility knows it; policies let it do everything.
         return system_user
@@ -111,7 +111,7 @@ def find_principal(principal_id: str | None) -> Any:
     return principal
 
 
-def _nobody(authentication: Any) -> Any:
+def _unauthenticated_principal(authentication: Any) -> Any:
     """The unauthenticated principal.
 
     An interaction without a participation would not do: to the policies of

@@ -129,10 +129,21 @@ def test_metadata_that_cannot_be_pickled_is_the_application_s(
     assert not is_storage_failure(caught(manager.commit))
 
 
-def test_a_record_that_is_gone_is_no_failure_of_the_storage(connection):
+def test_a_record_that_is_gone_is_not_a_failure_of_the_storage(connection):
     error = caught(lambda: connection.get(b'\0' * 7 + b'\x77'))
     assert isinstance(error, POSKeyError)
     assert not is_storage_failure(error)
+
+
+def test_an_oid_that_another_object_has_is_the_storage_s(
+        connection, manager, monkeypatch):
+    oid = connection.new_oid()
+    monkeypatch.setattr(connection, 'new_oid', lambda: oid)
+    manager.begin()
+    connection.root()['more'] = [Persistent(), Persistent()]
+    error = caught(manager.commit)
+    assert isinstance(error, ValueError)
+    assert is_storage_failure(error)
 
 
 def test_a_change_without_a_transaction_is_the_application_s(connection):
@@ -166,7 +177,7 @@ def test_a_file_that_cannot_be_imported_is_the_application_s(
 
 @pytest.mark.parametrize('error', [
     OSError('no'), POSKeyError(b'x' * 8), pickle.PicklingError('no')])
-def test_an_error_of_elsewhere_is_no_failure_of_the_storage(error):
+def test_an_error_of_elsewhere_is_not_a_failure_of_the_storage(error):
     def fails():
         raise error
 

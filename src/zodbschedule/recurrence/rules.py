@@ -225,7 +225,7 @@ class _WallTimeRule(_Recurrence):
 
     @abstractmethod
     def _default_policies(self) -> tuple[str, str]:
-        """What is done in a gap and in a fold if nothing is said."""
+        """The policies for gap and fold that are used if none is given."""
 
     def _check_policies(self, gap: str | None, fold: str | None) -> None:
         default_gap, default_fold = self._default_policies()
@@ -400,15 +400,12 @@ class RRule(_WallTimeRule):
 
     def _next_instant(self, instant: datetime) -> datetime | None:
         while True:
-            result = min(filter(None, (super()._next_instant(instant),
-                                       self._next_rdate(instant))),
-                         default=None)
+            rdate = next((each for each in self.rdate if each > instant), None)
+            proposals = super()._next_instant(instant), rdate
+            result = min(filter(None, proposals), default=None)
             if result is None or to_micros(result) not in self._exdate:
                 return result
             instant = result
-
-    def _next_rdate(self, instant: datetime) -> datetime | None:
-        return next((each for each in self.rdate if each > instant), None)
 
     def __str__(self) -> str:
         start = format_moment(self.dtstart)
