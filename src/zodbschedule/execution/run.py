@@ -62,7 +62,7 @@ from zodbschedule.scheduling.places import put
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.task import Task
-from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
