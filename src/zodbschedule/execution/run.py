@@ -204,7 +204,7 @@ class Run(RunBase):
         if not slot.waiting or not isinstance(task, Task):
             return Decision(RETRIED, following)
         if result is task:
-            series.stay(task, micros)
+            series.count_attempt(task, micros)
         elif series.is_repeating(task):
             raise InvalidTask(
                 f'__call__() of the task returned {result!r}, and the task '
