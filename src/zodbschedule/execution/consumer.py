@@ -38,8 +38,8 @@ from zodbschedule import clock
 from zodbschedule.execution.backoff import rest_of
 from zodbschedule.execution.failure import is_long_overdue
 from zodbschedule.execution.outcome import PassContext
-from zodbschedule.execution.outcome import claim_of
 from zodbschedule.execution.run import Run
+from zodbschedule.execution.run import claim_of
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IRunEnvironment
@@ -320,7 +320,7 @@ class Consumer:
             return False
         self.running = index
         try:
-            ending = Run(self.context, index, oid)()
+            ending = Run(self.context, index, oid).execute()
         finally:
             self.pulse.end()
         self.running = None

@@ -28,13 +28,12 @@ import sys
 import traceback
 from datetime import datetime
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from typing import Any
 
 from zodbschedule.execution.outcome import Decision
-from zodbschedule.execution.outcome import RunBase
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.execution.outcome import TaskSnapshot
-from zodbschedule.execution.outcome import set_metadata
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -65,6 +64,10 @@ from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
 
+if TYPE_CHECKING:
+    from zodbschedule.execution.run import Run
+
+
 log = logging.getLogger('zodbschedule')
 
 # How much of an error the history keeps, in characters.
@@ -73,79 +76,83 @@ ERROR = 200
 # Parking holds no user code, so it may be tried until it passes.
 PARK_TRIES = 100
 
-# How long a task waits that asks for it and does not say how long.
-PATIENCE = Retry(sys.maxsize)
+# What goes for a task that asks to be tried again, and does not say when.
+UNLIMITED = Retry(sys.maxsize)
+
+
+def handle_failure(run: 'Run', error: BaseException) -> RunResult:
+    """Put the task of a failed run off, park it, or leave it in its place.
+
+    Raises only what says that the database is away, and `ClaimLost`.
+    """
+    return Failure(run, error).handle()
 
 
 class Failure:
     """A failed run, and its error."""
 
-    def __init__(self, run: RunBase, error: BaseException) -> None:
+    def __init__(self, run: 'Run', error: BaseException) -> None:
         self.run = run
         self.error = error
+        self.context = run.context
+        self.schedule = run.context.schedule
+        self.manager = run.context.manager
         #: what is told when it is parked, and that is committed
         self.parked: TaskParked | None = None
 
-    def __call__(self) -> RunResult:
-        """Log it, and put the task off, park it, or leave it in its place."""
+    def handle(self) -> RunResult:
+        """See `handle_failure`."""
         error = self.error
         away = is_storage_failure(error)
         if away:
-            transact(self.run.manager, self._beat, PARK_TRIES)
+            transact(self.manager, self._beat, PARK_TRIES)
         if away or is_transient(error):
             log.warning('Task %s was not committed, and is left for a next '
                         'time: %r', self.run.id, error)
             return RunResult(None, conflicted=True)
-        if isinstance(error, CodeMissing) and not self._long_overdue():
+        if isinstance(error, CodeMissing) and not transact(
+                self.manager, self._is_long_overdue):
             log.warning('Task %s is left in its place: %s', self.run.id, error)
             return RunResult(None)
-        ending = self._put_off_or_park()
-        if ending.outcome == FAILED and self.parked is not None:
+        result = self._put_off_or_park()
+        if result.outcome == FAILED and self.parked is not None:
             report_parked(self.parked, error)
-        return ending
+        return result
 
     def _beat(self) -> None:
         """Write something: raises if the database is away for all."""
-        self.run.claim().heartbeat.beats += 1
-        self.run.manager.commit()
+        self.run.claim(self.schedule).heartbeat.beats += 1
+        self.manager.commit()
 
-    def _long_overdue(self) -> bool:
-        def long_overdue() -> bool:
-            run = self.run
-            slot = run.slot()
-            found: bool = slot.waiting and is_long_overdue(
-                run.schedule, from_micros(slot.micros), run.context.now)
-            abort(run.manager)
-            return found
-
-        return transact(self.run.manager, long_overdue)
+    def _is_long_overdue(self) -> bool:
+        slot = self.run.slot(self.schedule)
+        overdue = slot.waiting and is_long_overdue(
+            self.schedule, from_micros(slot.micros), self.context.now)
+        abort(self.manager)
+        return overdue
 
     def _put_off_or_park(self) -> RunResult:
-        """In a transaction of its own, as the aborted one cannot."""
+        """In a transaction of its own: that of the run is gone."""
         try:
-            return transact(self.run.manager, self._end_badly, PARK_TRIES)
+            return transact(self.manager, self._end_badly, PARK_TRIES)
         except Exception as problem:
             if is_storage_failure(problem) or is_transient(problem) or (
                     isinstance(problem, ClaimLost)):
                 raise
-            # Of the task nothing can be written.
-            log.warning('Task %s cannot go on: %r', self.run.id, problem)
+            # Nothing of the task can be written.
+            log.warning('Task %s cannot continue: %r', self.run.id, problem)
             return transact(
-                self.run.manager, lambda: self._end_badly(False),
-                PARK_TRIES)
+                self.manager, lambda: self._end_badly(False), PARK_TRIES)
 
     def _end_badly(self, may_write: bool = True) -> RunResult:
-        slot = self.run.slot()
+        slot = self.run.slot(self.schedule)
         if not slot.waiting:
-            return self.run.found(slot)
-        task = slot.task
-        whole = may_write and loads(task)
-        wait = self._wait_after(task, slot.micros) if whole else None
+            return self.run.settled(slot, self.manager)
+        whole = may_write and loads(slot.task)
+        wait = self._wait_after(slot.task, slot.micros) if whole else None
         if wait is None:
-            self._park(slot, task, whole)
-        else:
-            self._put_off(slot, task, wait)
-        return self.run.ending(slot)
+            return self._park(slot, slot.task, whole)
+        return self._put_off(slot, slot.task, wait)
 
     def _wait_after(self, task: Any, micros: int) -> timedelta | None:
         """How long until it is to be tried again; None: not at all."""
@@ -162,56 +169,61 @@ class Failure:
         token = f'{self.run.id}-{series.occurrence_of(task, micros)}'
         wait = policy and policy.delay_after(attempt, token, error)
         if wait is None and asked:
-            wait = PATIENCE.delay_after(attempt, token, error)
+            wait = UNLIMITED.delay_after(attempt, token, error)
         return wait
 
-    def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> None:
+    def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
-        error = self.error
-        facts = self.run.facts_of(task, slot.micros)
-        at = later(self.run.context.moment(), wait)
+        snapshot = self.run.snapshot_of(task, slot.micros)
+        at = later(self.context.moment(), wait)
         if isinstance(task, Task):
             series.retry(task, slot.micros, at)
         else:
             task.time = at
         stamp(task, at)
-        self.run.settle(
-            slot, facts, Decision(RETRIED, (to_micros(at), task)),
-            in_a_line(error))
-        set_metadata(self.run.manager.get(), facts.principal_id,
-              f'to be tried again: {facts.description}')
-        self.run.manager.commit()
+        self.run.set_metadata(
+            self.manager, snapshot.principal_id,
+            f'to be tried again: {snapshot.description}')
+        result = self.run.settle(
+            slot, snapshot, Decision(RETRIED, (to_micros(at), task)),
+            in_a_line(self.error))
+        self.manager.commit()
         # What a task asks for needs no traceback.
-        trace = None if isinstance(error, RetryLater) else error
+        asked = isinstance(self.error, RetryLater)
         log.warning(
             'Task %s failed at attempt %d, and is tried again at %s: %s',
-            self.run.id, facts.attempt, at, in_a_line(error), exc_info=trace)
+            self.run.id, snapshot.attempt, at, in_a_line(self.error),
+            exc_info=None if asked else self.error)
+        return result
 
-    def _park(self, slot: Slot, task: Any, whole: bool) -> None:
+    def _park(self, slot: Slot, task: Any, whole: bool) -> RunResult:
         """Set the task aside; of a series, this occurrence only."""
-        error = self.error
-        micros = slot.micros
-        facts = TaskSnapshot(
-            known_principal(task), known_text(task, 'description'),
-            type_of(task), micros, micros, 1)
-        verdict = Decision(FAILED)
+        snapshot = _known_snapshot(task, slot.micros, whole)
+        decision = Decision(FAILED)
         occurrence = None
-        if whole:
-            facts = facts._replace(
-                occurrence=series.occurrence_of(task, micros),
-                attempt=series.attempt_of(task))
-            if series.is_repeating(task):
-                occurrence = facts.occurrence
-                verdict = self.run.goes_on(
-                    FAILED, task, micros, self.run.context.moment())
+        if whole and series.is_repeating(task):
+            occurrence = snapshot.occurrence
+            decision = self.run.continue_series(
+                self.schedule, task, slot.micros, FAILED,
+                self.context.moment())
         entry = park(
-            self.run.schedule, task, micros, reason_of(error),
-            ''.join(traceback.format_exception(error)), occurrence)
-        self.run.settle(slot, facts, verdict, text(entry.reason, ERROR))
-        set_metadata(self.run.manager.get(), entry.principalId,
-              f'parked: {entry.description}')
+            self.schedule, task, snapshot.micros, reason_of(self.error),
+            ''.join(traceback.format_exception(self.error)), occurrence)
+        self.run.set_metadata(
+            self.manager, entry.principalId, f'parked: {entry.description}')
+        result = self.run.settle(
+            slot, snapshot, decision, text(entry.reason, ERROR))
         self.parked = parked_event(entry)
-        self.run.manager.commit()
+        self.manager.commit()
+        return result
+
+
+def _known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:
+    """What can be known of a task, of which perhaps nothing can be loaded."""
+    return TaskSnapshot(
+        known_principal(task), known_text(task, 'description'), type_of(task),
+        micros, series.occurrence_of(task, micros) if whole else micros,
+        series.attempt_of(task) if whole else 1)
 
 
 def is_long_overdue(schedule: ScheduleState, planned: datetime, now: datetime

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""One task, one transaction: principal, call, outcome, settle.
+"""One run of a task: one task, one transaction.
 
 ::
 
@@ -24,32 +24,35 @@
           raised, or returned anything else ─▶ abort ─▶ log
               ╰─▶ in a transaction of its own: try again later, or park
 
-What is transient is tried again a few times, and then the task is left in its
-place.  The user's failure and the database's failure are separate paths: the
-second is raised, unless the database is there for all others.
+What is transient is tried again a few times, each time by another attempt,
+and then the task is left in its place.  The user's failure and the database's
+failure are separate paths: the second is raised, unless the database is there
+for all others.
 """
 
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import zope.event
+
 from zodbschedule import clock
 from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
-from zodbschedule.execution.failure import Failure
+from zodbschedule.execution.failure import handle_failure
 from zodbschedule.execution.outcome import Decision
-from zodbschedule.execution.outcome import Following
 from zodbschedule.execution.outcome import PassContext
-from zodbschedule.execution.outcome import RunBase
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.execution.outcome import TaskSnapshot
-from zodbschedule.execution.outcome import set_metadata
+from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.interfaces import RunEnded
+from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import RETRIED
@@ -59,105 +62,223 @@ from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.parking import notify
 from zodbschedule.scheduling.places import put
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Placed
+from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import record
+from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.store.inspection import text
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
 
-#: the verdict of most runs
+# What FileStorage can store of a transaction's user and description, in bytes
+# of UTF-8.
+METADATA = 65_535
+
+#: what is decided after most calls
 SUCCESS = Decision(SUCCEEDED)
 
 
-class Run(RunBase):
-    """One execution of a task."""
+class Run:
+    """One run of the task *oid*, which is in one slot of a claim.
+
+    What is known of it between its transactions, and how its outcome is put
+    in the place of the task.
+    """
 
     def __init__(self, context: PassContext, index: int, oid: int) -> None:
-        super().__init__(context, index, oid)
+        self.context = context
+        self.index = index
+        self.oid = oid
         #: whether the task was called, in the last attempt
         self.called = False
-        self.current: CurrentRun | None = None
+        #: when the last attempt began
+        self.began = context.begun
+        #: what the task said of itself, in the last attempt
+        self.snapshot: TaskSnapshot | None = None
+        #: what the task has scheduled, in the last attempt
+        self.scheduled: list[Placed] = []
+        #: what is told when its outcome is committed
+        self.event: RunEnded | None = None
 
-    def __call__(self) -> RunResult:
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return f'{self.oid:x}'
+
+    def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
 
-        Raises only what says that the database is away, what is no
+        Raises only what says that the database is away, what is not an
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
         try:
-            ending = self._attempted()
+            result = self._try()
         except self.context.contained as error:
             refused = isinstance(error, (ClaimLost, PrincipalsMissing))
             if refused and not self.called:
                 raise
-            ending = Failure(self, error)()
-        if self.event is not None and ending.outcome is not None and (
-                self.event.outcome == OUTCOMES[ending.outcome]):
+            result = handle_failure(self, error)
+        if self.event is not None and result.outcome is not None and (
+                self.event.outcome == OUTCOMES[result.outcome]):
             notify(self.event)
-        return ending
+        return result
 
-    # -- the transaction that holds the user's code
-
-    def _attempted(self) -> RunResult:
+    def _try(self) -> RunResult:
         context = self.context
+        manager = context.manager
         if context.environment is None:
-            return transact(self.manager, self._perform)
+            return transact(manager, lambda: Attempt(
+                self, context.schedule, manager).execute())
         if context.commits:
-            self.manager = context.environment.manager
-        try:
-            return transact(self.manager, self._surrounded)
-        finally:
-            # What is left to do is a turn's, or that of a failure.
-            self.schedule = self.context.schedule
-            self.manager = self.context.manager
+            manager = context.environment.manager
+        return transact(manager, partial(self._try_in_environment, manager))
 
-    def _surrounded(self) -> RunResult:
+    def _try_in_environment(self, manager: Any) -> RunResult:
+        context = self.context
         self.called = False
-        with self.context.environment.enter(
-                self.context.schedule, self.context.commits) as self.schedule:
-            self.context.guard.connection = self.schedule._p_jar
-            return self._perform()
+        with context.environment.enter(
+                context.schedule, context.commits) as schedule:
+            context.guard.connection = schedule._p_jar
+            return Attempt(self, schedule, manager).execute()
 
-    def _perform(self) -> RunResult:
-        self.called = False
+    # -- the slot of the task
+
+    def claim(self, schedule: ScheduleState) -> Claim:
+        """The claim in *schedule*, found anew.
+
+        Raises `ClaimLost` if another process has recovered it.
+        """
+        return claim_of(schedule, self.context.claim_id)
+
+    def slot(self, schedule: ScheduleState) -> Slot:
+        """The place of the task in the claim, found anew."""
+        slot: Slot = self.claim(schedule).slots[self.index]
+        return slot
+
+    def settle(self, slot: Slot, snapshot: TaskSnapshot, decision: Decision,
+               error: str | None = None) -> RunResult:
+        """Put a decision in the place of the task."""
+        slot.settle(
+            decision.outcome, self._recorded(snapshot, decision, error),
+            decision.following)
+        return self._result(slot)
+
+    def settled(self, slot: Slot, manager: Any) -> RunResult:
+        """The answer to an earlier commit was lost, or it was cancelled."""
+        result = self._result(slot)
+        if slot.outcome == CANCELLED and self.snapshot is not None:
+            self._tell(self.snapshot, CANCELLED, None)
+        abort(manager)
+        return result
+
+    def _result(self, slot: Slot) -> RunResult:
+        following = () if slot.following is None else (slot.following,)
+        return RunResult(slot.outcome, (*self.scheduled, *following))
+
+    def continue_series(self, schedule: ScheduleState, task: Any, micros: int,
+                        outcome: int, now: datetime) -> Decision:
+        """The occurrence has ended with that outcome; the series may go on."""
+        step = series.advance_in(
+            schedule, task, micros, now, outcome == EXPIRED)
+        following = None if step.micros is None else (step.micros, task)
+        return Decision(outcome, following, step.passed)
+
+    # -- on record
+
+    @staticmethod
+    def snapshot_of(task: Any, micros: int) -> TaskSnapshot:
+        """What a task says of itself that was taken from that instant."""
+        where = series.series_of(task)
+        return TaskSnapshot(
+            task.principalId, task.description, type_of(task), micros,
+            micros if where.occurrence is None else where.occurrence,
+            where.attempts + 1)
+
+    def _recorded(self, snapshot: TaskSnapshot, decision: Decision,
+                  error: str | None) -> Recorded:
+        """What the history keeps, as plain data; what is told, as well."""
+        description = self._tell(snapshot, decision.outcome, error)
+        if not self.context.schedule.history.keep:
+            return self.oid
+        return record(
+            self.oid, snapshot.micros, decision.outcome,
+            to_micros(clock.now()), description, snapshot.type,
+            snapshot.principal_id, error, began=to_micros(self.began),
+            attempt=snapshot.attempt, passed=decision.passed,
+            occurrence=snapshot.occurrence)
+
+    @staticmethod
+    def set_metadata(manager: Any, principal_id: str | None, description: str
+                     ) -> None:
+        """Say in the undo log who did what, as far as that can be stored."""
+        txn = manager.get()
+        user = storable_text(principal_id or '')
+        if txn.user != user:
+            txn.user = user
+        if description or txn.description:
+            parts = (str(description or ''), txn.description)
+            txn.description = storable_text('\n'.join(filter(None, parts)))
+
+    def _tell(self, snapshot: TaskSnapshot, outcome: int, error: str | None
+              ) -> str:
+        """Prepare what is told after the commit; the description."""
+        description = text(str(snapshot.description or ''), DESCRIPTION)
+        if zope.event.subscribers:
+            self.event = RunEnded(
+                self.id, OUTCOMES[outcome], from_micros(snapshot.micros),
+                description, snapshot.type, snapshot.principal_id,
+                snapshot.attempt, from_micros(snapshot.occurrence), error)
+        return description
+
+
+class Attempt:
+    """One attempt of a run, in the transaction that holds the user's code.
+
+    *schedule* is as the connection of the attempt has it.
+    """
+
+    def __init__(self, run: Run, schedule: ScheduleState, manager: Any
+                 ) -> None:
+        self.run = run
+        self.context = run.context
+        self.schedule = schedule
+        self.manager = manager
+        #: see `Run`
+        self.scheduled = run.scheduled
+        self.current: CurrentRun | None = None
+
+    #: set as it begins: the current instant, and what the task says
+    now: datetime
+    snapshot: TaskSnapshot
+
+    def slot(self) -> Slot:
+        """The place of the task, found anew."""
+        return self.run.slot(self.schedule)
+
+    def execute(self) -> RunResult:
+        """Run the task, if it is still there, and commit; see above."""
+        self.run.called = False
         slot = self.slot()
         if not slot.waiting:
-            return self.found(slot)
-        if self.schedule.pauses.hold(self.oid):
+            return self.run.settled(slot, self.manager)
+        if self.schedule.pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
-        task: Any = slot.task
-        refuse_broken(task)
-        self.began, self.current = clock.now(), None
-        now = self.context.moment(self.began)
-        txn = self.manager.get()
-        txn.set_data(RUN, self)
-        self.scheduled.clear()
-        # What the task says of itself before it may change that.
-        self.facts = facts = self.facts_of(task, slot.micros)
-        if series.is_expired(task, slot.micros, now):
-            return self._expired(slot, task, facts, now)
-        guard = self.context.guard
-        with self.context.principals.adopt(facts.principal_id, task), guard:
-            self.called = True
-            token = current.set(partial(self._shown, task, facts, now))
-            try:
-                verdict = self._call(slot, task, now)
-            finally:
-                current.reset(token)
-            guard.check()
-            set_metadata(txn, facts.principal_id, facts.description)
-            ending = self.settle(slot, facts, verdict)
-            txn.addBeforeCommitHook(guard.disarm)
-            self.manager.commit()
-            # A hook that has aborted leaves a commit nothing to do.
-            guard.check()
-        task._p_deactivate()
-        return ending
+        refuse_broken(slot.task)
+        self._begin(slot)
+        if series.is_expired(slot.task, slot.micros, self.now):
+            return self._expire(slot)
+        return self._run(slot, slot.task)
 
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
@@ -167,23 +288,62 @@ class Run(RunBase):
                 f'while this pass ran them as {here!r} says; call process() '
                 f'again')
 
-    def _shown(self, task: Any, facts: TaskSnapshot, now: datetime
-               ) -> CurrentRun:
+    def _begin(self, slot: Slot) -> None:
+        self.run.began = clock.now()
+        self.now = self.context.moment(self.run.began)
+        self.scheduled.clear()
+        self.manager.get().set_data(RUN, self)
+        self.snapshot = self.run.snapshot = self.run.snapshot_of(
+            slot.task, slot.micros)
+
+    def _run(self, slot: Slot, task: Any) -> RunResult:
+        guard, snapshot = self.context.guard, self.snapshot
+        with self.context.principals.adopt(snapshot.principal_id, task), guard:
+            self.run.called = True
+            token = current.set(partial(self._current_run, task))
+            try:
+                decision = self._call(slot, task)
+            finally:
+                current.reset(token)
+            guard.check()
+            self.run.set_metadata(
+                self.manager, snapshot.principal_id, snapshot.description)
+            result = self.run.settle(slot, snapshot, decision)
+            self.manager.get().addBeforeCommitHook(guard.disarm)
+            self.manager.commit()
+            # A hook that has aborted leaves a commit nothing to do.
+            guard.check()
+        task._p_deactivate()
+        return result
+
+    def _current_run(self, task: Any) -> CurrentRun:
         """What the task can learn of this run; made when it first asks."""
         if self.current is None:
             self.current = CurrentRun(
-                task, self.schedule, self.id, facts.attempt,
-                facts.occurrence, now,
-                Where(self.schedule, self.context.claim_id, self.index,
+                task, self.schedule, self.run.id, self.snapshot.attempt,
+                self.snapshot.occurrence, self.now,
+                Where(self.schedule, self.context.claim_id, self.run.index,
                       self.context.commits))
         return self.current
 
-    def _call(self, slot: Slot, task: Any, now: datetime) -> Decision:
-        """What becomes of a task that is called."""
+    def _expire(self, slot: Slot) -> RunResult:
+        """Too late to begin: no call, but an outcome."""
+        decision = self.run.continue_series(
+            self.schedule, slot.task, slot.micros, EXPIRED, self.now)
+        self.run.set_metadata(
+            self.manager, self.snapshot.principal_id,
+            f'expired: {self.snapshot.description}')
+        result = self.run.settle(slot, self.snapshot, decision)
+        self.manager.commit()
+        return result
+
+    # -- what becomes of a task that is called
+
+    def _call(self, slot: Slot, task: Any) -> Decision:
         micros = slot.micros
         result = task()
         if result is not None:
-            return self._retried(slot, task, result, micros)
+            return self._retry(slot, task, result, micros)
         if not slot.waiting:
             # It has unscheduled itself.
             return SUCCESS
@@ -195,26 +355,26 @@ class Run(RunBase):
             return Decision(SUCCEEDED, following)
         if not series.is_repeating(task):
             return SUCCESS
-        return self.goes_on(SUCCEEDED, task, micros, now)
+        return self.run.continue_series(
+            self.schedule, task, micros, SUCCEEDED, self.now)
 
-    def _retried(self, slot: Slot, task: Any, result: Any, micros: int
-                 ) -> Decision:
-        """A returned task stands for the same occurrence."""
+    def _retry(self, slot: Slot, task: Any, result: Any, micros: int
+               ) -> Decision:
+        """The returned task is for the same occurrence."""
         following = self._following(slot, task, result, '__call__')
-        if not slot.waiting or not isinstance(task, Task):
-            return Decision(RETRIED, following)
-        if result is task:
-            series.count_attempt(task, micros)
-        elif series.is_repeating(task):
-            raise InvalidTask(
-                f'__call__() of the task returned {result!r}, and the task '
-                f'repeats by its recurrence; schedule the other task, and '
-                f'return None')
+        if slot.waiting and isinstance(task, Task):
+            if result is task:
+                series.count_attempt(task, micros)
+            elif series.is_repeating(task):
+                raise InvalidTask(
+                    f'__call__() of the task returned {result!r}, and the '
+                    f'task repeats by its recurrence; schedule the other '
+                    f'task, and return None')
         return Decision(RETRIED, following)
 
     def _following(self, slot: Slot, task: Any, result: Any, method: str
-                   ) -> Following | None:
-        """What comes next, admitted as if it were scheduled."""
+                   ) -> Placed | None:
+        """Where the task itself continues; another is scheduled."""
         if not ITask.providedBy(result):
             raise InvalidTask(
                 f'{method}() of the task returned {result!r}; it has to '
@@ -224,12 +384,20 @@ class Run(RunBase):
         put(self.schedule, result, admit(self.schedule, result))
         return None
 
-    def _expired(self, slot: Slot, task: Any, facts: TaskSnapshot,
-                 now: datetime) -> RunResult:
-        """Too late to begin: no call, but an outcome."""
-        verdict = self.goes_on(EXPIRED, task, slot.micros, now)
-        set_metadata(self.manager.get(), facts.principal_id,
-              f'expired: {facts.description}')
-        ending = self.settle(slot, facts, verdict)
-        self.manager.commit()
-        return ending
+
+def claim_of(schedule: ScheduleState, claim_id: str) -> Claim:
+    """The claim with that id; `ClaimLost` if another has recovered it."""
+    claim: Claim | None = schedule.claims.get(claim_id)
+    if claim is None:
+        raise ClaimLost(
+            f'The claim {claim_id} was recovered by another process, which '
+            f'took this one for dead')
+    return claim
+
+
+def storable_text(value: str) -> str:
+    """*value* as valid UTF-8 of at most `METADATA` bytes."""
+    if value.isascii() and len(value) <= METADATA:
+        return value
+    data = value.encode('utf-8', 'replace')[:METADATA]
+    return data.decode('utf-8', 'ignore')
