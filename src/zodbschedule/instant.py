@@ -30,12 +30,23 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-def as_utc(moment: object, name: str = 'time') -> datetime:
+def as_utc(moment: object, name: str = 'time', of: object = None) -> datetime:
     """*moment* in UTC, as a plain datetime.
 
-    Raises `InvalidTime`, which says *name*, if it is not an aware datetime, or
-    outside the years 1 to 9999 of UTC.
+    Raises `InvalidTime` if it is not an aware datetime, or outside the years 1
+    to 9999 of UTC; the error says *name*, and *of* what that is the time.
     """
+    if type(moment) is datetime and moment.tzinfo is UTC and not moment.fold:
+        return moment
+    try:
+        return _in_utc(moment, name)
+    except InvalidTime:
+        if of is None:
+            raise
+    return _in_utc(moment, f'the {name} of {of!r}')
+
+
+def _in_utc(moment: object, name: str) -> datetime:
     if not isinstance(moment, datetime):
         raise InvalidTime(
             f'{name} is {moment!r}; it has to be an aware datetime, such as '

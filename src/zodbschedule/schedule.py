@@ -51,7 +51,6 @@ from zodbschedule.scheduling import control as steering
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import refuse_key
-from zodbschedule.scheduling.admission import refuse_unfit
 from zodbschedule.scheduling.admission import says_the_same
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.scheduling.forecast import runs_to_come
@@ -120,13 +119,13 @@ class Schedule(ScheduleState):
 
     def _replace(self, holder: Any, task: Any) -> None:
         """Put *task* in the place of *holder*, paused if that is paused."""
-        refuse_unfit(self, task)
+        instant = admit(self, task, replaced=holder)
         pause = self.paused(holder)
         take_from_timetable(self, holder)
         forget(self, holder)
-        put(self, task, admit(self, task))
+        put(self, task, instant)
         if pause is not None:
-            self.pauses.begin(oid_of(task), pause)
+            self.pauses.begin(oid_of(task), pause, task)
 
     def call(self, func: Callable[..., Any] | str, *args: Any,
              kwargs: Mapping[str, Any] | None = None,

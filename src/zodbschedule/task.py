@@ -302,8 +302,10 @@ def check_option(name: str, value: Any) -> None:
 
 def check_options(task: Task) -> None:
     """Check what *task* carries by now: attributes can be set by anybody."""
-    for name in OPTIONS.keys() - {'description', 'principalId'}:
-        check_option(name, getattr(task, name))
+    for name, default in DEFAULTS:
+        value = getattr(task, name)
+        if value is not default:
+            check_option(name, value)
 
 
 def _is_text(value: object) -> bool:
@@ -331,3 +333,7 @@ OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or IRetry.providedBy(value),
         'a Retry, or None'),
 }
+
+# The options that a schedule checks, each with its default in `Task`.
+DEFAULTS = [(name, getattr(Task, name))
+            for name in OPTIONS.keys() - {'description', 'principalId'}]

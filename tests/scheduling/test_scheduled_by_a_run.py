@@ -183,18 +183,6 @@ class TestWhatARunWrites:
         assert stage.process() == Tally(retried=1)
         assert stage.look().waiting == ['b', 'a']
 
-    def test_one_that_returns_another_that_stands_for_a_series(self, stage):
-        def call(task):
-            stage.schedule.schedule(stage.make('c', minutes=-5))
-            return stage.make('b', minutes=-5)
-
-        task = stage.add('a', call=call, recurrence=Every(HOUR))
-        assert stage.process() == Tally(retried=1)
-        assert stage.look().waiting == ['c', 'b']
-        assert stage.process(5) == Tally(succeeded=2)
-        assert stage.look().waiting == ['a']
-        stage.on('unschedule', task)
-
     def test_one_that_has_unscheduled_itself(self, stage):
         def call(task):
             stage.schedule.schedule(stage.make('b'))

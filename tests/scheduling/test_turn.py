@@ -149,13 +149,13 @@ class TestCrashes:
         schedule.schedule(task)
         assert self.crash(schedule) == []
         exchange(schedule, claim, 0)
-        assert list(schedule.crashes.values()) == [1]
+        assert [count for count, _ in schedule.crashes.values()] == [1]
 
     def held_after_a_crash(self, schedule):
         schedule.schedule(Note('a'))
         commit(schedule)
         self.crash(schedule)
-        assert list(schedule.crashes.values()) == [1]
+        assert [count for count, _ in schedule.crashes.values()] == [1]
         claim = schedule.claims['claim'] = Claim('', this())
         exchange(schedule, claim)
         return claim

@@ -270,7 +270,8 @@ class Attempt:
         slot = self.slot()
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
-        if self.schedule.pauses.hold(self.run.oid):
+        pauses = self.schedule.pauses
+        if pauses.entries and pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()

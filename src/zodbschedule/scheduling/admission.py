@@ -40,61 +40,60 @@ from zodbschedule.task import key_of
 # What a task says of where it stands, not of what it is.
 PLACE = frozenset({STAMP, '_time', '_series', 'recurrence'})
 
+NO_DELAY = timedelta(0)
 
-def admit(schedule: ScheduleState, task: Any) -> datetime:
-    """Check *task*, which is nowhere; the instant at which it is to wait."""
-    refuse_unfit(schedule, task)
-    refuse_key(schedule, task, key_of(task))
-    return _place(schedule, task)
+
+def admit(schedule: ScheduleState, task: Any, replaced: Any = None
+          ) -> datetime:
+    """Check *task*, and place it in its series; the instant to wait at.
+
+    It may have the key of *replaced*.  Nothing has changed if this raises.
+    """
+    _refuse_invalid(schedule, task)
+    now = clock.now()
+    occurrence = _first_occurrence(task, now)
+    _refuse_scheduled(schedule, task)
+    if task._p_jar is None or task._p_changed:
+        refuse_unstorable(task, schedule._p_jar)
+    refuse_key(schedule, task, key_of(task), replaced)
+    if not isinstance(task, Task):
+        return occurrence
+    series.plan(task, occurrence, now, _delay_of(schedule, task))
+    return as_utc(task.time)
 
 
 def readmit(schedule: ScheduleState, task: Any) -> datetime:
     """Check *task*, which its own run has returned; the same, and stamped."""
     _refuse_invalid(schedule, task)
-    instant = as_utc(task.time, f'the time of {task!r}')
+    instant = as_utc(task.time, of=task)
     stamp(task, instant)
     return instant
 
 
-def refuse_unfit(schedule: ScheduleState, task: Any) -> None:
-    _refuse_invalid(schedule, task)
-    _first(task, clock.now())
-    _refuse_scheduled(schedule, task)
-    if task._p_jar is None or task._p_changed:
-        refuse_unstorable(task, schedule._p_jar)
-
-
-def _first(task: Any, now: datetime) -> datetime:
-    """The first occurrence of a task that is scheduled now."""
-    moment = task.time
-    if isinstance(task, Task):
-        check_options(task)
-        moment = series.first_occurrence(task, now)
-    return as_utc(moment, f'the time of {task!r}')
-
-
-def _place(schedule: ScheduleState, task: Any) -> datetime:
-    """Put *task* at its first occurrence; the instant it stands at."""
-    now = clock.now()
-    first = _first(task, now)
+def _first_occurrence(task: Any, now: datetime) -> datetime:
     if not isinstance(task, Task):
-        return first
-    delay = timedelta(0)
-    if schedule.spread and task.recurrence is not None:
-        give_oid(schedule, task)
-        delay = series.policy_of(schedule, oid_of(task)).delay
-    series.plan(task, first, now, delay)
-    return as_utc(task.time)
+        return as_utc(task.time, of=task)
+    check_options(task)
+    return as_utc(series.first_occurrence(task, now), of=task)
 
 
-def refuse_key(schedule: ScheduleState, task: Any, key: str | None) -> None:
+def _delay_of(schedule: ScheduleState, task: Task) -> timedelta:
+    """By how much the spread of *schedule* delays *task*."""
+    if not schedule.spread or task.recurrence is None:
+        return NO_DELAY
+    give_oid(schedule, task)
+    return series.policy_of(schedule, oid_of(task)).delay
+
+
+def refuse_key(schedule: ScheduleState, task: Any, key: str | None,
+               replaced: Any = None) -> None:
     """Raise `AlreadyScheduled` if another task holds *key*."""
     holder = None if key is None else schedule.keys.get(key)
-    if holder is not None and holder is not task:
+    if holder is not None and holder is not task and holder is not replaced:
         raise AlreadyScheduled(
             f'the key {key!r} is held by {holder!r}, which waits; with '
             f"duplicate='keep' or 'replace' say which of the two is to "
-            f'stand', holder)
+            f'wait', holder)
 
 
 def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
@@ -114,15 +113,20 @@ def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
     except InvalidTask as error:
         raise InvalidTask(
             f'{task!r} cannot be scheduled: {error}') from None
-    for name in ('time', 'principalId', 'description'):
-        if not hasattr(task, name):
-            raise InvalidTask(
-                f'{task!r} has no {name}, which ITask asks for')
+    if not isinstance(task, Task):
+        _refuse_incomplete(task)
     principal: object = task.principalId
     if principal is not None and not isinstance(principal, str):
         raise InvalidTask(
             f'the principalId of {task!r} is {principal!r}; it has to be '
             f'a str or None')
+
+
+def _refuse_incomplete(task: Any) -> None:
+    for name in ('time', 'principalId', 'description'):
+        if not hasattr(task, name):
+            raise InvalidTask(
+                f'{task!r} has no {name}, which ITask asks for')
 
 
 def _refuse_scheduled(schedule: ScheduleState, task: Any) -> None:

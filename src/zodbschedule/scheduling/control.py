@@ -195,7 +195,7 @@ def pause(schedule: ScheduleState, task: Any, reason: str, by: str | None
     oid = _oid(schedule, task)
     now = clock.now()
     by = by or _user(schedule)
-    schedule.pauses.begin(oid, Pause(now, by, reason))
+    schedule.pauses.begin(oid, Pause(now, by, reason), task)
     _record(schedule, oid, task, PAUSED, now, by, reason)
     _announce(schedule, oid, True, by, reason)
 

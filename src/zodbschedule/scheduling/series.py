@@ -169,7 +169,7 @@ def is_in_place(task: Any) -> bool:
 
 def first_occurrence(task: Task, now: datetime) -> datetime | None:
     """The occurrence at which *task* begins, if it is scheduled *now*."""
-    if task.time is not None and not _was_placed(task):
+    if task._time is not None and not _was_placed(task):
         return task.time
     if task.recurrence is None:
         return now
@@ -199,7 +199,7 @@ def plan(task: Task, occurrence: datetime, now: datetime, delay: timedelta
     was_placed = _was_placed(task)
     forget(task)
     rule = task.recurrence
-    if task.time is None or was_placed:
+    if task._time is None or was_placed:
         if rule is None:
             task.time = occurrence
         else:

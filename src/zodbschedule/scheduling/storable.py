@@ -18,7 +18,6 @@ ZODB's pickler, into nothing, and lets every persistent object stand for
 itself.
 """
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +59,13 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
             f'{_short(culprit)}: {error}') from error
 
 
+class _Nowhere:
+    """A file that keeps nothing of what is written to it."""
+
+    def write(self, data: bytes) -> None:
+        """Drop *data*."""
+
+
 class _Trial:
     """One attempt to pickle whatever hangs together."""
 
@@ -67,6 +73,8 @@ class _Trial:
         self.jar = jar
         self.todo: list[Persistent] = []
         self.seen: set[int] = set()
+        self.pickler = zodbpickle.pickle.Pickler(_Nowhere(), PROTOCOL)
+        self.pickler.persistent_id = self._reference
 
     def store(self, obj: Persistent) -> None:
         """Pickle *obj*, and the new persistent objects that hang on it."""
@@ -81,13 +89,11 @@ class _Trial:
 
     def _store_todo(self) -> None:
         for obj in self.todo:  # grows while it is walked
-            self._dump(type(obj))
-            self._dump(obj.__getstate__())
+            self._dump((type(obj), obj.__getstate__()))
 
     def _dump(self, value: object) -> None:
-        pickler = zodbpickle.pickle.Pickler(io.BytesIO(), PROTOCOL)
-        pickler.persistent_id = self._reference
-        pickler.dump(value)
+        self.pickler.clear_memo()
+        self.pickler.dump(value)
 
     def _reference(self, obj: object) -> str | None:
         cls = type(obj)

@@ -290,9 +290,10 @@ class Collection:
 def _crash(schedule: ScheduleState, slot: Slot) -> ParkedTask | None:
     """Count a crash of the task in *slot*; the entry if it is parked."""
     oid = slot.oid
-    count = schedule.crashes.get(oid, 0) + 1
+    count, _ = schedule.crashes.get(oid, (0, None))
+    count += 1
     if count < CRASHES:
-        schedule.crashes[oid] = count
+        schedule.crashes[oid] = count, slot.task
         return None
     schedule.crashes.pop(oid, None)
     return park(

@@ -13,6 +13,7 @@
 """What is paused, since when, by whom and why."""
 
 from datetime import datetime
+from typing import Any
 from typing import NamedTuple
 
 from BTrees.LOBTree import LOBTree
@@ -40,7 +41,8 @@ class Pause(NamedTuple):
 class Pauses(Persistent):
     """The pauses of a schedule, by the oid of the task, or `ALL`."""
 
-    #: made by the first pause: each run looks here
+    #: oid -> since when, in microseconds, by whom, why, and the task; None
+    #: until something is paused, since each run looks here
     entries: LOBTree | None = None
 
     def __contains__(self, oid: object) -> bool:
@@ -54,17 +56,23 @@ class Pauses(Persistent):
     def get(self, oid: int) -> Pause | None:
         """The pause of that one, or None."""
         entry = self.entries and self.entries.get(oid)
-        return Pause(from_micros(entry[0]), *entry[1:]) if entry else None
+        if not entry:
+            return None
+        since, by, reason, _ = entry
+        return Pause(from_micros(since), by, reason)
 
-    def begin(self, oid: int, pause: Pause) -> None:
-        """Pause that one; a second time, only by and reason are new."""
+    def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
+        """Pause *task*, which has that oid, or all.
+
+        The second time, only by and reason are new.
+        """
         since = to_micros(pause.since)
         if self.entries is None:
             self.entries = LOBTree()
         before = self.entries.get(oid)
         if before is not None:
             since = before[0]
-        self.entries[oid] = (since, pause.by, pause.reason)
+        self.entries[oid] = (since, pause.by, pause.reason, task)
 
     def end(self, oid: int) -> bool:
         """Resume that one; whether it was paused."""

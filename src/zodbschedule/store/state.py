@@ -25,7 +25,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-from BTrees.LLBTree import LLBTree
+from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from ZODB.POSException import POSKeyError
@@ -67,8 +67,9 @@ class ScheduleState(Persistent):
         self.keys = Keys()
         self.pauses = Pauses()
         self.requests = Requests()
-        #: oid of a task -> how many of its runs ended their process
-        self.crashes = LLBTree()
+        #: oid of a task -> how many of its runs ended their process, and the
+        #: task
+        self.crashes = LOBTree()
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
 
