@@ -48,8 +48,8 @@ from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.liveness.stale import stale
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
-from zodbschedule.scheduling.parking import parked_event
-from zodbschedule.scheduling.parking import report_parked
+from zodbschedule.scheduling.events import parked_event
+from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.turn import SWEEP
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import withdraw

@@ -46,9 +46,9 @@ from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.events import parked_event
+from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.parking import park
-from zodbschedule.scheduling.parking import parked_event
-from zodbschedule.scheduling.parking import report_parked
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import known_text

@@ -60,7 +60,7 @@ from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
-from zodbschedule.scheduling.parking import notify
+from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.places import put
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed

@@ -37,7 +37,7 @@ from zodbschedule.interfaces import PauseChanged
 from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
-from zodbschedule.scheduling.parking import notify
+from zodbschedule.scheduling.events import notify_after_commit
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record
@@ -197,7 +197,7 @@ def pause(schedule: ScheduleState, task: Any, reason: str, by: str | None
     by = by or _user(schedule)
     schedule.pauses.begin(oid, Pause(now, by, reason), task)
     _record(schedule, oid, task, PAUSED, now, by, reason)
-    _announce(schedule, oid, True, by, reason)
+    _notify(schedule, oid, True, by, reason)
 
 
 def resume(schedule: ScheduleState, task: Any, by: str | None) -> None:
@@ -206,7 +206,7 @@ def resume(schedule: ScheduleState, task: Any, by: str | None) -> None:
     if schedule.pauses.end(oid):
         by = by or _user(schedule)
         _record(schedule, oid, task, RESUMED, clock.now(), by, '')
-        _announce(schedule, oid, False, by, '')
+        _notify(schedule, oid, False, by, '')
 
 
 def _oid(schedule: ScheduleState, task: Any) -> int:
@@ -238,19 +238,10 @@ def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
             began=moment)], now, '')
 
 
-def _announce(schedule: ScheduleState, oid: int, paused: bool, by: str | None,
-              reason: str) -> None:
-    """Tell of it when it is committed."""
-    if schedule._p_jar is not None:
-        id = None if oid == ALL else f'{oid:x}'
-        txn = schedule._p_jar.transaction_manager.get()
-        txn.addAfterCommitHook(
-            _committed, (PauseChanged(id, paused, by, reason),))
-
-
-def _committed(success: bool, event: PauseChanged) -> None:
-    if success:
-        notify(event)
+def _notify(schedule: ScheduleState, oid: int, paused: bool, by: str | None,
+            reason: str) -> None:
+    id = None if oid == ALL else f'{oid:x}'
+    notify_after_commit(schedule, PauseChanged(id, paused, by, reason))
 
 
 # -- refresh

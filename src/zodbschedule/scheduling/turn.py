@@ -35,7 +35,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
-from zodbschedule.scheduling.parking import park_and_tell
+from zodbschedule.scheduling.parking import park_and_notify
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
@@ -281,7 +281,7 @@ class Collection:
     def _park_requests(self, oid: int, task: Any) -> None:
         """No request can be served by a task that cannot be loaded here."""
         while oid in self.schedule.requests:
-            park_and_tell(
+            park_and_notify(
                 self.schedule, task, to_micros(self.now),
                 'somebody has asked for it, and it cannot be loaded',
                 self.schedule.requests.pop(oid))

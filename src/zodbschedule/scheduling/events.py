@@ -1,0 +1,61 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Events: what subscribers of zope.event are told, after the commit."""
+
+import logging
+
+import zope.event
+
+from zodbschedule.interfaces import TaskParked
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.state import ScheduleState
+
+
+log = logging.getLogger('zodbschedule')
+
+
+def notify(event: object) -> None:
+    """Send *event* to each subscriber; their errors harm nothing."""
+    for subscriber in list(zope.event.subscribers):
+        try:
+            subscriber(event)
+        except Exception:
+            log.exception('A subscriber failed, given %r', event)
+
+
+def notify_after_commit(schedule: ScheduleState, event: object) -> None:
+    """Send *event* when the current transaction is committed, if it is."""
+    if schedule._p_jar is not None:
+        schedule._p_jar.transaction_manager.get().addAfterCommitHook(
+            _committed, (event,))
+
+
+def _committed(success: bool, event: object) -> None:
+    if success and isinstance(event, TaskParked):
+        report_parked(event)
+    elif success:
+        notify(event)
+
+
+def parked_event(entry: ParkedTask) -> TaskParked:
+    """What is told of *entry*, as plain data."""
+    return TaskParked(entry.id, entry.time, entry.reason, entry.description,
+                      entry.principalId)
+
+
+def report_parked(event: TaskParked, error: BaseException | None = None
+                  ) -> None:
+    """Tell the log and the subscribers, after the commit."""
+    log.error('Task %s was parked: %s', event.id, event.reason,
+              exc_info=error)
+    notify(event)
