@@ -29,6 +29,9 @@ from zodbschedule import RRule
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.recurrence.rrule import MAX_COUNT
 from zodbschedule.recurrence.rrule import parse
+from zodbschedule.recurrence.walltimes import MAX_TRANSITIONS
+from zodbschedule.recurrence.walltimes import WallTimes
+from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import zone_of
 
 
@@ -104,6 +107,7 @@ def test_only_a_rule_without_a_start_can_be_anchored(rule):
 
 @pytest.mark.parametrize('rule', [
     *RULES, Cron('* * * * *', 'America/New_York'),
+    Cron('59 23 31 12 *', 'America/New_York'),
     RRule('FREQ=DAILY', NOON.astimezone(ZoneInfo('Asia/Tokyo')))])
 def test_the_calendar_ends_with_the_year_9999(rule):
     last = datetime.max.replace(tzinfo=UTC)
@@ -703,6 +707,25 @@ def test_a_rule_may_end_at_a_transition():
         2026, 10, 25, tzinfo=ZoneInfo('Europe/Berlin')))
     *_, last = rule.upcoming(AUTUMN, 9)
     assert last.astimezone(UTC) == transition
+
+
+# -- The search is bounded
+
+
+@pytest.mark.parametrize('end, most', [
+    (LATEST, MAX_TRANSITIONS + 1), (NOON + 365 * 24 * HOUR, 4)])
+def test_a_search_for_times_that_are_always_skipped_ends(end, most):
+    def propose(wall):
+        starts.append(wall)
+        return rule.wall_times(wall)
+
+    rule = parse('FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU',
+                 datetime(2003, 3, 30, 2, 30))
+    starts = []
+    times = WallTimes(propose, zone_of('Europe/Berlin'), 'skip', 'first',
+                      end=end)
+    assert times.next_after(NOON) is None
+    assert len(starts) <= most
 
 
 # -- At the end of the calendar
