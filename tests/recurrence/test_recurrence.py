@@ -709,6 +709,22 @@ def test_a_rule_may_end_at_a_transition():
     assert last.astimezone(UTC) == transition
 
 
+# -- Zones
+
+
+@pytest.mark.parametrize('zone, wall, instants', [
+    ('Europe/Berlin', '2024-10-27 02:30', ['00:30', '01:30']),
+    ('America/New_York', '2024-11-03 01:30', ['05:30', '06:30']),
+    ('Pacific/Auckland', '2024-04-07 02:30', ['13:30', '14:30']),
+    ('Europe/Berlin', '2024-03-31 02:30', []),
+    ('America/New_York', '2024-03-10 02:30', []),
+    ('Pacific/Auckland', '2024-09-29 02:30', []),
+    ('Pacific/Auckland', '2024-09-29 03:00', ['14:00'])])
+def test_a_wall_time_has_no_instant_or_one_or_two(zone, wall, instants):
+    found = zone_of(zone).instants(datetime.fromisoformat(wall))
+    assert [f'{instant:%H:%M}' for instant in found] == instants
+
+
 # -- The search is bounded
 
 
