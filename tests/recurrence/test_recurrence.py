@@ -328,6 +328,7 @@ def test_an_occurrence_tells_the_two_of_a_fold_apart():
         '02:30 comes twice that day: the first',
         '02:30 comes twice that day: the second', None]),
     (Cron('0 * * * *', 'Europe/Berlin'), '2024-03-31 00:00', [None, None]),
+    (Cron('0 3 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [None, None]),
     (DAILY, '2024-10-26 12:00', [
         '02:30 comes twice that day: the first', None]),
 ])
@@ -347,6 +348,9 @@ def test_a_note_says_what_a_gap_or_a_fold_has_done(rule, moment, notes):
      '02:00 to 03:00 do not exist; 02:00, 02:20 and so on: left out.',
      '02:00 to 03:00 come twice; 02:00, 02:20 and so on: both times.'),
     (Cron('0 9 * * *', 'Europe/Berlin'),
+     '02:00 to 03:00 do not exist; nothing is due then.',
+     '02:00 to 03:00 come twice; nothing is due then.'),
+    (Cron('0 3 * * *', 'Europe/Berlin'),
      '02:00 to 03:00 do not exist; nothing is due then.',
      '02:00 to 03:00 come twice; nothing is due then.'),
     (RRule('FREQ=DAILY;UNTIL=20240501T000000Z', DAILY.dtstart),
