@@ -29,6 +29,9 @@ from zodbschedule import RRule
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.recurrence.rrule import MAX_COUNT
 from zodbschedule.recurrence.rrule import parse
+from zodbschedule.recurrence.walltimes import MAX_TRANSITIONS
+from zodbschedule.recurrence.walltimes import WallTimes
+from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import zone_of
 
 
@@ -104,6 +107,7 @@ def test_only_a_rule_without_a_start_can_be_anchored(rule):
 
 @pytest.mark.parametrize('rule', [
     *RULES, Cron('* * * * *', 'America/New_York'),
+    Cron('59 23 31 12 *', 'America/New_York'),
     RRule('FREQ=DAILY', NOON.astimezone(ZoneInfo('Asia/Tokyo')))])
 def test_the_calendar_ends_with_the_year_9999(rule):
     last = datetime.max.replace(tzinfo=UTC)
@@ -324,6 +328,7 @@ def test_an_occurrence_tells_the_two_of_a_fold_apart():
         '02:30 comes twice that day: the first',
         '02:30 comes twice that day: the second', None]),
     (Cron('0 * * * *', 'Europe/Berlin'), '2024-03-31 00:00', [None, None]),
+    (Cron('0 3 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [None, None]),
     (DAILY, '2024-10-26 12:00', [
         '02:30 comes twice that day: the first', None]),
 ])
@@ -343,6 +348,9 @@ def test_a_note_says_what_a_gap_or_a_fold_has_done(rule, moment, notes):
      '02:00 to 03:00 do not exist; 02:00, 02:20 and so on: left out.',
      '02:00 to 03:00 come twice; 02:00, 02:20 and so on: both times.'),
     (Cron('0 9 * * *', 'Europe/Berlin'),
+     '02:00 to 03:00 do not exist; nothing is due then.',
+     '02:00 to 03:00 come twice; nothing is due then.'),
+    (Cron('0 3 * * *', 'Europe/Berlin'),
      '02:00 to 03:00 do not exist; nothing is due then.',
      '02:00 to 03:00 come twice; nothing is due then.'),
     (RRule('FREQ=DAILY;UNTIL=20240501T000000Z', DAILY.dtstart),
@@ -703,6 +711,41 @@ def test_a_rule_may_end_at_a_transition():
         2026, 10, 25, tzinfo=ZoneInfo('Europe/Berlin')))
     *_, last = rule.upcoming(AUTUMN, 9)
     assert last.astimezone(UTC) == transition
+
+
+# -- Zones
+
+
+@pytest.mark.parametrize('zone, wall, instants', [
+    ('Europe/Berlin', '2024-10-27 02:30', ['00:30', '01:30']),
+    ('America/New_York', '2024-11-03 01:30', ['05:30', '06:30']),
+    ('Pacific/Auckland', '2024-04-07 02:30', ['13:30', '14:30']),
+    ('Europe/Berlin', '2024-03-31 02:30', []),
+    ('America/New_York', '2024-03-10 02:30', []),
+    ('Pacific/Auckland', '2024-09-29 02:30', []),
+    ('Pacific/Auckland', '2024-09-29 03:00', ['14:00'])])
+def test_a_wall_time_has_no_instant_or_one_or_two(zone, wall, instants):
+    found = zone_of(zone).instants(datetime.fromisoformat(wall))
+    assert [f'{instant:%H:%M}' for instant in found] == instants
+
+
+# -- The search is bounded
+
+
+@pytest.mark.parametrize('end, most', [
+    (LATEST, MAX_TRANSITIONS + 1), (NOON + 365 * 24 * HOUR, 4)])
+def test_a_search_for_times_that_are_always_skipped_ends(end, most):
+    def propose(wall):
+        starts.append(wall)
+        return rule.wall_times(wall)
+
+    rule = parse('FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU',
+                 datetime(2003, 3, 30, 2, 30))
+    starts = []
+    times = WallTimes(propose, zone_of('Europe/Berlin'), 'skip', 'first',
+                      end=end)
+    assert times.next_after(NOON) is None
+    assert len(starts) <= most
 
 
 # -- At the end of the calendar

@@ -1,5 +1,6 @@
 """Runs that commit nothing, for layers of tests that forbid commits."""
 
+import threading
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -9,6 +10,7 @@ import transaction
 from persistent.list import PersistentList
 from sample_tasks import Doing
 from sample_tasks import calls
+from transaction.interfaces import TransactionFailedError
 
 from zodbschedule import Every
 from zodbschedule import Retry
@@ -17,6 +19,9 @@ from zodbschedule import current_run
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import TransactionEnded
 from zodbschedule.testing import run_until
+from zodbschedule.transactions.borrowing import RUN
+from zodbschedule.transactions.borrowing import run_of
+from zodbschedule.transactions.savepoints import Savepoints
 
 
 pytest_plugins = ['zodbschedule.testing']
@@ -89,6 +94,35 @@ def test_what_a_failed_one_has_changed_has_not_happened(
     assert root['before'] == 1
     assert len(list(schedule.parked)) == 1
     assert not stored()
+
+
+def test_after_a_change_that_cannot_be_stored_nothing_can_go_on(
+        schedule, clock, root, stored):
+    calls['a'] = lambda task: root.update(lock=threading.Lock())
+    schedule.schedule(Doing(description='a'))
+    with pytest.raises(TransactionFailedError):
+        ends(schedule, clock)
+    assert not stored()
+
+
+def test_an_abort_without_a_savepoint_changes_nothing(schedule, root):
+    root['before'] = 1
+    Savepoints(transaction.manager).abort()
+    assert root['before'] == 1
+
+
+@pytest.mark.parametrize('end', ['commit', 'abort'])
+def test_the_transaction_has_its_run_until_it_ends(schedule, root, end):
+    manager = Savepoints(transaction.manager)
+    manager.begin()
+    run = object()
+    manager.get().set_data(RUN, run)
+    assert run_of(transaction.get()) is run
+    root['done'] = 1
+    getattr(manager, end)()
+    assert run_of(transaction.get()) is None
+    manager.abort()
+    assert ('done' in root) == (end == 'commit')
 
 
 def test_a_series_goes_on(schedule, clock, root, stored):

@@ -31,7 +31,8 @@ class Savepoints:
 
     It has what a pass uses of both.  *manager* is the real one.  After a data
     manager without savepoints has joined, nothing can be rolled back, and
-    `abort` raises TypeError.
+    `abort` raises TypeError.  After a change that cannot be stored the real
+    transaction has failed, and `begin` raises TransactionFailedError.
     """
 
     user = description = ''

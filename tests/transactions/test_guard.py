@@ -1,0 +1,79 @@
+"""A guard prevents a task from ending the transaction of its run."""
+
+import pytest
+import transaction
+
+from zodbschedule.interfaces import TransactionEnded
+from zodbschedule.transactions.guard import Guard
+
+
+@pytest.fixture
+def guard(connection, manager):
+    """A guard that is a synchronizer, in a transaction that has changes."""
+    guard = Guard(connection)
+    with guard.on_duty():
+        manager.begin()
+        connection.root()['more'] = 1
+        yield guard
+        guard.error = None
+
+
+@pytest.mark.parametrize('name', ['commit', 'abort'])
+def test_an_attempt_to_end_the_transaction_raises(guard, manager, name):
+    with pytest.raises(TransactionEnded, match='Savepoints are fine'), guard:
+        getattr(manager, name)()
+
+
+def test_an_attempt_whose_error_is_caught_raises_at_the_end(guard, manager):
+    with pytest.raises(TransactionEnded), guard:
+        with pytest.raises(TransactionEnded):
+            manager.commit()
+        with pytest.raises(TransactionEnded):
+            guard.check()
+
+
+def test_an_attempt_is_the_reason_of_other_errors(guard, manager):
+    with pytest.raises(TransactionEnded), guard:
+        try:
+            manager.commit()
+        except TransactionEnded:
+            raise ValueError
+
+
+def test_an_exit_is_raised_also_after_an_attempt(guard, manager):
+    with pytest.raises(KeyboardInterrupt), guard:
+        with pytest.raises(TransactionEnded):
+            manager.commit()
+        raise KeyboardInterrupt
+
+
+def test_other_errors_are_raised_as_they_are(guard):
+    with pytest.raises(ValueError), guard:
+        raise ValueError
+
+
+def test_the_transaction_can_be_committed_after_the_task(
+        guard, connection, manager):
+    with guard:
+        manager.savepoint()
+    manager.commit()
+    manager.begin()
+    assert connection.root()['more'] == 1
+
+
+def test_a_guard_that_is_not_on_duty_prevents_nothing(connection, manager):
+    guard = Guard(connection)
+    with guard.on_duty():
+        assert manager.registeredSynchs()
+    with guard:
+        manager.begin()
+        manager.commit()
+
+
+def test_a_guard_may_be_for_another_manager(connection):
+    other = transaction.TransactionManager(explicit=True)
+    guard = Guard(connection, other)
+    assert guard.connection is connection
+    with guard.on_duty(), pytest.raises(TransactionEnded), guard:
+        other.begin()
+        other.commit()
