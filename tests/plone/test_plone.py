@@ -35,7 +35,7 @@ from zodbschedule.testing import run_until
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope.interfaces import IContributed
 from zodbschedule.zope.users import SYSTEM
@@ -385,7 +385,7 @@ class TestContributed:
 
     def test_a_profile_brings_them(self, portal, process, schedule, clock):
         applyProfile(portal, 'zodbschedule.zope:default')
-        assert [state.name for state in contributed(portal)] == ['a']
+        assert [state.name for state in contribution_states(portal)] == ['a']
         transaction.commit()
         clock.advance(timedelta(hours=1))
         assert process().succeeded == 1

@@ -25,7 +25,7 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
 from zodbschedule.zope import synchronize
@@ -88,7 +88,7 @@ def forget(name=None):
 @pytest.fixture
 def states(site):
     def states():
-        return {each.name: each for each in contributed(site)}
+        return {each.name: each for each in contribution_states(site)}
 
     return states
 

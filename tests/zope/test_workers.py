@@ -18,7 +18,7 @@ from zodbschedule import CallTask
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
 from zodbschedule.zope import workers
@@ -105,7 +105,7 @@ class TestSites:
             self, app, site, start, schedule):
         contribute('a', mark_site, every=timedelta(days=1))
         start()
-        wait_until(lambda: [state.name for state in contributed(
+        wait_until(lambda: [state.name for state in contribution_states(
             see(app).site)] == ['a'], 'a task')
 
     def test_not_if_nothing_may_run(
@@ -115,7 +115,7 @@ class TestSites:
         start()
         wait_until(lambda: 'ZODBSCHEDULE_OFF is set' in caplog.text,
                    'a line of log')
-        assert list(contributed(see(app).site)) == []
+        assert list(contribution_states(see(app).site)) == []
 
     def test_and_what_is_contributed_later(
             self, app, site, start, schedule, monkeypatch):
@@ -127,7 +127,7 @@ class TestSites:
         contribute('a', mark_site, every=timedelta(days=1))
         app.site.title = 'another'  # so that it looks
         transaction.commit()
-        wait_until(lambda: [state.name for state in contributed(
+        wait_until(lambda: [state.name for state in contribution_states(
             see(app).site)] == ['a'], 'a task')
 
     def test_a_site_that_cannot_be_entered_is_tried_now_and_then(

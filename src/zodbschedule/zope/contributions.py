@@ -216,7 +216,7 @@ class State(NamedTuple):
     changes: set[str]
 
 
-def contributed(site: Any) -> Iterator[State]:
+def contribution_states(site: Any) -> Iterator[State]:
     """How they stand in *site*, by name; of a site that was synchronized."""
     schedule = schedule_of(site)
     for name, task in sorted(_tasks(schedule).items()):
