@@ -37,7 +37,7 @@ from zodbschedule.zope import call
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contribution_states
 from zodbschedule.zope import get_schedule
-from zodbschedule.zope.interfaces import IContributed
+from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.users import SYSTEM
 
 
@@ -379,9 +379,9 @@ class TestContributed:
         yield
         registry = getGlobalSiteManager()
         for each in list(registry.registeredUtilities()):
-            if each.provided is IContributed:
+            if each.provided is IContribution:
                 registry.unregisterUtility(
-                    each.component, IContributed, each.name)
+                    each.component, IContribution, each.name)
 
     def test_a_profile_brings_them(self, portal, process, schedule, clock):
         applyProfile(portal, 'zodbschedule.zope:default')

@@ -293,7 +293,8 @@ class TestCommands:
             'list', '--path', '/c', code=2)
         assert 'there is no schedule at' in command(
             'list', '--path', '/acl_users', code=2)
-        assert 'is no site' in command('init', '--path', '/acl_users', code=2)
+        assert 'is not a site' in command(
+            'init', '--path', '/acl_users', code=2)
         assert 'not both' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)
@@ -326,7 +327,7 @@ class TestCommands:
         command('cancel', facts['id'])
         add_on.unlink()
         assert 'its add-on is not here, unscheduled' in command('contributed')
-        assert "nothing named 'ours' is contributed to /a" in command(
+        assert "contributes no task named 'ours' to /a" in command(
             'reset', 'ours', code=2)
 
     def test_without_zope_it_says_so(self, instance, tmp_path):

@@ -166,8 +166,8 @@ class TestSite:
         schedule.schedule(CallTask(look))
         schedule.url = address
         transaction.commit()
-        with pytest.raises(PrincipalsMissing, match='cannot be entered.*no '
-                           'address'):
+        with pytest.raises(PrincipalsMissing, match='cannot be entered.*not '
+                           'an address'):
             schedule.process(clock.now())
         assert len(list(schedule)) == 1
         schedule.url = ''

@@ -119,7 +119,7 @@ class TestSites:
 
     def test_and_what_is_contributed_later(
             self, app, site, start, schedule, monkeypatch):
-        monkeypatch.setattr(workers, 'SYNCHRONIZE', 0)
+        monkeypatch.setattr(workers, 'SYNCHRONIZE_INTERVAL', 0)
         schedule.schedule(CallTask(mark))
         transaction.commit()
         start()
@@ -214,7 +214,7 @@ class TestFilter:
     @pytest.fixture
     def worker(self, monkeypatch):
         worker = Recorded()
-        monkeypatch.setattr(workers, 'worker_of', lambda told: worker)
+        monkeypatch.setattr(workers, 'make_worker', lambda told: worker)
         before = signal.getsignal(signal.SIGTERM)
         yield worker
         signal.signal(signal.SIGTERM, before)
@@ -253,12 +253,12 @@ class TestFilter:
         assert 'threads is 0' in caplog.text
 
     def test_it_is_made_as_it_is_told(self, zope):
-        found = workers.worker_of(Settings(
+        found = workers.make_worker(Settings(
             3, 'named', timedelta(seconds=5), timedelta(seconds=2)))
         assert found.name == 'named'
         assert len(found._threads) == 3
         assert found.grace == timedelta(seconds=2)
-        assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
+        assert workers.make_worker(Settings()).grace == timedelta(seconds=8)
 
 
 def test_without_zope_it_says_what_to_install():

@@ -12,8 +12,8 @@
 ##############################################################################
 """Tasks in the sites of a Zope: see the chapter on Zope in the docs.
 
-Needs the extra ``zope``.  Importing this says that the process can run tasks
-in Zope, as the users of its sites.
+Needs the extra ``zope``.  Importing this package registers the run
+environment named ``zope``, so that this process can run tasks in sites.
 """
 
 from importlib import import_module
