@@ -64,7 +64,7 @@ class Instance:
     def conf(self):
         return self.home / 'etc' / 'zope.conf'
 
-    def told(self, **settings):
+    def configure(self, **settings):
         """Add a section of ours to the configuration."""
         lines = '\n'.join(f'{name} {value}'
                           for name, value in settings.items())

@@ -241,7 +241,7 @@ class TestSites:
         assert len(list(schedule)) == 1
         site.portal_setup.installed = ()
         transaction.commit()
-        # Nobody has told us, and it does nothing.
+        # No profile event was sent, and the task does nothing.
         clock.advance(HOUR)
         schedule.process(clock.now())
         assert not list(schedule)

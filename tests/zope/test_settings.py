@@ -1,4 +1,4 @@
-"""What a process is told of its sites."""
+"""The settings of a process for its sites."""
 
 from datetime import timedelta
 
@@ -60,7 +60,7 @@ def test_several_addresses(configured):
     ('urls', '/a=http://a.org:port', 'is not an address'),
     ('urls', '/a=http://a.org/?x=1', 'is not an address'),
     ('threds', '1', 'threds: not a setting of zodbschedule')])
-def test_what_nobody_can_work_with_is_said(configured, name, value, message):
+def test_what_is_not_valid_is_refused(configured, name, value, message):
     configured[name] = value
     with pytest.raises(InvalidSettings) as caught:
         read_settings()

@@ -1,4 +1,4 @@
-"""Where the schedules of a Zope stand, and what becomes of them there."""
+"""The schedules of sites, and what happens to them when a site moves."""
 
 import pytest
 import transaction

@@ -1,4 +1,4 @@
-"""Whose id stands in ``principalId``, and who that is when a task runs."""
+"""Which user a ``principalId`` names, also when a task runs."""
 
 import pytest
 import transaction
