@@ -1,7 +1,17 @@
 """What Sphinx needs to know; build with ``sphinx-build -W docs BUILT``."""
 
 from importlib.metadata import version as installed_version
+from pathlib import Path
+from runpy import run_path
 
+
+HERE = Path(__file__).parent
+
+# At each build, so that the picture cannot differ from the code.
+picture = run_path(str(HERE / 'draw_packages.py'))
+HERE.joinpath('packages.svg').write_text(
+    picture['draw'](picture['modules']()), encoding='utf-8')
+del picture
 
 project = 'zodbschedule'
 author = 'zodbschedule contributors'

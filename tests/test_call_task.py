@@ -25,7 +25,7 @@ from zodbschedule import CallTask
 from zodbschedule import InvalidTask
 from zodbschedule import InvalidTime
 from zodbschedule.interfaces import CodeMissing
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -5,6 +5,7 @@ the bottom: what stands behind prompts is compared with what it prints, and a
 code block without prompts is executed where it stands.
 """
 
+import ast
 import doctest
 import gc
 import re
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from runpy import run_path
 from types import ModuleType
 
 import pytest
@@ -105,7 +107,8 @@ def test_a_page_does_what_it_says(page, interpreter):
 def test_all_pages_are_found():
     assert {'README.rst', 'tasks.rst', 'repeating.rst', 'missed.rst',
             'failure.rst', 'keys.rst', 'history.rst', 'testing.rst',
-            'api.rst'} <= {page.name for page in PAGES}
+            'api.rst', 'glossary.rst', 'architecture.rst',
+            } <= {page.name for page in PAGES}
 
 
 # -- It would be noticed
@@ -146,3 +149,93 @@ def test_a_page_that_tells_the_truth_passes(page, interpreter):
 def test_a_page_begins_with_nothing(interpreter):
     assert execute('>>> a = 1\n>>> __name__\n\'__main__\'\n', 'page') == ''
     assert sys.modules['__main__'].a == 1
+
+
+# -- The architecture
+
+
+#: ``path``: ``Name``, ``Other.name``: the path of a file of the tests, or of
+#: a module or a package of ours in dotted form, and what is defined there
+CITED = re.compile(r'``([\w./]+)``:\s+((?:``[\w.]+``(?:,\s+)?)+)')
+#: a module alone
+MODULE = re.compile(r'``([a-z_]+(?:\.[a-z_]+)+)``')
+
+
+@pytest.fixture(scope='module')
+def drawing():
+    """The script that draws the packages."""
+    return run_path(str(HOME / 'docs' / 'draw_packages.py'))
+
+
+def wrong_imports(drawing, trees):
+    """The imports against the layers, as pairs of modules."""
+    found = list(drawing['imports'](trees))
+    return {tuple(one) for one in drawing['against_the_layers'](found)}
+
+
+def test_no_import_is_against_the_layers_of_the_picture(drawing):
+    assert wrong_imports(drawing, drawing['modules']()) == set()
+
+
+def test_an_import_against_the_layers_is_found_and_drawn_in_red(drawing):
+    trees = drawing['modules']()
+    trees['store.keys'] = ast.parse('from zodbschedule.worker import loop')
+    assert ('store.keys', 'worker.loop') in wrong_imports(drawing, trees)
+    assert f'stroke="{drawing["RED"]}"' in drawing['draw'](trees)
+
+
+def defined(path):
+    """The names that a module, or each module of a package, defines."""
+    files = path.rglob('*.py') if path.is_dir() else [path]
+    trees = [ast.parse(file.read_bytes()) for file in files]
+    return {name for tree in trees for name in names_in(tree.body, '')}
+
+
+def names_in(body, prefix):
+    for node in body:
+        if isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets
+                        if isinstance(target, ast.Name))
+        if isinstance(node, ast.AnnAssign):
+            yield node.target.id
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield prefix + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from names_in(node.body, f'{node.name}.')
+
+
+def place_of(path):
+    """Where that is, as the page on the architecture writes it."""
+    if path.startswith('tests/'):
+        return HOME / path
+    place = HOME.joinpath('src', 'zodbschedule', *path.split('.'))
+    return place if place.is_dir() else place.with_suffix('.py')
+
+
+def stale(page):
+    """What a page on the architecture cites that is not there (any more)."""
+    for path, names in CITED.findall(page):
+        place = place_of(path)
+        known = defined(place) if place.exists() else set()
+        yield from (f'{path}: {name}'
+                    for name in re.findall(r'[\w.]+', names)
+                    if name not in known)
+    yield from (name for name in MODULE.findall(page)
+                if not place_of(name).exists())
+
+
+def test_what_the_architecture_cites_is_there():
+    page = HOME.joinpath('docs', 'architecture.rst').read_text('utf-8')
+    assert len(CITED.findall(page)) > 40
+    assert list(stale(page)) == []
+
+
+@pytest.mark.parametrize('page, found', [
+    ('``store.keys``: ``Keys.claim``, ``Lock``', ['store.keys: Lock']),
+    ('``store.locks``:\n  ``Lock``', ['store.locks: Lock', 'store.locks']),
+    ('``store.locks`` and ``store``', ['store.locks']),
+    ('``tests/test_docs.py``: ``stale``, ``CITED``', []),
+    ('``transactions``: ``transact``', []),
+])
+def test_what_is_cited_and_not_there_is_found(page, found):
+    assert list(stale(page)) == found

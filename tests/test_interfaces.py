@@ -24,11 +24,11 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import interfaces
 from zodbschedule.execution.current import CurrentRun
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.registry import WorkerState
+from zodbschedule.outcomes import Tally
 from zodbschedule.principals import Plain
 from zodbschedule.schedule import ClaimedTask
 from zodbschedule.scheduling.control import Move

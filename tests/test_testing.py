@@ -14,7 +14,7 @@ from zodbschedule import InvalidTime
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import testing
-from zodbschedule.execution.process import Tally
+from zodbschedule.outcomes import Tally
 from zodbschedule.testing import SettableClock
 from zodbschedule.testing import run_until
 

@@ -13,7 +13,6 @@
 """`Schedule`: the persistent object that an application keeps in its database.
 """
 
-import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -29,7 +28,6 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule.execution import process as processing
-from zodbschedule.execution.process import Tally
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -48,6 +46,7 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry as working
 from zodbschedule.liveness.heartbeat import silence
 from zodbschedule.liveness.stale import believed
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling import control as steering
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
@@ -56,17 +55,20 @@ from zodbschedule.scheduling.admission import refuse_unfit
 from zodbschedule.scheduling.admission import says_the_same
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.scheduling.forecast import runs_to_come
-from zodbschedule.scheduling.places import Places
-from zodbschedule.scheduling.settlement import leave
-from zodbschedule.scheduling.settlement import refuse_broken
+from zodbschedule.scheduling.places import forget
+from zodbschedule.scheduling.places import put
+from zodbschedule.scheduling.places import read_current_waiting
+from zodbschedule.scheduling.places import take_from_timetable
+from zodbschedule.scheduling.places import take_out
+from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
-from zodbschedule.store.stamp import never_stamped
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import CallTask
 from zodbschedule.task import Task
 from zodbschedule.task import key_of
-from zodbschedule.task import oid_of
 
 
 # What may become of a second task with the same key.
@@ -85,26 +87,12 @@ class ClaimedTask(NamedTuple):
 
 @implementer(IScheduling, IScheduleControl, IScheduleReading, IParking,
              IScheduleAdministration, IWorkers, IScheduleSettings)
-class Schedule(Places):
+class Schedule(ScheduleState):
     """See `IScheduling`, `IScheduleControl`, `IScheduleReading`, `IParking`,
     `IScheduleAdministration`, `IWorkers` and `IScheduleSettings`.
 
     Keep it anywhere in the database of the objects that its tasks change.
     """
-
-    # New settings get their defaults here, so that older databases open.
-    principals = 'plain'
-    import_grace = timedelta(hours=1)
-    lease = timedelta(seconds=30)
-    catch_up = timedelta(days=1)
-    spread = timedelta(0)
-
-    def __init__(self, principals: str = 'plain') -> None:
-        super().__init__()
-        if principals != type(self).principals:
-            self.principals = principals
-        #: so that the same task is spread differently in different schedules
-        self.seed = uuid.uuid4().hex
 
     # -- ISchedule, IScheduling
 
@@ -116,11 +104,11 @@ class Schedule(Places):
                 f'{", ".join(map(repr, DUPLICATE))}')
         holder = self._holder(task)
         if holder is None or duplicate == 'refuse':
-            self.put(task, self.admit(task))
+            put(self, task, admit(self, task))
             return task
         if holder is task or duplicate == 'keep' or (
                 says_the_same(holder, task)):
-            self.read_current_waiting(holder)
+            read_current_waiting(self, holder)
             return holder
         self._replace(holder, task)
         return task
@@ -134,13 +122,11 @@ class Schedule(Places):
         """Put *task* in the place of *holder*, paused if that is paused."""
         refuse_unfit(self, task)
         pause = self.paused(holder)
-        self.take_from_timetable(holder)
-        self.forget(holder)
-        self.put(task, self.admit(task))
+        take_from_timetable(self, holder)
+        forget(self, holder)
+        put(self, task, admit(self, task))
         if pause is not None:
             self.pauses.begin(oid_of(task), pause)
-        # A series that it stood for finds its key held by now.
-        leave(self, oid_of(holder), clock.now())
 
     def call(self, func: Callable[..., Any] | str, *args: Any,
              kwargs: Mapping[str, Any] | None = None,
@@ -167,18 +153,14 @@ class Schedule(Places):
 
     def unschedule(self, task: Any) -> None:
         """See `ISchedule`."""
-        mine = self.local(task)
-        if mine is None:
+        local = self.local(task)
+        if local is None:
             raise NotScheduled(f'{task!r} is not scheduled here')
-        if not self.take_out(mine):
-            parked = self.entry_of(mine) is not None
+        if not take_out(self, local):
+            parked = self.entry_of(local) is not None
             raise NotScheduled(
                 f'{task!r} is not scheduled here'
                 f'{", but parked; discard its entry" if parked else ""}')
-
-    def admit(self, task: Any, held: bool = False) -> datetime:
-        """See `zodbschedule.scheduling.admission`; for what a run returns."""
-        return admit(self, task, held)
 
     # -- IScheduleControl
 
@@ -196,17 +178,13 @@ class Schedule(Places):
     def tasks(self, min: datetime | None = None,
               max: datetime | None = None) -> Iterator[Any]:
         """See `IScheduleReading`."""
-        times = self.getTaskTimes(min, max)
-        return (task for instant in times
-                for task in self.timetable.at(instant))
+        return self.waiting(_bound(min, 'min'), _bound(max, 'max'))
 
     def __iter__(self) -> Iterator[Any]:
         return self.tasks()
 
     def __contains__(self, task: object) -> bool:
-        mine = self.local(task)
-        return mine is not None and not never_stamped(mine) and (
-            self.in_timetable(mine) is not None or self.is_held(mine))
+        return self.has(self.local(task))
 
     def get(self, id: str, default: Any = None) -> Any:
         """See `IScheduleReading`."""
@@ -291,7 +269,7 @@ class Schedule(Places):
         if isinstance(task, Task):
             series.revive(task, to_micros(entry.time))
         self.parked.remove(entry)
-        self.put(task, instant)
+        put(self, task, instant)
         return task
 
     def discard(self, entry: ParkedTask) -> None:
@@ -299,7 +277,7 @@ class Schedule(Places):
         self._refuse_unparked(entry)
         self.parked.remove(entry)
         if entry.occurrence is None:
-            self.forget(entry.task)
+            forget(self, entry.task)
 
     def _refuse_unparked(self, entry: ParkedTask) -> None:
         if not isinstance(entry, ParkedTask) or entry not in self.parked:
@@ -350,9 +328,10 @@ class Schedule(Places):
     def _here(self, task: Any) -> Any:
         """*task* as our connection has it; `NotScheduled` if it is not here.
         """
-        if task not in self:
+        local = self.local(task)
+        if not self.has(local):
             raise NotScheduled(f'{task!r} is not scheduled here')
-        return self.local(task)
+        return local
 
 
 

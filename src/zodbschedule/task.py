@@ -24,7 +24,6 @@ from typing import Any
 from persistent import Persistent
 from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
-from ZODB.utils import u64
 from zope.interface import implementer
 
 from zodbschedule.instant import as_utc
@@ -36,63 +35,11 @@ from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import IRetry
 from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.inspection import task_id
 
 
 # What says that an option is not given; for all others that is None.
 NOT_GIVEN = {'description': '', 'missed': ''}
-
-# How much of a description is kept on record, in characters.
-DESCRIPTION = 1_000
-
-
-def task_id(task: Persistent) -> str | None:
-    """The id of *task*: its oid in hex, the same wherever it stands.
-
-    None if it has not been stored yet: it gets its id when the transaction
-    that schedules it is committed.
-    """
-    return None if task._p_oid is None else f'{u64(task._p_oid):x}'
-
-
-def oid_of(task: Persistent) -> int:
-    """The oid of *task* as a number; 0, which no task has, if it has none."""
-    return u64(task._p_oid) if task._p_oid else 0
-
-
-def normal_id(id: str) -> str:
-    """An id as we write it, from any way to write the number."""
-    try:
-        return f'{int(id, 16):x}'
-    except ValueError:
-        return id
-
-
-def text(value: str, limit: int) -> str:
-    """*value* as valid Unicode, its middle left out beyond *limit*."""
-    if not value.isascii():
-        value = value.encode('utf-8', 'replace').decode('utf-8')
-    if len(value) <= limit:
-        return value
-    half = limit // 2
-    return f'{value[:half]}\n…\n{value[-half:]}'
-
-
-def known_text(task: Any, name: str) -> str:
-    """A text of *task*, as far as it can be known."""
-    try:
-        value = getattr(task, name)
-    except Exception:
-        return ''
-    return text(value, DESCRIPTION) if isinstance(value, str) else ''
-
-
-def known_principal(task: Any) -> str | None:
-    """The principal's id of *task*, as far as it can be known."""
-    try:
-        value = task.principalId
-    except Exception:
-        return None
-    return text(value, DESCRIPTION) if isinstance(value, str) else None
 
 
 @implementer(IScheduledTask)

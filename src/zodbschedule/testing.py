@@ -27,9 +27,9 @@ import ZODB
 import ZODB.FileStorage
 
 from zodbschedule import clock as the_clock
-from zodbschedule.execution.process import Tally
 from zodbschedule.execution.process import process
 from zodbschedule.instant import as_utc
+from zodbschedule.outcomes import Tally
 from zodbschedule.schedule import Schedule
 
 

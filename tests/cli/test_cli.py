@@ -57,8 +57,8 @@ from zodbschedule.cli.known import problem_of
 from zodbschedule.cli.problem import LONGEST
 from zodbschedule.cli.standing import standing
 from zodbschedule.cli.standing import waiting
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
-from zodbschedule.task import task_id
 
 
 pytestmark = pytest.mark.usefixtures('no_terminal')
@@ -129,7 +129,7 @@ def test_add_schedules_a_call_and_prints_its_id(shell, wall_clock):
         'type': 'zodbschedule.task.CallTask', 'problem': None,
         'key': None, 'recurrence': None,
         'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1, 'missed': 'one',
-        'expires': None, 'retry': None, 'progress': None, 'aside_for': None,
+        'expires': None, 'retry': None, 'progress': None,
         'pause': None, 'schedule_pause': None, 'parked': [],
         'attributes': {'func': 'shop.restock', 'args': ['shoes'],
                        'kwargs': {'amount': 3}},

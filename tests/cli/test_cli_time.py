@@ -14,7 +14,6 @@
 
 import getpass
 import io
-import json
 import re
 import sys
 from datetime import UTC
@@ -37,7 +36,6 @@ from zodbschedule.cli import wording
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
 from zodbschedule.instant import to_micros
-from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 
@@ -586,7 +584,7 @@ def shown_while_it_runs(id):
 def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call(shown_while_it_runs)
-        root['schedule'].give_oid(task)
+        root._p_jar.add(task)
         task.args = (f'{int.from_bytes(task._p_oid):x}',)
     said = shell('process')
     assert re.search(r'^progress +30 of 120 \(25 %\)', said, re.M)
@@ -595,70 +593,6 @@ def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
 
 def test_progress_towards_nothing_is_no_part_of_it():
     assert wording.progress({'done': 3.5, 'total': 0}) == '3.5 of 0'
-
-
-def test_a_series_stands_aside_for_a_task_that_its_run_returned(
-        shell, wall_clock):
-    task = shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    assert shell('process') == '1 to be retried'
-    rows = {row['id']: row['state'] for row in shell.json('list')}
-    stand_in, = rows.keys() - {task}
-    other = shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    shell('process')
-    assert shell.json('show', other)['state'] == 'aside'
-    assert rows == {task: 'aside', stand_in: 'waiting'}
-    facts = shell.json('show', task)
-    assert (facts['state'], facts['aside_for'], facts['time']) == (
-        'aside', stand_in, '2030-01-31T08:00:00Z')
-    assert re.search(rf'^aside_for +{stand_in} *$', shell('show', task), re.M)
-
-
-@pytest.mark.parametrize('bounds, states', [
-    (('--from', '+1m'), ['waiting']), (('--until', '+1m'), ['aside'])])
-def test_the_bounds_of_list_are_for_what_stands_aside_too(
-        shell, wall_clock, bounds, states):
-    shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    shell('process')
-    assert [row['state'] for row in shell.json('list', *bounds)] == states
-
-
-def listed_after_another():
-    """A task that lists what a worker holds."""
-    with pytest.raises(SystemExit):
-        commands(['list', '--json'])
-
-
-def test_what_stands_aside_in_a_claim_is_shown(shell, wall_clock):
-    task = shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    shell('add', f'{__name__}.listed_after_another')
-    said = shell('process')
-    rows = json.loads(said[:said.rindex(']') + 1])
-    assert sorted((row['id'] == task, row['state']) for row in rows) == [
-        (False, 'claimed'), (False, 'running'), (True, 'aside')]
-
-
-def test_a_stand_in_that_was_cancelled_in_its_claim_is_not_named(
-        shell, wall_clock):
-    task = shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    hold(shell, task)
-    with opened(shell.db) as root:
-        slot, = root['schedule'].claims['a-claim'].slots
-        aside = slot.task
-        slot.settle(RETRIED, 1, (1, None), aside)
-    facts = shell.json('show', task)
-    assert (facts['state'], facts['aside_for']) == ('aside', None)
-
-
-def test_what_stands_aside_and_does_not_say_since_when_comes_first(
-        shell, wall_clock):
-    shell('add', 'shop.delegate', '--every', '1h', '--at', '+0s')
-    shell('process')
-    with opened(shell.db) as root:
-        task, = root['schedule'].aside.values()
-        del task._zodbschedule
-    rows = shell.json('list')
-    assert [(row['state'], row['time']) for row in rows] == [
-        ('aside', None), ('waiting', '2031-01-01T00:00:00Z')]
 
 
 def test_attributes_of_others_that_are_called_as_ours_are_theirs(

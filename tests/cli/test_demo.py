@@ -27,7 +27,7 @@ from zodbschedule.cli.demo import GUESTS
 from zodbschedule.cli.demo import LOOKS
 from zodbschedule.cli.demo import Guestbook
 from zodbschedule.cli.demo import hang
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 from zodbschedule.testing import SettableClock
 
 

@@ -10,6 +10,7 @@ import pytest
 from mixture import Cancelled
 from mixture import Cancelling
 from mixture import Deed
+from mixture import Delegating
 from mixture import Expired
 from mixture import Failing
 from mixture import Handing
@@ -17,7 +18,6 @@ from mixture import Lasting
 from mixture import Making
 from mixture import Repeating
 from mixture import Returning
-from mixture import Standing
 from mixture import Wavering
 from mixture import all_have_run
 from mixture import besides
@@ -81,7 +81,7 @@ KINDS = {
     single(Returning): 5,
     single(Expired): 2,
     single(Lasting, keyed=True): 2,
-    single(Standing, keyed=True): 1,
+    single(Delegating, keyed=True): 1,
     single(Handing, keyed=True): 1,
     pair: 1,
 }

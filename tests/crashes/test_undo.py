@@ -16,8 +16,8 @@ from ZODB.POSException import UndoError
 from zodbschedule import Every
 from zodbschedule import Task
 from zodbschedule.execution import process as processing
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import Tally
 
 
 #: so that all but those on a FileStorage are slow
@@ -27,14 +27,12 @@ HUNDREDS = True
 class Apart(Task):
     """Leaves its mark in an object that no other task writes."""
 
-    again = fails = retries = replaced = False
+    again = fails = retries = False
 
     def __call__(self):
         self._p_jar.root()['apart'][self.description].append(1)
         if self.fails:
             raise ValueError('no')
-        if self.replaced:
-            return Apart(self.time + 60 * MINUTE, description='stands for it')
         if self.retries:
             self.time += 60 * MINUTE
             return self
@@ -251,23 +249,6 @@ def test_undoing_the_last_turn_of_a_pass_is_mended_by_the_next(stage, kind):
     stage.process()
     assert stage.look() == before
     assert effects(stage) == ONCE
-
-
-def test_undone_a_task_that_another_stood_for_is_as_it_was(stage):
-    with stage.transaction() as root:
-        task = next(iter(root['schedule']))
-        root['schedule'].change(task, key='k')
-        task.recurrence = Every(60 * MINUTE, task.time)
-        task.replaced = True
-    tally, problems = process_and_undo(stage, 'one', after='one')
-    assert not problems
-    assert effects(stage) == {**ONCE, 'one': 0}
-    assert stage.look().waiting == ['one']
-    with stage.transaction() as root:
-        assert root['schedule'].keys.get('k') is task
-        assert not root['schedule'].aside
-    assert stage.process().retried == 1
-    assert stage.look().waiting == ['stands for it']
 
 
 def test_undone_an_occurrence_that_was_asked_for_runs_all_the_same(stage):

@@ -17,7 +17,7 @@ from zodbschedule import Task
 from zodbschedule import current_run
 from zodbschedule.interfaces import ICurrentRun
 from zodbschedule.scheduling.turn import withdraw
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 BEGIN = datetime(2003, 4, 1, tzinfo=UTC)

@@ -23,9 +23,9 @@ from zodbschedule import NotStored
 from zodbschedule import Schedule
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
 
 

@@ -19,9 +19,9 @@ from zodbschedule import Retry
 from zodbschedule import RetryLater
 from zodbschedule import Task
 from zodbschedule import current_run
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.outcomes import Tally
 from zodbschedule.testing import run_until
 
 

@@ -20,11 +20,11 @@ from ZODB.FileStorage import FileStorage
 from ZODB.POSException import ConflictError
 
 from zodbschedule import PendingChanges
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.interfaces import TransactionEnded
+from zodbschedule.outcomes import Tally
 
 
 ONE_FAILED = Tally(failed=1)

@@ -16,17 +16,17 @@ from sample_work import names
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
-from zodbschedule.execution.process import Tally
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness.registry import WorkerState
+from zodbschedule.outcomes import CANCELLED
+from zodbschedule.outcomes import FAILED
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling import turn
-from zodbschedule.store.claim import CANCELLED
-from zodbschedule.store.claim import FAILED
-from zodbschedule.store.claim import RETRIED
-from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 

@@ -29,8 +29,8 @@ from zodbschedule import AlreadyScheduled
 from zodbschedule import NotScheduled
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.timetable import LEAF
-from zodbschedule.task import task_id
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

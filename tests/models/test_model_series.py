@@ -216,7 +216,6 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_over(self):
         assert not self.schedule.claims
-        assert not self.schedule.aside
         assert len(self.schedule.requests.entries) == len([
             task for task in self.tasks.values()
             if int.from_bytes(task._p_oid) in self.schedule.requests])

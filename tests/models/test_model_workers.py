@@ -60,8 +60,8 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.pauses import ALL
-from zodbschedule.task import task_id
 from zodbschedule.testing import SettableClock
 
 

@@ -25,9 +25,9 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import PauseChanged
-from zodbschedule.store.stamp import stamp
+from zodbschedule.outcomes import Tally
+from zodbschedule.store.inspection import stamp
 from zodbschedule.testing import run_until
 
 

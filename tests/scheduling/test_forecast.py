@@ -147,32 +147,6 @@ def test_a_run_that_was_asked_for_comes_before_the_series_goes_on(
         10 * MINUTE, HOUR, 2 * HOUR]
 
 
-class Deputed(Doing):
-    """Leaves its occurrence to another, 90 minutes later."""
-
-    def __call__(self):
-        return Doing(current_run().now + 90 * MINUTE, description='deputy')
-
-
-def test_a_series_whose_task_stands_aside_is_told(schedule, add, clock):
-    add(BEGIN, cls=Deputed, recurrence=Every(HOUR), expires=MINUTE)
-    run_until(schedule, BEGIN)
-    assert told(schedule, BEGIN + 3 * HOUR) == [
-        (90 * MINUTE, 'deputy', None), (2 * HOUR, '', None),
-        (3 * HOUR, '', None)]
-    run_until(schedule, BEGIN + 90 * MINUTE)
-    assert told(schedule, BEGIN + 3 * HOUR) == [
-        (2 * HOUR, '', None), (3 * HOUR, '', None)]
-
-
-def test_a_series_whose_task_stands_aside_and_is_paused_is_left_out(
-        schedule, add, clock):
-    task = add(BEGIN, cls=Deputed, recurrence=Every(HOUR))
-    run_until(schedule, BEGIN)
-    schedule.pause(task)
-    assert len(told(schedule, BEGIN + 3 * HOUR)) == 1
-
-
 def test_so_does_the_last_one_of_a_series(schedule, add):
     task = add(recurrence=RRule('FREQ=HOURLY;COUNT=2', BEGIN))
     task.fails = True
@@ -241,49 +215,6 @@ def test_times_have_to_be_aware(schedule):
     for times in ((datetime(2026, 1, 1),), (BEGIN, datetime(2026, 1, 1))):
         with pytest.raises(InvalidTime):
             schedule.forecast(*times)
-
-
-class Delegating(Doing):
-    """Has another task do the work, half an hour later."""
-
-    def __call__(self):
-        self.other = Doing(self.time + 30 * MINUTE, description='other')
-        return self.other
-
-
-@pytest.fixture
-def delegated(schedule, add, clock):
-    """A series that stands aside for another task since one o'clock."""
-    task = add(cls=Delegating, recurrence=Every(HOUR), description='a')
-    clock.advance(HOUR)
-    assert schedule.process(clock.now()).retried == 1
-    return task
-
-
-def test_a_series_that_stands_aside_goes_on_after_the_other(
-        schedule, delegated):
-    assert told(schedule, BEGIN + 3 * HOUR) == [
-        (90 * MINUTE, 'other', None), (2 * HOUR, 'a', None),
-        (3 * HOUR, 'a', None)]
-
-
-def test_a_paused_series_that_stands_aside_does_not_go_on(
-        schedule, delegated):
-    schedule.pause(delegated)
-    assert told(schedule, BEGIN + 3 * HOUR) == [(90 * MINUTE, 'other', None)]
-
-
-def test_a_series_goes_on_beside_the_series_of_the_other(
-        schedule, delegated):
-    schedule.change(delegated.other, recurrence=RRule(
-        'FREQ=HOURLY;COUNT=2', BEGIN + 90 * MINUTE))
-    transaction.commit()
-    foretold = [(90 * MINUTE, 'other', None), (2 * HOUR, 'a', None)]
-    assert told(schedule, BEGIN + 2 * HOUR) == foretold
-    run_until(schedule, BEGIN + 2 * HOUR)
-    ran = [(one.time - BEGIN, one.description)
-           for one in reversed(list(schedule.history))]
-    assert ran[1:] == [(time, what) for time, what, _ in foretold]
 
 
 def test_it_runs_nothing_and_writes_nothing(schedule, add):

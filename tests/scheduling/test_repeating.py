@@ -17,8 +17,8 @@ from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import current_run
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import IRecurrence
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.series import COUNTED
 from zodbschedule.testing import run_until

@@ -6,7 +6,7 @@ from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 
 from zodbschedule import Task
-from zodbschedule.scheduling.settlement import loads
+from zodbschedule.store.inspection import loads
 
 
 class Hard(Persistent):

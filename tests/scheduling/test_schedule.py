@@ -39,7 +39,7 @@ from zodbschedule.interfaces import ITask
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from sample_work import names
 
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
 from zodbschedule.store import timetable
-from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.timetable import LEAF
@@ -80,7 +80,7 @@ class TestExchange:
         exchange(schedule, claim)
         entry, = schedule.history
         assert entry.id == '7'
-        assert claim.slots[0].content == ()
+        assert claim.slots[0].is_free
 
     def test_what_comes_next_moves_into_the_timetable(
             self, schedule, claim):

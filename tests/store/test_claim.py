@@ -19,10 +19,10 @@ from zodbschedule import NotScheduled
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
+from zodbschedule.outcomes import CANCELLED
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
-from zodbschedule.store.claim import CANCELLED
-from zodbschedule.store.claim import RETRIED
-from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Heartbeat
 from zodbschedule.store.claim import Slot
@@ -104,7 +104,7 @@ class TestSlot:
     def test_what_comes_next_stands_beside_the_outcome(self):
         slot, task = Slot(), Note('a')
         slot.hold(7, task)
-        slot.settle(RETRIED, None, (8, task))
+        slot.settle(RETRIED, 42, (8, task))
         assert slot.outcome == RETRIED
         assert slot.following == (8, task)
 
@@ -112,7 +112,7 @@ class TestSlot:
         slot = Slot()
         slot.hold(7, Note('a'))
         slot.free()
-        assert slot.content == ()
+        assert slot.is_free
 
     def test_a_waiting_task_is_cancelled(self):
         slot, task = Slot(), Note('a')
@@ -142,13 +142,13 @@ class TestSlot:
         assert slot.drop(task, kept)
         assert slot.coming == [(9, planned)]
         assert list(slot.tasks()) == [planned]
-        assert slot.following is slot.aside is None
+        assert slot.following is None
 
     @pytest.mark.parametrize('drop', ['unschedule', 'drop'])
     def test_what_the_run_has_scheduled_can_go_and_leaves_nothing(self, drop):
         slot, one, other = Slot(), Note('a'), Note('b')
         slot.settle(SUCCEEDED, ('record',))
-        before = slot.content
+        before = slot.__getstate__()
         for task in one, other:
             slot.schedule(9, task)
         for task in one, other:
@@ -157,7 +157,7 @@ class TestSlot:
                 slot.unschedule(task))
             assert not slot.has(task)
             assert not slot.unschedule(task)
-        assert slot.content == before
+        assert slot.__getstate__() == before
 
     def test_it_is_stored_as_it_is(self, database):
         root = database.open().root()
@@ -214,7 +214,7 @@ class TestClaim:
         claim.fill([(1, a)])
         assert claim.holds(a)
         assert not claim.holds(b)
-        claim.slots[0].settle(SUCCEEDED, None, (2, b))
+        claim.slots[0].settle(SUCCEEDED, 42, (2, b))
         assert not claim.holds(a)
         assert claim.holds(b)
         assert claim.drop(b, kept)

@@ -15,8 +15,8 @@ from zope.interface.verify import verifyObject
 
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.store import history
-from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.history import Chunk
 from zodbschedule.store.history import History
 from zodbschedule.store.history import Outcome

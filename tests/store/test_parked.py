@@ -11,9 +11,9 @@ from zope.interface.verify import verifyObject
 
 from zodbschedule import AlreadyScheduled
 from zodbschedule import NotScheduled
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
+from zodbschedule.outcomes import Tally
 from zodbschedule.store.parked import REASON
 from zodbschedule.store.parked import TRACEBACK
 from zodbschedule.store.parked import ParkedTask

@@ -23,7 +23,7 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import current_run
 from zodbschedule.store.incarnation import is_gone
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 #: what a task does besides in this process, wherever it runs
@@ -168,15 +168,15 @@ class Repeating(Deed):
                 'FREQ=MINUTELY;COUNT=3', start), **options)
 
 
-class Standing(Repeating):
-    """Has a new task stand for each of its runs."""
+class Delegating(Deed):
+    """Has a new task of the same key take its place."""
 
-    outcomes = ('retried',) * 3
-    makes = 3
+    outcomes = ('retried',)
+    makes = 1
 
     def __call__(self):
         super().__call__()
-        other = Deed(f'{self.description}.{len(self.done)}', key=self.key)
+        other = Deed(f'{self.description}.next', key=self.key)
         self.made.append(other)
         return other
 
@@ -202,7 +202,7 @@ def one_of_each():
         cancelled,
         Cancelling('cancelling', cancelled),
         Expired('expired'),
-        Standing('standing', key='standing'),
+        Delegating('delegating', key='delegating'),
         Handing('handing', key='handing'),
         Returning('returning'),
         Lasting('lasting', key='lasting'),
@@ -282,7 +282,7 @@ def all_have_run(schedule):
     now = datetime.now(UTC)
     due = schedule.next_due()
     return (due is None or due > now) and not any(
-        slot.content
+        not slot.is_free
         for claim in schedule.claims.values() for slot in claim.slots)
 
 

@@ -24,29 +24,27 @@ from zodbschedule.store.incarnation import this
 def check(schedule):
     """Each task in one place; of keys and requests nothing more or less.
 
-    Derived from the timetable, the claims and what stands aside or is parked.
+    Derived from the timetable, the claims and what is parked.
     """
     waiting = [oid(task) for task in schedule]
     slots = [slot for claim in schedule.claims.values()
-             for slot in claim.slots if slot.content]
+             for slot in claim.slots if not slot.is_free]
     held = [slot.oid for slot in slots]
     coming = [oid(slot.following[1]) for slot in slots if slot.following]
     scheduled = [oid(task) for slot in slots for _, task in slot.scheduled]
-    aside = [oid(task) for task in schedule.aside.values()]
-    aside += [oid(slot.aside) for slot in slots if slot.aside is not None]
     parked = [oid(entry.task) for entry in schedule.parked
               if entry.occurrence is None]
     running = [slot.oid for slot in slots if slot.waiting]
     places = Counter(
-        waiting + running + coming + scheduled + aside + parked)
+        waiting + running + coming + scheduled + parked)
     assert set(places.values()) <= {1}, f'in two places: {places}'
 
     keys = schedule.keys
     noted = {**keys.by_oid, **{
         oid(task): key for task, key in keys._without_oid if task._p_oid}}
-    here = {*waiting, *held, *aside}
+    here = {*waiting, *held}
     assert here >= noted.keys(), 'a key of a task that is not here'
-    keyed = {one: key_of(schedule, one) for one in [*waiting, *running, *aside]
+    keyed = {one: key_of(schedule, one) for one in [*waiting, *running]
              if key_of(schedule, one)}
     assert noted.items() >= keyed.items(), 'the key of a task is not noted'
     for key, task in keys.holders.items():
@@ -60,10 +58,8 @@ def check(schedule):
     assert {key for key, one in now.items()
             if one in {*running, *coming}} <= set(keys.running)
 
-    for stand_in in schedule.aside:
-        assert stand_in in {*waiting, *held, *coming}
     for one in schedule.requests.entries:
-        assert one in {*held, *aside, *parked, *waiting, *scheduled}
+        assert one in {*held, *parked, *waiting, *scheduled}
 
 
 def check_empty(schedule):
@@ -75,7 +71,6 @@ def check_empty(schedule):
     assert not schedule.keys.by_oid
     assert not schedule.keys.running
     assert not schedule.keys._without_oid
-    assert not schedule.aside
     assert not schedule.requests.entries
     assert not schedule.crashes
 

@@ -24,7 +24,7 @@ from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import clock
 from zodbschedule.cli.commands import commands
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 from zodbschedule.testing import SettableClock
 
 

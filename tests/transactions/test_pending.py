@@ -9,7 +9,7 @@ from transaction.interfaces import NoTransaction
 from ZODB.FileStorage import FileStorage
 
 from zodbschedule import PendingChanges
-from zodbschedule.execution.process import Tally
+from zodbschedule.outcomes import Tally
 from zodbschedule.transactions.retrying import is_begun
 
 

@@ -32,7 +32,7 @@ from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.problem import Problem
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.schedule import DUPLICATE
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 @click.command()

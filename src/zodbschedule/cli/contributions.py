@@ -27,7 +27,7 @@ from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.sites import WholeSite
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 def at_a_site(function: Callable[..., None]) -> Callable[..., None]:

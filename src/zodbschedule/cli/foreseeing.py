@@ -38,7 +38,7 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import timezone_option
 from zodbschedule.cli.problem import Problem
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 #: moments in the zone of a rule, each with its note

@@ -36,10 +36,10 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.store.history import Outcome
+from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.pauses import Pause
-from zodbschedule.store.stamp import STAMP
 from zodbschedule.task import OPTIONS
-from zodbschedule.task import task_id
 
 
 # Of any task these are shown by themselves, or are ours, and no business of

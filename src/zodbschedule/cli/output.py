@@ -41,7 +41,7 @@ PAPER = 80
 
 STYLES = {
     'running': 'bold green', 'claimed': 'green', 'parked': 'red',
-    'paused': 'yellow', 'aside': 'dim', 'resumed': 'cyan',
+    'paused': 'yellow', 'resumed': 'cyan',
     'succeeded': 'green', 'failed': 'red', 'retried': 'yellow',
     'expired': 'magenta', 'cancelled': 'magenta'}
 

@@ -36,8 +36,8 @@ from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.problem import BAD_NEWS
 from zodbschedule.cli.problem import Problem
-from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import Tally
 
 
 #: the names of a tally, as people are told them

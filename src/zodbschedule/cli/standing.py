@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Where tasks stand: what waits, is held, stands aside, or is parked."""
+"""Where tasks stand: what waits, is held, or is parked."""
 
 import heapq
 from collections.abc import Iterator
@@ -30,13 +30,10 @@ from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.known import plan_of
 from zodbschedule.cli.known import read
 from zodbschedule.cli.problem import Problem
-from zodbschedule.instant import from_micros
 from zodbschedule.schedule import ClaimedTask
-from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
-from zodbschedule.store.stamp import stamp_of
-from zodbschedule.task import normal_id
-from zodbschedule.task import task_id
 
 
 # How many outcomes of one task are shown with it.
@@ -50,8 +47,7 @@ def listed(schedule: Schedule, start: datetime | None,
            until: datetime | None) -> Iterator[Known]:
     """All that stand between two instants, lazily, by time."""
     held = (_held(each) for each in schedule.claimed())
-    beside = (_aside(task) for _, task in aside(schedule))
-    bounded = [row for row in (*held, *beside)
+    bounded = [row for row in held
                if (start is None or _time(row) >= start)
                and (until is None or _time(row) <= until)]
     return heapq.merge(sorted(bounded, key=_time),
@@ -84,30 +80,6 @@ def _held(held: ClaimedTask) -> Known:
     return known(held.task, held.time, state, held.worker)
 
 
-def aside(schedule: Schedule) -> Iterator[tuple[str | None, Persistent]]:
-    """What stands aside, each with the id of the task that stands for it.
-
-    A repeating task does, if its run has returned another one.
-    """
-    for oid, task in schedule.aside.items():
-        yield f'{oid:x}', task
-    for claim in list(schedule.claims.values()):
-        for slot in claim.slots:
-            if slot.aside is not None:
-                yield _stand_in(slot), slot.aside
-
-
-def _stand_in(slot: Slot) -> str | None:
-    """None if that has been cancelled."""
-    return None if slot.following is None else task_id(slot.following[1])
-
-
-def _aside(task: Persistent) -> Known:
-    stamped = stamp_of(task)
-    time = None if stamped is None else from_micros(stamped)
-    return known(task, time, 'aside')
-
-
 # -- one task ----------------------------------------------------------------
 
 
@@ -134,7 +106,7 @@ def standing(schedule: Schedule, id: str) -> dict[str, Any] | None:
         return None
     row, more = _place_of(schedule, task)
     return row.as_dict() | plan_of(task, row.time) | {
-        'progress': None, 'aside_for': None} | more | {
+        'progress': None} | more | {
         'pause': pause_facts(schedule.paused(task)),
         'schedule_pause': pause_facts(schedule.paused()),
         'parked': [entry.id for entry in parked_entries(schedule, row.id)],
@@ -147,9 +119,6 @@ def _place_of(schedule: Schedule, task: Persistent
     for held in schedule.claimed():
         if held.task is task:
             return _held(held), {'progress': _progress(held)}
-    for stand_in, each in aside(schedule):
-        if each is task:
-            return _aside(task), {'aside_for': stand_in}
     time = _instant_of(schedule, task)
     if time is not None:
         return _waits(schedule, task, time), {}

@@ -31,7 +31,7 @@ from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.problem import in_a_line
 from zodbschedule.cli.processing import ENDINGS
 from zodbschedule.store import incarnation
-from zodbschedule.task import task_id
+from zodbschedule.store.inspection import task_id
 
 
 # What a worker counts: the outcomes of its runs.

@@ -46,6 +46,7 @@ from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.liveness.stale import stale
+from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.parking import parked_event
 from zodbschedule.scheduling.parking import report_parked
@@ -53,9 +54,9 @@ from zodbschedule.scheduling.turn import SWEEP
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
-from zodbschedule.store.claim import FAILED
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.pauses import ALL
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
@@ -98,7 +99,7 @@ class Consumer:
     Unless it *commits* it makes savepoints.
     """
 
-    def __init__(self, schedule: Any, name: str,
+    def __init__(self, schedule: ScheduleState, name: str,
                  lease: timedelta | None = None, patient: bool = False,
                  contained: type[BaseException] = Exception,
                  commits: bool = True) -> None:

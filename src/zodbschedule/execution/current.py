@@ -24,6 +24,7 @@ from zope.interface import implementer
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
 
@@ -52,8 +53,9 @@ def current_run() -> 'CurrentRun | None':
 class CurrentRun:
     """See `ICurrentRun`.  Good for nothing when the run has ended."""
 
-    def __init__(self, task: Any, schedule: Any, id: str, attempt: int,
-                 occurrence: int, now: datetime, where: 'Where') -> None:
+    def __init__(self, task: Any, schedule: ScheduleState, id: str,
+                 attempt: int, occurrence: int, now: datetime, where: 'Where'
+                 ) -> None:
         self.task = task
         self.schedule = schedule
         self.attempt = attempt
@@ -101,7 +103,7 @@ class CurrentRun:
 class Where:
     """Where a run stands, as plain data: a slot of a claim of a schedule."""
 
-    def __init__(self, schedule: Any, claim_id: str, index: int,
+    def __init__(self, schedule: ScheduleState, claim_id: str, index: int,
                  commits: bool = True) -> None:
         #: the connection, if nobody else could see what it holds
         self.connection = None if commits else schedule._p_jar

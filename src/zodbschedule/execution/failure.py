@@ -41,6 +41,8 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import FAILED
+from zodbschedule.outcomes import RETRIED
 from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import RetryLater
@@ -48,15 +50,14 @@ from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
 from zodbschedule.scheduling.parking import parked_event
 from zodbschedule.scheduling.parking import report_parked
-from zodbschedule.scheduling.settlement import loads
-from zodbschedule.store.claim import FAILED
-from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import Slot
-from zodbschedule.store.stamp import stamp
+from zodbschedule.store.inspection import known_principal
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import text
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
-from zodbschedule.task import known_principal
-from zodbschedule.task import known_text
-from zodbschedule.task import text
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import is_transient
@@ -212,7 +213,8 @@ class Failure:
         self.run.manager.commit()
 
 
-def is_long_overdue(schedule: Any, planned: datetime, now: datetime) -> bool:
+def is_long_overdue(schedule: ScheduleState, planned: datetime, now: datetime
+                    ) -> bool:
     """Whether code that is missing has been missing for too long."""
     grace: timedelta = schedule.import_grace
     return now - planned > grace

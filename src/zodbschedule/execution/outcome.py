@@ -28,16 +28,16 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.outcomes import CANCELLED
+from zodbschedule.outcomes import EXPIRED
+from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.scheduling import series
-from zodbschedule.scheduling.settlement import go_on
-from zodbschedule.store.claim import CANCELLED
-from zodbschedule.store.claim import EXPIRED
-from zodbschedule.store.claim import OUTCOMES
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
-from zodbschedule.task import DESCRIPTION
-from zodbschedule.task import text
+from zodbschedule.store.inspection import DESCRIPTION
+from zodbschedule.store.inspection import text
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 
@@ -68,8 +68,6 @@ class Decision(NamedTuple):
     outcome: int
     #: what comes next
     following: Following | None = None
-    #: the task of a series, for an occurrence of which that stands
-    aside: Persistent | None = None
     #: how many missed occurrences were passed over
     passed: int = 0
 
@@ -78,7 +76,7 @@ class Decision(NamedTuple):
 class PassContext:
     """What all runs of one pass have in common."""
 
-    schedule: Any
+    schedule: ScheduleState
     manager: Any
     claim_id: str
     #: an IPrincipals
@@ -166,7 +164,8 @@ class RunBase:
     def goes_on(self, outcome: int, task: Any, micros: int, now: datetime
                 ) -> Decision:
         """The occurrence has ended, the series may go on."""
-        step = go_on(self.schedule, task, micros, now, outcome == EXPIRED)
+        step = series.go_on_in(
+            self.schedule, task, micros, now, outcome == EXPIRED)
         following = None if step.micros is None else (step.micros, task)
         return Decision(outcome, following, passed=step.passed)
 
@@ -181,8 +180,7 @@ class RunBase:
                error: str | None = None) -> RunResult:
         """Put a verdict in the place of the task."""
         on_record = self._record(facts, verdict, error)
-        slot.settle(
-            verdict.outcome, on_record, verdict.following, verdict.aside)
+        slot.settle(verdict.outcome, on_record, verdict.following)
         return self.ending(slot)
 
     def _record(self, facts: TaskSnapshot, verdict: Decision, error: str | None
@@ -209,7 +207,7 @@ class RunBase:
         return description
 
 
-def claim_of(schedule: Any, claim_id: str) -> Claim:
+def claim_of(schedule: ScheduleState, claim_id: str) -> Claim:
     """The claim with that id; `ClaimLost` if another has recovered it."""
     claim: Claim | None = schedule.claims.get(claim_id)
     if claim is None:

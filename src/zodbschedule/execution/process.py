@@ -24,24 +24,23 @@ from datetime import datetime
 from typing import Any
 from typing import NamedTuple
 
-from zope.interface import implementer
-
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IRunEnvironment
-from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import LOOK
 from zodbschedule.liveness.heartbeat import Heart
 from zodbschedule.liveness.stale import Found
 from zodbschedule.liveness.stale import Others
+from zodbschedule.outcomes import EXPIRED
+from zodbschedule.outcomes import FAILED
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.outcomes import Tally
 from zodbschedule.principals import find
-from zodbschedule.store.claim import EXPIRED
-from zodbschedule.store.claim import FAILED
-from zodbschedule.store.claim import RETRIED
-from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions import workarounds as faults
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import borrowed
@@ -54,18 +53,8 @@ log = logging.getLogger('zodbschedule')
 NAME = 'process()'
 
 
-@implementer(ITally)
-class Tally(NamedTuple):
-    """See `ITally`."""
-
-    succeeded: int = 0
-    retried: int = 0
-    failed: int = 0
-    expired: int = 0
-    left: int = 0
-
-
-def process(schedule: Any, now: datetime, commit: bool = True) -> Tally:
+def process(schedule: ScheduleState, now: datetime, commit: bool = True
+            ) -> Tally:
     """See `IScheduleControl`; *now* is in UTC.
 
     Unless it may *commit*, all happens in the current transaction.
@@ -86,7 +75,7 @@ def process(schedule: Any, now: datetime, commit: bool = True) -> Tally:
         return ProcessPass(schedule, now, commit).process()
 
 
-def _managers(schedule: Any) -> list[Any]:
+def _managers(schedule: ScheduleState) -> list[Any]:
     """Those on which transactions are made: of turns, and of runs."""
     manager = schedule._p_jar.transaction_manager
     principals = find(schedule.principals)
@@ -99,8 +88,8 @@ def _managers(schedule: Any) -> list[Any]:
 class ProcessPass(Consumer):
     """One call of ``process()``."""
 
-    def __init__(self, schedule: Any, now: datetime, commits: bool = True
-                 ) -> None:
+    def __init__(self, schedule: ScheduleState, now: datetime,
+                 commits: bool = True) -> None:
         super().__init__(schedule, NAME, commits=commits)
         self.begin(now)
 

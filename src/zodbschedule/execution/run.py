@@ -50,14 +50,17 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.outcomes import EXPIRED
+from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.admission import admit
+from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.parking import notify
-from zodbschedule.scheduling.settlement import refuse_broken
-from zodbschedule.store.claim import EXPIRED
-from zodbschedule.store.claim import OUTCOMES
-from zodbschedule.store.claim import RETRIED
-from zodbschedule.store.claim import SUCCEEDED
+from zodbschedule.scheduling.places import put
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.task import Task
 from zodbschedule.transactions.retrying import RUN
 from zodbschedule.transactions.retrying import abort
@@ -202,21 +205,24 @@ class Run(RunBase):
             return Decision(RETRIED, following)
         if result is task:
             series.stay(task, micros)
-            return Decision(RETRIED, following)
-        if not series.is_repeating(task):
-            return Decision(RETRIED, following)
-        series.hold(task, micros)
-        return Decision(RETRIED, following, task)
+        elif series.is_repeating(task):
+            raise InvalidTask(
+                f'__call__() of the task returned {result!r}, and the task '
+                f'repeats by its recurrence; schedule the other task, and '
+                f'return None')
+        return Decision(RETRIED, following)
 
     def _following(self, slot: Slot, task: Any, result: Any, method: str
-                   ) -> Following:
+                   ) -> Following | None:
         """What comes next, admitted as if it were scheduled."""
         if not ITask.providedBy(result):
             raise InvalidTask(
                 f'{method}() of the task returned {result!r}; it has to '
                 f'return None or a task')
-        own = result is task and slot.waiting
-        return to_micros(self.schedule.admit(result, held=own)), result
+        if result is task and slot.waiting:
+            return to_micros(readmit(self.schedule, task)), task
+        put(self.schedule, result, admit(self.schedule, result))
+        return None
 
     def _expired(self, slot: Slot, task: Any, facts: TaskSnapshot,
                  now: datetime) -> RunResult:

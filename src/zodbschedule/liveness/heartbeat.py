@@ -30,6 +30,7 @@ from persistent.TimeStamp import TimeStamp
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
 
@@ -54,7 +55,7 @@ class Pulse:
     Whoever runs the tasks of the claim says when a run begins and ends.
     """
 
-    def __init__(self, schedule: Any, claim_id: str,
+    def __init__(self, schedule: ScheduleState, claim_id: str,
                  lease: timedelta | None = None) -> None:
         self.db = schedule._p_jar.db()
         self.schedule_oid = schedule._p_oid
@@ -72,7 +73,7 @@ class Pulse:
         #: and whether that is certain
         self.relieved = self.eased = False
 
-    def follow(self, schedule: Any) -> None:
+    def follow(self, schedule: ScheduleState) -> None:
         """Beat as the lease asks for that *schedule* has now, if not ours."""
         lease = self.lease or schedule.lease
         #: how long after one sign of life the next is due, in seconds

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
-from typing import Any
 from typing import NamedTuple
 
 from persistent import Persistent
@@ -24,16 +23,17 @@ from persistent.TimeStamp import TimeStamp
 from zope.interface import implementer
 
 from zodbschedule import clock
-from zodbschedule.execution.process import Tally
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.outcomes import EXPIRED
+from zodbschedule.outcomes import FAILED
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
-from zodbschedule.store.claim import EXPIRED
-from zodbschedule.store.claim import FAILED
-from zodbschedule.store.claim import RETRIED
-from zodbschedule.store.claim import SUCCEEDED
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.state import ScheduleState
 
 
 @implementer(IWorkerState)
@@ -53,13 +53,14 @@ class WorkerState(NamedTuple):
     counts: Tally
 
 
-def states(schedule: Any) -> Iterator[WorkerState]:
+def states(schedule: ScheduleState) -> Iterator[WorkerState]:
     """Whoever has a claim in *schedule*, one after the other."""
     for claim_id, claim in list(schedule.claims.items()):
         yield _state(schedule, claim_id, claim)
 
 
-def _state(schedule: Any, claim_id: str, claim: Claim) -> WorkerState:
+def _state(schedule: ScheduleState, claim_id: str, claim: Claim
+           ) -> WorkerState:
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
@@ -80,7 +81,7 @@ def _when(tid: bytes) -> datetime:
     return datetime.fromtimestamp(TimeStamp(tid).timeTime(), UTC)
 
 
-def recover(schedule: Any, name: str) -> int:
+def recover(schedule: ScheduleState, name: str) -> int:
     """Dissolve the claims of that name; how many tasks are back."""
     claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
               if claim.name == name]

@@ -20,7 +20,6 @@ holds nothing is in nobody's way, and is silent as long as its worker is idle.
 
 import time
 from datetime import timedelta
-from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
@@ -31,6 +30,7 @@ from zodbschedule.liveness.heartbeat import seconds_between
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.state import ScheduleState
 
 
 # A claim that holds nothing is believed for so long.  Its worker, if it lives,
@@ -60,7 +60,7 @@ class Others:
         #: and the others, if the database has changed
         self.idle: dict[str, float] = {}
 
-    def look(self, schedule: Any, mine: str) -> Found:
+    def look(self, schedule: ScheduleState, mine: str) -> Found:
         """Look at all claims but *mine*, in the current transaction."""
         found = Found([], [])
         here = [claim_id for claim_id in schedule.claims if claim_id != mine]
@@ -76,7 +76,7 @@ class Others:
                 found.doubtful.append(claim_id)
         return found
 
-    def _is_doubtful(self, schedule: Any, claim_id: str) -> bool:
+    def _is_doubtful(self, schedule: ScheduleState, claim_id: str) -> bool:
         now = time.monotonic()
         if now < self.again.get(claim_id, now):
             return False
@@ -111,7 +111,8 @@ class Others:
             incarnation.is_gone(one) for one in set(self.known.values()))
 
 
-def stale(schedule: Any, doubtful: list[str], mine: Claim) -> list[str]:
+def stale(schedule: ScheduleState, doubtful: list[str], mine: Claim
+          ) -> list[str]:
     """Those that have been silent for too long.
 
     By the time of the storage: *mine* has given a sign of life just now.
@@ -126,7 +127,7 @@ def stale(schedule: Any, doubtful: list[str], mine: Claim) -> list[str]:
     return found
 
 
-def believed(claim: Claim, schedule: Any) -> timedelta:
+def believed(claim: Claim, schedule: ScheduleState) -> timedelta:
     """For how long *claim* is believed after its last sign of life."""
     if not claim.filled:
         return IDLE
@@ -136,7 +137,7 @@ def believed(claim: Claim, schedule: Any) -> timedelta:
     return lease
 
 
-def namesakes(schedule: Any, name: str, mine: str) -> list[str]:
+def namesakes(schedule: ScheduleState, name: str, mine: str) -> list[str]:
     """The claims of earlier workers of that name.
 
     Not those of a process that is known to live here: they are in use.

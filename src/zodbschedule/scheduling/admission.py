@@ -24,40 +24,39 @@ from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.scheduling import series
-from zodbschedule.scheduling.settlement import policy_of
+from zodbschedule.scheduling.places import give_oid
 from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
-from zodbschedule.store.stamp import STAMP
-from zodbschedule.store.stamp import never_stamped
-from zodbschedule.store.stamp import stamp
+from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import never_stamped
+from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import check_options
 from zodbschedule.task import key_of
-from zodbschedule.task import oid_of
 
 
 # What a task says of where it stands, not of what it is.
 PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
 
 
-def admit(schedule: Any, task: Any, held: bool = False) -> datetime:
-    """Check, place and stamp *task*; the instant at which it stands.
+def admit(schedule: ScheduleState, task: Any) -> datetime:
+    """Check *task*, which is nowhere; the instant at which it is to wait."""
+    refuse_unfit(schedule, task)
+    refuse_key(schedule, task, key_of(task))
+    return _place(schedule, task)
 
-    For `schedule`, and for what a run returns.  With *held* it stands in
-    the claim of the run that returned it, and nowhere else.
-    """
-    if held:
-        _refuse_invalid(schedule, task)
-        instant = as_utc(task.time, f'the time of {task!r}')
-    else:
-        refuse_unfit(schedule, task)
-        refuse_key(schedule, task, key_of(task))
-        instant = _place(schedule, task)
+
+def readmit(schedule: ScheduleState, task: Any) -> datetime:
+    """Check *task*, which its own run has returned; the same, and stamped."""
+    _refuse_invalid(schedule, task)
+    instant = as_utc(task.time, f'the time of {task!r}')
     stamp(task, instant)
     return instant
 
 
-def refuse_unfit(schedule: Any, task: Any) -> None:
+def refuse_unfit(schedule: ScheduleState, task: Any) -> None:
     _refuse_invalid(schedule, task)
     _first(task, clock.now())
     _refuse_scheduled(schedule, task)
@@ -74,7 +73,7 @@ def _first(task: Any, now: datetime) -> datetime:
     return as_utc(moment, f'the time of {task!r}')
 
 
-def _place(schedule: Any, task: Any) -> datetime:
+def _place(schedule: ScheduleState, task: Any) -> datetime:
     """Put *task* at its first occurrence; the instant it stands at."""
     now = clock.now()
     first = _first(task, now)
@@ -82,13 +81,13 @@ def _place(schedule: Any, task: Any) -> datetime:
         return first
     delay = timedelta(0)
     if schedule.spread and task.recurrence is not None:
-        schedule.give_oid(task)
-        delay = policy_of(schedule, oid_of(task)).delay
+        give_oid(schedule, task)
+        delay = series.policy_of(schedule, oid_of(task)).delay
     series.plan(task, first, now, delay)
     return as_utc(task.time)
 
 
-def refuse_key(schedule: Any, task: Any, key: str | None) -> None:
+def refuse_key(schedule: ScheduleState, task: Any, key: str | None) -> None:
     """Raise `AlreadyScheduled` if another task holds *key*."""
     holder = None if key is None else schedule.keys.get(key)
     if holder is not None and holder is not task:
@@ -98,7 +97,7 @@ def refuse_key(schedule: Any, task: Any, key: str | None) -> None:
             f'stand', holder)
 
 
-def _refuse_invalid(schedule: Any, task: Any) -> None:
+def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
     if type(task) is not task.__class__:
         raise InvalidTask(
             f'{task!r} is wrapped or proxied; pass the task itself')
@@ -126,10 +125,10 @@ def _refuse_invalid(schedule: Any, task: Any) -> None:
             f'a str or None')
 
 
-def _refuse_scheduled(schedule: Any, task: Any) -> None:
+def _refuse_scheduled(schedule: ScheduleState, task: Any) -> None:
     if never_stamped(task):
         return
-    if task in schedule:
+    if schedule.has(schedule.local(task)):
         raise AlreadyScheduled(
             f'{task!r} is scheduled already. To move it, unschedule it '
             f'first; while it runs, return it from its schedule()', task)

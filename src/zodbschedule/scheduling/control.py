@@ -34,21 +34,22 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
+from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
 from zodbschedule.scheduling.parking import notify
-from zodbschedule.scheduling.settlement import loads
-from zodbschedule.scheduling.settlement import policy_of
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
-from zodbschedule.task import known_text
-from zodbschedule.task import oid_of
 
 
 # What any task has, and what says where it stands.
@@ -68,7 +69,7 @@ class Move(NamedTuple):
 # -- change
 
 
-def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
+def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
     """See `IScheduleAdministration`."""
     _check(task, options)
     if not PLACING & options.keys():
@@ -76,9 +77,8 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
         return task
     if schedule.waits(task) is None:
         raise InProgress(
-            f'{task!r} is held by a worker, or stands aside for a task that '
-            f'its run returned, and cannot be moved now; try again when that '
-            f'has ended, or unschedule it')
+            f'{task!r} is held by a worker and cannot be moved now; try again '
+            f'when its run has ended, or unschedule it')
     if 'key' in options:
         refuse_key(schedule, task, options['key'])
     now = clock.now()
@@ -88,8 +88,8 @@ def change(schedule: Any, task: Any, options: dict[str, Any]) -> Any:
         if 'time' not in options:
             task._time = None
         series.plan(
-            task, moment, now, policy_of(schedule, oid_of(task)).delay)
-    schedule.move(task, as_utc(task.time))
+            task, moment, now, series.policy_of(schedule, oid_of(task)).delay)
+    places.move(schedule, task, as_utc(task.time))
     return task
 
 
@@ -130,7 +130,7 @@ def _moment(task: Any, options: dict[str, Any], now: datetime
 # -- run at once
 
 
-def run_now(schedule: Any, task: Any) -> None:
+def run_now(schedule: ScheduleState, task: Any) -> None:
     """See `IScheduleAdministration`."""
     if schedule.pauses.hold(oid_of(task)):
         raise InvalidTask(
@@ -139,7 +139,7 @@ def run_now(schedule: Any, task: Any) -> None:
     standing = schedule.waits(task)
     if standing is not None:
         _hasten(task, standing, now)
-        schedule.move(task, now)
+        places.move(schedule, task, now)
     elif series.is_repeating(task):
         # A moment later than what it may stand for now.
         _note(schedule, task, to_micros(now) + 1)
@@ -156,7 +156,8 @@ def _hasten(task: Any, standing: datetime, now: datetime) -> None:
     _set(task, {'time': now})
 
 
-def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
+def ask(schedule: ScheduleState, task: Any, occurrence: datetime, at: datetime
+        ) -> None:
     """Have *task* run for one occurrence of its series, and then go on.
 
     At that instant if it waits in its place, or nowhere; afterwards if it is
@@ -164,27 +165,28 @@ def ask(schedule: Any, task: Any, occurrence: datetime, at: datetime) -> None:
     """
     micros = to_micros(occurrence)
     standing = schedule.waits(task)
-    if standing is None and not schedule.stands(task):
+    if standing is None and not schedule.is_anywhere(task):
         refuse_key(schedule, task, task.key)
         series.ask(task, None, micros, at)
-        schedule.put(task, at)
+        places.put(schedule, task, at)
     elif standing is not None and series.is_in_place(task):
         series.ask(task, to_micros(standing), micros, at)
-        schedule.move(task, at)
+        places.move(schedule, task, at)
     else:
         _note(schedule, task, micros)
 
 
-def _note(schedule: Any, task: Any, occurrence: int) -> None:
+def _note(schedule: ScheduleState, task: Any, occurrence: int) -> None:
     """Have *task* run for that when it comes back from where it stands."""
-    schedule.read_current_place(task)
+    places.read_current_place(schedule, task)
     schedule.requests.add(task, occurrence)
 
 
 # -- pause and resume
 
 
-def pause(schedule: Any, task: Any, reason: str, by: str | None) -> None:
+def pause(schedule: ScheduleState, task: Any, reason: str, by: str | None
+          ) -> None:
     """See `IScheduleAdministration`.
 
     No run begins after this is committed: each looks whether it is paused.
@@ -197,7 +199,7 @@ def pause(schedule: Any, task: Any, reason: str, by: str | None) -> None:
     _announce(schedule, oid, True, by, reason)
 
 
-def resume(schedule: Any, task: Any, by: str | None) -> None:
+def resume(schedule: ScheduleState, task: Any, by: str | None) -> None:
     """See `IScheduleAdministration`."""
     oid = _oid(schedule, task)
     if schedule.pauses.end(oid):
@@ -206,10 +208,10 @@ def resume(schedule: Any, task: Any, by: str | None) -> None:
         _announce(schedule, oid, False, by, '')
 
 
-def _oid(schedule: Any, task: Any) -> int:
+def _oid(schedule: ScheduleState, task: Any) -> int:
     if task is None:
         return ALL
-    schedule.give_oid(task)
+    places.give_oid(schedule, task)
     if task._p_oid is None:
         raise NotStored(
             f'{task!r} has no id yet, by which it could be paused; put the '
@@ -217,15 +219,15 @@ def _oid(schedule: Any, task: Any) -> int:
     return oid_of(task)
 
 
-def _user(schedule: Any) -> str | None:
+def _user(schedule: ScheduleState) -> str | None:
     """Whom the current transaction names."""
     if schedule._p_jar is None:
         return None
     return schedule._p_jar.transaction_manager.get().user.strip() or None
 
 
-def _record(schedule: Any, oid: int, task: Any, what: int, now: datetime,
-            by: str | None, reason: str) -> None:
+def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
+            now: datetime, by: str | None, reason: str) -> None:
     if schedule.history.keep:
         moment = to_micros(now)
         described = '' if task is None else known_text(task, 'description')
@@ -234,7 +236,7 @@ def _record(schedule: Any, oid: int, task: Any, what: int, now: datetime,
             began=moment)], now, '')
 
 
-def _announce(schedule: Any, oid: int, paused: bool, by: str | None,
+def _announce(schedule: ScheduleState, oid: int, paused: bool, by: str | None,
               reason: str) -> None:
     """Tell of it when it is committed."""
     if schedule._p_jar is not None:
@@ -252,24 +254,24 @@ def _committed(success: bool, event: PauseChanged) -> None:
 # -- refresh
 
 
-def refresh(schedule: Any) -> list[Move]:
+def refresh(schedule: ScheduleState) -> list[Move]:
     """See `IScheduleAdministration`."""
     moves = []
-    for instant in schedule.getTaskTimes():
-        for task in schedule.tasks(instant, instant):
+    for instant in schedule.timetable.times():
+        for task in schedule.timetable.at(instant):
             move = _renewed(schedule, task, to_micros(instant))
             if move is not None:
                 moves.append(move)
     return moves
 
 
-def _renewed(schedule: Any, task: Any, standing: int) -> Move | None:
+def _renewed(schedule: ScheduleState, task: Any, standing: int) -> Move | None:
     if not isinstance(task, Task) or not loads(task):
         return None
     before = from_micros(series.occurrence_of(task, standing))
-    step = series.renew(task, policy_of(schedule, oid_of(task)).delay)
+    step = series.renew(task, series.policy_of(schedule, oid_of(task)).delay)
     if step.micros is None:
         return None
-    schedule.move(task, from_micros(step.micros))
+    places.move(schedule, task, from_micros(step.micros))
     return Move(
         task, before, from_micros(series.occurrence_of(task, step.micros)))

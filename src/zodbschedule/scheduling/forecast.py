@@ -26,11 +26,11 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
 from zodbschedule.scheduling import series
-from zodbschedule.scheduling.settlement import loads
-from zodbschedule.scheduling.settlement import policy_of
+from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
-from zodbschedule.task import oid_of
 
 
 @implementer(IForecast)
@@ -55,7 +55,7 @@ class Coming(NamedTuple):
     stands: bool
 
 
-def runs_to_come(schedule: Any, until: datetime, now: datetime
+def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
                  ) -> Iterator[Forecast]:
     """See `IScheduleAdministration`.  Keeps an entry for each repeating task.
     """
@@ -80,14 +80,15 @@ def runs_to_come(schedule: Any, until: datetime, now: datetime
                 heapq.heappush(heap, following)
 
 
-def _standing(schedule: Any, until: datetime) -> Iterator[tuple[int, Any]]:
+def _standing(schedule: ScheduleState, until: datetime
+              ) -> Iterator[tuple[int, Any]]:
     """What waits, or is held, each with its instant, by time."""
     waiting = ((to_micros(instant), task)
-               for instant in schedule.getTaskTimes(max=until)
-               for task in schedule.tasks(instant, instant))
+               for instant in schedule.timetable.times(max=until)
+               for task in schedule.timetable.at(instant))
     held = sorted(
-        ((to_micros(one.time), one.task) for one in schedule.claimed()
-         if one.time <= until), key=_instant)
+        (pair for slot in schedule.slots() for pair in slot.pending()
+         if pair[0] <= to_micros(until)), key=_instant)
     return ((micros, task)
             for micros, task in heapq.merge(held, waiting, key=_instant)
             if oid_of(task) not in schedule.pauses)
@@ -136,7 +137,7 @@ def _is_late(coming: Coming, time: datetime) -> bool:
             and time - from_micros(coming.micros) > task.expires)
 
 
-def _following(schedule: Any, coming: Coming, now: datetime,
+def _following(schedule: ScheduleState, coming: Coming, now: datetime,
                numbers: Iterator[int]) -> Iterator[Coming]:
     """What comes after that, as far as a recurrence says."""
     time = max(from_micros(coming.micros), now)
@@ -144,24 +145,10 @@ def _following(schedule: Any, coming: Coming, now: datetime,
     if loads(task) and isinstance(task, Task):
         yield from _next(
             schedule, coming, time, _is_late(coming, time), numbers)
-    aside = _aside(schedule, coming)
-    if aside is not None:
-        micros = to_micros(aside.time)
-        stood = Coming(micros, 0, aside, _occurrence(aside, micros), True)
-        yield from _next(schedule, stood, time, False, numbers)
 
 
-def _aside(schedule: Any, coming: Coming) -> Any:
-    """The task of a series, for an occurrence of which that stands."""
-    aside = schedule.aside.get(
-        oid_of(coming.task)) if coming.stands else None
-    if aside is None or oid_of(aside) in schedule.pauses or not loads(aside):
-        return None
-    return aside
-
-
-def _next(schedule: Any, coming: Coming, time: datetime, expired: bool,
-          numbers: Iterator[int]) -> Iterator[Coming]:
+def _next(schedule: ScheduleState, coming: Coming, time: datetime,
+          expired: bool, numbers: Iterator[int]) -> Iterator[Coming]:
     """Where the task of *coming* goes on, when that has ended at *time*."""
     task = coming.task
     if coming.stands and task._back is not None:
@@ -172,7 +159,7 @@ def _next(schedule: Any, coming: Coming, time: datetime, expired: bool,
         return
     if task.recurrence is None:
         return
-    policy = policy_of(schedule, oid_of(task))
+    policy = series.policy_of(schedule, oid_of(task))
     start = series.start(
         task, from_micros(coming.occurrence), time, policy, expired)
     found = task.recurrence.next_after(start)

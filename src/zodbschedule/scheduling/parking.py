@@ -21,16 +21,17 @@ from ZODB.utils import u64
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.store.inspection import known_principal
+from zodbschedule.store.inspection import known_text
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import entry_id
-from zodbschedule.task import known_principal
-from zodbschedule.task import known_text
+from zodbschedule.store.state import ScheduleState
 
 
 log = logging.getLogger('zodbschedule')
 
 
-def park(schedule: Any, task: Any, micros: int, reason: str,
+def park(schedule: ScheduleState, task: Any, micros: int, reason: str,
          trace: str = '', occurrence: int | None = None) -> ParkedTask:
     """Set *task* aside, or one occurrence of it, in this transaction."""
     entry = ParkedTask(
@@ -41,7 +42,7 @@ def park(schedule: Any, task: Any, micros: int, reason: str,
     return entry
 
 
-def park_and_tell(schedule: Any, task: Any, micros: int, reason: str,
+def park_and_tell(schedule: ScheduleState, task: Any, micros: int, reason: str,
                   occurrence: int | None = None) -> None:
     """Set *task* aside, and report that when it is committed."""
     entry = park(schedule, task, micros, reason, occurrence=occurrence)

@@ -32,13 +32,18 @@ from hashlib import blake2b
 from typing import Any
 from typing import NamedTuple
 
+from ZODB.utils import u64
+
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.store.stamp import stamp_of
+from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import stamp_of
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 
 
@@ -197,12 +202,6 @@ def stay(task: Task, micros: int) -> None:
     task._attempts += 1
 
 
-def hold(task: Task, micros: int) -> None:
-    """Keep the occurrence while another task stands for it."""
-    if task.time != from_micros(micros):
-        task._occurrence = occurrence_of(task, micros)
-
-
 def go_on(task: Any, micros: int, now: datetime, policy: Policy,
           expired: bool = False) -> Step:
     """Stand for what comes after the occurrence that has ended."""
@@ -314,3 +313,30 @@ def renew(task: Task, delay: timedelta) -> Step:
     if found is None or to_micros(found) == task._occurrence:
         return NOWHERE
     return Step(_place(task, as_utc(found), after, delay))
+
+
+# -- By the settings of a schedule
+
+
+def policy_of(schedule: ScheduleState, oid: int) -> Policy:
+    """What the settings say of the task with that oid."""
+    return Policy(schedule.catch_up,
+                  part(schedule.spread, schedule.seed, oid))
+
+
+def go_on_in(schedule: ScheduleState, task: Any, micros: int, now: datetime,
+             expired: bool = False) -> Step:
+    """Have *task* stand for what comes next, by the settings of *schedule*.
+
+    Raises `CodeMissing` if that cannot be computed here: another process may
+    know the time zone.
+    """
+    policy = policy_of(schedule, u64(task._p_oid))
+    try:
+        step = go_on(task, micros, now, policy, expired)
+    except InvalidRecurrence as error:
+        raise CodeMissing(
+            f'its next occurrence cannot be computed: {error}') from error
+    if step.micros is not None:
+        stamp(task, from_micros(step.micros))
+    return step

@@ -14,30 +14,69 @@
 
 A turn touches what all share and holds no user code.  These are its parts;
 each happens in the current transaction, and whoever calls commits.
+
+What comes back from a claim goes to its place: a task that was not begun, that
+is to be tried again, that goes on in its series, or that a run has scheduled,
+to the timetable, with its key if that is free; an outcome to the history.
+Since a run writes nothing that is shared, a turn also serves what was
+requested of a task meanwhile, see `zodbschedule.store.requests`.
 """
 
 from datetime import datetime
 from typing import Any
 
+from persistent import Persistent
+from ZODB.utils import p64
 from ZODB.utils import u64
 
+from zodbschedule import outcomes
+from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
-from zodbschedule.scheduling.settlement import Returning
-from zodbschedule.store.claim import CANCELLED
+from zodbschedule.scheduling.parking import park_and_tell
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import record
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import stamp
 from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Wanted
 
 
-# So many times may a process die, or a task end it, while it runs.
+# So often may a run of one task end its process.  More, and it stops the
+# others for longer; fewer, and a machine that fails parks what is healthy.
 CRASHES = 3
 
 
-def collect(schedule: Any, claim: Claim, now: datetime,
+# -- The parts of a turn
+
+
+def exchange(schedule: ScheduleState, claim: Claim, limit: int,
+             after: datetime | None, now: datetime, wanted: Wanted,
+             skip: int = 0) -> Batch:
+    """Collect what became of a portion, and take the next one into *claim*.
+
+    In this order: what is written last stays in the connection's cache, and
+    the runs need the slots, not the lists.
+    """
+    schedule.keys.assign_oids()
+    batch = schedule.timetable.take(limit, after, now, wanted, skip)
+    batch.fetch()
+    collect(schedule, claim, now)
+    claim.fill([(to_micros(instant), task) for instant, task in batch.tasks])
+    if schedule.keys.by_oid:
+        for _, task in batch.tasks:
+            schedule.keys.claim(u64(task._p_oid))
+    claim.turns += 1
+    return batch
+
+
+def collect(schedule: ScheduleState, claim: Claim, now: datetime,
             suspect: int | None = None, but: int | None = None,
             fence: bool = False) -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
@@ -46,66 +85,31 @@ def collect(schedule: Any, claim: Claim, now: datetime,
     returned is what was parked for that.  The slot *but* is left alone.  With
     *fence* what holds nothing is written as well.
     """
-    returning = Returning(schedule, claim.name, now)
-    parked: list[ParkedTask] = []
-    settled = []
-    for index, place in enumerate(claim.slots):
-        if index == but or not (place.content or fence):
-            continue
-        # Freed first: what comes back stands nowhere at that moment.
-        slot = place.emptied()
-        if slot.waiting:
-            entry = crashed(schedule, slot) if index == suspect else None
-            if entry is None:
-                returning.wait(slot.micros, slot.task)
-            else:
-                parked.append(entry)
-                returning.end(slot.oid)
-        elif slot.content:
-            settled.append(slot)
-            returning.settled(slot)
-    returning.finish()
-    forgive(schedule, settled)
-    claim.count([slot.content[0] for slot in settled])
-    return parked
+    collection = Collection(schedule, claim.name, now)
+    for index, slot in enumerate(claim.slots):
+        if index != but and (fence or not slot.is_free):
+            collection.add(slot, crashed=index == suspect)
+    collection.finish()
+    claim.count(collection.outcomes)
+    return collection.parked
 
 
-def exchange(schedule: Any, claim: Claim, limit: int, after: datetime | None,
-             now: datetime, wanted: Wanted, skip: int = 0) -> Batch:
-    """Collect what became of a portion, and take the next one into *claim*.
-
-    In this order: what is written last stays in the connection's cache, and
-    the runs need the slots, not the lists.
-    """
-    schedule.keys.assign_oids()
-    portion: Batch = schedule.timetable.take(
-        limit, after, now, wanted, skip)
-    portion.fetch()
-    collect(schedule, claim, now)
-    claim.fill([(to_micros(instant), task)
-                for instant, task in portion.tasks])
-    if schedule.keys.by_oid:
-        for _, task in portion.tasks:
-            schedule.keys.claim(u64(task._p_oid))
-    claim.turns += 1
-    return portion
-
-
-def relieve(schedule: Any, claim_id: str, index: int, now: datetime) -> None:
+def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
+            ) -> None:
     """Hand back what a claim holds besides the slot *index*, in which it runs.
 
     Writes nothing that the run will write.
     """
     claim = schedule.claims.get(claim_id)
     if claim is not None and any(
-            slot.content for number, slot in enumerate(claim.slots)
+            not slot.is_free for number, slot in enumerate(claim.slots)
             if number != index):
         claim.relieved()
         collect(schedule, claim, now, but=index)
 
 
-def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
-             suspect: int | None = None) -> list[ParkedTask]:
+def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
+             now: datetime, suspect: int | None = None) -> list[ParkedTask]:
     """Dissolve *claim*, our own or one that we recover; see `collect`.
 
     The claim and every slot are written: whoever still works on it conflicts.
@@ -118,9 +122,168 @@ def withdraw(schedule: Any, claim_id: str, claim: Claim, now: datetime,
     return parked
 
 
-def crashed(schedule: Any, slot: Slot) -> ParkedTask | None:
+# -- Collecting
+
+
+class Collection:
+    """What one turn collects from the slots of a claim, and where it goes."""
+
+    def __init__(self, schedule: ScheduleState, worker: str, now: datetime
+                 ) -> None:
+        self.schedule = schedule
+        self.worker = worker
+        self.now = now
+        #: what is to wait, by its instant in microseconds
+        self.waiting: dict[int, list[Persistent]] = {}
+        #: for the history
+        self.records: list[tuple[Any, ...]] = []
+        self.outcomes: list[int] = []
+        #: what was parked, since its runs ended their process
+        self.parked: list[ParkedTask] = []
+        #: whether anything is noted of any task
+        self.has_indexes = bool(
+            schedule.keys.by_oid or schedule.requests.entries)
+        schedule.requests.read_current()
+
+    def add(self, slot: Slot, crashed: bool) -> None:
+        """Free *slot*, and see what becomes of what it holds."""
+        # Freed first: what comes back is nowhere at that moment.
+        content = slot.emptied()
+        if content.waiting:
+            self._not_run(content, crashed)
+        elif not content.is_free:
+            self._settled(content)
+
+    def finish(self) -> None:
+        """Put into the timetable and the history what was found."""
+        for micros, tasks in self.waiting.items():
+            self.schedule.timetable.add(
+                from_micros(micros), tasks, apart=True)
+        self.schedule.history.add(self.records, self.now, self.worker)
+
+    # -- what a slot can hold
+
+    def _not_run(self, slot: Slot, crashed: bool) -> None:
+        """The task has no outcome: it waits again, where it was."""
+        entry = _crash(self.schedule, slot) if crashed else None
+        if entry is None:
+            self._restore(slot.micros, slot.task)
+        else:
+            self.parked.append(entry)
+            self._leave(slot.oid)
+
+    def _settled(self, slot: Slot) -> None:
+        """The task has an outcome: it waits for what comes next, or leaves."""
+        self._forgive(slot)
+        if slot.record is not None:
+            self.records.append(slot.record)
+        for micros, task in slot.scheduled:
+            self._wait(micros, task)
+        match slot.outcome, slot.following:
+            case outcomes.RETRIED, (micros, task):
+                self._restore(micros, task)
+            case _, (micros, task):
+                self._continue(micros, task)
+            case outcomes.CANCELLED, _ if self._is_taken_again(slot.oid):
+                pass  # What is noted of it is of its run there.
+            case _:
+                self._leave(slot.oid)
+
+    def _forgive(self, slot: Slot) -> None:
+        """Forget the crashes of a task that has an outcome now.
+
+        Not if it was cancelled: then those who did have forgotten them, and
+        what there is by now is of a task that was scheduled anew.
+        """
+        self.outcomes.append(slot.outcome or 0)
+        if self.schedule.crashes and slot.outcome != outcomes.CANCELLED:
+            self.schedule.crashes.pop(slot.oid, None)
+
+    # -- where a task goes
+
+    def _wait(self, micros: int, task: Persistent) -> None:
+        """It waits at that instant."""
+        self.waiting.setdefault(micros, []).append(task)
+
+    def _restore(self, micros: int, task: Persistent) -> None:
+        """It waits again, with its key if that is free."""
+        if self.has_indexes:
+            self.schedule.keys.restore(task)
+        self._wait(micros, task)
+
+    def _continue(self, micros: int, task: Any) -> None:
+        """It has done its work, and goes on in its series."""
+        oid = u64(task._p_oid)
+        if self.schedule.keys.is_lost(oid):
+            self._supersede(micros, task)
+            return
+        if oid in self.schedule.requests and loads(task):
+            micros = self._serve(task, micros)
+        self._restore(micros, task)
+
+    def _supersede(self, micros: int, task: Any) -> None:
+        """Its key is held by one that was scheduled while it ran."""
+        oid = u64(task._p_oid)
+        holder = self.schedule.keys.get(self.schedule.keys.key_of(oid))
+        if self.schedule.history.keep:
+            moment = to_micros(self.now)
+            self.records.append(record(
+                oid, micros, outcomes.CANCELLED, moment,
+                known_text(task, 'description'), None,
+                f'its key is held by task {u64(holder._p_oid):x}',
+                began=moment))
+        self._leave(oid)
+
+    def _leave(self, oid: int) -> None:
+        """It is not here any more, unless something is requested of it.
+
+        Or it is here again: parked, or unscheduled and scheduled anew.
+        """
+        if not self.has_indexes:
+            return
+        task = self.schedule.requests.task(oid)
+        if task is None or self._is_back(task) or (
+                self.schedule.entry_of(task) is not None):
+            self.schedule.keys.drop(oid)
+        elif loads(task):
+            self._restore(self._serve(task, None), task)
+        else:
+            self.schedule.keys.drop(oid)
+            self._park_requests(oid, task)
+
+    def _is_back(self, task: Any) -> bool:
+        """Whether a task that has an outcome waits or is in a claim again."""
+        return (any(one is task for tasks in self.waiting.values()
+                    for one in tasks)
+                or self.schedule.in_timetable(task) is not None
+                or self.schedule.is_in_claim(task))
+
+    def _is_taken_again(self, oid: int) -> bool:
+        """Whether a cancelled task was scheduled anew, and taken again."""
+        task = self.schedule.load(p64(oid)) if self.has_indexes else None
+        return task is not None and self.schedule.is_taken(task)
+
+    # -- what was requested of a task
+
+    def _serve(self, task: Any, waits: int | None) -> int:
+        """Let it run for the first of them now; the instant of that."""
+        occurrence = self.schedule.requests.pop(u64(task._p_oid))
+        series.ask(task, waits, occurrence, self.now)
+        stamp(task, self.now)
+        return to_micros(self.now)
+
+    def _park_requests(self, oid: int, task: Any) -> None:
+        """No request can be served by a task that cannot be loaded here."""
+        while oid in self.schedule.requests:
+            park_and_tell(
+                self.schedule, task, to_micros(self.now),
+                'somebody has asked for it, and it cannot be loaded',
+                self.schedule.requests.pop(oid))
+
+
+def _crash(schedule: ScheduleState, slot: Slot) -> ParkedTask | None:
     """Count a crash of the task in *slot*; the entry if it is parked."""
-    oid = u64(slot.task._p_oid)
+    oid = slot.oid
     count = schedule.crashes.get(oid, 0) + 1
     if count < CRASHES:
         schedule.crashes[oid] = count
@@ -129,15 +292,3 @@ def crashed(schedule: Any, slot: Slot) -> ParkedTask | None:
     return park(
         schedule, slot.task, slot.micros,
         f'{count} runs of it ended their process, or the call of process()')
-
-
-def forgive(schedule: Any, settled: list[Slot]) -> None:
-    """Forget the crashes of tasks that have an outcome now.
-
-    Not if that is that they were cancelled: then those who did have forgotten
-    them, and what there is by now is of a task that was scheduled anew.
-    """
-    if schedule.crashes:
-        for slot in settled:
-            if slot.outcome != CANCELLED:
-                schedule.crashes.pop(slot.oid, None)

@@ -40,144 +40,123 @@ conflicts with that turn.
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from persistent import Persistent
 from persistent.list import PersistentList
 from ZODB.utils import u64
 
+from zodbschedule.outcomes import CANCELLED
+from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.incarnation import Incarnation
 
 
-# What a slot holds, as a small int in its record.
-WAITING = 0
-SUCCEEDED = 1
-RETRIED = 2
-FAILED = 3
-EXPIRED = 4
-CANCELLED = 5
+#: a task, and the instant at which it waits or will wait, in microseconds
+Placed = tuple[int, Persistent]
+#: what the history keeps of an outcome; else the oid of the task
+Recorded = tuple[Any, ...] | int
 
-#: the names of those that are outcomes
-OUTCOMES = {
-    SUCCEEDED: 'succeeded', RETRIED: 'retried', FAILED: 'failed',
-    EXPIRED: 'expired', CANCELLED: 'cancelled'}
-
-
-# Where in a slot's content that is what the run has scheduled.
-SCHEDULED = 5
-
-#: of a task that waited at that instant: the record, or its oid
-Cancelled = Callable[[int], tuple[Any, ...] | int]
+#: the fields of a slot that holds nothing
+FREE: tuple[Any, ...] = (None, None, None, ())
 
 
 class Slot(Persistent):
     """The place of one task in a claim.
 
-    Its record is a bare tuple: it is written by every run.
+    Its record is a bare tuple, as short as it may be: every run writes it.
     """
 
-    #: () if free, (WAITING, micros, task), or
-    #: (outcome, record[, micros, next[, aside]]), where the oid of the task
-    #: stands for a record that is not kept; and, in both, as the sixth, what
-    #: the run has scheduled: a list of (micros, task)
-    content: tuple[Any, ...] = ()
+    #: one of `zodbschedule.outcomes`; None if free or waiting
+    outcome: int | None = None
+    #: while it waits, the instant that it was taken from, and the task; then
+    #: what is recorded of its run; None if free
+    subject: Any = None
+    #: where the same task goes on, if it does
+    following: Placed | None = None
+    #: what the run has scheduled, in order
+    scheduled: list[Placed] | tuple[()] = ()
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.content
+        if self.scheduled:
+            return (self.outcome, self.subject, self.following,
+                    self.scheduled)
+        if self.following is not None:
+            return self.outcome, self.subject, self.following
+        return () if self.subject is None else (self.outcome, self.subject)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.content = state
+        (self.outcome, self.subject, self.following, self.scheduled,
+         ) = state + FREE[len(state):]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it holds nothing."""
+        return self.subject is None
 
     @property
     def waiting(self) -> bool:
-        """Whether the task has no outcome yet."""
-        return self.content[:1] == (WAITING,)
-
-    @property
-    def outcome(self) -> int | None:
-        """One of the constants above; None if free or waiting."""
-        return self.content[0] or None if self.content else None
+        """Whether it holds a task that has no outcome yet."""
+        return self.outcome is None and self.subject is not None
 
     @property
     def task(self) -> Persistent:
         """The task that waits."""
-        return self.content[2]
+        task: Persistent = self.subject[1]
+        return task
 
     @property
     def micros(self) -> int:
         """The instant from which the waiting task was taken."""
-        micros: int = self.content[1]
+        micros: int = self.subject[0]
         return micros
 
     @property
     def oid(self) -> int:
         """The oid of the task that waits, or that has the outcome."""
-        oid: int
         if self.waiting:
-            oid = u64(self.task._p_oid)
-        elif self.record is not None:
-            oid = self.record[0]
+            number: int = u64(self.task._p_oid)
         else:
-            oid = self.content[1]
-        return oid
+            record = self.record
+            number = self.subject if record is None else record[0]
+        return number
 
     @property
     def record(self) -> tuple[Any, ...] | None:
         """What the history is to keep of the outcome."""
-        about = self.content[1]
-        return about if type(about) is tuple else None
+        if self.outcome and type(self.subject) is tuple:
+            return self.subject
+        return None
 
     @property
-    def following(self) -> tuple[int, Persistent] | None:
-        """The instant and the task that take the place of a settled one."""
-        content = self.content
-        if len(content) < 4 or content[3] is None:
-            return None
-        return content[2], content[3]
-
-    @property
-    def aside(self) -> Persistent | None:
-        """The task of a series, for an occurrence of which another stands."""
-        return self.content[4] if len(self.content) > 4 else None
-
-    @property
-    def scheduled(self) -> list[tuple[int, Persistent]]:
-        """What the run has scheduled, each with its instant, in order."""
-        content = self.content
-        return content[SCHEDULED] if len(content) > SCHEDULED else []
-
-    @property
-    def coming(self) -> list[tuple[int, Persistent]]:
+    def coming(self) -> list[Placed]:
         """What the next turn puts into the timetable, with the instants."""
         return [*self.scheduled, *filter(None, [self.following])]
 
     def hold(self, micros: int, task: Persistent) -> None:
-        """Take *task*, which waited at that instant."""
-        self.content = (WAITING, micros, task)
+        """Take *task*, which waited at that instant, into a free slot."""
+        self.outcome = None
+        self.subject = micros, task
 
-    def settle(self, outcome: int, record: tuple[Any, ...] | int,
-               following: tuple[int, Persistent] | None = None,
-               aside: Persistent | None = None) -> None:
-        """Put the outcome, and what comes next, in the task's place."""
-        content = (outcome, record) + (following or ()) + (
-            () if aside is None else (aside,))
-        if len(self.content) > SCHEDULED:
-            content = _with(content, self.scheduled)
-        self.content = content
+    def settle(self, outcome: int, recorded: Recorded,
+               following: Placed | None = None) -> None:
+        """Put the outcome in the task's place, and where it goes on."""
+        self.outcome = outcome
+        self.subject = recorded
+        self.following = following
 
     def schedule(self, micros: int, task: Persistent) -> None:
         """Keep *task*, which the run schedules, for the next turn."""
-        found = self.scheduled
-        found.append((micros, task))
-        self.content = _with(self.content, found)
+        if not self.scheduled:
+            self.scheduled = []
+        self.scheduled.append((micros, task))
+        self._p_changed = True
 
     def unschedule(self, task: Persistent) -> bool:
         """Forget *task*, if the run has scheduled it; whether it did."""
         if self.instant_of(task) is None:
             return False
-        self.content = _with(self.content, [
-            pair for pair in self.scheduled if pair[1] is not task])
+        self.scheduled = [
+            pair for pair in self.scheduled if pair[1] is not task]
         return True
 
     def instant_of(self, task: Persistent) -> int | None:
@@ -187,60 +166,45 @@ class Slot(Persistent):
 
     def free(self) -> None:
         """Hold nothing; written in any case."""
-        self.content = ()
+        self.__setstate__(())
+        self._p_changed = True
 
     def emptied(self) -> 'Slot':
-        """What it has held, apart; it is free now."""
-        found = Slot()
-        found.content = self.content
+        """A copy of it, which is in no database; it is free now."""
+        copy = Slot()
+        copy.__setstate__(self.__getstate__())
         self.free()
-        return found
+        return copy
 
     def has(self, task: Persistent) -> bool:
-        """Whether *task* stands here, in whatever way."""
+        """Whether *task* is here, in whatever way."""
         return any(one is task for one in self.tasks())
 
     def tasks(self) -> Iterator[Persistent]:
-        """All that stand here, in whatever way."""
-        return chain(
-            filter(_is_task, self.content[2:SCHEDULED]),
-            (task for _, task in self.scheduled))
+        """All that are here, in whatever way."""
+        return (task for _, task in self.pending())
 
-    def drop(self, task: Persistent, record: Cancelled) -> bool:
-        """Cancel *task* if it stands here, in whatever way.
+    def pending(self) -> Iterator[Placed]:
+        """All that are here, each with the instant at which it is due."""
+        if self.waiting:
+            yield self.subject
+        yield from self.coming
 
-        *record* says what the history is to keep of a run that is cancelled.
+    def drop(self, task: Persistent, recorded: Callable[[int], Recorded]
+             ) -> bool:
+        """Cancel *task* if it is here, in whatever way; whether it was.
+
+        *recorded* says what is kept of a task that waited at an instant.
         """
-        if not self.has(task):
-            return False
         if self.unschedule(task):
             return True
-        if self.waiting:
-            content: tuple[Any, ...] = (CANCELLED, record(self.micros))
-        elif self.aside is task:
-            content = self.content[:4]
-        elif self.aside is not None:
-            content = (*self.content[:3], None, self.aside)
-        else:
-            content = self.content[:2]
-        self.content = _with(content, self.scheduled)
-        return True
-
-
-def _with(content: tuple[Any, ...], scheduled: list[tuple[int, Persistent]]
-          ) -> tuple[Any, ...]:
-    """*content* with what the run has scheduled, in no more than it takes."""
-    content = content[:SCHEDULED]
-    if scheduled:
-        return content + (None,) * (SCHEDULED - len(content)) + (scheduled,)
-    while content[-1] is None:
-        content = content[:-1]
-    return content
-
-
-def _is_task(value: Any) -> bool:
-    """Not an instant, and not None."""
-    return isinstance(value, Persistent)
+        if self.waiting and self.task is task:
+            self.settle(CANCELLED, recorded(self.micros))
+            return True
+        if self.following is not None and self.following[1] is task:
+            self.following = None
+            return True
+        return False
 
 
 class Heartbeat(Persistent):
@@ -335,9 +299,10 @@ class Claim(Persistent):
         """Whether *task* stands here, in whatever way."""
         return any(slot.has(task) for slot in self.slots)
 
-    def drop(self, task: Persistent, record: Cancelled) -> bool:
+    def drop(self, task: Persistent, recorded: Callable[[int], Recorded]
+             ) -> bool:
         """Cancel *task*; whether it was here."""
-        return any(slot.drop(task, record) for slot in self.slots)
+        return any(slot.drop(task, recorded) for slot in self.slots)
 
     def progress_of(self, slot: Slot) -> tuple[float, float] | None:
         """How far the task of *slot* has come, if its run has said so."""

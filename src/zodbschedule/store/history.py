@@ -35,9 +35,9 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
-from zodbschedule.store.claim import OUTCOMES
-from zodbschedule.task import normal_id
-from zodbschedule.task import task_id
+from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import task_id
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -53,8 +53,8 @@ TRIM = 32
 
 
 # What is recorded beside the outcomes of runs.
-PAUSED = 6
-RESUMED = 7
+PAUSED = 7
+RESUMED = 8
 
 NAMES = {**OUTCOMES, PAUSED: 'paused', RESUMED: 'resumed'}
 

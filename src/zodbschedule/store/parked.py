@@ -23,8 +23,8 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
-from zodbschedule.task import normal_id
-from zodbschedule.task import text
+from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import text
 
 
 # How much is kept of a reason and of a traceback, in characters.  Larger, and

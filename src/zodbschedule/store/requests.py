@@ -65,16 +65,14 @@ class Requests(Persistent):
             entry.append(occurrence)
         self.fence()
 
-    def pop(self, oid: int) -> tuple[Any, int] | None:
-        """The task with that oid, and the first that was asked of it."""
-        entry = self.entries.get(oid)
-        if entry is None:
-            return None
+    def pop(self, oid: int) -> int:
+        """The first occurrence that was asked of the task with that oid."""
+        entry = self.entries[oid]
         # Written, even if it is left: whoever appends to it conflicts.
-        occurrence = entry.pop(1)
+        occurrence: int = entry.pop(1)
         if len(entry) == 1:
             del self.entries[oid]
-        return entry[0], occurrence
+        return occurrence
 
     def forget(self, oid: int) -> None:
         """The task with that oid has left the schedule."""

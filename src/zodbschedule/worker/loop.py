@@ -43,6 +43,7 @@ from zodbschedule.liveness.stale import Found
 from zodbschedule.liveness.stale import Others
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.schedule import Schedule
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
@@ -274,7 +275,7 @@ class ScheduleLoop:
             self.inherits = False
         return True
 
-    def _begin(self, schedule: Any) -> None:
+    def _begin(self, schedule: ScheduleState) -> None:
         self.holding = Consumer(
             schedule, self.label, self.lease, patient=True,
             contained=BaseException)

@@ -1,0 +1,185 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What can be known of a task, whatever its class is.
+
+The class of a task may be anybody's, may be missing, and may answer anything;
+its record may be gone.  So what the package reads of a task that it does not
+run, it reads here.  Nothing is written but the stamp.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from persistent import Persistent
+from ZODB.broken import Broken
+from ZODB.POSException import POSKeyError
+from ZODB.utils import u64
+
+from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
+from zodbschedule.interfaces import ITask
+from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.retrying import is_transient
+
+
+# How much of a description is kept on record, in characters.
+DESCRIPTION = 1_000
+
+
+# -- Its id
+
+
+def task_id(task: Persistent) -> str | None:
+    """The id of *task*: its oid in hex, the same wherever it stands.
+
+    None if it has not been stored yet: it gets its id when the transaction
+    that schedules it is committed.
+    """
+    return None if task._p_oid is None else f'{u64(task._p_oid):x}'
+
+
+def oid_of(task: Persistent) -> int:
+    """The oid of *task* as a number; 0, which no task has, if it has none."""
+    return u64(task._p_oid) if task._p_oid else 0
+
+
+def normal_id(id: str) -> str:
+    """An id as we write it, from any way to write the number."""
+    try:
+        return f'{int(id, 16):x}'
+    except ValueError:
+        return id
+
+
+def text(value: str, limit: int) -> str:
+    """*value* as valid Unicode, its middle left out beyond *limit*."""
+    if not value.isascii():
+        value = value.encode('utf-8', 'replace').decode('utf-8')
+    if len(value) <= limit:
+        return value
+    half = limit // 2
+    return f'{value[:half]}\n…\n{value[-half:]}'
+
+
+def known_text(task: Any, name: str) -> str:
+    """A text of *task*, as far as it can be known."""
+    try:
+        value = getattr(task, name)
+    except Exception:
+        return ''
+    return text(value, DESCRIPTION) if isinstance(value, str) else ''
+
+
+def known_principal(task: Any) -> str | None:
+    """The principal's id of *task*, as far as it can be known."""
+    try:
+        value = task.principalId
+    except Exception:
+        return None
+    return text(value, DESCRIPTION) if isinstance(value, str) else None
+
+
+# -- Whether it can be loaded
+
+
+def may_be_task(obj: Persistent) -> bool:
+    """Whether *obj* provides `ITask`, as far as that can be known."""
+    try:
+        return isinstance(obj, Broken) or ITask.providedBy(obj)
+    except POSKeyError:
+        return True
+
+
+def loads(task: Any) -> bool:
+    """Whether the state of *task* can be had here."""
+    try:
+        refuse_unloadable(task)
+    except CodeMissing:
+        return False
+    return True
+
+
+def refuse_unloadable(task: Any) -> None:
+    """Raise `CodeMissing` if the state of *task* cannot be had here."""
+    refuse_broken(task)
+    try:
+        task._p_activate()
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
+        raise CodeMissing(f'it cannot be loaded: {error!r}') from error
+
+
+def refuse_broken(task: Any) -> None:
+    """Raise `CodeMissing` if the class of *task* cannot be imported."""
+    if isinstance(task, Broken):
+        cls = type(task)
+        raise CodeMissing(
+            f'{cls.__module__}.{cls.__name__} cannot be imported')
+
+
+# -- The stamp: at which instant it was scheduled last
+
+# The attribute by which a task says at which instant it was scheduled last,
+# in microseconds since 1970.  Writing it makes two who schedule one task at
+# the same time conflict, in both orders of commits.  Named after us, since
+# the class of the task may be anybody's.
+STAMP = '_zodbschedule'
+
+
+def stamp(task: Any, instant: datetime) -> None:
+    """Write at which instant *task* is scheduled; written in any case."""
+    try:
+        setattr(task, STAMP, to_micros(instant))
+    except Exception:
+        # It takes no attribute of ours; then it is looked for everywhere.
+        pass
+    task._p_changed = True
+
+
+def stamp_of(task: Any) -> int | None:
+    """When *task* was scheduled last, if it says so."""
+    try:
+        if isinstance(task, Broken):
+            stamped = task.__Broken_state__.get(STAMP)
+        else:
+            stamped = getattr(task, STAMP, None)
+    except (POSKeyError, AttributeError):
+        return None
+    # Its class may answer anything to anybody who asks.
+    return stamped if type(stamped) is int else None
+
+
+def never_stamped(task: Any) -> bool:
+    """Whether *task* stands nowhere, for certain: whatever does has a stamp.
+
+    Asked first: looking into the claims loads every slot that a run has
+    written meanwhile, and each insert would pay for that.
+    """
+    return stamp_of(task) is None and keeps_stamp(task)
+
+
+def keeps_stamp(task: Any) -> bool:
+    """Whether *task* certainly keeps an attribute that it is given.
+
+    If its record is gone, or its class, it is not certain.
+    """
+    cls = type(task)
+    try:
+        task._p_activate()
+    except POSKeyError:
+        return False
+    return not isinstance(task, Broken) and cls.__dictoffset__ != 0 and all(
+        getattr(cls, name) is getattr(Persistent, name)
+        for name in ('__getattribute__', '__setattr__', '__getstate__',
+                     '__setstate__'))

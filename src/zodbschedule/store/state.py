@@ -1,0 +1,165 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What a schedule holds, and its settings: the root of all that is pickled.
+
+A task that is scheduled is in one of three places: the timetable; a claim, to
+be run there, or because a run there has scheduled it; or the parked set.  What
+is here only finds it; see `zodbschedule.scheduling.places` for how it gets
+there and away.
+"""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
+from BTrees.LLBTree import LLBTree
+from BTrees.OOBTree import OOBTree
+from persistent import Persistent
+from ZODB.POSException import POSKeyError
+
+from zodbschedule.instant import from_micros
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.history import History
+from zodbschedule.store.inspection import keeps_stamp
+from zodbschedule.store.inspection import may_be_task
+from zodbschedule.store.inspection import never_stamped
+from zodbschedule.store.inspection import stamp_of
+from zodbschedule.store.inspection import task_id
+from zodbschedule.store.keys import Keys
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import ParkedTasks
+from zodbschedule.store.pauses import Pauses
+from zodbschedule.store.requests import Requests
+from zodbschedule.store.timetable import Timetable
+
+
+class ScheduleState(Persistent):
+    """The base of `zodbschedule.Schedule`, which adds methods only."""
+
+    # New settings get their defaults here, so that older databases open.
+    principals = 'plain'
+    import_grace = timedelta(hours=1)
+    lease = timedelta(seconds=30)
+    catch_up = timedelta(days=1)
+    spread = timedelta(0)
+
+    def __init__(self, principals: str = 'plain') -> None:
+        if principals != type(self).principals:
+            self.principals = principals
+        self.timetable = Timetable()
+        #: id of an incarnation -> `zodbschedule.store.claim.Claim`
+        self.claims = OOBTree()
+        self.parked = ParkedTasks()
+        self.history = History(self.claims)
+        self.keys = Keys()
+        self.pauses = Pauses()
+        self.requests = Requests()
+        #: oid of a task -> how many of its runs ended their process
+        self.crashes = LLBTree()
+        #: so that the same task is spread differently in different schedules
+        self.seed = uuid.uuid4().hex
+
+    def local(self, task: Any) -> Any:
+        """*task* as our own connection has it, and without a wrapper.
+
+        None if it cannot be here.
+        """
+        if not isinstance(task, Persistent) or not may_be_task(task):
+            return None
+        jar = task._p_jar
+        if jar is None or self._p_jar is None:
+            return task
+        if jar.db() is not self._p_jar.db():
+            return None
+        return self.load(task._p_oid)
+
+    def load(self, oid: bytes) -> Any:
+        """The object with that oid, as far as it can be had; else None."""
+        try:
+            return self._p_jar.get(oid)
+        except POSKeyError:
+            # Its record is gone, but perhaps not what refers to it.
+            everywhere = chain(self.waiting(), self._in_claims())
+            return next(
+                (task for task in everywhere if task._p_oid == oid), None)
+
+    def waiting(self, min: datetime | None = None,
+                max: datetime | None = None) -> Iterator[Any]:
+        """What is in the timetable, lazily, by time and then by arrival."""
+        return (task for instant in self.timetable.times(min, max)
+                for task in self.timetable.at(instant))
+
+    # -- Where a task is.  Each takes it as `local` gives it.
+
+    def has(self, local: Any) -> bool:
+        """Whether a task waits here, or is in a claim."""
+        return local is not None and not never_stamped(local) and (
+            self.in_timetable(local) is not None or self.is_in_claim(local))
+
+    def in_timetable(self, local: Any) -> datetime | None:
+        """The instant at which a task is in the timetable, or None."""
+        return next((instant for instant in self.instants_of(local)
+                     if self.timetable.holds(instant, local)), None)
+
+    def waits(self, local: Any) -> datetime | None:
+        """The instant at which a task waits, or will after the next turn.
+
+        The second if a run has scheduled it, and its claim still holds it.
+        """
+        found = self.in_timetable(local)
+        if found is not None:
+            return found
+        scheduled = (slot.instant_of(local) for slot in self.slots())
+        return next((from_micros(micros) for micros in scheduled
+                     if micros is not None), None)
+
+    def is_in_claim(self, local: Any) -> bool:
+        """Whether a task is in a claim, in whatever way."""
+        return any(task is local for task in self._in_claims())
+
+    def is_taken(self, local: Any) -> bool:
+        """Whether a task is in a claim, to be run there."""
+        return any(slot.waiting and slot.task is local
+                   for slot in self.slots())
+
+    def entry_of(self, local: Any) -> ParkedTask | None:
+        """The entry of a task that is parked as a whole, or None."""
+        entry = self.parked.get(task_id(local) or '')
+        return entry if entry is not None and entry.task is local else None
+
+    def is_anywhere(self, local: Any) -> bool:
+        """Whether a task waits, is in a claim, or is parked as a whole."""
+        return (self.in_timetable(local) is not None
+                or self.is_in_claim(local)
+                or self.entry_of(local) is not None)
+
+    def instants_of(self, local: Any) -> Iterator[datetime]:
+        """Where a task is in the timetable, if it is there at all."""
+        stamped = stamp_of(local)
+        if stamped is not None:
+            yield from_micros(stamped)
+        elif not keeps_stamp(local):
+            found = self.timetable.find(local)
+            if found is not None:
+                yield found
+
+    def slots(self) -> Iterator[Slot]:
+        """The slots of all claims."""
+        return (slot for claim in self.claims.values()
+                for slot in claim.slots)
+
+    def _in_claims(self) -> Iterator[Any]:
+        return (task for slot in self.slots() for task in slot.tasks())
