@@ -157,8 +157,7 @@ def contribute(name: str, handler: Callable[[Any], Any], **options: Any
     """Contribute a task to sites.
 
     *name*, a str, identifies the task in all sites.  *handler* is called with
-    the site, in the transaction of the run.  It returns None, or what
-    `ITask.__call__` may return.  *options* are:
+    the site, in the transaction of the run, and returns None.  *options* are:
 
     - exactly one of *every*, a timedelta; *cron*, a cron expression; and
       *rrule*, a rule of RFC 5545 that starts on 1 January 2001;

@@ -17,7 +17,7 @@
     transaction begins ─▶ connection ─▶ request ─▶ site ─▶ user ─▶ task, commit
                              closed ◀── closed ◀─ restored ◀─ restored ◀───╯
 
-It is made anew for each attempt of a run, and ends with it in any case.
+It is made anew each time a run is tried, and ends with that in any case.
 """
 
 import logging
@@ -53,7 +53,7 @@ from ZPublisher.pubevents import PubSuccess
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.retry import RetryLater
-from zodbschedule.schedule import Schedule
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import is_transient
@@ -111,20 +111,20 @@ class ZopeSite:
         db = application_database(schedule)
         if not commits:
             connection = schedule._p_jar.get_connection(db.database_name)
-            with self._attempt(schedule, connection, False) as local:
+            with self._in_connection(schedule, connection, False) as local:
                 yield local
             return
         connection = db.open(self.manager)
         try:
-            with self._attempt(schedule, connection, True) as local:
+            with self._in_connection(schedule, connection, True) as local:
                 yield local
         finally:
             abort(self.manager)
             connection.close()
 
     @contextmanager
-    def _attempt(self, schedule: SiteSchedule, connection: Any, commits: bool
-                 ) -> Iterator[SiteSchedule]:
+    def _in_connection(self, schedule: SiteSchedule, connection: Any,
+                       commits: bool) -> Iterator[SiteSchedule]:
         app = connection.root()[APPLICATION]
         local = _local_schedule(app, schedule)
         with ExitStack() as stack:
@@ -133,8 +133,7 @@ class ZopeSite:
                 yield local
             finally:
                 if commits:
-                    # Resources that a failed attempt has joined may need the
-                    # site.
+                    # What has joined the transaction may need the site.
                     abort(self.manager)
 
     @contextmanager
@@ -186,7 +185,7 @@ def _find_user(principal_id: str | None, site: Any) -> Any:
         )) from error
 
 
-def application_database(schedule: Schedule) -> Any:
+def application_database(schedule: ScheduleState) -> Any:
     """The database with the application root, for that of *schedule*.
 
     They differ if the site is mounted.
