@@ -101,4 +101,4 @@ def test_an_instant_beyond_the_years_of_utc_is_refused(moment):
     with pytest.raises(InvalidTime) as error:
         as_utc(moment)
     assert str(error.value) == (
-        f'time is {moment!r}, which UTC has no year for')
+        f'time is {moment!r}, which is outside the years 1 to 9999 of UTC')

@@ -105,7 +105,7 @@ def test_a_retry_is_a_value():
             setattr(retry, field.name, None)
 
 
-@pytest.mark.parametrize('options, said', [
+@pytest.mark.parametrize('options, message', [
     ({'attempts': 0}, 'attempts is 0; it has to be a whole number from 1 on'),
     ({'attempts': 2.0}, 'attempts is 2.0; it has to be a whole number'),
     ({'attempts': True}, 'attempts is True; it has to be a whole'),
@@ -123,22 +123,22 @@ def test_a_retry_is_a_value():
     ({'on': ()}, 'on is empty; name at least one exception'),
     ({'on': OSError}, "on is <class 'OSError'>; it has to be a tuple"),
     ({'on': 'builtins.OSError'}, 'it has to be a tuple, such as'),
-    ({'on': [int]}, "on has <class 'int'>; it takes exceptions"),
-    ({'on': [ERROR]}, 'on has ValueError.*; it takes exceptions'),
+    ({'on': [int]}, "on has <class 'int'>; it takes exception classes"),
+    ({'on': [ERROR]}, 'on has ValueError.*; it takes exception classes'),
     ({'on': ['OSError']}, "on has 'OSError'; .* such as 'builtins.OSError'"),
-    ({'on': ['a.']}, "on has 'a.'; it takes exceptions"),
-    ({'on': [3]}, 'on has 3; it takes exceptions'),
+    ({'on': ['a.']}, "on has 'a.'; it takes exception classes"),
+    ({'on': [3]}, 'on has 3; it takes exception classes'),
 ])
-def test_a_retry_that_makes_no_sense_is_refused(options, said):
-    with pytest.raises(InvalidTask, match=said):
+def test_a_retry_that_makes_no_sense_is_refused(options, message):
+    with pytest.raises(InvalidTask, match=message):
         Retry(**{'attempts': 3, **options})
 
 
-def test_an_error_that_stands_in_no_module_is_refused():
+def test_an_exception_that_is_local_to_a_function_is_refused():
     class Local(Exception):
         pass
 
-    with pytest.raises(InvalidTask, match='that stand in a module'):
+    with pytest.raises(InvalidTask, match='exception classes of a module'):
         Retry(3, on=[Local])
 
 
@@ -165,12 +165,12 @@ def test_what_a_task_raises_is_no_error_of_the_schedule():
         assert not issubclass(cls, ScheduleError)
 
 
-@pytest.mark.parametrize('make, said', [
+@pytest.mark.parametrize('make, message', [
     (lambda: RetryLater(60), 'delay is 60; it has to be a timedelta'),
     (lambda: RetryLater(-MINUTE), 'delay is .* of zero or more'),
     (lambda: RetryLater(MINUTE, None), 'reason is None; it has to be a str'),
     (lambda: GiveUp(ERROR), 'reason is ValueError.*; it has to be a str'),
 ])
-def test_asking_for_what_makes_no_sense_is_refused(make, said):
-    with pytest.raises(InvalidTask, match=said):
+def test_asking_for_what_makes_no_sense_is_refused(make, message):
+    with pytest.raises(InvalidTask, match=message):
         make()

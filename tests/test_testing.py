@@ -164,7 +164,7 @@ def test_a_reschedule_into_the_past_runs_and_the_clock_stays(schedule, clock):
     task = scheduled(schedule, Ticks(NOON, -HOUR))
     passes = 3
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(testing, 'PASSES', passes)
+        patch.setattr(testing, 'MAX_PASSES', passes)
         with pytest.raises(RuntimeError, match='3 passes at 2003-04-01 12'):
             run_until(schedule, NOON + HOUR)
     assert ran == [NOON] * passes
@@ -172,17 +172,17 @@ def test_a_reschedule_into_the_past_runs_and_the_clock_stays(schedule, clock):
 
 
 def test_an_endless_loop_is_reported(schedule, clock, monkeypatch):
-    monkeypatch.setattr(testing, 'PASSES', 5)
+    monkeypatch.setattr(testing, 'MAX_PASSES', 5)
     scheduled(schedule, Ticks(NOON, timedelta(0)))
     with pytest.raises(RuntimeError) as error:
         run_until(schedule, NOON)
     assert str(error.value) == (
-        'After 5 passes at 2003-04-01 12:00:00+00:00 something is still due '
-        'then; does a task reschedule itself for the same time?')
+        'After 5 passes at 2003-04-01 12:00:00+00:00 a task is still due; '
+        'does it reschedule itself for the same time?')
 
 
 def test_many_instants_are_no_endless_loop(schedule, clock, monkeypatch):
-    monkeypatch.setattr(testing, 'PASSES', 2)
+    monkeypatch.setattr(testing, 'MAX_PASSES', 2)
     scheduled(schedule, Ticks(NOON, MINUTE))
     assert run_until(schedule, NOON + 9 * MINUTE).succeeded == 10
 

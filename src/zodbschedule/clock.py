@@ -10,10 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The one clock: what time it is, and waiting.
+"""The one clock of the process: what time it is, and waiting.
 
-Everything that needs "now" gets it as an argument; the edges of the package
-ask here.  Tests put another clock in its place, see `zodbschedule.testing`.
+What needs "now" gets it as an argument; only the edges of the package ask
+here.  Tests use another clock, see `zodbschedule.testing`.
 """
 
 import time
@@ -25,13 +25,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a clock can do."""
+    """A source of time."""
 
     def now(self) -> datetime:
         """The current instant, in UTC."""
 
     def wait(self, seconds: float) -> None:
-        """Return when that many seconds have passed."""
+        """Return after so many *seconds*."""
 
 
 class SystemClock:
@@ -48,23 +48,23 @@ _current: Clock = SystemClock()
 
 
 def current() -> Clock:
-    """The injected clock itself."""
+    """The clock in use."""
     return _current
 
 
 def now() -> datetime:
-    """The current instant of the injected clock, in UTC."""
+    """The current instant by the clock in use, in UTC."""
     return _current.now()
 
 
 def wait(seconds: float) -> None:
-    """Wait by the injected clock."""
+    """Wait so many *seconds* by the clock in use."""
     _current.wait(seconds)
 
 
 @contextmanager
 def use(clock: Clock) -> Iterator[Clock]:
-    """Inside this context *clock* is the clock, in every thread."""
+    """A context in which *clock* is the one in use, in all threads."""
     global _current
     before, _current = _current, clock
     try:

@@ -21,11 +21,15 @@ UNITS = {'s': timedelta(seconds=1), 'm': timedelta(minutes=1),
 
 
 def span(text: str) -> timedelta:
-    """The duration that *text*, a number and a unit, says; ValueError else."""
-    found = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd])', text, re.ASCII)
-    if found is None:
-        raise ValueError(f'{text} is no duration; write 30s, 5m, 2h or 1d')
+    """The duration in *text*, a number and a unit, as a timedelta.
+
+    Raises ValueError if *text* is not a duration, or a longer one than a
+    timedelta can be.
+    """
+    match = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd])', text, re.ASCII)
+    if match is None:
+        raise ValueError(f'{text} is not a duration; write 30s, 5m, 2h or 1d')
     try:
-        return float(found[1]) * UNITS[found[2]]
+        return float(match[1]) * UNITS[match[2]]
     except OverflowError:
         raise ValueError(f'{text} is out of range') from None

@@ -10,13 +10,13 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Instants: aware datetimes in UTC, and the integers that stand for them.
+"""Instants: aware datetimes in UTC, and their form in records.
 
 A key of the timetable is always a datetime whose tzinfo is
-:data:`datetime.timezone.utc`: aware datetimes of other zones are, in a fold,
-neither equal to, below nor above the same instant in UTC, which breaks a
-BTree.  In records an instant is kept as microseconds since 1970, an int of
-eight bytes that needs no class to be read.
+:data:`datetime.timezone.utc`.  In a fold an aware datetime of another zone is
+not equal to, below or above the same instant in UTC, which breaks a BTree.  A
+record has an instant as microseconds since 1970: an int of eight bytes, which
+needs no class to be read.
 """
 
 from datetime import UTC
@@ -31,7 +31,11 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def as_utc(moment: object, name: str = 'time') -> datetime:
-    """*moment* in UTC; `InvalidTime` unless it is an aware datetime."""
+    """*moment* in UTC, as a plain datetime.
+
+    Raises `InvalidTime`, which says *name*, if it is not an aware datetime, or
+    outside the years 1 to 9999 of UTC.
+    """
     if not isinstance(moment, datetime):
         raise InvalidTime(
             f'{name} is {moment!r}; it has to be an aware datetime, such as '
@@ -41,35 +45,36 @@ def as_utc(moment: object, name: str = 'time') -> datetime:
             f'{name} is {moment!r}, which names no time zone; say which one '
             f'is meant, for instance moment.replace(tzinfo=timezone.utc)')
     try:
-        # Not by astimezone(), which leaves a subclass of datetime what it is:
-        # its class would be needed to open the timetable.
+        # Not by astimezone(), which keeps a subclass of datetime: its class
+        # would be needed to open the timetable.
         return EPOCH + (moment - EPOCH)
     except OverflowError:
         raise InvalidTime(
-            f'{name} is {moment!r}, which UTC has no year for') from None
+            f'{name} is {moment!r}, which is outside the years 1 to 9999 of '
+            f'UTC') from None
 
 
-def later(moment: datetime, span: timedelta) -> datetime:
-    """*span* after *moment*, or the last instant that there is."""
+def later(moment: datetime, delay: timedelta) -> datetime:
+    """*delay* after *moment*, or the last datetime that there is."""
     try:
-        return moment + span
+        return moment + delay
     except OverflowError:
         return datetime.max.replace(tzinfo=moment.tzinfo)
 
 
-def earlier(moment: datetime, span: timedelta) -> datetime:
-    """*span* before *moment*, or the first instant that there is."""
+def earlier(moment: datetime, age: timedelta) -> datetime:
+    """*age* before *moment*, or the first datetime that there is."""
     try:
-        return moment - span
+        return moment - age
     except OverflowError:
         return datetime.min.replace(tzinfo=moment.tzinfo)
 
 
 def to_micros(instant: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime, exactly."""
+    """An aware datetime as microseconds since 1970, rounded down."""
     return (instant - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """The UTC datetime of that many microseconds since 1970."""
+    """The datetime in UTC, so many microseconds after 1970 began."""
     return EPOCH + timedelta(microseconds=micros)

@@ -10,10 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The ways of adopting a principal that this process knows, and the plain one.
+"""The registry of `IPrincipals`, the ways to adopt a principal.
 
-A schedule names the `IPrincipals` that its tasks need.  A process that knows
-none of that name may look, cancel and discard, but runs nothing.
+A schedule names the one that its tasks need.  A process in which that is not
+registered may look, cancel and discard, but runs nothing.
 """
 
 from contextlib import AbstractContextManager
@@ -31,35 +31,37 @@ from zodbschedule.interfaces import PrincipalsMissing
 
 @implementer(IPrincipals)
 class Plain:
-    """Records the id of the principal, in the transaction; enforces nothing.
+    """The `IPrincipals` that enforces nothing.
 
-    See `IPrincipals`.
+    The id of the principal is on record all the same, as the user of the
+    run's transaction.
     """
 
     name = 'plain'
 
-    # Shared by all runs of all threads: it holds no state.
-    _nobody: AbstractContextManager[None] = nullcontext()
+    # All runs of all threads share it: it has no state.
+    _context: AbstractContextManager[None] = nullcontext()
 
     def ready(self) -> None:
-        """Always."""
+        """Do nothing: a run may always begin."""
 
     def adopt(self, principal_id: str | None,
               task: object) -> AbstractContextManager[None]:
-        return self._nobody
+        return self._context
 
 
-# Whoever writes holds the lock; a lookup is one step and needs none.
+# For changes; a lookup is one step and needs no lock.
 _lock = Lock()
 _known: dict[str, Any] = {}
 
 
 def register(principals: Any) -> Any:
-    """Make *principals*, an `IPrincipals`, known in this process.
+    """Register *principals*, an `IPrincipals`, in this process.
 
-    Returns the one that had the same name, whose place it takes, or None.
-    Raises `zope.interface.Invalid` for what does not provide `IPrincipals`,
-    and says what is missing.
+    It replaces the one with the same name, which is returned, or None.  Raises
+    `zope.interface.Invalid`, which says what is missing, if *principals* does
+    not provide `IPrincipals`.  May be called from any thread, in or outside of
+    a transaction: nothing is stored.
     """
     verifyObject(IPrincipals, principals)
     name = principals.name
@@ -71,16 +73,16 @@ def register(principals: Any) -> Any:
 
 
 def unregister(name: str) -> Any:
-    """Forget the `IPrincipals` of that name; return it, or None.
+    """Remove the `IPrincipals` of that name; return it, or None.
 
-    Also the plain one: this process then runs nothing without security.
+    Without ``'plain'`` this process runs no task without security.
     """
     with _lock:
         return _known.pop(name, None)
 
 
 def find(name: str) -> Any:
-    """The `IPrincipals` of that name; `PrincipalsMissing` if there is none."""
+    """The `IPrincipals` of that name; else raises `PrincipalsMissing`."""
     try:
         return _known[name]
     except KeyError:
@@ -89,10 +91,10 @@ def find(name: str) -> Any:
 
 def _missing(name: str) -> str:
     with _lock:
-        here = ', '.join(map(repr, sorted(_known))) or 'none'
+        names = ', '.join(map(repr, sorted(_known))) or 'none'
     return (
         f'The schedule asks for the principals {name!r}, and this process '
-        f'knows: {here}. Import them and call '
+        f'knows: {names}. Import them and call '
         f'zodbschedule.principals.register() before process(). Until then '
         f'this process may look, cancel and discard, but does not run tasks.')
 

@@ -12,8 +12,8 @@
 ##############################################################################
 """Retries: how long to wait before the next attempt, or to give up."""
 
-import math
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,23 +25,29 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import IRetry
 
 
-NOTHING = timedelta()
-# A timedelta can be longer, but no float says of how much.
+ZERO = timedelta()
+# In seconds.  A timedelta can be longer, but no float is exact enough for it.
 LONGEST = timedelta(days=999_999_999).total_seconds()
 DOTTED_NAME = re.compile(r'[^\W\d]\w*(\.[^\W\d]\w*)+')
 
 
 class RetryLater(Exception):
-    """To be raised by a task that wants to be tried again.
+    """A task raises it to ask for another attempt.
 
-    After *delay*, a timedelta, or else when its `Retry` says.
+    *delay* is how long to wait, a timedelta of zero or more.  With None the
+    `Retry` of the task decides; without one it is 1, 2, 4, ... minutes, up to
+    an hour.  *reason* is a str for log and history.  What the run has changed
+    is aborted.  If the attempts of its `Retry` are used up, the task is parked
+    all the same.
+
+    Raises `InvalidTask`, a ValueError, for other arguments.
     """
 
     def __init__(self, delay: timedelta | None = None,
                  reason: str = '') -> None:
         if delay is not None:
-            _duration('delay', delay)
-        super().__init__(delay, _text('reason', reason))
+            _check_duration('delay', delay)
+        super().__init__(delay, _check_text('reason', reason))
         self.delay = delay
         self.reason = reason
 
@@ -50,22 +56,35 @@ class RetryLater(Exception):
 
 
 class GiveUp(Exception):
-    """To be raised by a task for which no further attempt makes sense."""
+    """A task raises it to ask for no further attempt.
+
+    *reason* is a str for log, history and the parked entry.  What the run has
+    changed is aborted, and the task is parked, also if its `Retry` has
+    attempts left.  A task with a recurrence goes on: only the occurrence is
+    parked.
+
+    Raises `InvalidTask`, a ValueError, if *reason* is not a str.
+    """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(_text('reason', reason))
+        super().__init__(_check_text('reason', reason))
         self.reason = reason
 
 
 @implementer(IRetry)
 @dataclass(frozen=True)
 class Retry:
-    """See `IRetry`.
+    """How often a failed task is tried again, and after which waits.
 
-    The wait after attempt n is *delay* times *factor* to the power of n - 1,
-    at most *max_delay*, or *delay* if that is longer; then up to the part
-    *jitter* of that shorter or longer.  *on* are classes of exceptions or
-    their dotted names.
+    *attempts* is the largest number of runs, the first included, an int from
+    1 on.  The wait after attempt n is *delay*, a timedelta, times *factor*, a
+    number from 1 on, to the power of n - 1; at most *max_delay*, a timedelta,
+    or *delay* if that is longer.  *jitter*, from 0 to 1, is the part by which
+    a wait is then made longer or shorter; it follows from the occurrence and
+    the attempt, not from chance.  *on* are the errors that are tried again:
+    exception classes or their dotted names, with all that inherit from them.
+
+    An immutable value, see `IRetry`.  Raises `InvalidTask`, a ValueError.
     """
 
     attempts: int
@@ -76,15 +95,21 @@ class Retry:
     on: Iterable[type[BaseException] | str] = (Exception,)
 
     def __post_init__(self) -> None:
-        _number('attempts', self.attempts, 1, None, whole=True)
-        _duration('delay', self.delay)
-        _number('factor', self.factor, 1, None)
-        _duration('max_delay', self.max_delay)
-        _number('jitter', self.jitter, 0, 1)
-        vars(self)['on'] = _names(self.on)
+        _check_number('attempts', self.attempts, 1, kinds=(int,))
+        _check_duration('delay', self.delay)
+        _check_number('factor', self.factor, 1)
+        _check_duration('max_delay', self.max_delay)
+        _check_number('jitter', self.jitter, 0, 1)
+        vars(self)['on'] = _check_names(self.on)
 
     def delay_after(self, attempt: int, token: str,
                     error: BaseException) -> timedelta | None:
+        """How long to wait after a failed attempt; None: give up.
+
+        *attempt* counts from 1.  *token* names the occurrence: the same token,
+        attempt and rule give the same timedelta, in every process.  None if
+        the attempts are used up, or if *error* is none of ``on``.
+        """
         if attempt >= self.attempts or not self._is_for(error):
             return None
         seconds = self._nominal(attempt)
@@ -111,62 +136,53 @@ def _spread(token: str, attempt: int) -> float:
     return int.from_bytes(digest[:4]) / 0xffffffff * 2 - 1
 
 
-# -- What is given
+# -- Checks of arguments: each raises `InvalidTask`
 
 
-def _duration(name: str, value: object) -> None:
-    if not isinstance(value, timedelta) or value < NOTHING:
+def _check_duration(name: str, value: object) -> None:
+    if not isinstance(value, timedelta) or value < ZERO:
         raise InvalidTask(
             f'{name} is {value!r}; it has to be a timedelta of zero or more, '
             f'such as timedelta(minutes=1)')
 
 
-def _number(name: str, value: object, low: int, high: int | None,
-            whole: bool = False) -> None:
-    kinds = int if whole else (int, float)
+def _check_number(name: str, value: float, low: int,
+                  high: float = sys.float_info.max,
+                  kinds: tuple[type, ...] = (int, float)) -> None:
     if (not isinstance(value, kinds) or isinstance(value, bool)
-            or not low <= value <= (value if high is None else high)
-            or not _is_finite(value)):
-        raise InvalidTask(
-            f'{name} is {value!r}; it has to be '
-            f'{"a whole number" if whole else "a number"} '
-            f'{f"from {low} on" if high is None else f"from {low} to {high}"}')
+            or not low <= value <= high):
+        noun = 'a number' if float in kinds else 'a whole number'
+        limits = f'from {low} to {high}' if high == 1 else f'from {low} on'
+        raise InvalidTask(f'{name} is {value!r}; it has to be {noun} {limits}')
 
 
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int that no float comes near
-        return False
-
-
-def _text(name: str, value: object) -> object:
+def _check_text(name: str, value: object) -> object:
     if not isinstance(value, str):
         raise InvalidTask(f'{name} is {value!r}; it has to be a str')
     return value
 
 
-def _names(on: object) -> tuple[str, ...]:
+def _check_names(on: object) -> tuple[str, ...]:
     """The dotted names of exceptions, sorted."""
     if isinstance(on, str) or not isinstance(on, Iterable):
         raise InvalidTask(f'on is {on!r}; it has to be a tuple, such as '
                           f'(OSError,)')
-    names = tuple(sorted({_checked(one) for one in on}))
+    names = tuple(sorted({_check_exception(each) for each in on}))
     if not names:
         raise InvalidTask('on is empty; name at least one exception, such as '
                           '(Exception,)')
     return names
 
 
-def _checked(one: object) -> str:
-    if isinstance(one, type) and issubclass(one, BaseException):
-        name = _name_of(one)
-    else:
-        name = one if isinstance(one, str) else ''
+def _check_exception(exception: object) -> str:
+    """The dotted name of an exception, a class or that name."""
+    name = exception if isinstance(exception, str) else ''
+    if isinstance(exception, type) and issubclass(exception, BaseException):
+        name = _name_of(exception)
     if not DOTTED_NAME.fullmatch(name):
         raise InvalidTask(
-            f'on has {one!r}; it takes exceptions that stand in a module, or '
-            f"their dotted names, such as 'builtins.OSError'")
+            f'on has {exception!r}; it takes exception classes of a module, '
+            f"or their dotted names, such as 'builtins.OSError'")
     return name
 
 

@@ -62,14 +62,8 @@ class Task(Persistent):
     expires: timedelta | None = None
     retry: Any = None
 
-    # Where it stands in its series, kept by `zodbschedule.scheduling.series`.
-    _occurrence: int | None = None
-    _after: int | None = None
-    _back: tuple[int, ...] | None = None
-    _asked: bool = False
-    _attempts: int = 0
-    #: the last occurrence that a person asked for
-    _extra: int | None = None
+    #: where it is in its series: see `zodbschedule.scheduling.series.Series`
+    _series: tuple[Any, ...] = ()
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
                  principalId: str | None = None, key: str | None = None,

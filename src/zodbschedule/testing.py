@@ -10,10 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""For the tests of applications: a clock that stands still, and fixtures.
+"""For the tests of applications: a clock to set, and fixtures for pytest.
 
 Put ``pytest_plugins = ['zodbschedule.testing']`` into your ``conftest.py``,
-and ask for the fixtures `schedule` and `clock`.
+and use the fixtures `schedule` and `clock`.
 """
 
 from collections.abc import Iterator
@@ -40,52 +40,65 @@ except ImportError as error:  # pragma: no cover
         'zodbschedule.testing needs pytest: pip install pytest') from error
 
 
-# So many passes at one moment may `run_until` make before it takes them for an
+# How many passes `run_until` makes at one moment before it takes them for an
 # endless loop.
-PASSES = 200
+MAX_PASSES = 200
 
 
 class SettableClock:
-    """A clock that moves only when it is told to, or waited for."""
+    """A clock that shows a set time: it moves only if it is told to.
+
+    *now* is the aware datetime that it shows first, by default 1 April 2003,
+    midnight UTC.  Raises `InvalidTime` for another value.  To put it in the
+    place of the clock of the process, use the fixture `clock`, or ``with
+    zodbschedule.clock.use(settable):``.
+    """
 
     def __init__(self, now: datetime = datetime(2003, 4, 1, tzinfo=UTC)
                  ) -> None:
         self._now = as_utc(now, 'now')
 
     def now(self) -> datetime:
-        """The instant that it shows, in UTC."""
+        """The instant that it shows, a datetime in UTC."""
         return self._now
 
     def set(self, now: datetime) -> None:
-        """Show that aware datetime from now on; back is possible."""
+        """Show *now*, an aware datetime, which may be earlier than before.
+
+        Raises `InvalidTime` for another value.
+        """
         self._now = as_utc(now, 'now')
 
     def advance(self, by: timedelta) -> None:
-        """Go forward by that much."""
+        """Move forward *by* a timedelta."""
         self._now += by
 
     def wait(self, seconds: float) -> None:
-        """Go forward by that many seconds, at once."""
+        """Move forward by so many *seconds*, and return at once."""
         self.advance(timedelta(seconds=seconds))
 
 
 def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
               ) -> Tally:
-    """Process what comes due up to *time*, each at its instant; the sum.
+    """Process all that comes due up to *time*, each task at its instant.
 
-    As `Schedule.process` does, in transactions on the manager of the
-    schedule's connection.  What reschedules itself runs again if it comes due
-    by then.  What is left in its place is tried again with whatever comes due
-    after it, and at *time*.  A settable clock in use is set to each instant,
-    and to *time* at the end.
+    *time* is an aware datetime, or `InvalidTime` is raised.  Returns the sum
+    of the tallies of all passes; its ``left`` is that of the last.
 
-    Unless it may *commit*, all of it happens in the current transaction, with
-    savepoints in the place of commits: for layers of tests that forbid those.
-    Then what was changed before needs no commit, and whoever aborts in the
-    end, or tears down the layer, leaves nothing behind.
+    Calls `Schedule.process` at each instant at which a task waits.  What
+    reschedules itself runs again if it comes due by *time*.  What is left in
+    its place is tried again with the next task that comes due, and at *time*.
+    A `SettableClock` in use is set to each instant, and at the end to *time*,
+    but never back.
 
-    Raises RuntimeError if it does not come to an end: a task then reschedules
-    itself again and again without moving on.
+    With *commit*, each run is a transaction on the manager of the schedule's
+    connection, and changes in the current one raise `PendingChanges`.
+    Without, all runs are in the current transaction, with savepoints in place
+    of commits: for test layers that forbid commits.  Changes then need no
+    commit before, and an abort undoes everything.
+
+    Raises RuntimeError if a task reschedules itself for the same time again
+    and again.
     """
     end = as_utc(time)
     total = Tally()
@@ -94,16 +107,16 @@ def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
     while moment is not None:
         _show(moment)
         tally = process(schedule, moment, commit)
-        # What a pass has left may have been run by a later one.
+        # What one pass has left, a later pass may have run.
         total = Tally(*map(sum, zip(total, tally, strict=True)))._replace(
             left=tally.left)
         moved = any(tally[:-1])
         coming = _next(schedule, None if moved else moment, end)
         passes = passes + 1 if coming and coming <= moment else 0
-        if passes >= PASSES:
+        if passes >= MAX_PASSES:
             raise RuntimeError(
-                f'After {passes} passes at {moment} something is still due '
-                f'then; does a task reschedule itself for the same time?')
+                f'After {passes} passes at {moment} a task is still due; does '
+                f'it reschedule itself for the same time?')
         moment = coming and max(coming, moment)
     _show(end)
     return total
@@ -111,9 +124,9 @@ def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
 
 def _next(schedule: Schedule, after: datetime | None, end: datetime
           ) -> datetime | None:
-    """The first instant after that one at which tasks wait, if by *end*.
+    """The first instant after *after*, up to *end*, at which tasks wait.
 
-    Else *end* itself, once, if nothing has moved at the instant *after*.
+    If there is none, *end* once, to try again what is left at *after*.
     """
     if after is None:
         return next(schedule.getTaskTimes(max=end), None)
@@ -130,7 +143,10 @@ def _show(moment: datetime) -> None:
 
 @pytest.fixture
 def clock() -> Iterator[SettableClock]:
-    """A `SettableClock` in the place of the clock; shows 1 April 2003."""
+    """A `SettableClock` that is in use during the test, in all threads.
+
+    It shows 1 April 2003, midnight UTC.
+    """
     with the_clock.use(SettableClock()) as settable:
         assert isinstance(settable, SettableClock)
         yield settable
@@ -140,13 +156,14 @@ def clock() -> Iterator[SettableClock]:
 def schedule(tmp_path: Path) -> Iterator[Schedule]:
     """A committed `Schedule` at ``root['schedule']`` of a new FileStorage.
 
-    Its connection uses the thread's transaction manager.
+    Its connection uses the thread's transaction manager, as ``import
+    transaction`` does.  At the end the current transaction is aborted.
     """
     db = ZODB.DB(ZODB.FileStorage.FileStorage(str(tmp_path / 'Data.fs')))
     connection = db.open()
-    found = connection.root()['schedule'] = Schedule()
+    schedule = connection.root()['schedule'] = Schedule()
     transaction.commit()
-    yield found
+    yield schedule
     transaction.abort()
     connection.close()
     db.close()

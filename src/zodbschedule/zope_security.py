@@ -10,16 +10,16 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Running tasks inside an interaction of zope.security.
+"""Runs of tasks inside an interaction of zope.security.
 
-Needs the extra ``security``.  A process says that it can do so by
+Needs the extra ``security``.  A process enables it by
 
 .. code-block:: python
 
     principals.register(ZopeSecurity())
 
-zope.security keeps the interaction of a thread in a `threading.local`, in two
-attributes: the current one, and the one that was ended last, which its
+zope.security keeps the interactions of a thread in a `threading.local`, in two
+attributes: the current one, and the one that ended last, which its
 ``restoreInteraction()`` brings back::
 
                      interaction    previous_interaction
@@ -27,9 +27,9 @@ attributes: the current one, and the one that was ended last, which its
     a run begins      the run's             none
     afterwards            A                  P
 
-Both are set aside and put back.  A task could otherwise restore the
-interaction of the request that called ``process()``; and that request could
-restore the one of the task.
+Both are removed for the run and restored after it.  Otherwise a task could
+restore the interaction of the request that called ``process()``, and that
+request could restore the interaction of the task.
 """
 
 from collections.abc import Iterator
@@ -60,10 +60,10 @@ except ImportError as error:
 
 @implementer(IPrincipals)
 class ZopeSecurity:
-    """Each run is an interaction of its own, with the task's principal.
+    """Gives each run its own interaction, with the principal of the task.
 
-    See `IPrincipals`.  The principal is the one that the `IAuthentication`
-    utility knows at the time of the run, so that local sites work.
+    See `IPrincipals`.  The `IAuthentication` utility is asked for the
+    principal at the time of the run, so local sites work.
     """
 
     name = 'zope.security'
@@ -73,8 +73,8 @@ class ZopeSecurity:
 
     @contextmanager
     def adopt(self, principal_id: str | None, task: object) -> Iterator[None]:
-        # The principal is looked up without an interaction too, as for a
-        # request: whom a plug-in finds must not depend on who is asking.
+        # The principal is also looked up without an interaction, as for a
+        # request: the answer must not depend on the principal that asks.
         with _no_interaction():
             newInteraction(Participation(find_principal(principal_id)))
             yield
@@ -86,42 +86,42 @@ class Participation:
 
     def __init__(self, principal: Any) -> None:
         self.principal = principal
-        # zope.security writes here which interaction it belongs to.
+        # zope.security sets the interaction that this belongs to.
         self.interaction: Any = None
 
 
 def find_principal(principal_id: str | None) -> Any:
-    """The principal that a run needs; never another, and never None.
+    """The principal with that id; with None, the unauthenticated one.
 
-    Raises `zope.authentication.interfaces.PrincipalLookupError`.
+    Raises `zope.authentication.interfaces.PrincipalLookupError` if there is
+    none: there is no fallback.
     """
     authentication = _authentication()
     if principal_id is None:
-        return _nobody(authentication)
+        return _unauthenticated_principal(authentication)
     if principal_id == system_user.id:
         # No utility knows it; policies let it do everything.
         return system_user
     principal = authentication.getPrincipal(principal_id)
-    found = getattr(principal, 'id', None)
-    if found != principal_id:
+    actual_id = getattr(principal, 'id', None)
+    if actual_id != principal_id:
         raise PrincipalLookupError(
-            f'The task needs the principal {principal_id!r}, and the '
-            f'authentication utility gave {found!r}')
+            f'The task needs the principal {principal_id!r}, but the '
+            f'authentication utility gave {actual_id!r}')
     return principal
 
 
-def _nobody(authentication: Any) -> Any:
+def _unauthenticated_principal(authentication: Any) -> Any:
     """The unauthenticated principal.
 
-    An interaction with no participation at all, which would be another way
-    of saying "nobody", means trusted code to the policies of zope.security:
-    it may do everything.
+    An interaction without a participation would not do: to the policies of
+    zope.security that means trusted code, which may do everything.
     """
     principal = authentication.unauthenticatedPrincipal()
     if principal is None:
         raise PrincipalLookupError(
             'The task has no principalId, and the authentication utility has '
-            'no unauthenticated principal to run it as: define one, or '
+            'no unauthenticated principal to run it as; define one, or '
             'schedule the task with a principalId')
     return principal
 
@@ -130,27 +130,27 @@ def _authentication() -> Any:
     authentication = queryUtility(IAuthentication)
     if authentication is None:
         raise PrincipalsMissing(
-            'The schedule asks for zope.security, and in this process no '
-            'utility for zope.authentication.interfaces.IAuthentication is '
-            'registered: load the configuration of the application before '
-            'process(). Until then this process may look, cancel and '
-            'discard, but does not run tasks.')
+            'The schedule asks for zope.security, but this process has no '
+            'utility for zope.authentication.interfaces.IAuthentication; '
+            'load the configuration of the application before process(). '
+            'Until then this process may look, cancel and discard, but does '
+            'not run tasks.')
     return authentication
 
 
-# Where zope.security keeps what it knows of a thread.  Its functions cannot
-# put back an interaction that is not the one ended last, so we go there.
-_KEPT = ('interaction', 'previous_interaction')
+# The attributes above.  The functions of zope.security can restore only the
+# interaction that ended last, so the attributes are set directly.
+_ATTRIBUTES = ('interaction', 'previous_interaction')
 
 
 @contextmanager
 def _no_interaction() -> Iterator[None]:
-    """Begin with no interaction; afterwards all is as it was."""
+    """A context without an interaction; its end restores the state before."""
     state = vars(thread_local)
-    before = {name: state.pop(name) for name in _KEPT if name in state}
+    before = {name: state.pop(name) for name in _ATTRIBUTES if name in state}
     try:
         yield
     finally:
-        for name in _KEPT:
+        for name in _ATTRIBUTES:
             state.pop(name, None)
         state.update(before)

@@ -161,7 +161,7 @@ def test_a_time_is_an_offset_or_iso_8601(shell, wall_clock, given, instant):
      '2030-06-01T09:00+01:00'),
     ('tomorrow', 'tomorrow is no time; write 2030-01-31T09:00Z, '
      '2030-01-31T09:00+01:00, or +10m for ten minutes from now'),
-    ('+10', '10 is no duration; write 30s, 5m, 2h or 1d'),
+    ('+10', '10 is not a duration; write 30s, 5m, 2h or 1d'),
     ('+9999999d', '+9999999d is out of range'),
     (f'+{"9" * 400}d', f'{"9" * 400}d is out of range'),
     ('0001-01-01T00:00+01:00', '0001-01-01T00:00+01:00 is out of range'),
@@ -831,7 +831,7 @@ def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
 
 def test_check_refuses_what_is_no_duration(shell):
     assert shell.refuses('check', '--max-overdue', 'long') == (
-        'long is no duration; write 30s, 5m, 2h or 1d')
+        'long is not a duration; write 30s, 5m, 2h or 1d')
 
 
 # -- where the schedule is, and is not ---------------------------------------

@@ -155,7 +155,7 @@ NEEDS_ZONE = ('needs a time zone, since it is about what clocks show; write '
     (('--every', '1h', '--dtstart', '2030-01-01'),
      '--dtstart is for --rrule; when a task runs first, --at says'),
     (('--every', '0s'), '0s is nothing; write 30s, 5m, 2h or 1d'),
-    (('--every', 'often'), 'often is no duration; write 30s, 5m, 2h or 1d'),
+    (('--every', 'often'), 'often is not a duration; write 30s, 5m, 2h or 1d'),
     (('--expires', '0m'), '0m is nothing; write 30s, 5m, 2h or 1d'),
     (('--cron', '30 25 * * *', *BERLIN),
      "hour is '25' in the cron expression '30 25 * * *'; it takes 0 to 23"),
@@ -949,7 +949,7 @@ def test_explain_says_where_a_rule_ends(bare_shell, wall_clock):
 @pytest.mark.parametrize('args, complaint', [
     (('* * * * *',), f'a cron expression {NEEDS_ZONE}'),
     (('FREQ=DAILY',), f'an RRULE without --dtstart {NEEDS_ZONE}'),
-    (('every day',), 'day is no duration; write 30s, 5m, 2h or 1d'),
+    (('every day',), 'day is not a duration; write 30s, 5m, 2h or 1d'),
     (('61 * * * *', *BERLIN),
      "minute is '61' in the cron expression '61 * * * *'; it takes 0 to 59"),
     (('* * * * *', '--timezone', 'Berlin'),

@@ -35,6 +35,7 @@ from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import current_run
 from zodbschedule.scheduling.series import is_in_place
+from zodbschedule.scheduling.series import series_of
 from zodbschedule.testing import SettableClock
 
 
@@ -243,7 +244,7 @@ class Machine(RuleBasedStateMachine):
                     if one.outcome in FINAL and one.occurrence >= start
                     and not (one.occurrence - start) % task.recurrence.period}
             passed = sum(one.passed for one in self.of(task))
-            next_one = task._occurrence or task._time
+            next_one = series_of(task).occurrence or task._time
             came = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
                 microseconds=next_one) - start) // task.recurrence.period
             asked = sum(1 for one in rule if one > start + (

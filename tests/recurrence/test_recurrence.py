@@ -27,8 +27,8 @@ from zodbschedule import InvalidRecurrence
 from zodbschedule import InvalidTime
 from zodbschedule import RRule
 from zodbschedule.interfaces import IRecurrence
-from zodbschedule.recurrence.rrule import MOST
-from zodbschedule.recurrence.rrule import parsed
+from zodbschedule.recurrence.rrule import MAX_COUNT
+from zodbschedule.recurrence.rrule import parse
 from zodbschedule.recurrence.zones import zone_of
 
 
@@ -40,7 +40,7 @@ RULES = [Every(HOUR), Every(HOUR, NOON), Cron('30 2 * * *', 'Europe/Berlin'),
          DAILY]
 
 
-def told(rule, moment, count=3):
+def texts(rule, moment, count=3):
     """The next occurrences, as text, in the rule's zone."""
     return [str(one) for one in rule.upcoming(utc(moment), count)]
 
@@ -131,7 +131,7 @@ def test_the_calendar_begins_with_the_year_1(rule):
 
 def test_every_is_counted_from_its_start():
     rule = Every(timedelta(minutes=90), NOON)
-    assert told(rule, '2003-04-01 12:00') == [
+    assert texts(rule, '2003-04-01 12:00') == [
         '2003-04-01 13:30:00+00:00', '2003-04-01 15:00:00+00:00',
         '2003-04-01 16:30:00+00:00']
     assert rule.next_after(utc('2003-04-01 13:29:59')).minute == 30
@@ -151,7 +151,7 @@ def test_every_without_a_start_goes_on_from_the_moment():
 
 def test_every_is_elapsed_time_in_the_zone_of_its_start():
     rule = Every(timedelta(days=1), datetime(2024, 3, 30, 12, tzinfo=BERLIN))
-    assert told(rule, '2024-03-30 12:00', 2) == [
+    assert texts(rule, '2024-03-30 12:00', 2) == [
         '2024-03-31 13:00:00+02:00', '2024-04-01 13:00:00+02:00']
     assert rule.next_after(NOON).tzinfo is BERLIN
     assert rule.note(rule.next_after(NOON)) is None
@@ -259,7 +259,7 @@ def test_the_repr_of_a_rule_gives_an_equal_one(rule):
     ('0 12 * * *', 'Pacific/Kwajalein', '1993-08-20 12:00', [
         '1993-08-20 12:00:00-12:00', '1993-08-22 00:00:00+12:00',
         '1993-08-22 12:00:00+12:00']),
-    # winter time is the one that is shifted
+    # winter time is the one that differs from standard time
     ('30 1 * * *', 'Europe/Dublin', '2024-03-30 12:00', [
         '2024-03-31 02:00:00+01:00', '2024-04-01 01:30:00+01:00']),
     # another zone time from now on
@@ -281,7 +281,7 @@ def test_the_repr_of_a_rule_gives_an_equal_one(rule):
 ])
 def test_cron_in_known_cases(expression, zone, moment, occurrences):
     rule = Cron(expression, zone)
-    assert told(rule, moment, len(occurrences)) == occurrences
+    assert texts(rule, moment, len(occurrences)) == occurrences
 
 
 @pytest.mark.parametrize('expression, options, moment, occurrences', [
@@ -302,7 +302,7 @@ def test_cron_in_known_cases(expression, zone, moment, occurrences):
 def test_what_happens_in_gaps_and_folds_can_be_chosen(
         expression, options, moment, occurrences):
     rule = Cron(expression, 'Europe/Berlin', **options)
-    assert told(rule, moment, len(occurrences)) == occurrences
+    assert texts(rule, moment, len(occurrences)) == occurrences
 
 
 def test_an_occurrence_tells_the_two_of_a_fold_apart():
@@ -360,7 +360,7 @@ def test_nothing_is_due_in_the_gaps_and_folds_after_the_last_occurrence():
     assert rule.describe(NOON.replace(year=2024)).count('nothing is due') == 2
 
 
-def test_a_zone_without_shifts_is_told():
+def test_a_zone_without_transitions_is_described():
     assert Cron('@daily', 'UTC').describe(NOON) == (
         'Next gap: none within ten years.\n'
         'Next fold: none within ten years.')
@@ -426,7 +426,7 @@ def test_a_name_and_a_zone_say_the_same():
 ])
 def test_rrule_in_known_cases(text, options, moment, occurrences):
     rule = RRule(text, DAILY.dtstart, **options)
-    found = told(rule, moment, len(occurrences))
+    found = texts(rule, moment, len(occurrences))
     if occurrences[-1] is None:
         assert found == occurrences[:-1]
     else:
@@ -437,16 +437,16 @@ def test_the_start_may_be_the_second_of_a_fold():
     start = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1)
     rule = RRule('FREQ=DAILY', start)
     assert rule.dtstart.fold == 1
-    assert told(rule, '2024-10-26', 2) == [
+    assert texts(rule, '2024-10-26', 2) == [
         '2024-10-27 02:30:00+01:00', '2024-10-28 02:30:00+01:00']
     assert rule != RRule('FREQ=DAILY', start.replace(fold=0))
 
 
 def test_the_start_may_be_in_a_gap():
     start = datetime(2024, 3, 31, 2, 30, tzinfo=BERLIN)
-    assert told(RRule('FREQ=DAILY', start), '2024-03-30', 1) == [
+    assert texts(RRule('FREQ=DAILY', start), '2024-03-30', 1) == [
         '2024-04-01 02:30:00+02:00']
-    assert told(RRule('FREQ=DAILY', start, gap='next'), '2024-03-30', 1) == [
+    assert texts(RRule('FREQ=DAILY', start, gap='next'), '2024-03-30', 1) == [
         '2024-03-31 03:00:00+02:00']
 
 
@@ -459,7 +459,7 @@ def test_parts_of_a_second_are_dropped():
 def test_a_zone_may_be_a_fixed_distance():
     east = timezone(timedelta(hours=5, minutes=30))
     rule = RRule('FREQ=DAILY', datetime(2024, 1, 1, 9, tzinfo=east))
-    assert told(rule, '2024-01-01', 1) == ['2024-01-01 09:00:00+05:30']
+    assert texts(rule, '2024-01-01', 1) == ['2024-01-01 09:00:00+05:30']
     assert pickle.loads(pickle.dumps(rule)) == rule
 
 
@@ -532,7 +532,7 @@ def test_a_wrong_field_is_named(expression, field):
         f'{field} in the cron expression {expression!r}; it takes ')
 
 
-@pytest.mark.parametrize('expression, said', [
+@pytest.mark.parametrize('expression, message', [
     ('* * * *', 'has 4 fields; it takes minute, hour'),
     ('', 'has 0 fields'),
     ('@reboot', 'has 1 fields; it takes .* @hourly'),
@@ -540,8 +540,8 @@ def test_a_wrong_field_is_named(expression, field):
     (f'{"9" * 5000} * * * *', 'cannot be parsed; write it with numbers'),
     (None, 'cron expression is None; it has to be a str'),
 ])
-def test_an_expression_that_makes_no_sense_is_refused(expression, said):
-    with pytest.raises(InvalidRecurrence, match=said):
+def test_an_expression_that_makes_no_sense_is_refused(expression, message):
+    with pytest.raises(InvalidRecurrence, match=message):
         Cron(expression, 'UTC')
 
 
@@ -597,23 +597,23 @@ def test_a_machine_without_a_zone_database_is_told_how_to_get_one(
     assert Cron('@daily', 'UTC').next_after(NOON)
 
 
-@pytest.mark.parametrize('options, said', [
+@pytest.mark.parametrize('options, message', [
     ({'gap': 'later'}, "gap is 'later'; it has to be one of 'next', 'skip'"),
     ({'fold': 1}, "fold is 1; it has to be one of 'first', 'second', 'both'"),
 ])
-def test_a_policy_that_there_is_not_is_refused(options, said):
+def test_a_policy_that_there_is_not_is_refused(options, message):
     for make in (lambda: Cron('@daily', 'UTC', **options),
                  lambda: RRule('FREQ=DAILY', NOON, **options)):
         with pytest.raises(InvalidRecurrence) as error:
             make()
-        assert str(error.value) == said
+        assert str(error.value) == message
 
 
-@pytest.mark.parametrize('text, said', [
+@pytest.mark.parametrize('text, message', [
     (None, 'has to be a str'),
     ('', 'has 0 rules; it takes one'),
     ('FREQ=DAILY\nFREQ=WEEKLY', 'has 2 rules; it takes one'),
-    ('INTERVAL=2', 'says no FREQ; begin with one'),
+    ('INTERVAL=2', 'has no FREQ; begin with one'),
     ('FREQ=DAYLY', 'has FREQ=DAYLY; it takes YEARLY, '),
     ('FREQ=DAILY;BYDAY', "has 'BYDAY'; its parts are, as in RFC 5545, FREQ"),
     ('FREQ=DAILY;BYEASTER=1', "has 'BYEASTER=1'; its parts are"),
@@ -621,10 +621,11 @@ def test_a_policy_that_there_is_not_is_refused(options, said):
     ('FREQ=DAILY;INTERVAL=0', 'has INTERVAL=0; it takes a number from 1 on'),
     ('FREQ=DAILY;INTERVAL=x', 'has INTERVAL=X; it takes a number'),
     ('FREQ=DAILY;COUNT=2;UNTIL=20240101T000000Z', 'both COUNT and UNTIL'),
-    (f'FREQ=DAILY;COUNT={MOST + 1}', f'it takes {MOST} at most, use UNTIL'),
-    ('FREQ=DAILY;UNTIL=20240101T000000', 'wants it in UTC'),
-    ('FREQ=DAILY;UNTIL=20240101', 'wants it in UTC'),
-    ('FREQ=DAILY;UNTIL=20241301T000000Z', 'wants it in UTC'),
+    (f'FREQ=DAILY;COUNT={MAX_COUNT + 1}',
+     f'it takes {MAX_COUNT} at most, use UNTIL'),
+    ('FREQ=DAILY;UNTIL=20240101T000000', 'requires UTC'),
+    ('FREQ=DAILY;UNTIL=20240101', 'requires UTC'),
+    ('FREQ=DAILY;UNTIL=20241301T000000Z', 'requires UTC'),
     ('FREQ=DAILY;WKST=XX', 'has WKST=XX; it takes MO, TU'),
     ('FREQ=DAILY;BYHOUR=24', 'has BYHOUR=24; it takes numbers from 0 to 23'),
     ('FREQ=DAILY;BYHOUR=-1', 'has BYHOUR=-1; it takes numbers from 0 to 23'),
@@ -652,8 +653,8 @@ def test_a_policy_that_there_is_not_is_refused(options, said):
     ('FREQ=DAILY\nEXDATE;VALUE=DATE:20240101', 'has VALUE=DATE in'),
     ('FREQ=DAILY\nRDATE;TZID=Nowhere:20240101T000000', "timezone is 'Nowher"),
 ])
-def test_an_rrule_that_makes_no_sense_is_refused(text, said):
-    with pytest.raises(InvalidRecurrence, match=said):
+def test_an_rrule_that_makes_no_sense_is_refused(text, message):
+    with pytest.raises(InvalidRecurrence, match=message):
         RRule(text, DAILY.dtstart)
 
 
@@ -696,11 +697,12 @@ def test_what_comes_twice_counts_twice(fold, last):
     assert found[-1].replace(tzinfo=None) == last
 
 
-def test_a_rule_may_end_at_the_instant_of_a_shift():
-    shift = datetime(2026, 10, 25, 1, tzinfo=UTC)
+def test_a_rule_may_end_at_a_transition():
+    transition = datetime(2026, 10, 25, 1, tzinfo=UTC)
     rule = RRule('FREQ=HOURLY;UNTIL=20261025T010000Z', datetime(
         2026, 10, 25, tzinfo=ZoneInfo('Europe/Berlin')))
-    assert list(rule.upcoming(AUTUMN, 9))[-1].astimezone(UTC) == shift
+    *_, last = rule.upcoming(AUTUMN, 9)
+    assert last.astimezone(UTC) == transition
 
 
 # -- At the end of the calendar
@@ -715,7 +717,7 @@ def test_a_rule_of_seconds_on_some_days_ends_with_the_calendar():
     assert {moment.strftime('%a') for moment in found} == {'Fri', 'Mon'}
     assert found[-1] == datetime(9999, 12, 27, 22, tzinfo=UTC)
     # What it proposes goes on to the end of the year.
-    walls = parsed(rule.text, LAST.replace(tzinfo=None)).walls(
+    walls = parse(rule.text, LAST.replace(tzinfo=None)).wall_times(
         datetime(9999, 12, 30))
     assert list(walls)[-1] == datetime(9999, 12, 31, 22)
 
@@ -724,5 +726,6 @@ def test_a_rule_that_comes_no_more_ends_before_the_last_gap():
     rule = Cron('0 0 29 2 *', 'Europe/Berlin', gap='next')
     begin = datetime(9997, 1, 1, tzinfo=UTC)
     assert rule.next_after(begin) is None
-    gap = zone_of('Europe/Berlin').shift(begin, begin + timedelta(days=180))
+    gap = zone_of('Europe/Berlin').transition(
+        begin, begin + timedelta(days=180))
     assert rule.note(gap.instant) is None

@@ -34,8 +34,8 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
-# They shift by half hours, two hours and whole days, at midnight, below zero,
-# and change what they are far from UTC.
+# Their clocks change by half hours, two hours and whole days, at midnight and
+# in winter, and some change their standard offset.
 ODD = [
     'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe',
     'Antarctica/Troll', 'Asia/Beirut', 'Pacific/Apia', 'Pacific/Kwajalein',
@@ -51,7 +51,7 @@ def offset(instant, zone):
     return instant.astimezone(zone).utcoffset()
 
 
-def shifts(zone, begin, end):
+def transitions(zone, begin, end):
     """The instants at which the zone's offset changes."""
     step = 6 * HOUR
     before = offset(begin, zone)
@@ -111,7 +111,7 @@ def expected(matches, zone, gap, fold, begin, end, margin=26 * HOUR):
 
 
 def end_of_gap(zone, instant):
-    return next(shifts(zone, instant - HOUR / 2, instant), instant)
+    return next(transitions(zone, instant - HOUR / 2, instant), instant)
 
 
 # -- Rules
@@ -131,7 +131,7 @@ def fields(draw, low, high):
     if kind == 'one':
         value = draw(one)
         return str(value), {value}
-    if kind in ('list', 'early'):  # early in the day shifts happen
+    if kind in ('list', 'early'):  # transitions are early in the day
         values = draw(st.lists(one if kind == 'list' else st.integers(
             low, low + 3), min_size=1, max_size=4))
         return ','.join(map(str, values)), set(values)
@@ -182,10 +182,10 @@ zones = st.one_of(st.sampled_from(ODD), st.sampled_from(ZONES))
 
 @st.composite
 def moments(draw, zone):
-    """A moment, more often than not about a shift of the zone."""
+    """A moment, more often than not about a transition of the zone."""
     year = draw(st.integers(1970, 2037))
     begin = datetime(year, 1, 1, tzinfo=UTC)
-    found = list(shifts(ZoneInfo(zone), begin, begin + 366 * DAY))
+    found = list(transitions(ZoneInfo(zone), begin, begin + 366 * DAY))
     if found and draw(st.integers(0, 3)):
         begin = draw(st.sampled_from(found)) - 5 * HOUR
         return begin + draw(st.integers(0, 36000)) * timedelta(seconds=1)
@@ -387,19 +387,19 @@ def tenth():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', tenth())
-def test_every_shift_of_a_zone_is_gone_through_rightly(name):
+def test_a_rule_is_right_around_every_transition_of_a_zone(name):
     zone = ZoneInfo(name)
-    for shift in shifts(zone, datetime(1970, 1, 1, tzinfo=UTC),
+    for transition in transitions(zone, datetime(1970, 1, 1, tzinfo=UTC),
                         datetime(2037, 12, 31, tzinfo=UTC)):
-        size = offset(shift, zone) - offset(shift - MINUTE, zone)
+        size = offset(transition, zone) - offset(transition - MINUTE, zone)
         # in the middle of what is left out, or comes twice
-        wall = (shift - MINUTE).astimezone(zone).replace(
+        wall = (transition - MINUTE).astimezone(zone).replace(
             second=0, tzinfo=None) + size / 2
-        check_about(shift, abs(size), name, wall.hour, wall.minute)
+        check_about(transition, abs(size), name, wall.hour, wall.minute)
 
 
-def check_about(shift, size, name, hour, minute):
-    begin, end = shift - size - HOUR, shift + size + HOUR
+def check_about(transition, size, name, hour, minute):
+    begin, end = transition - size - HOUR, transition + size + HOUR
     for expression, matches in (
             (f'{minute} {hour} * * *',
              lambda wall: (wall.hour, wall.minute) == (hour, minute)),

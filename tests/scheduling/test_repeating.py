@@ -395,7 +395,7 @@ def test_the_occurrence_stays_what_it_is(schedule, clock, strike):
 def fixed_spread(schedule, monkeypatch, delay):
     """Let every task begin later by just that."""
     schedule.spread = delay
-    monkeypatch.setattr(series, 'part', lambda spread, seed, oid: spread)
+    monkeypatch.setattr(series, 'delay_of', lambda spread, seed, oid: spread)
 
 
 def test_a_spread_makes_nothing_expire(

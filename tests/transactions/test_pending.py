@@ -10,7 +10,7 @@ from ZODB.FileStorage import FileStorage
 
 from zodbschedule import PendingChanges
 from zodbschedule.outcomes import Tally
-from zodbschedule.transactions.retrying import is_begun
+from zodbschedule.transactions.borrowing import is_begun
 
 
 @pytest.fixture(params=['thread-local', 'own', 'explicit'])

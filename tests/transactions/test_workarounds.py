@@ -21,7 +21,7 @@ from databases import wait_until
 from persistent.mapping import PersistentMapping
 from ZODB.POSException import ReadConflictError
 
-from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.workarounds import mend
 
 

@@ -47,9 +47,9 @@ from zodbschedule.task import OPTIONS
 NAMED = frozenset({'_time', 'time', '_description', 'description',
                    'principalId', STAMP})
 # Of one of ours these too.
-OURS = NAMED | OPTIONS.keys() | set(series.STATE)
+OURS = NAMED | OPTIONS.keys() | {'_series'}
 # If its class is missing, nothing says how it is planned.
-BROKEN = NAMED | {'key', 'recurrence'} | set(series.STATE)
+BROKEN = NAMED | {'key', 'recurrence', '_series'}
 
 # A repr of bounded length, which never raises.
 shortened = reprlib.Repr()
@@ -202,7 +202,7 @@ def plan_of(task: Persistent, time: datetime | None) -> dict[str, Any]:
     """How *task*, which stands at *time*, is planned; empty if unknown."""
     if not isinstance(task, Task) or problem_of(task):
         return {}
-    occurrence = task._occurrence if time is None else (
+    occurrence = series.series_of(task).occurrence if time is None else (
         series.occurrence_of(task, to_micros(time)))
     return {
         'occurrence': occurrence if occurrence is None else from_micros(

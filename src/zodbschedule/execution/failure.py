@@ -58,9 +58,9 @@ from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import is_transient
 from zodbschedule.transactions.retrying import transact
 
 

@@ -164,7 +164,7 @@ class RunBase:
     def goes_on(self, outcome: int, task: Any, micros: int, now: datetime
                 ) -> Decision:
         """The occurrence has ended, the series may go on."""
-        step = series.go_on_in(
+        step = series.advance_in(
             self.schedule, task, micros, now, outcome == EXPIRED)
         following = None if step.micros is None else (step.micros, task)
         return Decision(outcome, following, passed=step.passed)
@@ -173,8 +173,11 @@ class RunBase:
 
     def facts_of(self, task: Any, micros: int) -> TaskSnapshot:
         """What a task says that stands at that instant."""
-        return TaskSnapshot(task.principalId, task.description, micros,
-                     *series.standing_of(task, micros))
+        where = series.series_of(task)
+        return TaskSnapshot(
+            task.principalId, task.description, micros,
+            micros if where.occurrence is None else where.occurrence,
+            where.attempts + 1)
 
     def settle(self, slot: Slot, facts: TaskSnapshot, verdict: Decision,
                error: str | None = None) -> RunResult:

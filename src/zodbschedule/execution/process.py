@@ -42,9 +42,9 @@ from zodbschedule.outcomes import Tally
 from zodbschedule.principals import find
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions.borrowing import borrowed
+from zodbschedule.transactions.borrowing import inner
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import borrowed
-from zodbschedule.transactions.retrying import inner
 
 
 log = logging.getLogger('zodbschedule')

@@ -62,7 +62,7 @@ from zodbschedule.scheduling.places import put
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.task import Task
-from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -204,7 +204,7 @@ class Run(RunBase):
         if not slot.waiting or not isinstance(task, Task):
             return Decision(RETRIED, following)
         if result is task:
-            series.stay(task, micros)
+            series.count_attempt(task, micros)
         elif series.is_repeating(task):
             raise InvalidTask(
                 f'__call__() of the task returned {result!r}, and the task '

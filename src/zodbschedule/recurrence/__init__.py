@@ -10,7 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""When next: rules that are values, and what clocks and zones do to them."""
+"""Recurrences: rules that name the next occurrence of a task.
+
+Pure: nothing here reads a clock, or needs a database or a transaction.
+"""
 
 from zodbschedule.recurrence.rules import Cron as Cron
 from zodbschedule.recurrence.rules import Every as Every

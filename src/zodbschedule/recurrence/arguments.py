@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What a recurrence is given, checked; and what it shows of itself."""
+"""The arguments of a recurrence: checked, and formatted for people."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -28,8 +28,11 @@ from zodbschedule.recurrence.zones import spec_of
 from zodbschedule.recurrence.zones import zone_of
 
 
-def name_of(timezone: object) -> str:
-    """The name of a zone that there is."""
+# Each check raises `InvalidRecurrence`.
+
+
+def check_zone_name(timezone: object) -> str:
+    """The name of *timezone*, a name or a zone of the zone database."""
     spec = spec_of(timezone) if isinstance(timezone, tzinfo) else timezone
     if not isinstance(spec, str):
         raise InvalidRecurrence(
@@ -39,8 +42,17 @@ def name_of(timezone: object) -> str:
     return spec
 
 
-def aware(name: str, moment: object) -> datetime:
-    """A moment in UTC; raises `InvalidRecurrence`."""
+def check_policy(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """*value*, a policy for gaps or folds."""
+    if value not in allowed:
+        raise InvalidRecurrence(
+            f'{name} is {value!r}; it has to be one of '
+            f'{", ".join(map(repr, allowed))}')
+    return value
+
+
+def check_moment(name: str, moment: object) -> datetime:
+    """*moment*, an aware datetime, in UTC."""
     try:
         instant = as_utc(moment, name)
     except InvalidTime as error:
@@ -52,11 +64,8 @@ def aware(name: str, moment: object) -> datetime:
     return instant
 
 
-def within_years(moment: datetime) -> datetime:
-    return min(max(as_utc(moment, 'moment'), EARLIEST), LATEST)
-
-
-def spec_of_start(dtstart: datetime) -> Spec:
+def check_start_zone(dtstart: datetime) -> Spec:
+    """The spec of the zone of *dtstart*."""
     spec = spec_of(dtstart.tzinfo)
     if spec is None:
         raise InvalidRecurrence(
@@ -67,28 +76,35 @@ def spec_of_start(dtstart: datetime) -> Spec:
     return spec
 
 
-def instants(name: str, moments: Iterable[datetime],
-              said: list[tuple[str, datetime]], spec: Spec
-              ) -> tuple[int, ...]:
-    """EXDATE or RDATE, of arguments and of the text."""
+def check_dates(name: str, moments: Iterable[datetime],
+                lines: list[tuple[str, datetime]], spec: Spec
+                ) -> tuple[int, ...]:
+    """EXDATE or RDATE, of the argument and of the text, as microseconds.
+
+    In *lines* each moment has the name of its zone, or '' for that of *spec*.
+    """
     if isinstance(moments, datetime):
         moments = (moments,)
-    found = {aware(name, moment) for moment in moments}
-    for zone, moment in said:
+    instants = {check_moment(name, moment) for moment in moments}
+    for zone, moment in lines:
         if moment.tzinfo is None:
-            # In a gap and in a fold this takes what RFC 5545 does, 3.3.5.
+            # In a gap and in a fold this means what RFC 5545 says, 3.3.5.
             moment = moment.replace(tzinfo=zone_of(zone or spec).info)
-        found.add(aware(name, moment))
-    return tuple(sorted(map(to_micros, found)))
+        instants.add(check_moment(name, moment))
+    return tuple(sorted(map(to_micros, instants)))
 
 
-def shown(moment: datetime) -> str:
+def clamp(moment: datetime) -> datetime:
+    """The instant nearest to *moment* that every zone has a time for."""
+    return min(max(as_utc(moment, 'moment'), EARLIEST), LATEST)
+
+
+def format_moment(moment: datetime) -> str:
     """A moment of a rule, with the name of its zone."""
-    zone = moment.tzinfo
-    return f'{moment.replace(tzinfo=None)} in {zone}'
+    return f'{moment.replace(tzinfo=None)} in {moment.tzinfo}'
 
 
-def in_words(period: timedelta) -> str:
+def format_period(period: timedelta) -> str:
     """A period such as "1 day 2 hours"."""
     hours, seconds = divmod(period.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)

@@ -10,10 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Cron expressions: their fields, and the wall times that they name.
+"""Cron expressions: their fields, and the wall times that they match.
 
-Parsed and searched by cronsim, which is given naive datetimes, so that it
-knows of no zone.
+cronsim parses and expands them.  It is given naive datetimes, so it never
+meets a zone.
 """
 
 from collections.abc import Iterator
@@ -48,45 +48,45 @@ FIELDS = {
                    'the first Monday of a month',
 }
 
-# From when on a rule is tried.  Whatever cronsim finds at all, it finds
-# within fifty years of any day.
-TRIED_FROM = datetime(2000, 1, 1)
+# Where the trial of an expression begins.  Any day would do: what cronsim
+# finds at all, it finds within fifty years.
+TRIAL_START = datetime(2000, 1, 1)
 
 
 @lru_cache(maxsize=1024)
 def fields(expression: str) -> tuple[str, ...]:
-    """The fields, with aliases spelled out; raises `InvalidRecurrence`."""
-    found = tuple(ALIASES.get(expression.lower(), expression).split())
-    if len(found) not in (5, 6):
+    """The fields, with aliases replaced; raises `InvalidRecurrence`."""
+    texts = tuple(ALIASES.get(expression.lower(), expression).split())
+    if len(texts) not in (5, 6):
         raise InvalidRecurrence(
-            f'cron expression is {expression!r}, which has {len(found)} '
+            f'cron expression is {expression!r}, which has {len(texts)} '
             f'fields; it takes minute, hour, day-of-month, month and '
-            f'day-of-week, with seconds before them if need be, or one of '
+            f'day-of-week, optionally with seconds before them, or one of '
             f'{", ".join(ALIASES)}')
-    _try(expression, found)
-    return found
+    _check(expression, texts)
+    return texts
 
 
-def _try(expression: str, found: tuple[str, ...]) -> None:
+def _check(expression: str, texts: tuple[str, ...]) -> None:
     try:
-        sim = CronSim(' '.join(found), TRIED_FROM)
+        simulation = CronSim(' '.join(texts), TRIAL_START)
     except (CronSimError, ValueError) as error:
-        raise InvalidRecurrence(_what_is_wrong(expression, found, error)
-                                ) from None
-    if next(sim, None) is None:
+        raise InvalidRecurrence(
+            _problem(expression, texts, error)) from None
+    if next(simulation, None) is None:
         raise InvalidRecurrence(
             f'cron expression is {expression!r}, which never occurs: no year '
             f'has such a day')
 
 
-def _what_is_wrong(expression: str, found: tuple[str, ...],
-                   error: Exception) -> str:
-    named = dict(zip(reversed(FIELDS), reversed(found)))
+def _problem(expression: str, texts: tuple[str, ...],
+             error: Exception) -> str:
+    by_name = dict(zip(reversed(FIELDS), reversed(texts)))
     field = str(error).removeprefix('Bad ')
-    if field not in named:  # a number of thousands of digits
+    if field not in by_name:  # a number of thousands of digits
         return (f'cron expression is {expression!r}, which cannot be parsed; '
                 f'write it with numbers, ranges, steps and lists')
-    return (f'{field} is {named[field]!r} in the cron expression '
+    return (f'{field} is {by_name[field]!r} in the cron expression '
             f'{expression!r}; it takes {FIELDS[field]}')
 
 
@@ -96,18 +96,17 @@ def is_interval(expression: str) -> bool:
     return minute.startswith('*') or hour.startswith('*')
 
 
-def walls(expression: str, wall: datetime) -> Iterator[datetime]:
-    """The wall times that match, from *wall* on."""
-    # cronsim goes on from the whole second before.
+def wall_times(expression: str, wall: datetime) -> Iterator[datetime]:
+    """The wall times that match, from *wall* on, ascending."""
+    # cronsim goes on after the whole second that it is given.
     before = (wall - timedelta(microseconds=1)).replace(microsecond=0)
-    sim = CronSim(' '.join(fields(expression)), before)
-    while True:
-        try:
-            yield next(sim)
-        except (StopIteration, OverflowError, ValueError):
-            return  # behind the year 9999 are an OverflowError, a ValueError
+    simulation = CronSim(' '.join(fields(expression)), before)
+    try:
+        yield from simulation
+    except (OverflowError, ValueError):
+        return  # cronsim has come to the end of the year 9999
 
 
-def explained(expression: str) -> str:
+def explain(expression: str) -> str:
     """The expression in words."""
-    return CronSim(' '.join(fields(expression)), TRIED_FROM).explain()
+    return CronSim(' '.join(fields(expression)), TRIAL_START).explain()

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The text of a recurrence rule of RFC 5545: what it says, what is wrong."""
+"""The text of a recurrence rule of RFC 5545: parsed and checked."""
 
 import re
 from collections.abc import Callable
@@ -35,10 +35,14 @@ from zodbschedule.recurrence.rrule_dates import TIMES
 from zodbschedule.recurrence.rrule_dates import Rule
 
 
+#: A moment, with the name of its zone, or '' if the text does not name one.
+LocalMoment = tuple[str, datetime]
+
 FREQUENCIES: dict[str, int] = {
     'YEARLY': YEARLY, 'MONTHLY': MONTHLY, 'WEEKLY': WEEKLY, 'DAILY': DAILY,
     'HOURLY': HOURLY, 'MINUTELY': MINUTELY, 'SECONDLY': SECONDLY}
-WEEKDAYS = ('MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU')
+WEEKDAYS = {'MO': 0, 'TU': 1, 'WE': 2, 'TH': 3, 'FR': 4, 'SA': 5, 'SU': 6}
+CHOICES = {'FREQ': FREQUENCIES, 'WKST': WEEKDAYS}
 
 #: part -> dateutil's name, smallest and largest number, whether also negative
 NUMBERS = {
@@ -51,152 +55,152 @@ NUMBERS = {
     'BYMONTH': ('bymonth', 1, 12, False),
     'BYSETPOS': ('bysetpos', 1, 366, True),
 }
-#: part -> the frequencies that RFC 5545 has it for, where it is not for all
-ONLY = {
+#: part -> the frequencies that RFC 5545 allows, where that is not all
+FREQUENCIES_OF = {
     'BYWEEKNO': {YEARLY},
     'BYYEARDAY': {YEARLY, HOURLY, MINUTELY, SECONDLY},
     'BYMONTHDAY': {*FREQUENCIES.values()} - {WEEKLY},
 }
 
-# A rule of more is refused: where it ends is found by going there once in each
-# process, and this many take up to half a second.
-MOST = 10_000
+# A larger COUNT is refused: each process finds the last occurrence by going
+# through all of them once, and this many take up to half a second.
+MAX_COUNT = 10_000
 
 
 @lru_cache(maxsize=1024)
-def parsed(text: str, start: datetime) -> Rule:
-    """The rule that a text says; raises `InvalidRecurrence`."""
-    given = _split(text)
-    if 'FREQ' not in given:
-        raise _wrong(text, 'says no FREQ; begin with one, as in FREQ=DAILY')
-    if 'COUNT' in given and 'UNTIL' in given:
-        raise _wrong(text, 'has both COUNT and UNTIL; leave one out')
-    said = {name: _READ.get(name, _numbers)(text, name, value)
-            for name, value in given.items()}
-    _check_together(text, given, said['FREQ'])
-    parts = {_name_in_dateutil(name): value for name, value in said.items()
+def parse(text: str, start: datetime) -> Rule:
+    """The rule in a text, with a naive start; raises `InvalidRecurrence`."""
+    texts = _split(text)
+    if 'FREQ' not in texts:
+        raise _error(text, 'has no FREQ; begin with one, as in FREQ=DAILY')
+    if 'COUNT' in texts and 'UNTIL' in texts:
+        raise _error(text, 'has both COUNT and UNTIL; leave one out')
+    values = {name: _parse_part(text, name, value)
+              for name, value in texts.items()}
+    _check_combination(text, texts, values['FREQ'])
+    settings = {name.lower(): value for name, value in values.items()
+                if not name.startswith('BY')}
+    parts = {_name_in_dateutil(name): value for name, value in values.items()
              if name.startswith('BY')}
-    rest = {name.lower(): value for name, value in said.items()
-            if not name.startswith('BY')}
-    parts = _with_those_of(start, rest['freq'], parts)
-    _check_positions(text, rest['freq'], parts)
-    return Rule(start, parts=parts, **rest)
+    parts = {**_parts_of_start(start, settings['freq'], parts), **parts}
+    _check_positions(text, settings['freq'], parts)
+    return Rule(start, parts=parts, **settings)
 
 
 def _split(text: str) -> dict[str, str]:
     """The parts of a rule by name."""
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in text.removeprefix('RRULE:').split(';'):
         name, equals, value = part.partition('=')
-        if not equals or not (name in _READ or name in NUMBERS):
-            raise _wrong(text, f'has {part!r}; its parts are, as in RFC 5545, '
-                               f'{", ".join([*_READ, *NUMBERS])}')
-        if name in given:
-            raise _wrong(text, f'has {name} twice; leave one out')
-        given[name] = value
-    return given
+        if not equals or not (name in _PARSERS or name in NUMBERS):
+            raise _error(text, f'has {part!r}; its parts are, as in RFC 5545, '
+                               f'{", ".join([*_PARSERS, *NUMBERS])}')
+        if name in texts:
+            raise _error(text, f'has {name} twice; leave one out')
+        texts[name] = value
+    return texts
 
 
-def _wrong(text: str, why: str) -> InvalidRecurrence:
-    return InvalidRecurrence(f'RRULE is {text!r}, which {why}')
+def _error(text: str, problem: str) -> InvalidRecurrence:
+    return InvalidRecurrence(f'RRULE is {text!r}, which {problem}')
 
 
 def _name_in_dateutil(name: str) -> str:
     return 'byweekday' if name == 'BYDAY' else NUMBERS[name][0]
 
 
-def _freq(text: str, name: str, value: str) -> int:
-    if value not in FREQUENCIES:
-        raise _wrong(text, f'has FREQ={value}; it takes '
-                           f'{", ".join(FREQUENCIES)}')
-    return FREQUENCIES[value]
+# -- One part: each parser raises a ValueError that says what the part takes
 
 
-def _positive(text: str, name: str, value: str) -> int:
+def _parse_part(text: str, name: str, value: str) -> Any:
+    try:
+        return _PARSERS.get(name, _parse_numbers)(name, value)
+    except ValueError as error:
+        raise _error(text, f'has {name}={value}; {error}') from None
+
+
+def _parse_choice(name: str, value: str) -> int:
+    choices = CHOICES[name]
+    if value not in choices:
+        raise ValueError(f'it takes {", ".join(choices)}')
+    return choices[value]
+
+
+def _parse_positive(name: str, value: str) -> int:
     if not re.fullmatch('[0-9]{1,9}', value) or int(value) < 1:
-        raise _wrong(text, f'has {name}={value}; it takes a number from 1 on')
+        raise ValueError('it takes a number from 1 on')
     return int(value)
 
 
-def _count(text: str, name: str, value: str) -> int:
-    count = _positive(text, name, value)
-    if count > MOST:
-        raise _wrong(text, f'has COUNT={value}; it takes {MOST} at most, use '
-                           f'UNTIL for more')
+def _parse_count(name: str, value: str) -> int:
+    count = _parse_positive(name, value)
+    if count > MAX_COUNT:
+        raise ValueError(f'it takes {MAX_COUNT} at most, use UNTIL for more')
     return count
 
 
-def _until(text: str, name: str, value: str) -> datetime:
-    found = moment(value)
-    if found is None or found.tzinfo is None:
-        raise _wrong(
-            text, f'has UNTIL={value}; RFC 5545 wants it in UTC where the '
-                  f'start has a zone, as in UNTIL=20301231T235959Z')
-    return found
+def _parse_until(name: str, value: str) -> datetime:
+    until = parse_moment(value)
+    if until is None or until.tzinfo is None:
+        raise ValueError('RFC 5545 requires UTC where the start has a zone, '
+                         'as in UNTIL=20301231T235959Z')
+    return until
 
 
-def _week_start(text: str, name: str, value: str) -> int:
-    if value not in WEEKDAYS:
-        raise _wrong(text, f'has WKST={value}; it takes '
-                           f'{", ".join(WEEKDAYS)}')
-    return WEEKDAYS.index(value)
-
-
-def _weekdays(text: str, name: str, value: str) -> list[weekday]:
+def _parse_weekdays(name: str, value: str) -> list[weekday]:
     days = []
-    for one in value.split(','):
-        match = re.fullmatch('([+-]?[1-9][0-9]?)?([A-Z]{2})', one)
+    for each in value.split(','):
+        match = re.fullmatch('([+-]?[1-9][0-9]?)?([A-Z]{2})', each)
         if not match or match[2] not in WEEKDAYS or abs(
                 int(match[1] or 1)) > 53:
-            raise _wrong(text, f'has BYDAY={value}; it takes days such as MO '
-                               f'or, numbered in a month or a year, -1FR')
-        days.append(weekday(WEEKDAYS.index(match[2]),
+            raise ValueError('it takes days such as MO or, numbered in a '
+                             'month or a year, -1FR')
+        days.append(weekday(WEEKDAYS[match[2]],
                             int(match[1]) if match[1] else None))
     return days
 
 
-def _numbers(text: str, name: str, value: str) -> list[int]:
+def _parse_numbers(name: str, value: str) -> list[int]:
     low, high, also_negative = NUMBERS[name][1:]
-    numbers = []
-    for one in value.split(','):
-        if re.fullmatch('[+-]?[0-9]{1,3}', one):
-            numbers.append(int(one))
-            size = abs(numbers[-1]) if also_negative else numbers[-1]
-            if low <= size <= high:
-                continue
+    size = abs if also_negative else int
+    texts = value.split(',')
+    if not all(re.fullmatch('[+-]?[0-9]{1,3}', each)
+               and low <= size(int(each)) <= high for each in texts):
         or_negative = f', or -{high} to -{low}' if also_negative else ''
-        raise _wrong(text, f'has {name}={value}; it takes numbers from {low} '
-                           f'to {high}{or_negative}')
-    return numbers
+        raise ValueError(f'it takes numbers from {low} to {high}{or_negative}')
+    return [*map(int, texts)]
 
 
-_READ: dict[str, Callable[[str, str, str], Any]] = {
-    'FREQ': _freq, 'INTERVAL': _positive, 'COUNT': _count, 'UNTIL': _until,
-    'WKST': _week_start, 'BYDAY': _weekdays}
+_PARSERS: dict[str, Callable[[str, str], Any]] = {
+    'FREQ': _parse_choice, 'INTERVAL': _parse_positive, 'COUNT': _parse_count,
+    'UNTIL': _parse_until, 'WKST': _parse_choice, 'BYDAY': _parse_weekdays}
 
 
-def _check_together(text: str, given: dict[str, str], freq: int) -> None:
+# -- All parts together
+
+
+def _check_combination(text: str, texts: dict[str, str], freq: int) -> None:
     """Refuse what RFC 5545 has no meaning for."""
-    for name, frequencies in ONLY.items():
-        if name in given and freq not in frequencies:
-            raise _wrong(text, f'has {name}, which RFC 5545 does not allow '
-                               f'with FREQ={given["FREQ"]}; leave it out')
-    is_numbered = re.search('[0-9]', given.get('BYDAY', ''))
+    for name, frequencies in FREQUENCIES_OF.items():
+        if name in texts and freq not in frequencies:
+            raise _error(text, f'has {name}, which RFC 5545 does not allow '
+                               f'with FREQ={texts["FREQ"]}; leave it out')
+    is_numbered = re.search('[0-9]', texts.get('BYDAY', ''))
     if is_numbered and (
-            freq not in (YEARLY, MONTHLY) or 'BYWEEKNO' in given):
-        raise _wrong(text, 'numbers the days in BYDAY, which RFC 5545 allows '
+            freq not in (YEARLY, MONTHLY) or 'BYWEEKNO' in texts):
+        raise _error(text, 'numbers the days in BYDAY, which RFC 5545 allows '
                            'with FREQ=MONTHLY, and YEARLY without BYWEEKNO')
-    if 'BYSETPOS' in given and sum(
-            name.startswith('BY') for name in given) == 1:
-        raise _wrong(text, 'has BYSETPOS, but no other BY part for it to '
+    if 'BYSETPOS' in texts and sum(
+            name.startswith('BY') for name in texts) == 1:
+        raise _error(text, 'has BYSETPOS, but no other BY part for it to '
                            'choose from; add one')
 
 
 def _check_positions(text: str, freq: int, parts: dict[str, Any]) -> None:
     """Refuse a BYSETPOS that is never reached.
 
-    Of a day, an hour or less is known how many there are to choose from, and
-    dateutil would try each second until the year 9999.
+    In a day, an hour or less the number of wall times to choose from is known,
+    and dateutil would try each second until the year 9999.
     """
     if freq < DAILY or 'bysetpos' not in parts:
         return
@@ -205,73 +209,74 @@ def _check_positions(text: str, freq: int, parts: dict[str, Any]) -> None:
         if freq < unit:
             size *= len({*parts[name]})
     if min(map(abs, parts['bysetpos'])) > size:
-        raise _wrong(text, f'never occurs: BYSETPOS has {size} to choose from')
+        raise _error(text, f'never occurs: BYSETPOS has {size} to choose from')
 
 
-def _with_those_of(start: datetime, freq: int,
-                   parts: dict[str, Any]) -> dict[str, Any]:
-    """The parts, with those that the start stands for spelled out.
+def _parts_of_start(start: datetime, freq: int,
+                    parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts that a rule leaves to its start.
 
-    They have to be, since dateutil is given another start.
+    They have to be explicit, since dateutil gets another start.
     """
-    derived: dict[str, Any] = {}
-    for unit, name in TIMES:
-        if freq < unit:
-            derived[name] = [getattr(start, name.removeprefix('by'))]
+    implied: dict[str, Any] = {
+        name: [getattr(start, name.removeprefix('by'))]
+        for unit, name in TIMES if freq < unit}
     if not {*parts} & {*DAYS} - {'bymonth'}:
         if freq == YEARLY:
-            derived['bymonth'] = [start.month]
+            implied['bymonth'] = [start.month]
         if freq in (YEARLY, MONTHLY):
-            derived['bymonthday'] = [start.day]
+            implied['bymonthday'] = [start.day]
         if freq == WEEKLY:
-            derived['byweekday'] = [start.weekday()]
-    return {**derived, **parts}
+            implied['byweekday'] = [start.weekday()]
+    return implied
 
 
-def lines(text: str) -> tuple[str, dict[str, list[tuple[str, datetime]]]]:
-    """The RRULE of a text, and its EXDATE and RDATE: (TZID or '', moment)."""
+# -- Several lines
+
+
+def parse_lines(text: str) -> tuple[str, dict[str, list[LocalMoment]]]:
+    """The RRULE of a text, and its dates by 'EXDATE' and 'RDATE'."""
     rules: list[str] = []
-    dates: dict[str, list[tuple[str, datetime]]] = {'EXDATE': [], 'RDATE': []}
+    dates: dict[str, list[LocalMoment]] = {'EXDATE': [], 'RDATE': []}
     for line in re.sub(r'\r?\n[ \t]', '', text).split():
         name, _, value = line.rpartition(':')
         name, _, parameters = name.partition(';')
         if name in dates:
-            dates[name] += _dates(text, line, parameters, value)
+            dates[name] += _parse_dates(text, line, parameters, value)
         elif name in ('', 'RRULE') and not parameters:
             rules.append(value.upper())
         else:
-            raise _wrong(text, f'has the line {line!r}; it takes RRULE, '
+            raise _error(text, f'has the line {line!r}; it takes RRULE, '
                                f'EXDATE and RDATE; DTSTART is an argument')
     if len(rules) != 1:
-        raise _wrong(text, f'has {len(rules)} rules; it takes one, more are '
-                           f'as many recurrences')
+        raise _error(text, f'has {len(rules)} rules; it takes one, make '
+                           f'several recurrences for several rules')
     return rules[0], dates
 
 
-def _dates(text: str, line: str, parameters: str,
-           value: str) -> Iterator[tuple[str, datetime]]:
-    """The moments of a line, each with the zone that it is written in."""
+def _parse_dates(text: str, line: str, parameters: str,
+                 value: str) -> Iterator[LocalMoment]:
     zone = ''
     for parameter in filter(None, parameters.split(';')):
-        name, _, said = parameter.partition('=')
+        name, _, argument = parameter.partition('=')
         if name == 'TZID':
-            zone = said
+            zone = argument
         elif parameter != 'VALUE=DATE-TIME':
-            raise _wrong(text, f'has {parameter} in {line!r}; it takes TZID')
-    for one in value.split(','):
-        found = moment(one)
-        if found is None:
-            raise _wrong(text, f'has {one!r} in {line!r}; it takes moments '
+            raise _error(text, f'has {parameter} in {line!r}; it takes TZID')
+    for each in value.split(','):
+        moment = parse_moment(each)
+        if moment is None:
+            raise _error(text, f'has {each!r} in {line!r}; it takes moments '
                                f'such as 20301231T120000Z')
-        yield zone, found
+        yield zone, moment
 
 
-def moment(text: str) -> datetime | None:
-    """A DATE-TIME of RFC 5545, in UTC or naive; None if it is none."""
+def parse_moment(text: str) -> datetime | None:
+    """A DATE-TIME of RFC 5545, in UTC or naive; None if it is not one."""
     if not re.fullmatch('[0-9]{8}T[0-9]{6}Z?', text):
         return None
     try:
-        found = datetime.strptime(text[:15], '%Y%m%dT%H%M%S')
+        moment = datetime.strptime(text[:15], '%Y%m%dT%H%M%S')
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if text.endswith('Z') else found
+    return moment.replace(tzinfo=UTC) if text.endswith('Z') else moment

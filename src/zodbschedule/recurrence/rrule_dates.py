@@ -10,13 +10,13 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The wall times that a recurrence rule of RFC 5545 names.
+"""The wall times of a recurrence rule of RFC 5545.
 
-dateutil expands it, on naive datetimes, so that it knows of no zone.  Two
-things are done here that it does not do.  It begins near the time in question
-instead of at DTSTART, years before; and a rule by days, hours or less is split
-into its pace and the days that it is limited to, because dateutil would walk
-through all the days between.
+dateutil expands it, on naive datetimes, so it never meets a zone.  Two things
+that dateutil does not do are done here.  The expansion begins near the time
+in question, not at DTSTART, which may be years before.  And a rule by days,
+hours or less is split into its pace and the days to which it is limited,
+because dateutil would walk through all the days between.
 """
 
 from bisect import bisect_left
@@ -46,18 +46,18 @@ UNITS = {
     HOURLY: timedelta(hours=1), MINUTELY: timedelta(minutes=1),
     SECONDLY: timedelta(seconds=1)}
 
-#: dateutil's names of the parts that choose the time of a day; those of days
+#: dateutil's names of the parts that choose the time of a day, and the days
 TIMES = (
     (HOURLY, 'byhour'), (MINUTELY, 'byminute'), (SECONDLY, 'bysecond'))
 DAYS = ('bymonth', 'bymonthday', 'byyearday', 'byweekno', 'byweekday')
 
-# The calendar repeats itself after this many years, so what has not been
-# found until then is not there.
+# The calendar repeats after this many years, so a day that has not been found
+# by then does not exist.
 CYCLE = 400
 # On how many days in a row the pace may find nothing before the rule is taken
-# for one that never occurs.  Smaller, and one whose interval meets its days
-# only once in a long while would end.
-FRUITLESS = 1_000
+# for one that never occurs.  With fewer, a rule whose interval seldom meets
+# its days would end.
+MAX_EMPTY_DAYS = 1_000
 
 
 @dataclass(frozen=True)
@@ -72,43 +72,43 @@ class Rule:
     until: datetime | None = None
     parts: dict[str, Any] = field(default_factory=dict)
 
-    def walls(self, wall: datetime) -> Iterator[datetime]:
-        """The wall times from *wall* on, COUNT and UNTIL left aside."""
+    def wall_times(self, wall: datetime) -> Iterator[datetime]:
+        """The wall times from *wall* on, ascending; ignores COUNT and UNTIL.
+        """
         wall = max(wall, self.start)
         if self.freq < DAILY or not any(name in self.parts for name in DAYS):
-            return self._paced(wall, self.parts)
-        return self._limited(wall)
+            return self._at_pace(wall, self.parts)
+        return self._on_days(wall)
 
-    def _paced(self, wall: datetime,
-               parts: dict[str, Any]) -> Iterator[datetime]:
-        """What dateutil finds, from a period on that is in phase."""
+    def _at_pace(self, wall: datetime,
+                 parts: dict[str, Any]) -> Iterator[datetime]:
+        """What dateutil finds from the period of *wall* on."""
         try:
-            for found in _expand(self.freq, self._in_phase(wall),
-                                 self.interval, {**parts, 'wkst': self.wkst}):
-                if found >= wall:
-                    yield found
+            for each in _expand(self.freq, self._period_begin(wall),
+                                self.interval, {**parts, 'wkst': self.wkst}):
+                if each >= wall:
+                    yield each
         except (ValueError, OverflowError):
             return  # the parts exclude each other, or the years are used up
 
-    def _limited(self, wall: datetime) -> Iterator[datetime]:
-        """Where the pace falls on one of the days."""
+    def _on_days(self, wall: datetime) -> Iterator[datetime]:
+        """Where the pace meets one of the days."""
         pace = {name: value for name, value in self.parts.items()
                 if name not in DAYS}
-        tries = 0
-        while tries < FRUITLESS and (day := self._day_from(wall.date())):
+        empty = 0
+        while empty < MAX_EMPTY_DAYS and (day := self._next_day(wall.date())):
             wall = max(wall, datetime.combine(day, time()))
-            for found in self._paced(wall, pace):
-                wall = found
-                if found.date() != day:
+            for wall in self._at_pace(wall, pace):
+                if wall.date() != day:
                     break
-                yield found
-                tries = 0
+                yield wall
+                empty = 0
             else:
                 return
-            tries += 1
+            empty += 1
 
-    def _day_from(self, day: date) -> date | None:
-        """The first of the days from this on."""
+    def _next_day(self, day: date) -> date | None:
+        """The first of the days, from *day* on."""
         limits = tuple(
             (name, tuple(self.parts[name]))
             for name in DAYS if name in self.parts)
@@ -118,8 +118,8 @@ class Rule:
                 return days[index]
         return None
 
-    def _in_phase(self, wall: datetime) -> datetime:
-        """The beginning of the last period until *wall*."""
+    def _period_begin(self, wall: datetime) -> datetime:
+        """Where the last period begins that begins by *wall*."""
         start, step = self.start, self.interval
         if self.freq == YEARLY:
             years = (wall.year - start.year) // step * step
@@ -133,11 +133,11 @@ class Rule:
             first = self._first_period()
             length = UNITS[self.freq] * step
             begin = first + (wall - first) // length * length
-        # In the first period dateutil looks at what is left of it only.
+        # Of the first period only the part after the start counts.
         return max(begin, start)
 
     def _first_period(self) -> datetime:
-        """The beginning of the period that the start is in."""
+        """Where the period of the start begins."""
         if self.freq == SECONDLY:
             return self.start
         if self.freq == MINUTELY:
@@ -152,7 +152,7 @@ class Rule:
 
 def _expand(freq: int, start: datetime, interval: int,
             parts: dict[str, Any]) -> Iterator[datetime]:
-    """What dateutil makes of a rule."""
+    """The wall times that dateutil gives for a rule."""
     settings: dict[str, Any] = {
         'freq': freq, 'dtstart': start, 'interval': interval, **parts}
     return iter(rrule(**settings))
@@ -161,9 +161,9 @@ def _expand(freq: int, start: datetime, interval: int,
 @lru_cache(maxsize=1024)
 def _days_of(year: int,
              limits: tuple[tuple[str, tuple[Any, ...]], ...]) -> list[date]:
-    """The days of a year that keep the limits."""
-    # Without a limit by weekday, dateutil might take that of its start; and
-    # there is no next year in so many years.
+    """The days of a year within the limits."""
+    # Without a limit by weekday, dateutil might take the weekday of its start.
+    # With this interval there is no other year.
     parts = {'byweekday': range(7), **dict(limits)}
-    return [found.date() for found in _expand(
+    return [wall.date() for wall in _expand(
         YEARLY, datetime(year, 1, 1), MAXYEAR, parts)]

@@ -12,9 +12,9 @@
 ##############################################################################
 """Recurrences: the rules that answer "when next?".
 
-They are values.  What they keep is plain data: names, numbers, text, naive
-datetimes.  What is made from that, a zone, a parsed rule, is cached beside
-them by what it was made from, and never stored.
+They are values.  Their state is plain data: names, numbers, text, naive
+datetimes.  What is made from it, a zone or a parsed rule, is cached beside
+them and never stored.
 """
 
 import re
@@ -40,19 +40,19 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
-from zodbschedule.recurrence import cron as crontab
-from zodbschedule.recurrence import rrule as rfc5545
-from zodbschedule.recurrence.arguments import aware
-from zodbschedule.recurrence.arguments import in_words
-from zodbschedule.recurrence.arguments import instants
-from zodbschedule.recurrence.arguments import name_of
-from zodbschedule.recurrence.arguments import shown
-from zodbschedule.recurrence.arguments import spec_of_start
-from zodbschedule.recurrence.arguments import within_years
+from zodbschedule.recurrence import cron
+from zodbschedule.recurrence import rrule
+from zodbschedule.recurrence.arguments import check_dates
+from zodbschedule.recurrence.arguments import check_moment
+from zodbschedule.recurrence.arguments import check_policy
+from zodbschedule.recurrence.arguments import check_start_zone
+from zodbschedule.recurrence.arguments import check_zone_name
+from zodbschedule.recurrence.arguments import clamp
+from zodbschedule.recurrence.arguments import format_moment
+from zodbschedule.recurrence.arguments import format_period
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
 from zodbschedule.recurrence.walltimes import WallTimes
-from zodbschedule.recurrence.walltimes import checked
 from zodbschedule.recurrence.zones import DAY
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
@@ -63,43 +63,63 @@ from zodbschedule.recurrence.zones import spec_of
 from zodbschedule.recurrence.zones import zone_of
 
 
-#: the frequencies that are less than a day
-OFTEN = re.compile(r'FREQ=(HOUR|MINUTE|SECOND)LY', re.IGNORECASE)
+#: the frequencies below a day
+SUBDAILY = re.compile(r'FREQ=(HOUR|MINUTE|SECOND)LY', re.IGNORECASE)
 
 
 class _Recurrence(ABC):
     """What all rules have in common."""
 
     @abstractmethod
-    def _after(self, instant: datetime) -> datetime | None:
+    def _next_instant(self, instant: datetime) -> datetime | None:
         """As `next_after`, but in UTC."""
 
     @abstractmethod
     def _zone(self) -> Zone:
-        """The zone of the answers."""
+        """The zone of the results."""
 
     def next_after(self, moment: datetime) -> datetime | None:
+        """The first occurrence after *moment*, or None if there is none.
+
+        *moment* is an aware datetime, or `InvalidTime` is raised.  Returns an
+        aware datetime in the zone of the rule: an instant that exists, later
+        than *moment*, and not after the year 9999.
+        """
         instant = max(as_utc(moment, 'moment'), EARLIEST)
-        found = self._after(instant) if instant < LATEST else None
-        if found is None or found > LATEST:
+        result = self._next_instant(instant) if instant < LATEST else None
+        if result is None or result > LATEST:
             return None
-        return found.astimezone(self._zone().info)
+        return result.astimezone(self._zone().info)
 
     def upcoming(self, moment: datetime, count: int) -> Iterator[datetime]:
+        """The first *count* occurrences after *moment*, ascending, lazily.
+
+        Each is as `next_after` returns it.  Raises `InvalidTime` at the first
+        step unless *moment* is an aware datetime.
+        """
         for _ in range(count):
-            found = self.next_after(moment)
-            if found is None:
+            occurrence = self.next_after(moment)
+            if occurrence is None:
                 return
-            yield found
-            moment = found
+            yield occurrence
+            moment = occurrence
 
     def passed(self, start: datetime, end: datetime, limit: int) -> int:
+        """How many occurrences are after *start* and not after *end*.
+
+        Both are aware datetimes, or `InvalidTime` is raised.  Stops counting
+        at *limit*, which is the largest result.
+        """
         last = as_utc(end, 'end')
         return sum(1 for _ in takewhile(
             lambda occurrence: as_utc(occurrence) <= last,
             self.upcoming(as_utc(start, 'start'), limit)))
 
     def anchored(self, first: datetime) -> Self:
+        """The rule that is counted from *first*, an aware datetime.
+
+        That is this rule itself, unless it is an `Every` without a start.
+        """
         return self
 
 
@@ -109,12 +129,16 @@ class _Recurrence(ABC):
 @implementer(IRecurrence)
 @dataclass(frozen=True, init=False, repr=False)
 class Every(_Recurrence):
-    """One period after the other, from a start on: elapsed time.
+    """A recurrence of elapsed time: one period after the other.
 
-    See `IRecurrence`.  *period* is a timedelta, *start*, the first occurrence,
-    an aware datetime.  The answers are in the zone of the start; in UTC if it
-    has none that has a name.  Without a start the next occurrence is one
-    period later than whatever moment is asked for; see `anchored`.
+    *period* is a timedelta above zero.  *start* is the first occurrence, an
+    aware datetime; its zone is the zone of the occurrences, or UTC if it has
+    no name.  Without a start the next occurrence is one period after the
+    moment that is asked about.  `Schedule.schedule` then anchors the rule at
+    the first time of its task, see `anchored`.
+
+    An immutable value, see `IRecurrence`: `next_after` and `upcoming` give
+    aware datetimes.  Raises `InvalidRecurrence`, a ValueError.
     """
 
     period: timedelta
@@ -129,12 +153,12 @@ class Every(_Recurrence):
                 f'than zero, such as timedelta(minutes=15)')
         vars(self).update(period=period, _start=None, _spec='UTC')
         if start is not None:
-            vars(self).update(_start=to_micros(aware('start', start)),
+            vars(self).update(_start=to_micros(check_moment('start', start)),
                               _spec=spec_of(start.tzinfo) or 'UTC')
 
     @property
     def start(self) -> datetime | None:
-        """The first occurrence."""
+        """The first occurrence, an aware datetime, or None."""
         if self._start is None:
             return None
         return from_micros(self._start).astimezone(self._zone().info)
@@ -142,27 +166,26 @@ class Every(_Recurrence):
     def _zone(self) -> Zone:
         return zone_of(self._spec)
 
-    def _after(self, instant: datetime) -> datetime | None:
-        micros = to_micros(instant)
-        start = micros if self._start is None else self._start
-        done = max(0, (micros - start) // self._micros + 1)
+    def _base(self, instant: datetime) -> datetime:
+        """Where counting begins, in UTC: the start, else at *instant*."""
+        return instant if self._start is None else from_micros(self._start)
+
+    def _next_instant(self, instant: datetime) -> datetime | None:
+        base = self._base(instant)
+        number = max(0, (instant - base) // self.period + 1)
         try:
-            return from_micros(start + done * self._micros)
+            return base + number * self.period
         except OverflowError:
             return None
 
-    @property
-    def _micros(self) -> int:
-        return self.period // MICROSECOND
-
     def passed(self, start: datetime, end: datetime, limit: int) -> int:
-        low = to_micros(as_utc(start, 'start'))
-        high = to_micros(min(as_utc(end, 'end'), LATEST))
-        base = low if self._start is None else self._start
-        # the number of the last occurrence that is not after it; -1: none is
-        until, since = (max(-1, (micros - base) // self._micros)
-                        for micros in (high, low))
-        return max(0, min(limit, until - since))
+        since = as_utc(start, 'start')
+        until = min(as_utc(end, 'end'), LATEST)
+        base = self._base(since)
+        # the number of the last occurrence by then; -1: there is none
+        before, last = (max(-1, (instant - base) // self.period)
+                        for instant in (since, until))
+        return max(0, min(limit, last - before))
 
     def anchored(self, first: datetime) -> Self:
         if self._start is not None:
@@ -170,59 +193,93 @@ class Every(_Recurrence):
         return type(self)(self.period, first)
 
     def describe(self, moment: datetime) -> str:
+        """That no gap and no fold changes this rule, as text."""
         as_utc(moment, 'moment')
         return 'Elapsed time: no gap and no fold changes it.'
 
     def note(self, occurrence: datetime) -> str | None:
+        """None: no gap and no fold changes an occurrence."""
         return None
 
     def __str__(self) -> str:
-        since = '' if self.start is None else f' from {shown(self.start)}'
-        return f'every {in_words(self.period)}{since}'
+        since = f' from {format_moment(self.start)}' if self.start else ''
+        return f'every {format_period(self.period)}{since}'
 
     def __repr__(self) -> str:
-        start = '' if self.start is None else f', {self.start!r}'
+        start = f', {self.start!r}' if self.start else ''
         return f'Every({self.period!r}{start})'
 
 
 # -- Wall time
 
 
-class _OfWallTimes(_Recurrence):
+class _WallTimeRule(_Recurrence):
     """A rule about what the clocks of a zone show."""
 
+    gap: str
+    fold: str
+
     @abstractmethod
-    def _times(self) -> WallTimes:
-        """What becomes of its wall times."""
+    def _wall_times(self) -> WallTimes:
+        """Its wall times, with zone and policies."""
+
+    @abstractmethod
+    def _default_policies(self) -> tuple[str, str]:
+        """The policies for gap and fold that are used if none is given."""
+
+    def _check_policies(self, gap: str | None, fold: str | None) -> None:
+        default_gap, default_fold = self._default_policies()
+        vars(self).update(
+            gap=check_policy('gap', gap or default_gap, GAP),
+            fold=check_policy('fold', fold or default_fold, FOLD))
+
+    def _repr_of_policies(self) -> str:
+        """Those that a repr has to name."""
+        return ''.join(
+            f', {name}={getattr(self, name)!r}'
+            for name, default in zip(('gap', 'fold'), self._default_policies())
+            if getattr(self, name) != default)
 
     def _zone(self) -> Zone:
-        return self._times().zone
+        return self._wall_times().zone
 
-    def _after(self, instant: datetime) -> datetime | None:
-        return self._times().next_after(instant)
+    def _next_instant(self, instant: datetime) -> datetime | None:
+        return self._wall_times().next_after(instant)
 
     def describe(self, moment: datetime) -> str:
-        return self._times().describe(within_years(moment))
+        """What happens at the next gap and fold after *moment*, as text.
+
+        *moment* is an aware datetime, or `InvalidTime` is raised.
+        """
+        return self._wall_times().describe(clamp(moment))
 
     def note(self, occurrence: datetime) -> str | None:
-        return self._times().note(within_years(occurrence))
+        """How a gap or a fold has changed *occurrence*, as text, or None.
+
+        *occurrence* is an aware datetime that `next_after` has returned.
+        """
+        return self._wall_times().note(clamp(occurrence))
 
 
 @implementer(IRecurrence)
 @dataclass(frozen=True, init=False, repr=False)
-class Cron(_OfWallTimes):
-    """When the clocks of a zone match a cron expression.
+class Cron(_WallTimeRule):
+    """A recurrence at the wall times that match a cron expression.
 
-    See `IRecurrence`.  *expression* has five fields, or six with the seconds
-    first, or is an alias such as ``@hourly``.  *timezone* is a name of the
-    zone database, or a ZoneInfo.
+    *expression* has five fields (minute, hour, day of the month, month, day of
+    the week), or six with the seconds first, or is an alias such as
+    ``@hourly``.  *timezone* is a name of the zone database, such as
+    ``'Europe/Berlin'``, or a ZoneInfo.
 
-    *gap* says what becomes of a time that a gap leaves out: ``'next'``, it
-    occurs at the end of the gap, or ``'skip'``.  *fold* says at which of the
-    two an ambiguous time occurs: ``'first'``, ``'second'`` or ``'both'``.  By
-    default as in Debian's cron: an expression whose minute or hour begins
-    with ``*`` is an interval, which skips and occurs at both; any other names
-    fixed times, which occur once, at the next valid instant and at the first.
+    *gap* says what happens to a wall time that a gap skips: ``'next'``, it
+    occurs at the end of the gap, or ``'skip'``.  *fold* says at which of its
+    two instants a repeated wall time occurs: ``'first'``, ``'second'`` or
+    ``'both'``.  The defaults are those of Debian's cron.  An expression whose
+    minute or hour begins with ``*`` is an interval: ``'skip'`` and
+    ``'both'``.  Any other one names fixed times: ``'next'`` and ``'first'``.
+
+    An immutable value, see `IRecurrence`: `next_after` and `upcoming` give
+    aware datetimes in the zone.  Raises `InvalidRecurrence`, a ValueError.
     """
 
     expression: str
@@ -237,65 +294,53 @@ class Cron(_OfWallTimes):
                 f'cron expression is {expression!r}; it has to be a str, '
                 f"such as '30 2 * * *'")
         expression = ' '.join(expression.split())
-        default = _defaults(expression)
-        vars(self).update(
-            expression=expression,
-            timezone=name_of(timezone),
-            gap=checked('gap', gap or default[0], GAP),
-            fold=checked('fold', fold or default[1], FOLD))
+        cron.fields(expression)
+        vars(self).update(expression=expression,
+                          timezone=check_zone_name(timezone))
+        self._check_policies(gap, fold)
 
-    def _times(self) -> WallTimes:
-        return _cron_times(
-            self.expression, self.timezone, self.gap, self.fold)
+    @lru_cache(maxsize=1024)
+    def _wall_times(self) -> WallTimes:
+        return WallTimes(partial(cron.wall_times, self.expression),
+                         zone_of(self.timezone), self.gap, self.fold)
+
+    def _default_policies(self) -> tuple[str, str]:
+        if cron.is_interval(self.expression):
+            return 'skip', 'both'
+        return 'next', 'first'
 
     def __str__(self) -> str:
-        return f'{crontab.explained(self.expression)}, in {self.timezone}'
+        return f'{cron.explain(self.expression)}, in {self.timezone}'
 
     def __repr__(self) -> str:
-        policies = _policies(self, _defaults(self.expression))
-        return f'Cron({self.expression!r}, {self.timezone!r}{policies})'
-
-
-@lru_cache(maxsize=1024)
-def _cron_times(expression: str, timezone: str, gap: str,
-                fold: str) -> WallTimes:
-    return WallTimes(
-        partial(crontab.walls, expression), zone_of(timezone), gap, fold)
-
-
-def _defaults(expression: str) -> tuple[str, str]:
-    if crontab.is_interval(expression):
-        return 'skip', 'both'
-    return 'next', 'first'
-
-
-def _policies(rule: object, defaults: tuple[str, str]) -> str:
-    """Those that a repr has to name."""
-    return ''.join(
-        f', {name}={getattr(rule, name)!r}'
-        for name, default in zip(('gap', 'fold'), defaults)
-        if getattr(rule, name) != default)
+        return (f'Cron({self.expression!r}, {self.timezone!r}'
+                f'{self._repr_of_policies()})')
 
 
 @implementer(IRecurrence)
 @dataclass(frozen=True, init=False, repr=False)
-class RRule(_OfWallTimes):
-    """A recurrence rule of RFC 5545.
+class RRule(_WallTimeRule):
+    """A recurrence rule of a calendar, as in RFC 5545.
 
-    See `IRecurrence`.  *text* is an RRULE, with or without that name, and may
-    have lines EXDATE and RDATE.  *dtstart* is an aware datetime; its zone is
-    the rule's, one by zoneinfo or a fixed distance from UTC, and parts of a
+    *text* is an RRULE, with or without that name, and may have lines EXDATE
+    and RDATE.  *dtstart* is an aware datetime, in a zone that is a ZoneInfo or
+    a `datetime.timezone`; that is the zone of the rule.  Fractions of its
     second are dropped.  It is the first occurrence if the rule matches it.
-    *exdate* and *rdate* are aware datetimes that do not occur, or occur too.
+    *exdate* and *rdate* are aware datetimes: what does not occur, and what
+    occurs as well.
 
-    *gap* and *fold* as for `Cron`.  By default times that do not exist are
-    left out and not counted, and of two the first occurs; both do with a
-    frequency of hours or less, whose work is to be done again and again.
+    *gap* and *fold* are as for `Cron`.  By default wall times that do not
+    exist are skipped and not counted, and a repeated one occurs the first time
+    only; with a frequency of hours or less it occurs both times.
+
+    An immutable value, see `IRecurrence`: `next_after` and `upcoming` give
+    aware datetimes in the zone.  Raises `InvalidRecurrence`, a ValueError,
+    also if the rule never occurs.
     """
 
     text: str
     _wall: datetime
-    _fold: int  # apart, since it does not count when datetimes are compared
+    _fold: int  # apart, since a comparison of datetimes ignores it
     _spec: Spec
     _exdate: tuple[int, ...]
     _rdate: tuple[int, ...]
@@ -309,105 +354,93 @@ class RRule(_OfWallTimes):
         if not isinstance(text, str):
             raise InvalidRecurrence(
                 f"RRULE is {text!r}; it has to be a str, such as 'FREQ=DAILY'")
-        aware('dtstart', dtstart)
-        spec = spec_of_start(dtstart)
-        rule, dates = rfc5545.lines(text)
+        check_moment('dtstart', dtstart)
+        spec = check_start_zone(dtstart)
+        rule, dates = rrule.parse_lines(text)
         vars(self).update(
             text=rule,
             _wall=dtstart.replace(tzinfo=None, microsecond=0, fold=0),
             _fold=dtstart.fold,
             _spec=spec,
-            _exdate=instants('exdate', exdate, dates['EXDATE'], spec),
-            _rdate=instants('rdate', rdate, dates['RDATE'], spec),
-            gap=checked('gap', gap or 'skip', GAP),
-            fold=checked('fold', fold or _fold_of(rule), FOLD))
-        if self._after(EARLIEST) is None:
+            _exdate=check_dates('exdate', exdate, dates['EXDATE'], spec),
+            _rdate=check_dates('rdate', rdate, dates['RDATE'], spec))
+        self._check_policies(gap, fold)
+        if self._next_instant(EARLIEST) is None:
             raise InvalidRecurrence(
                 f'RRULE is {text!r}, which never occurs from {dtstart} on')
 
     @property
     def dtstart(self) -> datetime:
-        """Where the rule begins."""
+        """Where the rule begins, an aware datetime in its zone."""
         return self._wall.replace(tzinfo=self._zone().info, fold=self._fold)
 
     @property
     def exdate(self) -> tuple[datetime, ...]:
-        """What does not occur, in UTC."""
+        """The instants that do not occur, in UTC, ascending."""
         return tuple(map(from_micros, self._exdate))
 
     @property
     def rdate(self) -> tuple[datetime, ...]:
-        """What occurs besides, in UTC."""
+        """The instants that occur as well, in UTC, ascending."""
         return tuple(map(from_micros, self._rdate))
 
-    def _times(self) -> WallTimes:
-        return _rrule_times(self.text, self._wall, self._fold, self._spec,
-                            self.gap, self.fold)
+    @lru_cache(maxsize=1024)
+    def _wall_times(self) -> WallTimes:
+        zone = zone_of(self._spec)
+        rule = rrule.parse(self.text, self._wall)
+        times = WallTimes(rule.wall_times, zone, self.gap, self.fold,
+                          _first_instant(self._wall, self._fold, zone),
+                          min(rule.until or LATEST, LATEST))
+        if rule.count is None:
+            return times
+        return replace(times, end=_last_instant(times, rule.count))
 
-    def _after(self, instant: datetime) -> datetime | None:
+    def _default_policies(self) -> tuple[str, str]:
+        return 'skip', 'both' if SUBDAILY.search(self.text) else 'first'
+
+    def _next_instant(self, instant: datetime) -> datetime | None:
         while True:
-            found = min(filter(None, (super()._after(instant),
-                                      self._more(instant))), default=None)
-            if found is None or to_micros(found) not in self._exdate:
-                return found
-            instant = found
-
-    def _more(self, instant: datetime) -> datetime | None:
-        """What RDATE says."""
-        return next((one for one in self.rdate if one > instant), None)
+            rdate = next((each for each in self.rdate if each > instant), None)
+            proposals = super()._next_instant(instant), rdate
+            result = min(filter(None, proposals), default=None)
+            if result is None or to_micros(result) not in self._exdate:
+                return result
+            instant = result
 
     def __str__(self) -> str:
-        others = [f', {len(dates)} {word}' for word, dates in (
+        start = format_moment(self.dtstart)
+        dates = [f', {len(dates)} {word}' for word, dates in (
             ('left out', self._exdate), ('added', self._rdate)) if dates]
-        return f'{self.text} from {shown(self.dtstart)}{"".join(others)}'
+        return f'{self.text} from {start}{"".join(dates)}'
 
     def __repr__(self) -> str:
         dates = [f', {name}={value!r}' for name, value in (
             ('exdate', self.exdate), ('rdate', self.rdate)) if value]
-        policies = _policies(self, ('skip', _fold_of(self.text)))
         return (f'RRule({self.text!r}, {self.dtstart!r}{"".join(dates)}'
-                f'{policies})')
+                f'{self._repr_of_policies()})')
 
 
-def _fold_of(text: str) -> str:
-    """What a rule does in a fold if it does not say."""
-    return 'both' if OFTEN.search(text) else 'first'
-
-
-@lru_cache(maxsize=1024)
-def _rrule_times(text: str, wall: datetime, at_fold: int, spec: Spec,
-                 gap: str, fold: str) -> WallTimes:
-    zone = zone_of(spec)
-    rule = rfc5545.parsed(text, wall)
-    times = WallTimes(rule.walls, zone, gap, fold,
-                      _begin(wall, at_fold, zone),
-                      min(rule.until or LATEST, LATEST))
-    if rule.count is None:
-        return times
-    return replace(times, end=_last(times, rule.count))
-
-
-def _begin(wall: datetime, fold: int, zone: Zone) -> datetime:
-    """The first instant that such a DTSTART lets a rule occur at."""
+def _first_instant(wall: datetime, fold: int, zone: Zone) -> datetime:
+    """The first instant at which a rule with this start can occur."""
     instants = zone.instants(wall)
     if instants:
         return instants[fold and -1]
     about = instant_at(wall, timedelta())
-    shift = zone.shift(about - DAY, about + DAY)
-    assert shift is not None
-    return shift.instant
+    transition = zone.transition(about - DAY, about + DAY)
+    assert transition is not None
+    return transition.instant
 
 
-def _last(times: WallTimes, count: int) -> datetime:
+def _last_instant(times: WallTimes, count: int) -> datetime:
     """The last occurrence of a rule with COUNT.
 
-    What a gap leaves out is not counted, as in RFC 5545, and what comes twice
-    in a fold counts twice.
+    What a gap skips is not counted, as in RFC 5545, and what a fold repeats
+    counts twice.
     """
-    moment = times.begin - MICROSECOND
+    last = times.begin - MICROSECOND
     for _ in range(count):
-        found = times.next_after(moment)
-        if found is None:
+        instant = times.next_after(last)
+        if instant is None:
             break
-        moment = found
-    return moment
+        last = instant
+    return last

@@ -12,13 +12,13 @@
 ##############################################################################
 """From the wall times of a rule to the instants at which it occurs.
 
-A rule proposes wall times as if there were no zones.  What becomes of those
+A rule proposes wall times as if there were no zones.  What happens to those
 in a gap and in a fold is decided here, for all rules alike.
 
 The time line of a zone is a row of stretches, each with one offset.  Within a
-stretch wall times and instants have the same order; from one stretch to the
-next they have not: in a fold, an earlier wall time can be the later instant.
-So the search goes through the stretches, and asks the rule anew in each.
+stretch wall times and instants have the same order.  From one stretch to the
+next they do not: in a fold, an earlier wall time can be the later instant.
+So the search goes from stretch to stretch, and asks the rule again in each.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from datetime import datetime
 from datetime import timedelta
 from itertools import islice
 
-from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.instant import MICROSECOND
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import SECOND
@@ -39,33 +39,24 @@ from zodbschedule.recurrence.zones import instant_at
 from zodbschedule.recurrence.zones import wall_at
 
 
+#: The policies; see `zodbschedule.Cron`.
 GAP = ('next', 'skip')
 FOLD = ('first', 'second', 'both')
 
-MICROSECOND = timedelta(microseconds=1)
-# How many shifts a search goes through before it takes a rule for one whose
-# times are always left out.  Larger, and such a rule costs longer, about 20
-# us a shift; smaller, and one that the zone's future lets occur once in a
-# century would end.
-PATIENCE = 500
+# How many transitions a search passes before it takes a rule for one whose
+# times are always skipped.  With more, such a rule costs longer, about 20 us
+# each; with fewer, a rule that its zone lets occur once in a century would
+# end.
+MAX_TRANSITIONS = 500
 # How far ahead a description looks for the next gap and the next fold.
-FORESIGHT = timedelta(days=3653)
-
-
-def checked(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """*value*, a policy; raises `InvalidRecurrence` if there is no such."""
-    if value not in allowed:
-        raise InvalidRecurrence(
-            f'{name} is {value!r}; it has to be one of '
-            f'{", ".join(map(repr, allowed))}')
-    return value
+HORIZON = timedelta(days=3653)
 
 
 @dataclass(frozen=True)
 class WallTimes:
-    """A rule's wall times in a zone, and the policies for gap and fold."""
+    """The wall times of a rule in a zone, with policies for gap and fold."""
 
-    #: the rule's wall times from a given one on, that included, ascending
+    #: gives the rule's wall times from one on, that included, ascending
     propose: Callable[[datetime], Iterator[datetime]]
     zone: Zone
     gap: str
@@ -76,126 +67,129 @@ class WallTimes:
     end: datetime = LATEST
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """The first occurrence after *moment*; both in UTC."""
-        found = self._search(moment)
-        return None if found is None or found > self.end else found
+        """The first occurrence after *moment*, or None; both in UTC."""
+        instant = self._search(moment)
+        return None if instant is None or instant > self.end else instant
 
     def _search(self, moment: datetime) -> datetime | None:
         cursor = max(moment, self.begin - MICROSECOND)
-        wall = self._first(self.zone.wall(cursor) + MICROSECOND)
-        shifts = 0
-        while cursor <= self.end and shifts < PATIENCE:
+        wall = self._first_wall(self.zone.wall(cursor) + MICROSECOND)
+        passed = 0
+        while cursor <= self.end and passed < MAX_TRANSITIONS:
             near = cursor + STEP
-            due = self._due(wall, cursor)
-            shift = self.zone.shift(cursor, min(near, due or near))
-            if shift is not None:
-                if self._catches_up(shift):
-                    return shift.instant
-                cursor, shifts = shift.instant, shifts + 1
-                wall = self._first(wall_at(cursor, shift.after))
+            due = self._instant_of(wall, cursor)
+            transition = self.zone.transition(cursor, min(near, due or near))
+            if transition is not None:
+                if self._occurs_after(transition):
+                    return transition.instant
+                cursor, passed = transition.instant, passed + 1
+                wall = self._first_wall(wall_at(cursor, transition.after))
             elif wall is None or due is None:
                 return None
             elif due > near:
-                # No shift in between leads back behind that wall time.
+                # No transition before that leads back behind the wall time.
                 cursor = max(near, due - STEP)
             elif self._is_chosen(wall, due):
                 return due
             else:
-                cursor, wall = due, self._first(wall + MICROSECOND)
+                cursor, wall = due, self._first_wall(wall + MICROSECOND)
         return None
 
-    def _first(self, wall: datetime) -> datetime | None:
+    def _first_wall(self, wall: datetime) -> datetime | None:
         return next(self.propose(wall), None)
 
-    def _due(self, wall: datetime | None, cursor: datetime) -> datetime | None:
-        """When a clock that goes on as it is would show that."""
+    def _instant_of(self, wall: datetime | None,
+                    cursor: datetime) -> datetime | None:
+        """The instant of a wall time, with the offset at the cursor."""
         if wall is None or wall > LATEST.replace(tzinfo=None):
             return None
         return instant_at(wall, self.zone.offset(cursor))
 
-    def _catches_up(self, shift: Transition) -> bool:
-        """Whether what a gap leaves out occurs at its end."""
-        return (self.gap == 'next' and shift.is_gap
-                and any(True for _ in self._within(shift)))
+    def _occurs_after(self, transition: Transition) -> bool:
+        """Whether what a gap skips occurs at its end."""
+        return (self.gap == 'next' and transition.is_gap
+                and any(True for _ in self._walls_in(transition)))
 
-    def _within(self, shift: Transition) -> Iterator[datetime]:
-        """The rule's wall times that a shift leaves out, or doubles."""
-        for wall in self.propose(shift.first):
-            if wall >= shift.end or shift.instant > self.end:
+    def _walls_in(self, transition: Transition) -> Iterator[datetime]:
+        """The rule's wall times that a transition skips or repeats."""
+        for wall in self.propose(transition.first):
+            if wall >= transition.end or transition.instant > self.end:
                 return
             yield wall
 
     def _is_chosen(self, wall: datetime, instant: datetime) -> bool:
-        """Whether the rule occurs at this of the instants of a wall time."""
+        """Whether a wall time occurs at this one of its instants."""
         if self.fold == 'both':
             return True
-        instants = [one for one in self.zone.instants(wall)
-                    if one >= self.begin]
+        instants = [each for each in self.zone.instants(wall)
+                    if each >= self.begin]
         return instant == instants[0 if self.fold == 'first' else -1]
 
     # -- In words
 
     def note(self, instant: datetime) -> str | None:
-        """What a gap or a fold has done to an occurrence."""
+        """How a gap or a fold has changed an occurrence, or None."""
         wall = self.zone.wall(instant)
-        shift = self.zone.shift(instant - SECOND, instant)
-        if shift is not None and self._catches_up(shift):
-            return f'{self._listed(shift, wall)} does not exist that day'
+        transition = self.zone.transition(instant - SECOND, instant)
+        if transition is not None and self._occurs_after(transition):
+            return f'{self._list(transition, wall)} does not exist that day'
         instants = self.zone.instants(wall)
         if len(instants) == 1:
             return None
         which = 'first' if instant == instants[0] else 'second'
-        return f'{_clock(wall, wall)} comes twice that day: the {which}'
+        return f'{_format(wall, wall)} comes twice that day: the {which}'
 
     def describe(self, moment: datetime) -> str:
         """What happens at the next gap, and at the next fold."""
-        moment = min(moment, LATEST - FORESIGHT)
-        found: dict[bool, Transition] = {}
-        end = moment + FORESIGHT
-        while shift := self.zone.shift(moment, end):
-            found.setdefault(shift.is_gap, shift)
-            if len(found) == 2:
+        moment = min(moment, LATEST - HORIZON)
+        end = moment + HORIZON
+        following: dict[bool, Transition] = {}
+        while transition := self.zone.transition(moment, end):
+            following.setdefault(transition.is_gap, transition)
+            if len(following) == 2:
                 break
-            moment = shift.instant
-        return '\n'.join(
-            self._told(is_gap, found.get(is_gap)) for is_gap in (True, False))
+            moment = transition.instant
+        return '\n'.join(self._describe_next(is_gap, following.get(is_gap))
+                         for is_gap in (True, False))
 
-    def _told(self, is_gap: bool, shift: Transition | None) -> str:
+    def _describe_next(self, is_gap: bool,
+                       transition: Transition | None) -> str:
         name = 'gap' if is_gap else 'fold'
-        if shift is None:
+        if transition is None:
             return f'Next {name}: none within ten years.'
-        first, end = shift.first, shift.end
+        first, end = transition.first, transition.end
         happens = 'do not exist' if is_gap else 'come twice'
         return (
-            f'Next {name}: {first:%Y-%m-%d}, {_clock(first, first)} to '
-            f'{_clock(end, first)} {happens}; {self._effect(shift)}.')
+            f'Next {name}: {first:%Y-%m-%d}, {_format(first, first)} to '
+            f'{_format(end, first)} {happens}; '
+            f'{self._describe_effect(transition)}.')
 
-    def _effect(self, shift: Transition) -> str:
-        listed = self._listed(shift, shift.first)
-        if not listed:
+    def _describe_effect(self, transition: Transition) -> str:
+        walls = self._list(transition, transition.first)
+        if not walls:
             return 'nothing is due then'
-        if not shift.is_gap:
-            return f'{listed}: {_FOLDED[self.fold]}'
+        if not transition.is_gap:
+            return f'{walls}: {_FOLD_EFFECT[self.fold]}'
         if self.gap == 'skip':
-            return f'{listed}: left out'
-        return f'{listed}: once, at {_clock(shift.end, shift.first)}'
+            return f'{walls}: left out'
+        return f'{walls}: once, at {_format(transition.end, transition.first)}'
 
-    def _listed(self, shift: Transition, day: datetime) -> str:
-        """The rule's times in a shift; of many, the first two."""
-        walls = list(islice(self._within(shift), 3))
-        listed = ', '.join(_clock(wall, day) for wall in walls[:2])
-        return f'{listed} and so on' if len(walls) > 2 else listed
+    def _list(self, transition: Transition, day: datetime) -> str:
+        """The rule's times in a transition; of many, the first two."""
+        walls = list(islice(self._walls_in(transition), 3))
+        text = ', '.join(_format(wall, day) for wall in walls[:2])
+        return f'{text} and so on' if len(walls) > 2 else text
 
 
-_FOLDED = {
+_FOLD_EFFECT = {
     'first': 'the first time only',
     'second': 'the second time only',
     'both': 'both times',
 }
 
 
-def _clock(wall: datetime, day: datetime) -> str:
-    """The time of day; with its date, unless that is *day*'s."""
+def _format(wall: datetime, day: datetime) -> str:
+    """The time of day; with its date, unless that is the date of *day*."""
     form = '%H:%M:%S' if wall.second else '%H:%M'
     if wall.date() != day.date():
         form = f'%Y-%m-%d {form}'

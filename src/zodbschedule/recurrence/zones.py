@@ -10,14 +10,16 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Zones: which local times exist, which are left out, which come twice.
+"""Zones: which wall times exist, and which come twice.
 
-A zone is kept as plain data, a *spec*: the name that the zone database gives
-it, or a timedelta east of UTC.  The object that can be asked is made from
-that, and is never stored: a ZoneInfo cannot be pickled everywhere, and would
-bring the rules of an old database along.
+A zone is stored as plain data, its *spec*: its name in the zone database, or
+its timedelta east of UTC.  A `Zone`, which answers, is made from the spec and
+never stored: a ZoneInfo cannot be pickled in every Python, and it would keep
+the rules of an old database.
 
-A *wall time* is a naive datetime, what a clock on the wall shows there.
+A *wall time* is a naive datetime, what a clock on the wall shows there.  A
+*transition* is an instant at which the clocks change: they skip wall times, a
+*gap*, or repeat some, a *fold*.
 """
 
 from dataclasses import dataclass
@@ -37,17 +39,17 @@ Spec = str | timedelta
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
-# How far apart two instants may be between which one shift is looked for.
-# Larger than the difference between two offsets can be, and less than two
-# shifts are apart: in all of the database those are at least 3.98 days.
+# The distance within which one transition is searched for.  It has to be more
+# than two offsets can differ, and less than the time between two transitions:
+# in the whole database that is at least 3.98 days.
 STEP = timedelta(days=2)
-# Every zone can say what time it is between these.
+# Every zone has a wall time for every instant from the one to the other.
 EARLIEST = datetime(1, 1, 4, tzinfo=UTC)
 LATEST = datetime(9999, 12, 28, tzinfo=UTC)
 
 
 def spec_of(zone: tzinfo | None) -> Spec | None:
-    """The spec of a zone, or None if that cannot be kept as plain data."""
+    """The spec of a zone, or None if it cannot be stored as plain data."""
     if isinstance(zone, ZoneInfo):
         return zone.key
     if isinstance(zone, timezone):
@@ -57,7 +59,7 @@ def spec_of(zone: tzinfo | None) -> Spec | None:
 
 @lru_cache(maxsize=1024)
 def zone_of(spec: Spec) -> 'Zone':
-    """The zone that can be asked; raises `InvalidRecurrence`."""
+    """The zone with that spec; `InvalidRecurrence` if there is none."""
     if isinstance(spec, timedelta):
         return Zone(timezone(spec))
     if spec == 'UTC':  # needs no database
@@ -65,20 +67,20 @@ def zone_of(spec: Spec) -> 'Zone':
     try:
         return Zone(ZoneInfo(spec))
     except (KeyError, ValueError, OSError):  # OSError: the name of a folder
-        raise InvalidRecurrence(_why_not(spec)) from None
+        raise InvalidRecurrence(_problem(spec)) from None
 
 
-def _why_not(name: str) -> str:
+def _problem(name: str) -> str:
     if not available_timezones():
         return (f'timezone is {name!r}, but this machine has no time zone '
-                f'database; install tzdata, for instance by pip')
+                f'database; install tzdata, for instance with pip')
     return (f'timezone is {name!r}, which the time zone database does not '
             f"know; it takes a name such as 'Europe/Berlin' or 'UTC'")
 
 
 @dataclass(frozen=True)
 class Transition:
-    """The instant at which a zone's distance from UTC changes."""
+    """A change of a zone's offset from UTC, and the instant of it."""
 
     instant: datetime
     before: timedelta
@@ -90,36 +92,36 @@ class Transition:
 
     @property
     def first(self) -> datetime:
-        """The first of the wall times that are left out, or come twice."""
+        """The first wall time that is skipped or repeated."""
         return wall_at(self.instant, min(self.before, self.after))
 
     @property
     def end(self) -> datetime:
-        """The first wall time after those."""
+        """The first wall time after them."""
         return wall_at(self.instant, max(self.before, self.after))
 
 
 class Zone:
-    """One zone.  All instants that go in and out are in UTC."""
+    """One zone.  All its instants are in UTC, as arguments and as results."""
 
     def __init__(self, info: tzinfo) -> None:
         self.info = info
 
     def offset(self, instant: datetime) -> timedelta:
-        """How far the zone is from UTC at an instant."""
+        """How far east of UTC the zone is at an instant."""
         offset = instant.astimezone(self.info).utcoffset()
         assert offset is not None
         return offset
 
     def wall(self, instant: datetime) -> datetime:
-        """What the clock shows at an instant."""
+        """The wall time at an instant."""
         return wall_at(instant, self.offset(instant))
 
     def instants(self, wall: datetime) -> list[datetime]:
-        """When a clock shows this: never, once, or twice; in order.
+        """The instants with that wall time: none, one or two, ascending.
 
-        Every offset that the zone has about then is tried, and has to be the
-        one in force at the instant that it leads to.
+        Each offset that the zone has near it is tried, and has to be the
+        offset at the instant that it leads to.
         """
         utc = wall.replace(tzinfo=UTC)
         offsets = {self.offset(utc - DAY), self.offset(utc),
@@ -128,18 +130,19 @@ class Zone:
             instant for offset in offsets
             if self.offset(instant := utc - offset) == offset)
 
-    def shift(self, after: datetime, until: datetime) -> Transition | None:
-        """The first shift after one instant and not after another."""
+    def transition(self, after: datetime, until: datetime
+                   ) -> Transition | None:
+        """The first transition after one instant and not after the other."""
         offset = self.offset(after)
         while after < until:
             step = min(after + STEP, until)
             if self.offset(step) != offset:
-                return self._between(after, step)
+                return self._bisect(after, step)
             after = step
         return None
 
-    def _between(self, low: datetime, high: datetime) -> Transition:
-        # Shifts happen at whole seconds.
+    def _bisect(self, low: datetime, high: datetime) -> Transition:
+        # Transitions are at whole seconds.
         low, high = low.replace(microsecond=0), high.replace(microsecond=0)
         before = self.offset(low)
         while high - low > SECOND:
@@ -152,10 +155,10 @@ class Zone:
 
 
 def wall_at(instant: datetime, offset: timedelta) -> datetime:
-    """What a clock shows that is so far from UTC."""
+    """The wall time that far east of UTC."""
     return (instant + offset).replace(tzinfo=None)
 
 
 def instant_at(wall: datetime, offset: timedelta) -> datetime:
-    """When a clock shows this that is so far from UTC."""
+    """The instant with that wall time that far east of UTC."""
     return wall.replace(tzinfo=UTC) - offset

@@ -38,7 +38,7 @@ from zodbschedule.task import key_of
 
 
 # What a task says of where it stands, not of what it is.
-PLACE = frozenset({STAMP, '_time', '_extra', 'recurrence', *series.STATE})
+PLACE = frozenset({STAMP, '_time', '_series', 'recurrence'})
 
 
 def admit(schedule: ScheduleState, task: Any) -> datetime:
@@ -69,7 +69,7 @@ def _first(task: Any, now: datetime) -> datetime:
     moment = task.time
     if isinstance(task, Task):
         check_options(task)
-        moment = series.first(task, now)
+        moment = series.first_occurrence(task, now)
     return as_utc(moment, f'the time of {task!r}')
 
 

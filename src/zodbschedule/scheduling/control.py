@@ -148,8 +148,8 @@ def run_now(schedule: ScheduleState, task: Any) -> None:
 def _hasten(task: Any, standing: datetime, now: datetime) -> None:
     if standing > now and series.is_repeating(task) and (
             series.is_in_place(task)):
-        series.ask(task, to_micros(standing),
-                   series.extra(task, to_micros(now)), now)
+        series.serve(task, to_micros(standing),
+                     series.make_up(task, to_micros(now)), now)
         return
     if isinstance(task, Task):
         series.hasten(task, to_micros(standing))
@@ -167,10 +167,10 @@ def ask(schedule: ScheduleState, task: Any, occurrence: datetime, at: datetime
     standing = schedule.waits(task)
     if standing is None and not schedule.is_anywhere(task):
         refuse_key(schedule, task, task.key)
-        series.ask(task, None, micros, at)
+        series.serve(task, None, micros, at)
         places.put(schedule, task, at)
     elif standing is not None and series.is_in_place(task):
-        series.ask(task, to_micros(standing), micros, at)
+        series.serve(task, to_micros(standing), micros, at)
         places.move(schedule, task, at)
     else:
         _note(schedule, task, micros)

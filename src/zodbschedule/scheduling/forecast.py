@@ -118,7 +118,7 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if _is_late(coming, time):
         return (f'would expire: {task.expires} after '
                 f'{from_micros(coming.micros)}')
-    if coming.stands and task._attempts:
+    if coming.stands and series.series_of(task).attempts:
         return f'attempt {series.attempt_of(task)}'
     if task.recurrence is not None:
         note: str | None = task.recurrence.note(occurrence)
@@ -151,16 +151,17 @@ def _next(schedule: ScheduleState, coming: Coming, time: datetime,
           expired: bool, numbers: Iterator[int]) -> Iterator[Coming]:
     """Where the task of *coming* goes on, when that has ended at *time*."""
     task = coming.task
-    if coming.stands and task._back is not None:
-        if task._back:
+    back = series.series_of(task).back if coming.stands else None
+    if back is not None:
+        if back:
             # After an occurrence that a person asked for.
-            occurrence, micros = task._back
+            occurrence, micros = back
             yield Coming(micros, next(numbers), task, occurrence, False)
         return
     if task.recurrence is None:
         return
     policy = series.policy_of(schedule, oid_of(task))
-    start = series.start(
+    start = series.resume_after(
         task, from_micros(coming.occurrence), time, policy, expired)
     found = task.recurrence.next_after(start)
     if found is not None:

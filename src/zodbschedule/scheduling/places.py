@@ -30,7 +30,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import key_of
-from zodbschedule.transactions.retrying import run_of
+from zodbschedule.transactions.borrowing import run_of
 
 
 # -- Coming

@@ -10,20 +10,19 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""A task and its series: which occurrence it stands for, and which is next.
+"""A task and its series: which occurrence it is for, and which is next.
 
 ::
 
             ╭──── retry: the same occurrence, at a later time ◀──╮
             ▼                                                    │
-    plan ─▶ stands for an occurrence ─▶ (run) ─▶ go_on ─▶ stands for the next
+    plan ─▶ is for an occurrence ─▶ (run) ─▶ advance ─▶ is for the next one
             │                ▲
-            ╰─ ask ─▶ stands for one that a person asked for, goes back then
+            ╰─ serve ─▶ is for one that was requested, and goes back then
 
 An occurrence is nominal: the instant that the recurrence names.  The time at
-which the task stands is that, or later: by the spread of the schedule, or
-since it is tried again.  All of this is kept in plain attributes of the task,
-which are not stored as long as they say nothing.
+which the task waits is that, or later: by the spread of the schedule, or
+because it is tried again.
 """
 
 from datetime import datetime
@@ -47,11 +46,54 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 
 
-# The attributes of a task that belong to one time of its being scheduled.
-STATE = '_occurrence', '_after', '_back', '_asked', '_attempts'
-
 # So many missed occurrences are counted, at the most: counting is a walk.
 COUNTED = 1_000
+
+
+class Series(NamedTuple):
+    """Where a task is in its series; all instants in microseconds.
+
+    A task keeps it as a bare tuple, without what says nothing at its end.
+    """
+
+    #: the occurrence that the task is for; None: the time at which it waits
+    occurrence: int | None = None
+    #: after which instant the recurrence was asked for that occurrence; None
+    #: if the recurrence has not placed the task
+    after: int | None = None
+    #: how many attempts at the occurrence have failed
+    attempts: int = 0
+    #: whether somebody has requested the run for this occurrence
+    requested: bool = False
+    #: where the task goes back after that: the occurrence and the time; ():
+    #: nowhere, since its series has ended; None: it continues by its rule
+    back: tuple[int, ...] | None = None
+    #: the last occurrence that was made up for a request
+    made_up: int | None = None
+
+
+NO_SERIES = Series()
+
+
+def series_of(task: Any) -> Series:
+    """Where *task* is in its series; a foreign task is at its beginning."""
+    if not isinstance(task, Task) or not task._series:
+        return NO_SERIES
+    return Series(*task._series)
+
+
+def keep(task: Task, series: Series) -> None:
+    """Put *series* on *task*; writes nothing if that says the same."""
+    kept: tuple[Any, ...] = tuple(series)
+    while kept and kept[-1] == NO_SERIES[len(kept) - 1]:
+        kept = kept[:-1]
+    if kept != task._series:
+        task._series = kept
+
+
+def forget(task: Task) -> None:
+    """Begin anew; no occurrence is made up twice all the same."""
+    keep(task, NO_SERIES._replace(made_up=series_of(task).made_up))
 
 
 class Policy(NamedTuple):
@@ -64,9 +106,9 @@ class Policy(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where a series goes on."""
+    """Where a series continues."""
 
-    #: when the task is to stand for its next occurrence; None: it has ended
+    #: when the task is to run for its next occurrence; None: it has ended
     micros: int | None = None
     #: how many occurrences were passed over
     passed: int = 0
@@ -75,61 +117,57 @@ class Step(NamedTuple):
 NOWHERE = Step()
 
 
-def part(spread: timedelta, seed: str, oid: int) -> timedelta:
-    """The part of *spread* that is fixed for the task with that oid."""
-    if not spread:
-        return spread
-    digest = blake2b(f'{seed}{oid:x}'.encode(), digest_size=4).digest()
-    return spread * int.from_bytes(digest) / 2**32
-
-
-# -- What a task stands for
+# -- Which occurrence, and which attempt at it
 
 
 def occurrence_of(task: Any, micros: int) -> int:
-    """The occurrence for which *task* stands at that instant."""
-    known = task._occurrence if isinstance(task, Task) else None
+    """The occurrence for which *task* waits at that instant."""
+    known = series_of(task).occurrence
     return micros if known is None else known
-
-
-def standing_of(task: Any, micros: int) -> tuple[int, int]:
-    """The occurrence, and which attempt at it the next run is."""
-    if not isinstance(task, Task):
-        return micros, 1
-    known = task._occurrence
-    return micros if known is None else known, task._attempts + 1
 
 
 def attempt_of(task: Any) -> int:
     """Which attempt at its occurrence the next run is, from 1."""
-    return task._attempts + 1 if isinstance(task, Task) else 1
+    return series_of(task).attempts + 1
 
 
 def is_repeating(task: Any) -> bool:
-    """Whether something comes after the occurrence that *task* stands for.
+    """Whether something comes after the occurrence that *task* is for.
 
-    As far as its recurrence says, or because a person asked for this one.
+    As far as its recurrence says, or because this one was requested.
     """
     return isinstance(task, Task) and (
-        task.recurrence is not None or task._back is not None)
+        task.recurrence is not None or series_of(task).back is not None)
 
 
 def is_expired(task: Any, micros: int, now: datetime) -> bool:
-    """Whether it is too late to begin, since *task* stands at that instant.
+    """Whether it is too late to begin, since *task* waits at that instant.
 
     The spread of the schedule has not made it late.  What has begun in time
-    may be tried again, so that no failure hides; and what a person asked for
-    is not too late.
+    may be tried again, so that no failure hides; and what was requested is
+    not too late.
     """
-    return (isinstance(task, Task) and task.expires is not None
-            and not task._asked and not task._attempts
+    if not isinstance(task, Task) or task.expires is None:
+        return False
+    series = series_of(task)
+    return (not series.requested and not series.attempts
             and now - from_micros(micros) > task.expires)
 
 
-# -- Scheduled anew
+def is_in_place(task: Any) -> bool:
+    """Whether *task* waits where its series has put it.
+
+    Not for another attempt, and not because of a request.
+    """
+    series = series_of(task)
+    return isinstance(task, Task) and not (
+        series.attempts or series.requested or series.back is not None)
 
 
-def first(task: Task, now: datetime) -> datetime:
+# -- Into a series
+
+
+def first_occurrence(task: Task, now: datetime) -> datetime | None:
     """The occurrence at which *task* begins, if it is scheduled *now*."""
     if task.time is not None and not _was_placed(task):
         return task.time
@@ -140,18 +178,19 @@ def first(task: Task, now: datetime) -> datetime:
 
 def _was_placed(task: Task) -> bool:
     """Whether its time is where its recurrence had placed it, once."""
-    return (task.recurrence is not None and task._after is not None
+    return (task.recurrence is not None
+            and series_of(task).after is not None
             and task._time == stamp_of(task))
 
 
 def next_of(task: Task, rule: Any, now: datetime) -> datetime:
     """The next occurrence; `InvalidRecurrence` if there is none any more."""
-    found = rule.next_after(now)
-    if found is None:
+    occurrence = rule.next_after(now)
+    if occurrence is None:
         raise InvalidRecurrence(
             f'the recurrence of {task!r}, {rule}, names no occurrence after '
             f'{now}; correct it, or give the task a time')
-    return as_utc(found)
+    return as_utc(occurrence)
 
 
 def plan(task: Task, occurrence: datetime, now: datetime, delay: timedelta
@@ -171,18 +210,10 @@ def plan(task: Task, occurrence: datetime, now: datetime, delay: timedelta
             task.recurrence = anchored
 
 
-def forget(task: Task) -> None:
-    """Begin anew; writes nothing if there is nothing to forget."""
-    task._p_activate()
-    for name in STATE:
-        if name in task.__dict__:
-            delattr(task, name)
-
-
 def _place(task: Task, occurrence: datetime, after: datetime,
            delay: timedelta) -> int:
-    task._occurrence = to_micros(occurrence)
-    task._after = to_micros(after)
+    keep(task, series_of(task)._replace(
+        occurrence=to_micros(occurrence), after=to_micros(after)))
     task.time = at = occurrence + delay
     return to_micros(at)
 
@@ -191,36 +222,37 @@ def _place(task: Task, occurrence: datetime, after: datetime,
 
 
 def retry(task: Task, micros: int, at: datetime) -> None:
-    """Stand for the same occurrence again, later."""
-    stay(task, micros)
+    """Run for the same occurrence again, later."""
+    count_attempt(task, micros)
     task.time = at
 
 
-def stay(task: Task, micros: int) -> None:
-    """Keep the occurrence, whatever becomes of the time; an attempt later."""
-    task._occurrence = occurrence_of(task, micros)
-    task._attempts += 1
+def count_attempt(task: Task, micros: int) -> None:
+    """Keep the occurrence, whatever becomes of the time."""
+    series = series_of(task)
+    keep(task, series._replace(
+        occurrence=occurrence_of(task, micros), attempts=series.attempts + 1))
 
 
-def go_on(task: Any, micros: int, now: datetime, policy: Policy,
-          expired: bool = False) -> Step:
-    """Stand for what comes after the occurrence that has ended."""
+def advance(task: Any, micros: int, now: datetime, policy: Policy,
+            expired: bool = False) -> Step:
+    """Be for what comes after the occurrence that has ended."""
     if not is_repeating(task):
         return NOWHERE
-    occurrence = from_micros(occurrence_of(task, micros))
-    if task._back is not None:
+    if series_of(task).back is not None:
         return _go_back(task)
-    after = start(task, occurrence, now, policy, expired)
-    found = task.recurrence.next_after(after)
+    occurrence = from_micros(occurrence_of(task, micros))
+    after = resume_after(task, occurrence, now, policy, expired)
+    following = task.recurrence.next_after(after)
     passed = _passed(task.recurrence, occurrence, after)
-    if found is None:
+    if following is None:
         return Step(None, passed)
     forget(task)
-    return Step(_place(task, as_utc(found), after, policy.delay), passed)
+    return Step(_place(task, as_utc(following), after, policy.delay), passed)
 
 
-def start(task: Task, occurrence: datetime, now: datetime, policy: Policy,
-          expired: bool) -> datetime:
+def resume_after(task: Task, occurrence: datetime, now: datetime,
+                 policy: Policy, expired: bool) -> datetime:
     """After which instant the next occurrence is to come.
 
     Never before the one that has ended: a clock that was set back repeats
@@ -241,78 +273,69 @@ def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:
 
 
 def _go_back(task: Task) -> Step:
-    back = task._back or ()
-    after = task._after
+    series = series_of(task)
     forget(task)
-    if not back:
+    if not series.back:
         return NOWHERE
-    task._occurrence, time = back
-    task._after = after
+    occurrence, time = series.back
+    keep(task, series_of(task)._replace(
+        occurrence=occurrence, after=series.after))
     task.time = from_micros(time)
     return Step(time)
 
 
-# -- Between two occurrences
+# -- On request
 
 
-def ask(task: Task, standing: int | None, occurrence: int, at: datetime
-        ) -> None:
-    """Stand for an occurrence that a person asked for; then go back.
+def serve(task: Task, waits: int | None, occurrence: int, at: datetime
+          ) -> None:
+    """Be for an occurrence that was requested; then go back.
 
-    *standing* is where the task stands in its series; None: its series has
-    ended.
+    *waits* is when the task waits in its series; None: its series has ended.
     """
-    task._back = () if standing is None else (
-        occurrence_of(task, standing), standing)
-    task._occurrence = occurrence
-    task._attempts = 0
-    task._asked = True
+    back = () if waits is None else (occurrence_of(task, waits), waits)
+    keep(task, series_of(task)._replace(
+        occurrence=occurrence, attempts=0, requested=True, back=back))
     task.time = at
 
 
-def extra(task: Task, now: int) -> int:
-    """An occurrence of its own for a run that a person asks for now.
+def make_up(task: Task, now: int) -> int:
+    """An occurrence of its own for a run that is requested now.
 
-    Not one that the task has stood for already: a token is never used twice.
+    Not one that the task was for already: a token is never used twice.
     """
-    known = [one for one in (task._after, task._extra) if one is not None]
-    task._extra = max([now, *(one + 1 for one in known)])
-    return task._extra
+    series = series_of(task)
+    used = [one for one in (series.after, series.made_up) if one is not None]
+    occurrence = max([now, *(one + 1 for one in used)])
+    keep(task, series._replace(made_up=occurrence))
+    return occurrence
 
 
-def hasten(task: Task, standing: int) -> None:
-    """Stand for the same occurrence, earlier, since a person asked for it."""
-    task._occurrence = occurrence_of(task, standing)
-    task._asked = True
+def hasten(task: Task, waits: int) -> None:
+    """Be for the same occurrence, earlier, since that was requested."""
+    keep(task, series_of(task)._replace(
+        occurrence=occurrence_of(task, waits), requested=True))
 
 
-def revive(task: Task, standing: int) -> None:
-    """Stand for the same occurrence, after it had failed for good."""
-    hasten(task, standing)
-    task._attempts = 0
-
-
-def is_in_place(task: Any) -> bool:
-    """Whether *task* stands where its series has put it.
-
-    Not for a retry, and not because a person asked for it.
-    """
-    return (isinstance(task, Task) and not task._attempts
-            and not task._asked and task._back is None)
+def revive(task: Task, waits: int) -> None:
+    """Be for the same occurrence, after it had failed for good."""
+    hasten(task, waits)
+    keep(task, series_of(task)._replace(attempts=0))
 
 
 def renew(task: Task, delay: timedelta) -> Step:
-    """Compute anew where *task* stands, if its recurrence has placed it.
+    """Compute anew where *task* waits, if its recurrence has placed it.
 
     `NOWHERE` if nothing has changed.
     """
-    if task._after is None or not is_in_place(task):
+    series = series_of(task)
+    if series.after is None or not is_in_place(task):
         return NOWHERE
-    after = from_micros(task._after)
-    found = task.recurrence.next_after(after)
-    if found is None or to_micros(found) == task._occurrence:
+    after = from_micros(series.after)
+    occurrence = task.recurrence.next_after(after)
+    if occurrence is None or to_micros(occurrence) == series.occurrence:
         return NOWHERE
-    return Step(_place(task, as_utc(found), after, delay))
+    return Step(_place(task, as_utc(occurrence), after, delay))
 
 
 # -- By the settings of a schedule
@@ -321,19 +344,27 @@ def renew(task: Task, delay: timedelta) -> Step:
 def policy_of(schedule: ScheduleState, oid: int) -> Policy:
     """What the settings say of the task with that oid."""
     return Policy(schedule.catch_up,
-                  part(schedule.spread, schedule.seed, oid))
+                  delay_of(schedule.spread, schedule.seed, oid))
 
 
-def go_on_in(schedule: ScheduleState, task: Any, micros: int, now: datetime,
-             expired: bool = False) -> Step:
-    """Have *task* stand for what comes next, by the settings of *schedule*.
+def delay_of(spread: timedelta, seed: str, oid: int) -> timedelta:
+    """The part of *spread* that is fixed for the task with that oid."""
+    if not spread:
+        return spread
+    digest = blake2b(f'{seed}{oid:x}'.encode(), digest_size=4).digest()
+    return spread * int.from_bytes(digest) / 2**32
+
+
+def advance_in(schedule: ScheduleState, task: Any, micros: int, now: datetime,
+               expired: bool = False) -> Step:
+    """`advance` by the settings of *schedule*, and stamp the task.
 
     Raises `CodeMissing` if that cannot be computed here: another process may
     know the time zone.
     """
     policy = policy_of(schedule, u64(task._p_oid))
     try:
-        step = go_on(task, micros, now, policy, expired)
+        step = advance(task, micros, now, policy, expired)
     except InvalidRecurrence as error:
         raise CodeMissing(
             f'its next occurrence cannot be computed: {error}') from error

@@ -268,7 +268,7 @@ class Collection:
     def _serve(self, task: Any, waits: int | None) -> int:
         """Let it run for the first of them now; the instant of that."""
         occurrence = self.schedule.requests.pop(u64(task._p_oid))
-        series.ask(task, waits, occurrence, self.now)
+        series.serve(task, waits, occurrence, self.now)
         stamp(task, self.now)
         return to_micros(self.now)
 

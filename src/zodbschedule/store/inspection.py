@@ -28,8 +28,8 @@ from ZODB.utils import u64
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import ITask
-from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import is_transient
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 
 
 # How much of a description is kept on record, in characters.

@@ -10,4 +10,4 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Transactions that are tried again, guarded, and borrowed."""
+"""Transactions: tried again, guarded, and on the caller's manager."""

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What keeps a task from ending the transaction that it runs in."""
+"""What prevents a task from ending the transaction of its run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,18 +20,18 @@ from zodbschedule.interfaces import TransactionEnded
 
 
 class Guard:
-    """Keeps the tasks of one pass from ending their transactions.
+    """A synchronizer that prevents tasks from ending their transactions.
 
-    A synchronizer whose ``beforeCompletion`` raises prevents that with both
+    Its ``beforeCompletion`` raises while it is armed, which works with both
     kinds of manager and still allows savepoints.  A task that catches the
-    error fails all the same: an abort has happened by then.  Its hooks are
-    kept from it too, up to the moment in which the commit begins.
+    error fails all the same: an abort has happened by then.  The hooks of a
+    task may not end the transaction either, until the commit begins.
 
-    *connection* is the one that the task runs in: an attempt may bring
-    another.  *manager* is that of the transactions, by default the manager of
-    the connection.
+    *connection* is that of the run; a new attempt may set another.  *manager*
+    is that of the transactions, by default the connection's.
 
-    As a context it is armed, around the call of one task.
+    As a context manager it is armed, for the call of one task.  At the end
+    `TransactionEnded` is raised if the task has tried to end the transaction.
     """
 
     def __init__(self, connection: Any, manager: Any = None) -> None:
@@ -42,7 +42,7 @@ class Guard:
 
     @contextmanager
     def on_duty(self) -> Iterator[None]:
-        """Inside, it hears of the transactions of its manager."""
+        """Inside, it is a synchronizer of its manager."""
         self.manager.registerSynch(self)
         try:
             yield
@@ -57,20 +57,20 @@ class Guard:
         self.disarm()
         error, self.error = self.error, None
         if error is not None:
-            # What was changed when there was no transaction is marked
-            # nowhere, and whoever writes it next would commit it.
-            for one in self.connection.connections.values():
-                one.cacheMinimize()
+            # What was changed while there was no transaction is registered
+            # nowhere, so whatever writes it next would commit it.
+            for connection in self.connection.connections.values():
+                connection.cacheMinimize()
             if raised is None or isinstance(raised, Exception):
-                raise error  # whatever came of it, this is the reason
+                raise error  # the cause of anything that was raised later
 
     def check(self) -> None:
-        """Raise if there was an attempt to end the transaction."""
+        """Raise `TransactionEnded` if the task has tried to end it."""
         if self.error is not None:
             raise self.error
 
     def disarm(self) -> None:
-        """Let the transaction end, unless there was an attempt before."""
+        """Let the transaction end from now on."""
         self.armed = False
 
     def newTransaction(self, txn: Any) -> None:
@@ -79,9 +79,9 @@ class Guard:
     def beforeCompletion(self, txn: Any) -> None:
         if self.armed:
             self.error = TransactionEnded(
-                'A task runs in a transaction that ends with it: it must '
-                'neither commit nor abort nor begin one itself. Savepoints '
-                'are fine.')
+                'A task must neither commit nor abort nor begin a '
+                'transaction: the transaction that it runs in ends with it. '
+                'Savepoints are fine.')
         self.check()
 
     def afterCompletion(self, txn: Any) -> None:

@@ -10,11 +10,11 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What stands for a transaction manager where nothing may be committed.
+"""A transaction manager for where nothing may be committed.
 
-Layers of tests forbid commits, since they go on with the same database.  So
-each transaction of a pass is from one savepoint to the next there, within the
-transaction of the test.
+Test layers forbid commits, since the next test uses the same database.  There
+each transaction of a pass is replaced by the part between two savepoints,
+inside the transaction of the test.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,15 @@ from typing import Any
 from transaction.interfaces import InvalidSavepointRollbackError
 
 from zodbschedule.interfaces import TransactionEnded
-from zodbschedule.transactions.retrying import RUN
+from zodbschedule.transactions.borrowing import RUN
 
 
 class Savepoints:
-    """A transaction manager, and its own transaction, as far as we use them.
+    """A transaction manager that is also its own transaction.
 
-    *manager* is the real one.  Data managers without savepoints may join, but
-    then nothing can be rolled back any more, which raises TypeError.
+    It has what a pass uses of both.  *manager* is the real one.  After a data
+    manager without savepoints has joined, nothing can be rolled back, and
+    `abort` raises TypeError.
     """
 
     user = description = ''
@@ -38,30 +39,30 @@ class Savepoints:
     def __init__(self, manager: Any) -> None:
         self.manager = manager
         self.savepoint: Any = None
-        #: whether there is no transaction to go back in any more
+        #: whether a task has ended the transaction that has the savepoints
         self.lost = False
 
     # -- as a manager
 
     def begin(self) -> None:
-        """Go on from here."""
+        """Set the savepoint that an abort goes back to."""
         if self.lost:
             raise TransactionEnded(
-                'A task has ended the transaction of the test, and with it '
-                'all that was not committed')
+                'A task has ended the transaction of the test; what was not '
+                'committed is lost')
         self.savepoint = self.manager.savepoint(optimistic=True)
 
     def get(self) -> 'Savepoints':
-        """The transaction, which is not told from its manager."""
+        """The transaction, which is this object too."""
         return self
 
     def commit(self) -> None:
-        """What has happened since then, stays."""
+        """Keep what has changed since the savepoint."""
         self.manager.savepoint(optimistic=True)
         self._end()
 
     def abort(self) -> None:
-        """What has happened since then, has not."""
+        """Go back to the savepoint, if there is one."""
         if self.savepoint is not None:
             savepoint = self.savepoint
             self._end()
@@ -77,11 +78,11 @@ class Savepoints:
     # -- as a transaction
 
     def note(self, text: str) -> None:
-        """The transaction of the test is none of ours."""
+        """Nothing to do: the transaction of the test is not ours."""
 
     def set_data(self, key: object, value: Any) -> None:
-        """Keep it with the real transaction, where others look for it."""
+        """Store it in the real transaction, where `run_of` looks for it."""
         self.manager.get().set_data(key, value)
 
     def addBeforeCommitHook(self, hook: Callable[[], Any]) -> None:
-        """A savepoint is no commit: it is not called."""
+        """Ignore *hook*: a savepoint is not a commit."""

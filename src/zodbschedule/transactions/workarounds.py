@@ -10,18 +10,18 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Faults of storages that break what a schedule promises, mended here.
+"""Workarounds for faults of storages that break promises of a schedule.
 
 *ZEO.*  A client fetches the oids of new objects a hundred at a time.  A server
-that is started again begins after the highest one that is stored, and so gives
-to others what such a client still has in stock.  Its new objects are then
-refused, until the stock is used up.
+that is started again begins after the highest oid that is stored, so it gives
+others oids that such a client still has in stock.  The client's new objects
+are then refused, until its stock is used up.
 
 *RelStorage on SQLite*, up to 4.3.  If a vote finds a conflict before it takes
-the lock for writing, the session is not rolled back, since it is in no
-transaction, and the table with what was to be stored is not emptied.  The next
+the lock for writing, the session is not rolled back, since it is not in a
+transaction, and the table of objects to store is not emptied.  Every later
 transaction of that session stores what the aborted one has written, or
-conflicts with it, for ever.
+conflicts with it.
 """
 
 import sys
@@ -29,13 +29,16 @@ from typing import Any
 
 
 def mend(db: Any) -> None:
-    """Mend what is known of the storage of *db*; before it is worked with."""
+    """Work around the known faults of the storage of *db*.
+
+    To be called before *db* is used; calling it again changes nothing.
+    """
     forget_when_away(db.storage)
     roll_back_always(db.storage)
 
 
 def forget_when_away(storage: Any) -> None:
-    """Have a client of ZEO drop its stock of oids with its connection."""
+    """Let a ZEO client drop its stock of oids when it loses its server."""
     notify = getattr(storage, 'notify_disconnected', None)
     if notify is None or 'notify_disconnected' in vars(storage):
         return
@@ -48,10 +51,10 @@ def forget_when_away(storage: Any) -> None:
 
 
 def roll_back_always(storage: Any) -> None:
-    """Have sessions of SQLite be rolled back, whatever they are in."""
+    """Let sessions of SQLite be rolled back in any state."""
     drivers: Any = sys.modules.get('relstorage.adapters.sqlite.drivers')
     if drivers is not None:
-        # of storages to come, and of this one, which has asked already
+        # for storages to come, and for this one, which has asked already
         drivers.Sqlite3Driver.connection_may_need_rollback = _always
         adapter: Any = getattr(storage, '_adapter', None)
         if isinstance(getattr(adapter, 'driver', None),

@@ -44,8 +44,8 @@ from zodbschedule.liveness.stale import Others
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.worker.watcher import back_off
 

@@ -27,8 +27,8 @@ import transaction
 from ZODB.POSException import POSKeyError
 
 from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.loop import SLICE

@@ -34,8 +34,8 @@ from zodbschedule.liveness.heartbeat import Pulse
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import in_own_connection
-from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.thread import Path
 from zodbschedule.worker.thread import Paths

@@ -54,9 +54,9 @@ from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.retry import RetryLater
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import is_transient
 from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import read_settings

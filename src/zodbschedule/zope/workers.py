@@ -35,7 +35,7 @@ from transaction import TransactionManager
 
 from zodbschedule import Worker
 from zodbschedule.execution.disabled import barred
-from zodbschedule.transactions.retrying import is_storage_failure
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.worker.loop import ScheduleLoop
 from zodbschedule.worker.thread import Path
