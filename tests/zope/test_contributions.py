@@ -195,6 +195,7 @@ class TestSites:
         site = make_site(app, 'plain')
         transaction.savepoint()
         synchronize(site)
+        assert list(contribution_states(site)) == []
         with pytest.raises(LookupError):
             reset(site, 'a')
 
@@ -345,8 +346,9 @@ class TestChanging:
         assert again.recurrence.period == 2 * HOUR
 
     def test_disabled_by_default_it_is_paused(self, site, task, schedule):
-        self.upgrade(site, every=HOUR, enabled=False)
-        assert schedule.paused(task).reason == DISABLED
+        for every in HOUR, 2 * HOUR:
+            self.upgrade(site, every=every, enabled=False)
+            assert schedule.paused(task).reason == DISABLED
         self.upgrade(site, every=HOUR)
         assert schedule.paused(task) is None
         self.upgrade(site, every=HOUR, enabled=False)
