@@ -52,11 +52,12 @@ class Fails(Task):
 
 
 def outcome():
-    return Outcome.read(record(1, 0, 1, 0, '', began=0), 'worker')
+    return Outcome.read(
+        record(1, 0, 1, 0, '', '', began=0), 'worker', bytes(8))
 
 
 def ended():
-    return RunEnded('1', 'succeeded', NOON, '', None, 1, NOON, None)
+    return RunEnded('1', 'succeeded', NOON, '', '', None, 1, NOON, None)
 
 
 def current():

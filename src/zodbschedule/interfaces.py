@@ -26,6 +26,7 @@ from zope.interface import Attribute
 from zope.interface import Interface
 from zope.interface import implementer
 from zope.schema import Bool
+from zope.schema import Bytes
 from zope.schema import Choice
 from zope.schema import Datetime
 from zope.schema import Int
@@ -535,7 +536,8 @@ class IOutcome(Interface):
     time = Datetime(title='The instant for which it was scheduled, UTC')
     occurrence = Datetime(title='The occurrence that it stands for, UTC')
     outcome = TextLine(
-        title="'succeeded', 'retried', 'failed', 'expired' or 'cancelled'; "
+        title="'succeeded', 'retried', 'failed', 'expired', 'cancelled' or "
+              "'interrupted'; "
               "'paused' or 'resumed', where principalId says who and error "
               "says why, and the id is '0' for the schedule as a whole")
     began = Datetime(title='When the run began, UTC')
@@ -546,6 +548,13 @@ class IOutcome(Interface):
     description = Text(title='The description that the task had')
     principalId = TextLine(title='Whom it ran as', required=False)
     error = TextLine(title='What went wrong, in one line', required=False)
+    type = TextLine(
+        title='What the task does: the dotted name of the function that it '
+              'calls, or of its class')
+    tid = Bytes(
+        title='The id of the transaction that has settled the outcome: of a '
+              'run that was committed, of its commit.  8 bytes; None if that '
+              'is not committed yet', required=False)
 
 
 # -- While a task runs -------------------------------------------------------
@@ -733,6 +742,7 @@ class IRunEnded(Interface):
     error = TextLine(title='What went wrong, in one line', required=False)
     time = Datetime(title='The instant for which it was scheduled, UTC')
     description = Text(title='The description of the task')
+    type = TextLine(title='What the task does, as in `IOutcome`')
     principalId = TextLine(title='Whom it ran as', required=False)
 
 
@@ -765,6 +775,7 @@ class RunEnded:
     outcome: str
     time: datetime
     description: str
+    type: str
     principalId: str | None
     attempt: int
     occurrence: datetime

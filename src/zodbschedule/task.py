@@ -140,17 +140,19 @@ class CallTask(Task):
 
     @property
     def description(self) -> str:
-        """What the task is for; by default, what it calls."""
-        if self._description:
-            return self._description
-        if self.of is None:
-            return self.func
-        cls = type(self.of)
-        return f'{cls.__module__}.{cls.__qualname__}.{self.func}'
+        """What the task is for; by default, the name of what it calls."""
+        return self._description or self.function
 
     @description.setter
     def description(self, value: str) -> None:
         self._description = value
+
+    @property
+    def function(self) -> str:
+        """The dotted name of the function or method that it calls."""
+        if self.of is None:
+            return self.func
+        return f'{class_name(self.of)}.{self.func}'
 
     def __call__(self) -> Any:
         return self.called()
@@ -262,6 +264,24 @@ def _kwargs(kwargs: Any) -> dict[str, Any]:
             f'kwargs is {kwargs!r}; it has to be a mapping of names to '
             f'values')
     return dict(kwargs)
+
+
+def type_of(task: Any) -> str:
+    """What *task* does: the dotted name of what it calls, or of its class.
+
+    As far as that can be known; the class may be missing.
+    """
+    try:
+        return task.function if isinstance(task, CallTask) else (
+            class_name(task))
+    except Exception:
+        return class_name(task)
+
+
+def class_name(obj: object) -> str:
+    """The dotted name of the class of *obj*."""
+    cls = type(obj)
+    return f'{cls.__module__}.{cls.__qualname__}'
 
 
 def key_of(task: Any) -> str | None:

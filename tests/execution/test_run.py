@@ -1007,17 +1007,20 @@ def test_each_outcome_is_told_after_its_commit_as_plain_data(stage):
         other.close()
     one, two, parked, failed = (event for event, _, _ in seen)
     assert one == RunEnded(
-        one.id, 'succeeded', stage.now - 3 * MINUTE, 'one', 'bob', 1,
+        one.id, 'succeeded', stage.now - 3 * MINUTE, 'one',
+        'sample_tasks.Doing', 'bob', 1,
         stage.now - 3 * MINUTE, None)
     assert two == RunEnded(
-        two.id, 'retried', stage.now - 2 * MINUTE, 'two', None, 1,
+        two.id, 'retried', stage.now - 2 * MINUTE, 'two',
+        'sample_tasks.Doing', None, 1,
         stage.now - 2 * MINUTE, None)
     assert parked == TaskParked(
         failed.id, stage.now - MINUTE, 'ValueError: bad went wrong', 'bad',
         None)
     assert failed == RunEnded(
-        parked.id, 'failed', stage.now - MINUTE, 'bad', None, 1,
-        stage.now - MINUTE, 'ValueError: bad went wrong')
+        parked.id, 'failed', stage.now - MINUTE, 'bad',
+        'sample_tasks.Doing', None, 1, stage.now - MINUTE,
+        'ValueError: bad went wrong')
     assert [effects for _, effects, _ in seen] == [
         ['one']] + [['one', 'two']] * 3
     assert [ids for _, _, ids in seen] == [[], [], [parked.id], [parked.id]]

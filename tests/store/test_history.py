@@ -8,7 +8,17 @@ import pytest
 import transaction
 import ZODB
 from BTrees.OOBTree import OOBTree
+from databases import HISTORY
+from databases import SQLITE
+from databases import STORAGES
 from sample_tasks import Stage
+from sample_work import Hooked
+from sample_work import Note
+from sample_work import at
+from sample_work import begin
+from sample_work import commit
+from sample_work import hooks
+from sample_work import prepare
 from ZODB.FileStorage import FileStorage
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
@@ -20,15 +30,18 @@ from zodbschedule.store import history
 from zodbschedule.store.history import Chunk
 from zodbschedule.store.history import History
 from zodbschedule.store.history import Outcome
+from zodbschedule.testing import run_until
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TID = b'\0\0\0\0\0\0\0\7'
 
 
 def record(number):
     """What a turn hands over: plain data."""
     return history.record(
-        number, 0, SUCCEEDED, number, f'task {number}', began=number)
+        number, 0, SUCCEEDED, number, f'task {number}', 'shop.order',
+        began=number)
 
 
 def new_history():
@@ -46,7 +59,7 @@ def ids(found):
 def test_the_history_provides_its_interfaces():
     assert verifyClass(IHistory, History)
     assert verifyObject(IHistory, new_history())
-    assert verifyObject(IOutcome, Outcome.read(record(1), 'worker'))
+    assert verifyObject(IOutcome, Outcome.read(record(1), 'worker', TID))
 
 
 def test_the_newest_outcome_comes_first():
@@ -71,24 +84,26 @@ SECOND = timedelta(seconds=1)
 
 def test_an_outcome_is_read_back_as_it_was():
     outcome = Outcome.read(history.record(
-        255, 10 ** 7, SUCCEEDED, 2 * 10 ** 7, 'Für Elise', 'bob', 'none',
-        began=19 * 10 ** 6, attempt=2, passed=3, occurrence=8 * 10 ** 6),
-        'worker')
+        255, 10 ** 7, SUCCEEDED, 2 * 10 ** 7, 'Für Elise', 'music.play', 'bob',
+        'none', began=19 * 10 ** 6, attempt=2, passed=3,
+        occurrence=8 * 10 ** 6), 'worker', TID)
     assert outcome == Outcome(
         'ff', EPOCH + 10 * SECOND, 'succeeded', EPOCH + 20 * SECOND,
         'Für Elise', 'bob', 'none', EPOCH + 8 * SECOND, EPOCH + 19 * SECOND,
-        2, 3, 'worker')
+        2, 3, 'worker', 'music.play', TID)
 
 
 @pytest.mark.parametrize('more, length', [
     ({}, 8), ({'principal': 'bob'}, 8), ({'error': 'why'}, 8),
-    ({'began': 9}, 8), ({'attempt': 2}, 11), ({'passed': 1}, 11),
-    ({'occurrence': 6}, 11)])
+    ({'began': 9}, 8), ({'type': 'b'}, 9), ({'attempt': 2}, 10),
+    ({'passed': 1}, 11), ({'occurrence': 6}, 12)])
 def test_what_says_nothing_is_not_stored(more, length):
     found = history.record(
-        1, 7, SUCCEEDED, 10, 'a', **{'began': 10, 'occurrence': 7} | more)
+        1, 7, SUCCEEDED, 10, 'a',
+        **{'began': 10, 'occurrence': 7, 'type': 'a'} | more)
     assert len(found) == length
-    read = Outcome.read(found, '')
+    read = Outcome.read(found, '', TID)
+    assert read.type == more.get('type', 'a')
     assert (read.principalId, read.error, read.attempt, read.passed) == (
         more.get('principal'), more.get('error'), more.get('attempt', 1),
         more.get('passed', 0))
@@ -234,3 +249,89 @@ def test_it_is_read_lazily():
     assert int(next(entries).id, 16) == 4
     add(found, [record(9)], NOW + timedelta(days=1))
     assert ids(entries) == [3, 2, 1, 0]
+
+
+# -- Which transaction has settled an outcome, and what the task does
+
+
+class Marking(Note):
+    """Marks the root in its run, and fails if it is told to."""
+
+    fails = False
+
+    def __call__(self):
+        if self.fails:
+            raise ValueError('no')
+        self._p_jar.root()['mark'] = self.description
+
+
+def outcomes(schedule):
+    begin(schedule)
+    return {entry.description: entry for entry in schedule.history}
+
+
+@pytest.mark.storages(*STORAGES, HISTORY, SQLITE)
+def test_the_tid_is_that_of_the_commit_of_the_run(database):
+    """With what the run has written, in a claim and in a chunk."""
+    schedule = prepare(database, Marking('a'))
+    other = database.client().schedule()
+    seen = []
+
+    def look():
+        begin(other)
+        root = other._p_jar.root()
+        root._p_activate()
+        seen.extend((entry.tid, root._p_serial) for entry in other.history)
+
+    hooks['look'] = look
+    schedule.schedule(Hooked('look', at(0)))
+    commit(schedule)
+    assert schedule.process(at(0)).succeeded == 2
+    (tid, written), = seen
+    assert tid == written
+    assert outcomes(schedule)['a'].tid == tid
+    assert outcomes(database.client().schedule())['a'].tid == tid
+
+
+def test_the_tid_of_a_failure_is_that_of_what_has_parked_it(database):
+    task = Marking('a')
+    task.fails = True
+    schedule = prepare(database, task)
+    assert schedule.process(at(0)).failed == 1
+    begin(schedule)
+    entry, = schedule.parked
+    entry._p_activate()
+    assert outcomes(schedule)['a'].tid == entry._p_serial
+
+
+def test_the_tid_of_a_pause_is_that_of_its_commit(database):
+    schedule = prepare(database)
+    schedule.pause()
+    entry, = schedule.history
+    assert entry.tid is None
+    commit(schedule)
+    begin(schedule)
+    schedule.pauses._p_activate()
+    entry, = schedule.history
+    assert entry.tid == schedule.pauses._p_serial
+
+
+def test_no_tid_is_told_where_nothing_is_committed(schedule, clock):
+    schedule.schedule(Note('a', clock.now()))
+    transaction.savepoint()
+    run_until(schedule, clock.now(), commit=False)
+    entry, = schedule.history
+    assert entry.tid is None
+
+
+def test_the_type_is_what_is_called_or_the_class(schedule, clock):
+    note = Note('a', clock.now())
+    schedule.schedule(note)
+    for options in {'description': 'b'}, {}:
+        schedule.call(at, 1, time=clock.now(), **options)
+    schedule.call(note.schedule, description='c', time=clock.now())
+    transaction.commit()
+    schedule.process(clock.now())
+    assert {entry.description: entry.type for entry in schedule.history} == {
+        'a': 'sample_work.Note', 'b': 'sample_work.at',
+        'sample_work.at': 'sample_work.at', 'c': 'sample_work.Note.schedule'}

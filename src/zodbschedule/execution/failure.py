@@ -58,6 +58,7 @@ from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
@@ -191,8 +192,8 @@ class Failure:
         error = self.error
         micros = slot.micros
         facts = TaskSnapshot(
-            known_principal(task), known_text(task, 'description'), micros,
-            micros, 1)
+            known_principal(task), known_text(task, 'description'),
+            type_of(task), micros, micros, 1)
         verdict = Decision(FAILED)
         occurrence = None
         if whole:

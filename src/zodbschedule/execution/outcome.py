@@ -38,6 +38,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import type_of
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 
@@ -106,6 +107,7 @@ class TaskSnapshot(NamedTuple):
 
     principal_id: str | None
     description: str
+    type: str
     micros: int
     occurrence: int
     attempt: int
@@ -175,7 +177,7 @@ class RunBase:
         """What a task says that stands at that instant."""
         where = series.series_of(task)
         return TaskSnapshot(
-            task.principalId, task.description, micros,
+            task.principalId, task.description, type_of(task), micros,
             micros if where.occurrence is None else where.occurrence,
             where.attempts + 1)
 
@@ -194,7 +196,8 @@ class RunBase:
             return self.oid
         return record(
             self.oid, facts.micros, verdict.outcome,
-            to_micros(clock.now()), description, facts.principal_id, error,
+            to_micros(clock.now()), description, facts.type,
+            facts.principal_id, error,
             began=to_micros(self.began), attempt=facts.attempt,
             passed=verdict.passed, occurrence=facts.occurrence)
 
@@ -205,7 +208,7 @@ class RunBase:
         if zope.event.subscribers:
             self.event = RunEnded(
                 self.id, OUTCOMES[outcome], from_micros(facts.micros),
-                description, facts.principal_id, facts.attempt,
+                description, facts.type, facts.principal_id, facts.attempt,
                 from_micros(facts.occurrence), error)
         return description
 

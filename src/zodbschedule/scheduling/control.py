@@ -50,6 +50,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
+from zodbschedule.task import type_of
 
 
 # What any task has, and what says where it stands.
@@ -232,7 +233,8 @@ def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
         moment = to_micros(now)
         described = '' if task is None else known_text(task, 'description')
         schedule.history.add([record(
-            oid, moment, what, moment, described, by, reason or None,
+            oid, moment, what, moment, described,
+            '' if task is None else type_of(task), by, reason or None,
             began=moment)], now, '')
 
 

@@ -30,6 +30,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import key_of
+from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import run_of
 
 
@@ -115,7 +116,7 @@ def _cancelled(schedule: ScheduleState, task: Any, micros: int
     now = to_micros(clock.now())
     return record(
         oid, micros, CANCELLED, now, known_text(task, 'description'),
-        known_principal(task), began=now)
+        type_of(task), known_principal(task), began=now)
 
 
 def forget(schedule: ScheduleState, task: Any) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 from persistent import Persistent
 from ZODB.utils import p64
 from ZODB.utils import u64
+from ZODB.utils import z64
 
 from zodbschedule import outcomes
 from zodbschedule.instant import from_micros
@@ -46,6 +47,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Wanted
+from zodbschedule.task import type_of
 
 
 # So often may a run of one task end its process.  More, and it stops the
@@ -135,8 +137,9 @@ class Collection:
         self.now = now
         #: what is to wait, by its instant in microseconds
         self.waiting: dict[int, list[Persistent]] = {}
-        #: for the history
+        #: for the history, and the tids of those who have settled them
         self.records: list[tuple[Any, ...]] = []
+        self.tids = bytearray()
         self.outcomes: list[int] = []
         #: what was parked, since its runs ended their process
         self.parked: list[ParkedTask] = []
@@ -148,18 +151,19 @@ class Collection:
     def add(self, slot: Slot, crashed: bool) -> None:
         """Free *slot*, and see what becomes of what it holds."""
         # Freed first: what comes back is nowhere at that moment.
-        content = slot.emptied()
+        content, tid = slot.emptied(), slot._p_serial
         if content.waiting:
             self._not_run(content, crashed)
         elif not content.is_free:
-            self._settled(content)
+            self._settled(content, tid)
 
     def finish(self) -> None:
         """Put into the timetable and the history what was found."""
         for micros, tasks in self.waiting.items():
             self.schedule.timetable.add(
                 from_micros(micros), tasks, apart=True)
-        self.schedule.history.add(self.records, self.now, self.worker)
+        self.schedule.history.add(
+            self.records, self.now, self.worker, bytes(self.tids))
 
     # -- what a slot can hold
 
@@ -172,11 +176,12 @@ class Collection:
             self.parked.append(entry)
             self._leave(slot.oid)
 
-    def _settled(self, slot: Slot) -> None:
+    def _settled(self, slot: Slot, tid: bytes) -> None:
         """The task has an outcome: it waits for what comes next, or leaves."""
         self._forgive(slot)
         if slot.record is not None:
             self.records.append(slot.record)
+            self.tids += tid
         for micros, task in slot.scheduled:
             self._wait(micros, task)
         match slot.outcome, slot.following:
@@ -229,9 +234,10 @@ class Collection:
             moment = to_micros(self.now)
             self.records.append(record(
                 oid, micros, outcomes.CANCELLED, moment,
-                known_text(task, 'description'), None,
+                known_text(task, 'description'), type_of(task), None,
                 f'its key is held by task {u64(holder._p_oid):x}',
                 began=moment))
+            self.tids += z64
         self._leave(oid)
 
     def _leave(self, oid: int) -> None:

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 from persistent import Persistent
+from ZODB.utils import z64
 from zope.interface import implementer
 
 from zodbschedule.instant import earlier
@@ -59,6 +60,13 @@ RESUMED = 8
 NAMES = {**OUTCOMES, PAUSED: 'paused', RESUMED: 'resumed'}
 
 
+# What a record begins with; and what follows, as far as it says more than
+# this: the type, None if it is the description; the attempt; how many
+# occurrences were passed over; and how much the occurrence is before the time.
+HEAD = 8
+TAIL: tuple[Any, ...] = (None, 1, 0, 0)
+
+
 @implementer(IOutcome)
 class Outcome(NamedTuple):
     """See `IOutcome`.  Stored as a plain tuple, see `record`."""
@@ -75,52 +83,61 @@ class Outcome(NamedTuple):
     attempt: int
     passed: int
     worker: str
+    type: str
+    tid: bytes | None
 
     @classmethod
-    def read(cls, record: tuple[Any, ...], worker: str) -> 'Outcome':
+    def read(cls, record: tuple[Any, ...], worker: str, tid: bytes
+             ) -> 'Outcome':
         """The outcome that a stored record tells of."""
         (oid, time, outcome, ended, description, principal, error, lasted,
-         ) = record[:SHORTEST]
-        attempt, passed, early = record[SHORTEST:] or DEFAULTS
+         type, attempt, passed, early) = record + TAIL[len(record) - HEAD:]
         return cls(
             f'{oid:x}', from_micros(time), NAMES[outcome], from_micros(ended),
             description, principal, error, from_micros(time - early),
-            from_micros(ended - lasted), attempt, passed, worker)
-
-
-# A record has at least so many fields; the others are left out if all of them
-# are as here.
-SHORTEST = 8
-DEFAULTS = (1, 0, 0)
+            from_micros(ended - lasted), attempt, passed, worker,
+            description if type is None else type,
+            None if tid == z64 else tid)
 
 
 def record(oid: int, micros: int, outcome: int, ended: int, description: str,
-           principal: str | None = None, error: str | None = None, *,
-           began: int, attempt: int = 1, passed: int = 0,
+           type: str, principal: str | None = None, error: str | None = None,
+           *, began: int, attempt: int = 1, passed: int = 0,
            occurrence: int | None = None) -> tuple[Any, ...]:
     """What is stored of an outcome: builtins, instants in microseconds."""
-    found = (oid, micros, outcome, ended, description, principal, error,
-             ended - began)
-    more = (attempt, passed, 0 if occurrence is None else micros - occurrence)
-    return found if more == DEFAULTS else found + more
+    early = 0 if occurrence is None else micros - occurrence
+    tail = (None if type == description else type, attempt, passed, early)
+    length = len(tail)
+    while length and tail[length - 1] == TAIL[length - 1]:
+        length -= 1
+    return (oid, micros, outcome, ended, description, principal, error,
+            ended - began) + tail[:length]
 
 
 class Chunk(Persistent):
-    """The outcomes of one turn, in order, and the name of its worker."""
+    """The outcomes of one turn, in order, and the name of its worker.
+
+    The tids are those of the transactions that have settled the outcomes, 8
+    bytes each; zeros stand for the one that has stored the chunk.
+    """
 
     records: tuple[tuple[Any, ...], ...] = ()
+    tids = b''
     worker = ''
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.worker, self.records
+        return self.worker, self.records, self.tids
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.worker, self.records = state
+        self.worker, self.records, self.tids = state
 
     def newest_first(self) -> Iterator[Outcome]:
         """The outcomes, from the last."""
-        return (Outcome.read(record, self.worker)
-                for record in reversed(self.records))
+        for index in reversed(range(len(self.records))):
+            tid = self.tids[8 * index:8 * index + 8]
+            yield Outcome.read(
+                self.records[index], self.worker,
+                self._p_serial if tid == z64 else tid)
 
 
 @implementer(IHistory)
@@ -137,13 +154,18 @@ class History(Persistent):
         self.claims = claims
         self.chunks = LOBTree()
 
-    def add(self, records: list[tuple[Any, ...]], now: datetime,
-            worker: str) -> None:
-        """Add the outcomes of one turn of *worker*, made about *now*."""
+    def add(self, records: list[tuple[Any, ...]], now: datetime, worker: str,
+            tids: bytes | None = None) -> None:
+        """Add the outcomes of one turn of *worker*, made about *now*.
+
+        *tids* are those of the transactions that have settled them, one after
+        the other; by default, and where they are zeros, this one has.
+        """
         if not records:
             return
         chunk = Chunk()
         chunk.records = tuple(records)
+        chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
         high = to_micros(now)
         if self.chunks:
@@ -182,7 +204,7 @@ class History(Persistent):
                 and outcome in (None, entry.outcome))
 
     def _in_claims(self) -> list[Outcome]:
-        found = [Outcome.read(slot.record, claim.name)
+        found = [Outcome.read(slot.record, claim.name, slot._p_serial)
                  for claim in self.claims.values() for slot in claim.slots
                  if slot.outcome and slot.record is not None]
         # Of two that ended at one instant, the later one was last.
