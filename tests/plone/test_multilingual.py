@@ -110,7 +110,7 @@ def test_a_task_speaks_as_a_request_for_the_object_does(
 
 
 class Purger:
-    """Takes note of what it is told to purge."""
+    """Records what it has to purge."""
 
     def __init__(self):
         self.purged = []

@@ -35,9 +35,9 @@ from zodbschedule.testing import run_until
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import get_schedule
-from zodbschedule.zope.interfaces import IContributed
+from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.users import SYSTEM
 
 
@@ -77,7 +77,7 @@ def retitle(context, title):
     context.reindexObject()
 
 
-def retitle_in_vain(context, title):
+def retitle_and_fail(context, title):
     retitle(context, title)
     raise ValueError('no')
 
@@ -186,7 +186,7 @@ class TestContent:
         assert not len(api.content.find(Title='A'))
 
     def test_and_nothing_of_what_has_failed(self, portal, process):
-        call(portal.doc, retitle_in_vain, 'B')
+        call(portal.doc, retitle_and_fail, 'B')
         assert process().failed == 1
         assert portal.doc.title == 'A'
         [brain] = api.content.find(Title='A')
@@ -258,7 +258,7 @@ class ILayer(Interface):
 
 
 class Look(BrowserView):
-    """What a request shows of what surrounds it."""
+    """What a request shows of its environment."""
 
     def __call__(self):
         return look(self.context)
@@ -379,13 +379,13 @@ class TestContributed:
         yield
         registry = getGlobalSiteManager()
         for each in list(registry.registeredUtilities()):
-            if each.provided is IContributed:
+            if each.provided is IContribution:
                 registry.unregisterUtility(
-                    each.component, IContributed, each.name)
+                    each.component, IContribution, each.name)
 
     def test_a_profile_brings_them(self, portal, process, schedule, clock):
         applyProfile(portal, 'zodbschedule.zope:default')
-        assert [state.name for state in contributed(portal)] == ['a']
+        assert [state.name for state in contribution_states(portal)] == ['a']
         transaction.commit()
         clock.advance(timedelta(hours=1))
         assert process().succeeded == 1
@@ -426,7 +426,7 @@ class TestIntegration:
         portal = integration['portal']
         setRoles(portal, TEST_USER_ID, ['Manager'])
         schedule = get_schedule(portal)
-        call(portal, create_in_vain)
+        call(portal, create_and_fail)
         assert run_until(schedule, clock.now(), commit=False).failed == 1
         assert 'new' not in portal.objectIds()
         assert not len(api.content.find(id='new'))
@@ -436,7 +436,7 @@ def checkpoint():
     seen.append(getSite().getId())
 
 
-def create_in_vain(context):
+def create_and_fail(context):
     create(context)
     raise ValueError('no')
 

@@ -34,7 +34,7 @@ instancehome {home}
     container-class OFS.Folder.Folder
 </zodb_db>
 <product-config zodbschedule>
-    urls /told=https://www.example.org /told/below=http://example.org:8080/a/b
+    urls /set=https://www.example.org /set/below=http://example.org:8080/a/b
 </product-config>
 """
 

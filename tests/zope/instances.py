@@ -9,19 +9,16 @@ import time
 from contextlib import contextmanager
 
 import ZODB
+from databases import PATIENCE
+from databases import ZEOServer
+from databases import free_port
+from databases import listens
+from databases import wait_until
 from ZEO.ClientStorage import ClientStorage
 
 
 HERE = pathlib.Path(__file__).parent
 SUPPORT = HERE.parent / 'support'
-sys.path.append(os.fspath(SUPPORT))
-
-from databases import PATIENCE  # noqa: E402
-from databases import ZEOServer  # noqa: E402
-from databases import free_port  # noqa: E402
-from databases import listens  # noqa: E402
-from databases import wait_until  # noqa: E402
-
 
 __all__ = ['PATIENCE', 'Instance', 'wait_until']
 
@@ -67,7 +64,7 @@ class Instance:
     def conf(self):
         return self.home / 'etc' / 'zope.conf'
 
-    def told(self, **settings):
+    def configure(self, **settings):
         """Add a section of ours to the configuration."""
         lines = '\n'.join(f'{name} {value}'
                           for name, value in settings.items())
@@ -145,8 +142,11 @@ def program(name):
 
 
 def environment(*path):
-    path = os.pathsep.join(map(os.fspath, (*path, HERE, SUPPORT)))
-    return {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1'}
+    """That of a program: it also imports from *path* and from these tests."""
+    path = [*map(os.fspath, (*path, HERE, SUPPORT)),
+            *filter(None, [os.environ.get('PYTHONPATH')])]
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(path),
+            'PYTHONUNBUFFERED': '1'}
 
 
 def end(process, number=signal.SIGTERM):

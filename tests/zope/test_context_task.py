@@ -141,7 +141,7 @@ class TestCalling:
 
     @pytest.mark.parametrize('func', ['nothing', 'id', '_p_deactivate'])
     def test_what_is_no_method_is_refused(self, document, func):
-        with pytest.raises(InvalidTask, match='has no method'):
+        with pytest.raises(InvalidTask, match='has no public method'):
             ContextTask(document, func)
 
     def test_a_bound_method_is_refused(self, document):
@@ -149,7 +149,7 @@ class TestCalling:
             ContextTask(document, document.publish)
 
     def test_what_has_no_path_is_refused(self):
-        with pytest.raises(InvalidTask, match='no object of a site'):
+        with pytest.raises(InvalidTask, match='not an object of a site'):
             ContextTask(object(), note)
 
     def test_nothing_of_the_object_is_stored(self, document, schedule):
@@ -329,7 +329,7 @@ class TestLanguage:
         request = make_request(
             document.getPhysicalRoot(), get_schedule(document))
         request['LANGUAGE_TOOL'] = Tool()
-        module.speak(document, request, 'fr')
+        module.set_language(request, 'fr')
         assert request['LANGUAGE_TOOL'].LANGUAGE == 'fr'
 
 

@@ -25,16 +25,16 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
 from zodbschedule.zope import synchronize
 from zodbschedule.zope import uninstall
 from zodbschedule.zope.contributions import ABSENT
 from zodbschedule.zope.contributions import DISABLED
-from zodbschedule.zope.contributions import Contributed
-from zodbschedule.zope.contributions import IContributed
-from zodbschedule.zope.contributions import profile_imported
+from zodbschedule.zope.contributions import Contribution
+from zodbschedule.zope.contributions import IContribution
+from zodbschedule.zope.contributions import handle_profile_imported
 
 
 HOUR = timedelta(hours=1)
@@ -80,15 +80,15 @@ def _none_is_left():
 def forget(name=None):
     registry = getGlobalSiteManager()
     for each in list(registry.registeredUtilities()):
-        if each.provided is IContributed and name in (None, each.name):
+        if each.provided is IContribution and name in (None, each.name):
             registry.unregisterUtility(
-                each.component, IContributed, each.name)
+                each.component, IContribution, each.name)
 
 
 @pytest.fixture
 def states(site):
     def states():
-        return {each.name: each for each in contributed(site)}
+        return {each.name: each for each in contribution_states(site)}
 
     return states
 
@@ -97,7 +97,7 @@ class TestDefining:
 
     def test_it_provides_its_interface(self):
         assert verifyObject(
-            IContributed, Contributed('a', check, every=HOUR))
+            IContribution, Contribution('a', check, every=HOUR))
 
     @pytest.mark.parametrize('options, message', [
         ({}, '0 of every, cron and rrule'),
@@ -129,11 +129,11 @@ class TestDirective:
 
     def definition(self, options):
         string(ZCML.format(options))
-        return getGlobalSiteManager().getUtility(IContributed, 'a')
+        return getGlobalSiteManager().getUtility(IContribution, 'a')
 
     def test_with_little(self):
         found = self.definition('every="15m"')
-        assert found == Contributed(
+        assert found == Contribution(
             'a', check, every=timedelta(minutes=15))
 
     def test_with_all(self):
@@ -142,7 +142,7 @@ class TestDirective:
             timezone="Europe/Berlin" for="test_contributions.ISpecial"
             profile="x:default" principal="acl_users:jane" missed="all"
             expires="1h" retry="3" enabled="no"''')
-        assert found == Contributed(
+        assert found == Contribution(
             'a', check, 'A check', 'Checks.', cron='30 2 * * *',
             timezone='Europe/Berlin', required=ISpecial, profile='x:default',
             principal='acl_users:jane', missed='all', expires=HOUR,
@@ -195,6 +195,7 @@ class TestSites:
         site = make_site(app, 'plain')
         transaction.savepoint()
         synchronize(site)
+        assert list(contribution_states(site)) == []
         with pytest.raises(LookupError):
             reset(site, 'a')
 
@@ -236,12 +237,12 @@ class TestSites:
         synchronize(site)
         assert not list(schedule)
         site.portal_setup.installed = ('x:default',)
-        profile_imported(SimpleNamespace(
+        handle_profile_imported(SimpleNamespace(
             tool=site.portal_setup, full_import=True))
         assert len(list(schedule)) == 1
         site.portal_setup.installed = ()
         transaction.commit()
-        # Nobody has told us, and it does nothing.
+        # No profile event was sent, and the task does nothing.
         clock.advance(HOUR)
         schedule.process(clock.now())
         assert not list(schedule)
@@ -250,9 +251,9 @@ class TestSites:
 
     def test_a_part_of_a_profile_says_nothing(self, site, schedule):
         contribute('a', check, every=HOUR)
-        profile_imported(SimpleNamespace(tool=None, full_import=True))
+        handle_profile_imported(SimpleNamespace(tool=None, full_import=True))
         site._setObject('portal_setup', Setup())
-        profile_imported(SimpleNamespace(
+        handle_profile_imported(SimpleNamespace(
             tool=site.portal_setup, full_import=False))
         assert not list(schedule)
 
@@ -345,8 +346,9 @@ class TestChanging:
         assert again.recurrence.period == 2 * HOUR
 
     def test_disabled_by_default_it_is_paused(self, site, task, schedule):
-        self.upgrade(site, every=HOUR, enabled=False)
-        assert schedule.paused(task).reason == DISABLED
+        for every in HOUR, 2 * HOUR:
+            self.upgrade(site, every=every, enabled=False)
+            assert schedule.paused(task).reason == DISABLED
         self.upgrade(site, every=HOUR)
         assert schedule.paused(task) is None
         self.upgrade(site, every=HOUR, enabled=False)
@@ -372,7 +374,7 @@ class TestChanging:
         assert schedule.process(clock.now()).left == 1
         assert seen == []
         assert schedule.paused(task) is None
-        assert "nothing named 'a' is contributed" in caplog.text
+        assert "contributes no task named 'a'" in caplog.text
         contribute('a', check, every=HOUR)
         assert schedule.process(clock.now()).succeeded == 1
         assert len(seen) == 1
@@ -407,7 +409,7 @@ class TestChanging:
             synchronize(there)
 
         monkeypatch.setattr(
-            Contributed, '__call__', lambda self, there: meanwhile(there))
+            Contribution, '__call__', lambda self, there: meanwhile(there))
         clock.advance(HOUR)
         assert schedule.process(clock.now()).succeeded == 1
         assert task.recurrence.period == HOUR

@@ -11,7 +11,7 @@ from conftest import make_site
 from OFS.Folder import Folder
 from test_contributions import forget
 
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import synchronize
 
 
@@ -43,7 +43,7 @@ def test_the_chapter_on_zope(app, clock):
         for block in blocks[3:]:
             exec(textwrap.dedent(block), names)
         synchronize(site)
-        assert [state.name for state in contributed(site)] == [
+        assert [state.name for state in contribution_states(site)] == [
             'my.addon.check']
     finally:
         forget()

@@ -128,20 +128,21 @@ class TestServing:
         if command == 'script':
             script = tmp_path / 'script.py'
             script.write_text(code)
-            said = instance.run('zconsole', 'run', instance.conf, script)
+            output = instance.run('zconsole', 'run', instance.conf, script)
         else:
-            said = instance.run('zconsole', 'debug', instance.conf, text=code)
-        assert '[]' in said
+            output = instance.run(
+                'zconsole', 'debug', instance.conf, text=code)
+        assert '[]' in output
         assert lines(instance, 'a') == []
 
-    def test_none_if_it_is_told_so(self, instance, sites):
+    def test_none_with_no_threads(self, instance, sites):
         sites('a')
-        instance.told(threads=0)
+        instance.configure(threads=0)
         process = instance.serve()
         schedule(instance, 'a', ('note', 'first'))
         wait_until(lambda: 'threads is 0' in process.log.read_text(),
                    'a line of log', process)
-        # Nobody drains, so that it ends as it would without us.
+        # No worker is drained: it ends as without the filter.
         assert end(process) == -signal.SIGTERM
         assert lines(instance, 'a') == []
 
@@ -161,7 +162,7 @@ class TestWorking:
         assert end(process) == 0, process.log.read_text()
         assert has_no_claims(instance, 'a', 'b')
 
-    def test_it_may_be_told_which_sites(self, instance, sites):
+    def test_it_may_serve_some_sites_only(self, instance, sites):
         sites('a', 'b')
         process = instance.work('--path', '/b')
         schedule(instance, 'a', ('note', 'first'))
@@ -224,15 +225,15 @@ def test_without_the_package_a_site_works_all_the_same(
     script = tmp_path / 'script.py'
     script.write_text(GO_ON)
     instance.include.rename(tmp_path / 'include')
-    said = instance.run('zconsole', 'run', instance.conf, script,
-                        path=[blocked])
-    assert "goes on: ['b']" in said
+    output = instance.run('zconsole', 'run', instance.conf, script,
+                          path=[blocked])
+    assert "goes on: ['b']" in output
     # And when it is there again, so are the tasks.
     (tmp_path / 'include').rename(instance.include)
     script.write_text(BACK)
-    said = instance.run('zconsole', 'run', instance.conf, script)
-    assert 'paused: this site was moved' in said
-    assert said.rstrip().endswith(' 1')
+    output = instance.run('zconsole', 'run', instance.conf, script)
+    assert 'paused: this site was moved' in output
+    assert output.rstrip().endswith(' 1')
 
 
 ADD_ON = """\
@@ -274,8 +275,8 @@ class TestCommands:
 
     def test_if_there_are_several_it_has_to_be_said_which(
             self, sites, command):
-        said = command('list', code=2)
-        assert 'those with a schedule: none' in said
+        output = command('list', code=2)
+        assert 'those with a schedule: none' in output
         sites('a', 'b')
         assert 'those with a schedule: /a, /b' in command('list', code=2)
         command('add', 'instances.count', '--path', '/b')
@@ -293,7 +294,8 @@ class TestCommands:
             'list', '--path', '/c', code=2)
         assert 'there is no schedule at' in command(
             'list', '--path', '/acl_users', code=2)
-        assert 'is no site' in command('init', '--path', '/acl_users', code=2)
+        assert 'is not a site' in command(
+            'init', '--path', '/acl_users', code=2)
         assert 'not both' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)
@@ -326,22 +328,22 @@ class TestCommands:
         command('cancel', facts['id'])
         add_on.unlink()
         assert 'its add-on is not here, unscheduled' in command('contributed')
-        assert "nothing named 'ours' is contributed to /a" in command(
+        assert "contributes no task named 'ours' to /a" in command(
             'reset', 'ours', code=2)
 
     def test_without_zope_it_says_so(self, instance, tmp_path):
         (tmp_path / 'sitecustomize.py').write_text(
             "import sys; sys.modules['Zope2'] = None")
-        said = instance.run('zodbschedule', 'list', '--zope', instance.conf,
-                            code=2, path=[tmp_path])
-        assert '--zope needs Zope' in said
-        assert 'Traceback' not in said
+        output = instance.run('zodbschedule', 'list', '--zope', instance.conf,
+                              code=2, path=[tmp_path])
+        assert '--zope needs Zope' in output
+        assert 'Traceback' not in output
 
     def test_a_zope_that_does_not_start_is_said_in_a_line(
             self, instance, tmp_path):
         conf = tmp_path / 'wrong.conf'
         conf.write_text('nonsense\n')
-        said = instance.run('zodbschedule', 'list', '--zope', conf, code=2)
-        assert 'Zope does not start' in said
-        assert 'Traceback' not in said
+        output = instance.run('zodbschedule', 'list', '--zope', conf, code=2)
+        assert 'Zope does not start' in output
+        assert 'Traceback' not in output
 

@@ -1,4 +1,4 @@
-"""What surrounds a run in Zope."""
+"""The environment of a run in Zope."""
 
 import logging
 import threading
@@ -66,7 +66,7 @@ def add(name):
 
 
 def fail():
-    add('in_vain')
+    add('not_committed')
     raise ValueError('no')
 
 
@@ -166,8 +166,8 @@ class TestSite:
         schedule.schedule(CallTask(look))
         schedule.url = address
         transaction.commit()
-        with pytest.raises(PrincipalsMissing, match='cannot be entered.*no '
-                           'address'):
+        with pytest.raises(PrincipalsMissing, match='cannot be entered.*not '
+                           'an address'):
             schedule.process(clock.now())
         assert len(list(schedule)) == 1
         schedule.url = ''
@@ -273,7 +273,7 @@ class TestSite:
 
     def test_what_a_failed_one_has_changed_is_not(self, run, site):
         assert run(fail).failed == 1
-        assert 'in_vain' not in site.objectIds()
+        assert 'not_committed' not in site.objectIds()
 
 
 class TestAfterwards:
@@ -385,8 +385,8 @@ class TestAddress:
         assert seen[0].actual_url == expected
         assert seen[0].virtual == ('', 'site')
 
-    def test_as_the_process_was_told(self, run, app):
-        site = make_site(app, 'told')
+    def test_as_the_process_is_configured(self, run, app):
+        site = make_site(app, 'set')
         below = make_site(site, 'below')
         transaction.savepoint()
         for one in site, below:
@@ -399,24 +399,24 @@ class TestSuccess:
     """What was queued on the request is done after the commit."""
 
     @pytest.fixture
-    def told(self, subscribed):
-        told = []
+    def notified(self, subscribed):
+        notified = []
 
         def purge(event):
-            told.append((event.request, getSite(), getRequest(),
+            notified.append((event.request, getSite(), getRequest(),
                          'new' in event.request['PUBLISHED'].objectIds()))
 
         subscribed(purge, (IPubSuccess,))
-        return told
+        return notified
 
-    def test_it_is_told_in_the_site(self, run, told, site):
+    def test_subscribers_are_notified_in_the_site(self, run, notified, site):
         assert run(add, 'new').succeeded == 1
-        [(request, there, current, committed)] = told
+        [(request, there, current, committed)] = notified
         assert current is request
         assert there._p_oid == site._p_oid
         assert committed
 
-    def test_not_if_the_commit_has_failed(self, run, told, schedule):
+    def test_not_if_the_commit_has_failed(self, run, notified, schedule):
         def conflict():
             transaction.get().addBeforeCommitHook(cancel)
 
@@ -436,11 +436,11 @@ class TestSuccess:
             assert run(conflict).succeeded == 0
         finally:
             del globals()['conflict']
-        assert told == []
+        assert notified == []
 
-    def test_not_if_it_has_failed(self, run, told):
+    def test_not_if_it_has_failed(self, run, notified):
         assert run(fail).failed == 1
-        assert told == []
+        assert notified == []
 
     @pytest.mark.parametrize('explicit', [True, False])
     @pytest.mark.parametrize('begins', [True, False])
@@ -489,7 +489,7 @@ class TestSuccess:
         assert 'new' in site.objectIds()
 
 
-def test_threads_do_not_share_what_surrounds_them(app, schedule, zope, clock):
+def test_threads_do_not_share_the_environment(app, schedule, zope, clock):
     """Another thread has neither the site nor the request of a run."""
     found = []
 

@@ -1,4 +1,4 @@
-"""What a process is told of its sites."""
+"""The settings of a process for its sites."""
 
 from datetime import timedelta
 
@@ -7,19 +7,19 @@ import pytest
 from zodbschedule.zope import settings as module
 from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import Settings
-from zodbschedule.zope.settings import settings
+from zodbschedule.zope.settings import read_settings
 
 
 @pytest.fixture(autouse=True)
 def configured(monkeypatch):
     """What ``zope.conf`` says: nothing, or what a test puts there."""
     found = {}
-    monkeypatch.setattr(module, '_configured', lambda: dict(found))
+    monkeypatch.setattr(module, '_configuration', lambda: dict(found))
     return found
 
 
 def test_nothing_needs_to_be_said():
-    assert settings() == Settings()
+    assert read_settings() == Settings()
 
 
 def test_the_environment_goes_before_the_configuration(
@@ -27,20 +27,20 @@ def test_the_environment_goes_before_the_configuration(
     configured.update(threads='3', name='here', lease='5')
     monkeypatch.setenv('ZODBSCHEDULE_THREADS', '0')
     monkeypatch.setenv('ZODBSCHEDULE_GRACE', '2.5')
-    assert settings() == Settings(
+    assert read_settings() == Settings(
         0, 'here', timedelta(seconds=5), timedelta(seconds=2.5))
     monkeypatch.setenv('ZODBSCHEDULE_NAME', '')
-    assert settings().name is None
+    assert read_settings().name is None
 
 
 def test_what_is_given_goes_before_the_configuration(configured):
     configured.update(threads='3', name='here')
-    assert settings({'threads': '2'}) == Settings(2, 'here')
+    assert read_settings({'threads': '2'}) == Settings(2, 'here')
 
 
 def test_several_addresses(configured):
     configured['urls'] = '/a=https://a.org /b/c/=http://b.org:8080/x'
-    found = settings().urls
+    found = read_settings().urls
     assert list(found) == ['/a', '/b/c']
     assert found['/b/c'].port == 8080
 
@@ -50,18 +50,18 @@ def test_several_addresses(configured):
     ('threads', '101', 'from 0 to 100'),
     ('threads', '-1', 'from 0 to 100'),
     ('lease', '0', "lease is '0'"),
-    ('lease', 'x', 'a number of seconds'),
-    ('grace', '1e999', 'a number of seconds'),
-    ('grace', 'nan', 'a number of seconds'),
+    ('lease', 'x', 'a positive number of seconds'),
+    ('grace', '1e999', 'a positive number of seconds'),
+    ('grace', 'nan', 'a positive number of seconds'),
     ('urls', 'https://a.org', 'write the path of a site'),
-    ('urls', '/a=a.org', "'a.org' is no address"),
-    ('urls', '/a=ftp://a.org', 'is no address'),
-    ('urls', '/a=http://', 'is no address'),
-    ('urls', '/a=http://a.org:port', 'is no address'),
-    ('urls', '/a=http://a.org/?x=1', 'is no address'),
-    ('threds', '1', 'threds is no setting of zodbschedule')])
-def test_what_nobody_can_work_with_is_said(configured, name, value, message):
+    ('urls', '/a=a.org', "'a.org' is not an address"),
+    ('urls', '/a=ftp://a.org', 'is not an address'),
+    ('urls', '/a=http://', 'is not an address'),
+    ('urls', '/a=http://a.org:port', 'is not an address'),
+    ('urls', '/a=http://a.org/?x=1', 'is not an address'),
+    ('threds', '1', 'threds: not a setting of zodbschedule')])
+def test_what_is_not_valid_is_refused(configured, name, value, message):
     configured[name] = value
     with pytest.raises(InvalidSettings) as caught:
-        settings()
+        read_settings()
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Where the schedules of a Zope stand, and what becomes of them there."""
+"""The schedules of sites, and what happens to them when a site moves."""
 
 import pytest
 import transaction
@@ -14,8 +14,8 @@ from zodbschedule.store.pauses import ALL
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
+from zodbschedule.zope.sites import bound_schedule
 from zodbschedule.zope.sites import schedule_of
-from zodbschedule.zope.sites import settled_at
 from zodbschedule.zope.sites import site_paths
 
 
@@ -26,7 +26,7 @@ class TestInstalling:
         assert schedule_of(site) is schedule
         assert schedule.principals == 'zope'
         assert site_paths(app) == ['/site']
-        assert settled_at(app, '/site') is schedule
+        assert bound_schedule(app, '/site') is schedule
 
     def test_a_second_time_it_is_the_same(self, app, site, schedule):
         assert install(site) is schedule
@@ -40,7 +40,7 @@ class TestInstalling:
 
     def test_what_is_no_site_is_refused(self, app):
         app._setObject('folder', Folder('folder'))
-        with pytest.raises(ValueError, match='is no site'):
+        with pytest.raises(ValueError, match='is not a site'):
             install(app.folder)
 
     def test_what_is_not_stored_is_refused(self, app):
@@ -106,7 +106,7 @@ class TestFinding:
     @pytest.mark.parametrize('path', [
         '/nowhere', '/site/nowhere', '/site/acl_users/x', '/x/y'])
     def test_a_path_that_leads_nowhere(self, app, site, path):
-        assert settled_at(app, path) is None
+        assert bound_schedule(app, path) is None
 
 
 def is_paused(schedule):
@@ -131,8 +131,8 @@ class TestMoving:
         transaction.commit()
         assert site_paths(app) == ['/other']
         assert is_paused(schedule)
-        assert settled_at(app, '/other') is schedule
-        assert settled_at(app, '/site') is None
+        assert bound_schedule(app, '/other') is schedule
+        assert bound_schedule(app, '/site') is None
         [pause] = [schedule.pauses.get(ALL)]
         assert 'from /site' in pause.reason
         assert schedule.process(clock.now()).succeeded == 0
@@ -175,7 +175,7 @@ class TestMoving:
         found = schedule_of(app.site)
         assert site_paths(app) == ['/site']
         assert is_paused(found)
-        assert settled_at(app, '/site') is found
+        assert bound_schedule(app, '/site') is found
         found.resume()
         transaction.commit()
         assert found.process(clock.now()).succeeded == 1
@@ -195,12 +195,12 @@ class TestMoving:
 
     def test_so_does_removing_one_that_nobody_has_noticed(
             self, app, site, schedule):
-        schedule.original = b'an other'  # copied without this package
+        schedule.original_oid = b'an other'  # copied without this package
         app._delObject('site')
         assert site_paths(app) == ['/site']
 
     def test_and_uninstalling_it(self, app, site, schedule):
-        schedule.original = b'an other'
+        schedule.original_oid = b'an other'
         uninstall(site)
         assert site_paths(app) == ['/site']
 

@@ -1,4 +1,4 @@
-"""Whose id stands in ``principalId``, and who that is when a task runs."""
+"""Which user a ``principalId`` names, also when a task runs."""
 
 import pytest
 import transaction
@@ -18,7 +18,7 @@ from zodbschedule import CallTask
 from zodbschedule.zope import UnknownUser
 from zodbschedule.zope import install
 from zodbschedule.zope.users import find_user
-from zodbschedule.zope.users import spelled
+from zodbschedule.zope.users import principal_id_of
 
 
 def look():
@@ -57,7 +57,7 @@ class TestSpelling:
         try:
             users = {'app': app, 'site': site}[folder].acl_users
             user = users.getUserById('jane').__of__(users)
-            assert spelled(user, site) == name
+            assert principal_id_of(user, site) == name
             found = find_user(name, site)
             assert found.getRoles() == user.getRoles()
             assert found.__parent__._p_oid == users._p_oid
@@ -69,33 +69,33 @@ class TestSpelling:
         try:
             users = app.acl_users
             user = users.getUserById('jane').__of__(users)
-            assert spelled(user, app) == '/acl_users:jane'
+            assert principal_id_of(user, app) == '/acl_users:jane'
             assert find_user('/acl_users:jane', app).getId() == 'jane'
             users = site.acl_users
             user = users.getUserById('jane').__of__(users)
-            assert spelled(user, app) == '/site/acl_users:jane'
+            assert principal_id_of(user, app) == '/site/acl_users:jane'
             assert find_user('/site/acl_users:jane', app).getRoles() == (
                 'Manager', 'Authenticated')
         finally:
             app.acl_users._doDelUsers(['jane'])
 
     def test_special_users(self, site):
-        assert spelled(None, site) is None
-        assert spelled(nobody, site) is None
-        assert spelled(system, site) == system_user.id
+        assert principal_id_of(None, site) is None
+        assert principal_id_of(nobody, site) is None
+        assert principal_id_of(system, site) == system_user.id
 
     def test_the_emergency_user_is_refused(self, site):
-        with pytest.raises(UnknownUser, match='no user folder'):
-            spelled(emergency_user.__of__(site.acl_users), site)
+        with pytest.raises(UnknownUser, match='not in a user folder'):
+            principal_id_of(emergency_user.__of__(site.acl_users), site)
 
     def test_so_is_a_user_that_no_folder_knows(self, site):
         user = site.acl_users.getUserById('jane')
         with pytest.raises(UnknownUser):
-            spelled(user, site)
+            principal_id_of(user, site)
         wrapped = user.__of__(site.acl_users)
         site.acl_users._doDelUsers(['jane'])
         with pytest.raises(UnknownUser):
-            spelled(wrapped, site)
+            principal_id_of(wrapped, site)
 
     @pytest.mark.parametrize('name', [
         'acl_users:joe', '/acl_users:jane', 'gone/acl_users:jane',

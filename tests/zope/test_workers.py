@@ -18,7 +18,7 @@ from zodbschedule import CallTask
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
-from zodbschedule.zope import contributions as contributed
+from zodbschedule.zope import contribution_states
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
 from zodbschedule.zope import workers
@@ -105,7 +105,7 @@ class TestSites:
             self, app, site, start, schedule):
         contribute('a', mark_site, every=timedelta(days=1))
         start()
-        wait_until(lambda: [state.name for state in contributed(
+        wait_until(lambda: [state.name for state in contribution_states(
             see(app).site)] == ['a'], 'a task')
 
     def test_not_if_nothing_may_run(
@@ -115,11 +115,11 @@ class TestSites:
         start()
         wait_until(lambda: 'ZODBSCHEDULE_OFF is set' in caplog.text,
                    'a line of log')
-        assert list(contributed(see(app).site)) == []
+        assert list(contribution_states(see(app).site)) == []
 
     def test_and_what_is_contributed_later(
             self, app, site, start, schedule, monkeypatch):
-        monkeypatch.setattr(workers, 'SYNCHRONIZE', 0)
+        monkeypatch.setattr(workers, 'SYNCHRONIZE_INTERVAL', 0)
         schedule.schedule(CallTask(mark))
         transaction.commit()
         start()
@@ -127,7 +127,7 @@ class TestSites:
         contribute('a', mark_site, every=timedelta(days=1))
         app.site.title = 'another'  # so that it looks
         transaction.commit()
-        wait_until(lambda: [state.name for state in contributed(
+        wait_until(lambda: [state.name for state in contribution_states(
             see(app).site)] == ['a'], 'a task')
 
     def test_a_site_that_cannot_be_entered_is_tried_now_and_then(
@@ -191,22 +191,22 @@ class Recorded:
     name = 'recorded'
 
     def __init__(self):
-        self.told = []
+        self.calls = []
         self.ended = threading.Event()
 
     def start(self):
-        self.told.append('start')
+        self.calls.append('start')
 
     def finish(self):
-        self.told.append('finish')
+        self.calls.append('finish')
 
     def abort(self):
-        self.told.append('abort')
+        self.calls.append('abort')
         self.ended.set()
 
     def stop(self):
         assert self.ended.wait(60)
-        self.told.append('stop')
+        self.calls.append('stop')
 
 
 class TestFilter:
@@ -214,7 +214,7 @@ class TestFilter:
     @pytest.fixture
     def worker(self, monkeypatch):
         worker = Recorded()
-        monkeypatch.setattr(workers, 'worker_of', lambda told: worker)
+        monkeypatch.setattr(workers, 'make_worker', lambda settings: worker)
         before = signal.getsignal(signal.SIGTERM)
         yield worker
         signal.signal(signal.SIGTERM, before)
@@ -222,43 +222,43 @@ class TestFilter:
     def test_it_passes_requests_through(self, worker):
         app = object()
         assert workers.workers(app, {}) is app
-        assert worker.told == ['start']
+        assert worker.calls == ['start']
 
     def test_it_is_drained_by_sigterm_and_then_ends(self, worker):
-        heard = []
-        signal.signal(signal.SIGTERM, lambda *args: heard.append(args[0]))
+        signals = []
+        signal.signal(signal.SIGTERM, lambda *args: signals.append(args[0]))
         workers.workers(object(), {})
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: worker.told == ['start', 'finish'], 'an end')
+        wait_until(lambda: worker.calls == ['start', 'finish'], 'an end')
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: heard, 'an end')
-        assert worker.told == ['start', 'finish', 'abort', 'stop']
-        assert heard == [signal.SIGTERM]
+        wait_until(lambda: signals, 'an end')
+        assert worker.calls == ['start', 'finish', 'abort', 'stop']
+        assert signals == [signal.SIGTERM]
 
     def test_not_in_another_thread(self, worker, caplog):
         thread = threading.Thread(target=workers.workers, args=(object(), {}))
         thread.start()
         thread.join()
-        assert worker.told == ['start']
+        assert worker.calls == ['start']
         assert 'not started in the main thread' in caplog.text
         assert not isinstance(
             getattr(signal.getsignal(signal.SIGTERM), '__self__', None),
             Draining)
 
-    def test_none_if_it_is_told_so(self, worker, caplog):
+    def test_none_with_no_threads(self, worker, caplog):
         caplog.set_level('INFO')
         app = object()
         assert workers.workers(app, {}, threads='0') is app
-        assert worker.told == []
+        assert worker.calls == []
         assert 'threads is 0' in caplog.text
 
-    def test_it_is_made_as_it_is_told(self, zope):
-        found = workers.worker_of(Settings(
+    def test_it_is_made_by_the_settings(self, zope):
+        found = workers.make_worker(Settings(
             3, 'named', timedelta(seconds=5), timedelta(seconds=2)))
         assert found.name == 'named'
         assert len(found._threads) == 3
         assert found.grace == timedelta(seconds=2)
-        assert workers.worker_of(Settings()).grace == timedelta(seconds=8)
+        assert workers.make_worker(Settings()).grace == timedelta(seconds=8)
 
 
 def test_without_zope_it_says_what_to_install():

@@ -50,7 +50,8 @@ def at_a_site(function: Callable[..., None]) -> Callable[..., None]:
 def list_contributed(place: WholeSite, as_json: bool) -> None:
     """List the tasks that add-ons contribute to a site of a Zope."""
     with looking_at(place) as site:
-        rows = [_facts(state) for state in _contributed().contributed(site)]
+        rows = [_facts(state)
+                for state in _contributed().contribution_states(site)]
     if as_json:
         output.show_json_lines(rows)
         return

@@ -12,8 +12,8 @@
 ##############################################################################
 """Tasks in the sites of a Zope: see the chapter on Zope in the docs.
 
-Needs the extra ``zope``.  Importing this says that the process can run tasks
-in Zope, as the users of its sites.
+Needs the extra ``zope``.  Importing this package registers the run
+environment named ``zope``, so that this process can run tasks in sites.
 """
 
 from importlib import import_module
@@ -32,7 +32,7 @@ from zodbschedule import principals
 from zodbschedule.zope.context_task import ContextTask
 from zodbschedule.zope.context_task import call
 from zodbschedule.zope.contributions import contribute
-from zodbschedule.zope.contributions import contributed
+from zodbschedule.zope.contributions import contribution_states
 from zodbschedule.zope.contributions import reset
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.environment import ZopeSite
@@ -51,7 +51,7 @@ __all__ = [
     'UnknownUser',
     'call',
     'contribute',
-    'contributed',
+    'contribution_states',
     'get_schedule',
     'install',
     'reset',

@@ -34,12 +34,12 @@ from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
-from zodbschedule.zope.permissions import check
+from zodbschedule.zope.permissions import check_permission
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import path_of
 from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.sites import site_of
-from zodbschedule.zope.users import spelled
+from zodbschedule.zope.users import principal_id_of
 
 
 try:
@@ -49,35 +49,44 @@ except ImportError:
 
 log = logging.getLogger('zodbschedule')
 
-#: what to do if the object is gone: park the task, or cancel it
+#: what to do when the object is gone: park the task, or cancel it
 GONE = 'park', 'cancel'
 
-#: what the user needs on the object to have anything called with it
+#: the permission on the object that the user of a task needs
 VIEW = 'View'
 
 
 class ContextTask(CallTask):
-    """Call *func* with *context*, an object of the site, and *args*.
+    """A task that calls *func* with *context*, an object of the site.
 
-    *func* is a module-level function or its dotted name, called with the
-    object and the arguments; or the name of a method of the object.  The
-    object is kept by its UUID if it has one, and by its path else: so that
-    it is found where it was moved to, and another that has come to its path
-    is not taken for it.  The path is from the nearest site upward that has a
-    schedule, which is the one to put this into.
+    *func* is a module-level function or its dotted name; it is called with
+    the object, *args* and *kwargs*.  Or it is the name of a method of the
+    object, which is called with *args* and *kwargs*.
 
-    When the task runs, its user needs the permission View on the object; and
-    for a method what is needed to call that from restricted code.
+    The task does not store the object, but its UUID, if it has one, and its
+    path.  With a UUID the object is found after it was moved, and another
+    object at its path is not taken for it.  The path starts at the nearest
+    site upward that has a schedule; schedule the task there.
 
-    *language* is that of the request; by default that of the object, if it
-    has one.  *gone* says what becomes of the task if the object is gone:
-    ``'park'`` parks it, ``'cancel'`` forgets it.  Raises `InvalidTask`.
+    *time* is an aware datetime.  *language*, a language code, is the language
+    of the request; by default it is that of the object, if it has one.
+    *gone* says what happens when the object is gone: ``'park'`` parks the
+    task and ``'cancel'`` removes it.  Other *options* are those of `CallTask`.
+
+    Raises `InvalidTask` for what cannot be called, for an object without a
+    path and for another value of *gone*.  Reads the object in the current
+    transaction.
+
+    The task runs in the transaction of its run.  Its user needs the
+    permission View on the object, and for a method the permission that
+    restricted code needs to call it.  Else the run raises Unauthorized, and
+    fails.
     """
 
     uuid: str | None = None
     language: str | None = None
     gone: str = 'park'
-    #: of the object, if that is what is called
+    #: the name of the method of the object, or '' for a function
     method: str = ''
 
     def __init__(self, context: Any, func: Callable[..., Any] | str,
@@ -85,29 +94,16 @@ class ContextTask(CallTask):
                  kwargs: Mapping[str, Any] | None = None, *,
                  time: datetime | None = None, language: str | None = None,
                  gone: str = 'park', **options: Any) -> None:
-        if gone not in GONE:
-            raise InvalidTask(
-                f'gone is {gone!r}; it has to be one of '
-                f'{", ".join(map(repr, GONE))}')
-        method = '' if not isinstance(func, str) or _is_dotted(func) else func
-        if isinstance(getattr(func, '__self__', None), Persistent):
-            raise InvalidTask(
-                f'{func!r} is a method of an object; pass its name, or a '
-                f'function')
-        # What calls a method, by its name.
+        _refuse_unknown_gone(gone)
+        method = _method_name(context, func)
         super().__init__(
             call_method if method else func, tuple(args), kwargs, time=time,
             **options)
-        if method:
-            _refuse_no_method(context, method)
-            self.method = method
-        try:
-            self.path = place_of(context)
-        except AttributeError:
-            raise InvalidTask(
-                f'{context!r} is no object of a site: it has no path'
-            ) from None
+        self.path = path_in_site(context)
         self.uuid = uuid_of(context)
+        # A default is not stored.
+        if method:
+            self.method = method
         if language is not None:
             self.language = language
         if gone != type(self).gone:
@@ -115,7 +111,7 @@ class ContextTask(CallTask):
 
     @property
     def description(self) -> str:
-        """What the task is for; by default, what it calls, and where."""
+        """The description; by default what is called, and the path."""
         return self._description or (
             f'{self.method or self.func} of {self.path or "the site"}')
 
@@ -124,82 +120,109 @@ class ContextTask(CallTask):
         self._description = value
 
     def __call__(self) -> Any:
+        """See `ITask`."""
         request = getRequest()
         context = self.find(request['PUBLISHED'])
         if context is None:
-            return self._gone()
-        user = getSecurityManager()
-        if not user.checkPermission(VIEW, context):
+            return self._handle_missing()
+        manager = getSecurityManager()
+        if not manager.checkPermission(VIEW, context):
             raise Unauthorized(
-                f'{user.getUser()!r} may not view {self.path}')
-        speak(context, request, self.language)
+                f'{manager.getUser()!r} may not view {self.path}')
+        set_language(request, self.language or language_of(context))
         first = (context, self.method) if self.method else (context,)
         return self.called(*first)
 
     def find(self, site: Any) -> Any:
-        """The object, in *site*; None if it is gone."""
-        found = site_at(site.getPhysicalRoot() if self.path.startswith('/')
-                        else site, self.path)
-        if found is not None and uuid_of(found) == self.uuid:
-            return found
-        return None if self.uuid is None else by_uuid(site, self.uuid)
+        """Return the object, found from *site*, or None if it is gone."""
+        context = site_at(site.getPhysicalRoot() if self.path.startswith('/')
+                          else site, self.path)
+        if context is not None and uuid_of(context) == self.uuid:
+            return context
+        return None if self.uuid is None else find_by_uuid(site, self.uuid)
 
-    def _gone(self) -> None:
-        what = f'{self.path} is gone'
+    def _handle_missing(self) -> None:
+        problem = f'{self.path} is gone'
         if self.gone == 'park':
-            raise GiveUp(f'{what}: there is no object with the UUID '
-                         f'{self.uuid}' if self.uuid else what)
+            raise GiveUp(f'{problem}: there is no object with the UUID '
+                         f'{self.uuid}' if self.uuid else problem)
         run: Any = current_run()
-        log.info('Task %s is cancelled: %s.', run.token, what)
+        log.info('Task %s is cancelled: %s.', run.token, problem)
         run.schedule.unschedule(self)
 
 
-def place_of(context: Any) -> str:
+def _refuse_unknown_gone(gone: str) -> None:
+    if gone not in GONE:
+        raise InvalidTask(
+            f'gone is {gone!r}; it has to be one of '
+            f'{", ".join(map(repr, GONE))}')
+
+
+def _method_name(context: Any, func: Callable[..., Any] | str) -> str:
+    """The name of the method of *context* that *func* is; '' if none."""
+    if isinstance(getattr(func, '__self__', None), Persistent):
+        raise InvalidTask(
+            f'{func!r} is a method of an object; pass its name, or a '
+            f'function')
+    if not isinstance(func, str) or _is_dotted(func):
+        return ''
+    method = getattr(aq_base(context), func, None)
+    if func.startswith('_') or not callable(method):
+        raise InvalidTask(f'{context!r} has no public method {func!r}')
+    return func
+
+
+def path_in_site(context: Any) -> str:
     """The path of *context*, from the nearest site that has a schedule.
 
-    So that it leads to the same object in a site that was moved, and to
-    another one in a copy.  From the root if there is no such site.
+    It leads to the same object after the site was moved, and to the copy of
+    the object in a copy of the site.  From the application root, with a slash
+    at the start, if there is no such site.  Raises `InvalidTask` if *context*
+    has no path.
     """
-    path, site = path_of(context), site_of(context)
+    try:
+        path = path_of(context)
+    except AttributeError:
+        raise InvalidTask(
+            f'{context!r} is not an object of a site: it has no path'
+        ) from None
+    site = site_of(context)
     if site is None:
         return path
     return path.removeprefix(path_of(site)).strip('/')
 
 
 def call_method(context: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    """Call that method of *context*, as restricted code might."""
+    """Call that method of *context*, as restricted code may."""
     return guarded_getattr(context, method)(*args, **kwargs)
 
 
-def _refuse_no_method(context: Any, name: str) -> None:
-    if name.startswith('_') or not callable(
-            getattr(aq_base(context), name, None)):
-        raise InvalidTask(
-            f'{context!r} has no method {name!r} that others may call')
-
-
 def uuid_of(context: Any) -> str | None:
-    """The UUID of an object, if it has one."""
-    found = None if IUUID is None else IUUID(context, None)
-    return None if found is None else str(found)
+    """The UUID of an object, or None."""
+    uuid = None if IUUID is None else IUUID(context, None)
+    return None if uuid is None else str(uuid)
 
 
-def by_uuid(site: Any, uuid: str) -> Any:
-    """The object of *site* that has that UUID, by the catalog; or None."""
+def find_by_uuid(site: Any, uuid: str) -> Any:
+    """The object of *site* with that UUID, by the catalog; or None."""
     catalog = getattr(site, 'portal_catalog', None)
     if catalog is None:
         return None
     for brain in catalog.unrestrictedSearchResults(UID=uuid):
-        found = site_at(site.getPhysicalRoot(), brain.getPath())
-        if found is not None and uuid_of(found) == uuid:
-            return found
+        context = site_at(site.getPhysicalRoot(), brain.getPath())
+        if context is not None and uuid_of(context) == uuid:
+            return context
     return None
 
 
-def speak(context: Any, request: Any, language: str | None) -> None:
-    """Let the request ask for *language*, by default that of *context*."""
-    own = getattr(aq_base(context), 'language', None)
-    language = language or (own if isinstance(own, str) else None)
+def language_of(context: Any) -> str | None:
+    """The language of an object, or None."""
+    language = getattr(aq_base(context), 'language', None)
+    return language if isinstance(language, str) else None
+
+
+def set_language(request: Any, language: str | None) -> None:
+    """Make *request* ask for *language*, unless that is None or empty."""
     if not language:
         return
     request.environ['HTTP_ACCEPT_LANGUAGE'] = language
@@ -207,7 +230,7 @@ def speak(context: Any, request: Any, language: str | None) -> None:
     request.setupLocale()
     tool = request.get('LANGUAGE_TOOL')
     if tool is not None:
-        # What Plone has found out of the request when the site was entered.
+        # Plone has set it when the site was entered.
         tool.LANGUAGE = language
 
 
@@ -215,28 +238,32 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
          kwargs: Mapping[str, Any] | None = None, time: Any = None,
          delay: timedelta | None = None, duplicate: str = 'refuse',
          **options: Any) -> Any:
-    """Schedule a `ContextTask`, to run as the current user; returned.
+    """Schedule a `ContextTask` that runs as the current user; return it.
 
-    Into the schedule of the nearest site upward from *context*; LookupError
-    if there is none.  *time* is an aware datetime or a Zope ``DateTime``,
-    *delay* a timedelta from now; without both it is due at once.  *options*
-    are those of `ContextTask`; *duplicate* as for `IScheduling.schedule`.
+    It goes into the schedule of the nearest site upward from *context*.
+    *time* is an aware datetime or a Zope ``DateTime`` with a time zone;
+    *delay* is a timedelta from now; without both the task is due at once.
+    *duplicate* is that of `IScheduling.schedule`, *func*, *args*, *kwargs* and
+    *options* are those of `ContextTask`.
 
-    The current user needs the permission to schedule there, else this raises
-    Unauthorized; and it is who runs the task, by the id and the user folder,
-    unless *principalId* says otherwise, which needs the permission to
-    control; so does a function by its dotted name, which might be any that
-    there is.  Happens in the current transaction.
+    The current user needs the permission to schedule tasks on the site.  The
+    permission to control is needed in addition for another *principalId* than
+    that of the user, and for a dotted name as *func*, which can name any
+    function.
+
+    Writes in the current transaction and does not commit.  Raises LookupError
+    if there is no schedule; Unauthorized; `UnknownUser` if the current user
+    is in no user folder; `InvalidTask`; `InvalidTime`; and `AlreadyScheduled`.
     """
     schedule, site = get_schedule(context), site_of(context)
-    check(SCHEDULE, site)
+    check_permission(SCHEDULE, site)
     if 'principalId' in options or _is_dotted(func):
-        check(CONTROL, site)
+        check_permission(CONTROL, site)
     if 'principalId' not in options:
-        options['principalId'] = spelled(
+        options['principalId'] = principal_id_of(
             getSecurityManager().getUser(), site)
     task = ContextTask(
-        context, func, args, kwargs, time=when(time, delay), **options)
+        context, func, args, kwargs, time=task_time(time, delay), **options)
     return schedule.schedule(task, duplicate=duplicate)
 
 
@@ -244,17 +271,21 @@ def _is_dotted(func: object) -> bool:
     return isinstance(func, str) and not func.isidentifier()
 
 
-def when(time: Any, delay: timedelta | None) -> datetime | None:
-    """The time of a task, from what a caller of `call` says."""
+def task_time(time: Any, delay: timedelta | None) -> datetime | None:
+    """The time of a task, from the arguments of `call`.
+
+    Raises `InvalidTask` for a ``DateTime`` without a time zone, and if both
+    arguments are given.
+    """
     if hasattr(time, 'asdatetime'):
         if time.timezoneNaive():
             raise InvalidTask(
                 f'time is {time!r}; it has to have a time zone')
         time = time.asdatetime()
-    at: datetime | None = time
+    moment: datetime | None = time
     if delay is None:
-        return at
-    if time is not None:
+        return moment
+    if moment is not None:
         raise InvalidTask(
-            f'time is {time!r} and delay {delay!r}; give one of them')
+            f'time is {time!r} and delay is {delay!r}; give one of them')
     return clock.now() + delay

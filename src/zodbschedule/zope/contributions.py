@@ -12,21 +12,22 @@
 ##############################################################################
 """Tasks that add-ons contribute to the sites that they serve.
 
-An add-on ships a definition; a site has a task that is made by it::
+An add-on ships a definition.  A site has a task that is made from it::
 
     definition ─▶ task of the site ─▶ as a manager has changed it
                       ▲                        │
                       ╰──────── reset ─────────╯
 
-The definition is a default.  What a manager has changed, by the means that
-there are for all tasks, stays when the add-on ships another definition.  When
-the definition is gone, the task is left for a while, since another process may
-know it, and is paused then.
+The definition is a default.  Options that a manager has changed stay when the
+add-on ships another definition.  When the definition is gone, the task is left
+in its place for a while, since another process may have it.  Then the task is
+paused.
 """
 
 import logging
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -50,7 +51,8 @@ from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
-from zodbschedule.zope.interfaces import IContributed
+from zodbschedule.zope.interfaces import IContribution
+from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import path_of
 from zodbschedule.zope.sites import schedule_of
 from zodbschedule.zope.users import SYSTEM
@@ -58,22 +60,23 @@ from zodbschedule.zope.users import SYSTEM
 
 log = logging.getLogger('zodbschedule')
 
-#: how the keys of these tasks begin
-KEY = 'contributed:'
+#: the prefix of the keys of these tasks
+KEY_PREFIX = 'contributed:'
 
-#: by whom, and why, a task is paused
-BY = 'zodbschedule'
-ABSENT = 'the add-on that has contributed it is not here'
+#: who pauses a task, and the reasons
+PAUSED_BY = 'zodbschedule'
+ABSENT = 'the add-on that contributes it is not installed here'
 DISABLED = 'it is disabled by default'
 
-# Where rules begin that name no start: what counts weeks does so from here.
+# The start of an RRULE, in the zone of the rule: an interval of weeks counts
+# from here.
 DTSTART = datetime(2001, 1, 1, tzinfo=UTC)
 
 
-@implementer(IContributed)
+@implementer(IContribution)
 @dataclass(frozen=True)
-class Contributed:
-    """See `contribute`."""
+class Contribution:
+    """See `IContribution` and `contribute`."""
 
     name: str
     handler: Callable[[Any], Any]
@@ -102,10 +105,11 @@ class Contributed:
             raise InvalidTask(
                 f'the handler of the contributed task {self.name!r} is '
                 f'{self.handler!r}; it has to be a function of a site')
-        Task(**self._options(self.timezone or 'UTC'))  # which may refuse
+        # Raises for options that are invalid.
+        Task(**self._options(self.timezone or 'UTC'))
 
     def applies(self, site: Any) -> bool:
-        """See `IContributed`."""
+        """See `IContribution`."""
         if self.required is not None and not self.required.providedBy(site):
             return False
         if self.profile is None:
@@ -115,7 +119,7 @@ class Contributed:
             setup.getLastVersionForProfile(self.profile) != 'unknown')
 
     def options(self, site: Any) -> dict[str, Any]:
-        """See `IContributed`."""
+        """See `IContribution`."""
         return self._options(self.timezone or timezone_of(site))
 
     def _options(self, zone: str) -> dict[str, Any]:
@@ -123,7 +127,8 @@ class Contributed:
             'recurrence': self._recurrence(zone), 'missed': self.missed,
             'expires': self.expires, 'retry': self.retry,
             'principalId': self.principal,
-            # No message to be translated: it would be stored as such.
+            # A translatable message would be stored as an instance of its
+            # class.
             'description': str(self.title or self.name)}
 
     def _recurrence(self, zone: str) -> Any:
@@ -135,198 +140,246 @@ class Contributed:
         return RRule(self.rrule or '', start)
 
     def __call__(self, site: Any) -> Any:
+        """See `IContribution`."""
         return self.handler(site)
 
 
 def timezone_of(site: Any) -> str:
-    """The name of the zone that *site* has by its registry; UTC else."""
+    """The name of the time zone in the registry of *site*, else UTC."""
     registry = getattr(site, 'portal_registry', None)
-    found = None if registry is None else registry.get(
+    zone = None if registry is None else registry.get(
         'plone.portal_timezone', None)
-    return found or 'UTC'
+    return zone or 'UTC'
 
 
 def contribute(name: str, handler: Callable[[Any], Any], **options: Any
                ) -> None:
-    """Contribute a task to sites, from this process on.
+    """Contribute a task to sites.
 
-    *handler* is called with the site.  *options*: one of *every*, a
-    timedelta, *cron* and *rrule*, texts; *timezone*, the name of a zone, by
-    default the site's; *title* and *description*, for people; *required*, an
-    interface that a site has to provide, and *profile*, which has to be
-    installed there, to have it; *principal*, by default the system user;
-    *missed*, *expires* and *retry* as for `Task`; *enabled*, by default True.
-    Raises `InvalidTask` for what makes no task.
+    *name*, a str, identifies the task in all sites.  *handler* is called with
+    the site, in the transaction of the run, and returns None.  *options* are:
+
+    - exactly one of *every*, a timedelta; *cron*, a cron expression; and
+      *rrule*, a rule of RFC 5545 that starts on 1 January 2001;
+    - *timezone*, the name of the zone of *cron* or *rrule*; by default that of
+      the site, else UTC;
+    - *title* and *description*, texts for people;
+    - *required*, an interface, and *profile*, the id of a GenericSetup
+      profile: only sites that provide the one and have the other installed
+      get the task;
+    - *principal*, a ``principalId``; by default the system user, and None for
+      Anonymous;
+    - *missed*, *expires* and *retry*, as for `Task`;
+    - *enabled*, a bool; if false, the task of a site is paused at first.
+
+    Registers a global utility in this process and writes nothing to a
+    database; see `synchronize`.  Raises `InvalidTask` for options that are
+    invalid.
     """
-    provideUtility(Contributed(name, handler, **options), IContributed, name)
+    provideUtility(
+        Contribution(name, handler, **options), IContribution, name)
 
 
 class ContributedTask(Task):
-    """The task of a site that a definition of that name has made."""
+    """The task of a site that was made from the definition of its name."""
 
     name = ''
 
-    #: each option, as the definition had it when it was looked at last
-    shipped: dict[str, Any]
-    #: and as the task had it then
-    placed: dict[str, Any]
+    #: the options of the definition, when the task last followed it
+    shipped_options: dict[str, Any]
+    #: the options of the task at that time
+    applied_options: dict[str, Any]
 
     def __call__(self) -> Any:
         run: Any = current_run()
         site = getRequest()['PUBLISHED']
-        definition = queryUtility(IContributed, self.name)
+        definition = queryUtility(IContribution, self.name)
         if definition is None:
-            self._is_absent(run)
+            self._handle_absence(run)
         elif not definition.applies(site):
             _withdraw(run.schedule, self.name)
         else:
             return definition(site)
 
-    def _is_absent(self, run: Any) -> None:
-        """Leave it to a process that knows more; if there is none, pause."""
+    def _handle_absence(self, run: Any) -> None:
+        """Leave the task to another process for a while; then pause it."""
         if run.now - run.occurrence <= run.schedule.import_grace:
             raise CodeMissing(
-                f'nothing named {self.name!r} is contributed by this process')
+                f'this process contributes no task named {self.name!r}')
         log.warning('The contributed task %s is paused: %s.', self.name,
                     ABSENT)
-        run.schedule.pause(self, reason=ABSENT, by=BY)
+        run.schedule.pause(self, reason=ABSENT, by=PAUSED_BY)
 
     @property
     def changes(self) -> set[str]:
-        """The options that a manager has changed."""
-        return {name for name, value in self.placed.items()
+        """The names of the options that a manager has changed."""
+        return {name for name, value in self.applied_options.items()
                 if getattr(self, name) != value}
 
 
 # -- the tasks of a site
 
 
-class State(NamedTuple):
-    """How a contributed task stands in a site."""
+class ContributionState(NamedTuple):
+    """The state of a contributed task in a site."""
 
     name: str
-    #: an `IContributed`, or None if its add-on is not here
+    #: an `IContribution`, or None if this process has no such definition
     definition: Any
     task: ContributedTask
-    #: whether somebody has unscheduled it
+    #: whether somebody has unscheduled the task
     unscheduled: bool
-    #: since when, by whom and why it is paused, if it is
+    #: since when, by whom and why the task is paused; or None
     pause: Pause | None
-    #: the options that a manager has changed
+    #: the names of the options that a manager has changed
     changes: set[str]
 
 
-def contributed(site: Any) -> Iterator[State]:
-    """How they stand in *site*, by name; of a site that was synchronized."""
-    schedule = schedule_of(site)
-    for name, task in sorted(_tasks(schedule).items()):
-        yield State(name, queryUtility(IContributed, name), task,
-                    task not in schedule, schedule.paused(task), task.changes)
+def contribution_states(site: Any) -> Iterator[ContributionState]:
+    """Yield the state of each contributed task of *site*, ordered by name.
 
-
-def synchronize(site: Any) -> None:
-    """Have *site* have what this process knows to be contributed to it.
-
-    In the current transaction; writes nothing if all is well.  Workers do so
-    when they begin with a site, and each minute, and GenericSetup after each
-    profile.  What a worker holds at the moment is left as it is, until the
-    next time; and what this process does not know, since another may.
+    As of the last `synchronize`.  Reads in the current transaction and writes
+    nothing.
     """
     schedule = schedule_of(site)
     if schedule is None:
         return
-    known = dict(getUtilitiesFor(IContributed))
-    tasks = _tasks(schedule)
-    for name, definition in known.items():
+    for name, task in sorted(_tasks(schedule).items()):
+        yield ContributionState(
+            name, queryUtility(IContribution, name), task,
+            task not in schedule, schedule.paused(task), task.changes)
+
+
+def synchronize(site: Any) -> None:
+    """Give *site* the tasks that this process contributes to it.
+
+    Adds tasks that are missing, updates those whose definition has changed,
+    and removes those that do not apply to *site* any more.  Leaves a task that
+    a worker holds until the next time, and a task without a definition here,
+    since another process may have it.  Does nothing if *site* has no schedule.
+
+    Writes in the current transaction, only if something has changed, and does
+    not commit.  Workers call it when they begin with a site and then each
+    minute; GenericSetup calls it after each profile.
+    """
+    schedule = schedule_of(site)
+    if schedule is None:
+        return
+    for name, definition in list(getUtilitiesFor(IContribution)):
+        task = _tasks(schedule).get(name)
         if not definition.applies(site):
             _withdraw(schedule, name)
-        elif name not in tasks:
+        elif task is None:
             _add(schedule, definition, site)
         else:
-            _update(schedule, tasks[name], definition, site)
+            _update(schedule, task, definition, site)
 
 
 def reset(site: Any, name: str) -> ContributedTask:
-    """Have the task of that name be as it is shipped; returned.
+    """Return the task of that name, with the options of its definition.
 
-    In the current transaction.  Raises LookupError if nothing of that name is
-    contributed to *site* by this process, and `InProgress` while a worker has
-    it.
+    Undoes what a manager has changed, also by pausing or unscheduling it.
+    Writes in the current transaction and does not commit.  Raises LookupError
+    if this process contributes nothing of that name to *site*, and
+    `InProgress` while a worker holds the task.
     """
     schedule = schedule_of(site)
-    definition = queryUtility(IContributed, name)
+    definition = queryUtility(IContribution, name)
     if schedule is None or definition is None or (
             not definition.applies(site)):
         raise LookupError(
-            f'nothing named {name!r} is contributed to {path_of(site)}')
-    task: ContributedTask | None = _tasks(schedule).get(name)
+            f'this process contributes no task named {name!r} to '
+            f'{path_of(site)}')
+    task = _tasks(schedule).get(name)
     if task is None or task not in schedule:
         return _add(schedule, definition, site)
     schedule.change(task, **definition.options(site))
-    _note(task, definition, site)
+    _record_options(task, definition, site)
     schedule.resume(task)
-    if not definition.enabled:
-        schedule.pause(task, reason=DISABLED, by=BY)
+    _pause_disabled(schedule, task, definition)
     return task
 
 
-def _tasks(schedule: Any) -> Any:
-    """The tasks by name; empty if there never was one."""
-    return getattr(schedule, 'contributed', None) or {}
+def _tasks(schedule: SiteSchedule) -> Mapping[str, ContributedTask]:
+    """The contributed tasks by name."""
+    return schedule.contributed_tasks or {}
 
 
-def _add(schedule: Any, definition: Any, site: Any) -> ContributedTask:
+def _add(schedule: SiteSchedule, definition: Any, site: Any
+         ) -> ContributedTask:
     task = ContributedTask(
-        key=KEY + definition.name, **definition.options(site))
+        key=KEY_PREFIX + definition.name, **definition.options(site))
     task.name = definition.name
-    if getattr(schedule, 'contributed', None) is None:
-        schedule.contributed = PersistentMapping()
-    schedule.contributed[definition.name] = schedule.schedule(task)
-    _note(task, definition, site)
-    if not definition.enabled:
-        schedule.pause(task, reason=DISABLED, by=BY)
+    if schedule.contributed_tasks is None:
+        schedule.contributed_tasks = PersistentMapping()
+    schedule.contributed_tasks[definition.name] = schedule.schedule(task)
+    _record_options(task, definition, site)
+    _pause_disabled(schedule, task, definition)
     return task
 
 
-def _note(task: ContributedTask, definition: Any, site: Any) -> None:
-    """Note how it was shipped, and how it stands now."""
-    task.shipped = {**definition.options(site), 'enabled': definition.enabled}
-    task.placed = {name: getattr(task, name)
-                   for name in definition.options(site)}
+def _pause_disabled(schedule: SiteSchedule, task: ContributedTask,
+                    definition: Any) -> None:
+    if not definition.enabled:
+        schedule.pause(task, reason=DISABLED, by=PAUSED_BY)
 
 
-def _update(schedule: Any, task: ContributedTask, definition: Any, site: Any
-            ) -> None:
-    """Let it follow the definition, in what nobody has changed."""
-    pause = schedule.paused(task)
-    if pause is not None and pause.by == BY and pause.reason == ABSENT:
-        schedule.resume(task, by=BY)
-        pause = None
+def _record_options(task: ContributedTask, definition: Any, site: Any
+                    ) -> None:
     options = definition.options(site)
-    changed = {name for name, value in options.items()
-               if task.shipped[name] != value}
-    enabled = task.shipped['enabled']
-    if not changed and enabled == definition.enabled:
+    task.shipped_options = {**options, 'enabled': definition.enabled}
+    task.applied_options = {name: getattr(task, name) for name in options}
+
+
+def _update(schedule: SiteSchedule, task: ContributedTask, definition: Any,
+            site: Any) -> None:
+    """Let *task* follow the definition in all that nobody has changed."""
+    _resume_absent(schedule, task)
+    shipped = task.shipped_options
+    options = {**definition.options(site), 'enabled': definition.enabled}
+    if options == shipped:
         return
     if schedule.waits(task) is None:
-        return  # held at the moment, or unscheduled by somebody
-    kept = task.changes
-    schedule.change(task, **{name: options[name] for name in changed - kept})
-    placed = {name: task.placed[name] for name in kept}
-    _note(task, definition, site)
-    task.placed |= placed
-    if enabled and not definition.enabled:
-        if pause is None:
-            schedule.pause(task, reason=DISABLED, by=BY)
-    elif definition.enabled and pause is not None and pause.by == BY:
-        schedule.resume(task, by=BY)
+        return  # a worker holds it, or somebody has unscheduled it
+    _apply_options(schedule, task, definition, site)
+    if shipped['enabled'] and not definition.enabled:
+        if schedule.paused(task) is None:
+            _pause_disabled(schedule, task, definition)
+    elif definition.enabled:
+        _resume_disabled(schedule, task)
 
 
-def _withdraw(schedule: Any, name: str) -> None:
-    """A site has it no more."""
+def _apply_options(schedule: SiteSchedule, task: ContributedTask,
+                   definition: Any, site: Any) -> None:
+    """Apply the options that the definition has changed and nobody else."""
+    kept = {name: task.applied_options[name] for name in task.changes}
+    schedule.change(task, **{
+        name: value for name, value in definition.options(site).items()
+        if task.shipped_options[name] != value and name not in kept})
+    _record_options(task, definition, site)
+    # A kept option goes on to differ from what was applied.
+    task.applied_options |= kept
+
+
+def _resume_absent(schedule: SiteSchedule, task: ContributedTask) -> None:
+    """Resume a task that was paused without its definition."""
+    pause = schedule.paused(task)
+    if pause is not None and (pause.by, pause.reason) == (PAUSED_BY, ABSENT):
+        schedule.resume(task, by=PAUSED_BY)
+
+
+def _resume_disabled(schedule: SiteSchedule, task: ContributedTask) -> None:
+    """Resume a task that no person has paused."""
+    pause = schedule.paused(task)
+    if pause is not None and pause.by == PAUSED_BY:
+        schedule.resume(task, by=PAUSED_BY)
+
+
+def _withdraw(schedule: SiteSchedule, name: str) -> None:
+    """Remove the task of that name, if there is one."""
     task = _tasks(schedule).get(name)
     if task is not None:
-        del schedule.contributed[name]
+        del schedule.contributed_tasks[name]
         if task in schedule:
             schedule.unschedule(task)
 
@@ -334,7 +387,7 @@ def _withdraw(schedule: Any, name: str) -> None:
 # -- subscribers
 
 
-def profile_imported(event: Any) -> None:
-    """A profile was installed or upgraded in a site, or uninstalled."""
+def handle_profile_imported(event: Any) -> None:
+    """Synchronize a site when a profile was installed or uninstalled."""
     if getattr(event, 'tool', None) is not None and event.full_import:
         synchronize(event.tool.aq_parent)

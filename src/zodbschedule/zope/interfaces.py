@@ -10,24 +10,42 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What others may provide for the sites of a Zope."""
+"""What add-ons may provide for the sites of a Zope."""
 
 from zope.interface import Interface
+from zope.schema import Bool
 from zope.schema import TextLine
 
 
-class IContributed(Interface):
-    """A task that an add-on contributes; a utility, named as the task."""
+class IContribution(Interface):
+    """The definition of a task that an add-on contributes to sites.
 
-    name = TextLine(title='By which it is known, in all sites')
-    title = TextLine(title='For people')
-    description = TextLine(title='What it does', required=False)
+    A global utility.  Its name is the name of the task.
+    """
+
+    name = TextLine(
+        title='Name', description='Identifies the task in all sites.')
+    title = TextLine(title='Title', description='Is shown to people.')
+    description = TextLine(
+        title='Description', description='What the task does.',
+        required=False)
+    enabled = Bool(
+        title='Enabled',
+        description='If not, the task of a site is paused at first.')
 
     def applies(site):
-        """Whether *site* is to have it."""
+        """Return whether *site* gets the task, a bool; writes nothing."""
 
     def options(site):
-        """What it is to be in *site*: a dict of the options of `Task`."""
+        """Return the options of the task of *site*.
+
+        A dict of keyword arguments of `Task`, without *time* and *key*.
+        Writes nothing.
+        """
 
     def __call__(site):
-        """Do what is to be done there."""
+        """Do the work of the task in *site*.
+
+        Called in the transaction of the run.  Returns and raises what
+        `ITask.__call__` does.
+        """

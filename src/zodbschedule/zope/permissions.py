@@ -10,10 +10,11 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Who may look at a schedule, put tasks into it, and control it.
+"""The permissions to look at a schedule, to schedule tasks and to control it.
 
-They are checked where a user may come from outside: pages, services, `call`,
-restricted code.  Trusted code is trusted: a `Schedule` asks nobody.
+They are checked where a user can come from outside: in pages, services,
+`call` and restricted code.  The methods of a `Schedule` check no permission
+when trusted code calls them.
 """
 
 from typing import Any
@@ -29,7 +30,7 @@ SCHEDULE = 'zodbschedule: Schedule tasks'
 CONTROL = 'zodbschedule: Control'
 
 
-def check(permission: str, context: Any) -> None:
+def check_permission(permission: str, context: Any) -> None:
     """Raise Unauthorized unless the current user has it on *context*."""
     manager = getSecurityManager()
     if not manager.checkPermission(permission, context):

@@ -10,9 +10,9 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Layers for the tests of add-ons of Plone; needs plone.app.testing.
+"""Test layers for add-ons of Plone; needs plone.app.testing.
 
-`SCHEDULE_FIXTURE` is Plone with a schedule in the site.  Name it as a base of
+`SCHEDULE_FIXTURE` is a Plone with a schedule in the site.  Use it as a base of
 your own layer, or derive that from `ScheduleLayer`::
 
     class MyLayer(ScheduleLayer):
@@ -25,8 +25,10 @@ your own layer, or derive that from `ScheduleLayer`::
             super().setUpPloneSite(portal)
             applyProfile(portal, 'my.addon:default')
 
-In tests, let time pass by `zodbschedule.testing.run_until`; in those of
-integration layers with ``commit=False``.
+In tests, `zodbschedule.testing.run_until` lets time pass.  In the tests of
+`SCHEDULE_INTEGRATION_TESTING` call it with ``commit=False``: each test is one
+transaction, which is aborted.  In those of `SCHEDULE_FUNCTIONAL_TESTING` tests
+and tasks commit, to a database that is thrown away after the test.
 """
 
 from typing import Any
@@ -49,16 +51,19 @@ except ImportError as error:
 
 
 class ScheduleLayer(PloneSandboxLayer):
-    """Plone with this package, and a schedule in the site."""
+    """A Plone with this package and a schedule in the site."""
 
     defaultBases = (PLONE_FIXTURE,)
 
     def setUpZope(self, app: Any, configurationContext: Any) -> None:
-        """Load our configuration."""
+        """Load the ZCML of this package.  *app* is the application root."""
         self.loadZCML(package=zodbschedule.zope)
 
     def setUpPloneSite(self, portal: Any) -> None:
-        """Install our profile."""
+        """Install the profile of this package in *portal*, the Plone site.
+
+        What is written is committed afterwards.
+        """
         applyProfile(portal, PROFILE)
 
 

@@ -10,9 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What a process is told of the sites that it serves.
+"""The settings of a process for the sites that it serves.
 
-By a section of ``zope.conf``, or by the environment, which goes first::
+They are in a section of ``zope.conf`` and in the environment, which has
+precedence::
 
     <product-config zodbschedule>
         threads 2
@@ -35,23 +36,23 @@ from urllib.parse import urlsplit
 from App.config import getConfiguration
 
 
-#: the section of ``zope.conf``, and the beginning of each variable
+#: the section of ``zope.conf``, and the prefix of each variable
 SECTION = 'zodbschedule'
 
-# Threads that look into one database, each with a connection and a claim.
-MANY = 100
+# Each thread has connections and a claim; more are a mistake.
+MAX_THREADS = 100
 
 
 class InvalidSettings(ValueError):
-    """A setting that nobody can work with."""
+    """A setting is unknown, or its value is not valid."""
 
 
 class Settings(NamedTuple):
-    """What a process is told; see the docs for each."""
+    """The settings of a process.  See the chapter on Zope for each."""
 
     #: how many tasks the serving process runs at once; 0: none
     threads: int = 1
-    #: the label of its claims, or None
+    #: the label of the claims, or None
     name: str | None = None
     lease: timedelta | None = None
     grace: timedelta | None = None
@@ -62,83 +63,98 @@ class Settings(NamedTuple):
 NAMES = Settings._fields
 
 
-def settings(given: Mapping[str, str] | None = None) -> Settings:
-    """Those of this process; `InvalidSettings` says what is wrong.
+def read_settings(options: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of this process.
 
-    What is *given* goes before ``zope.conf``.
+    *options* have precedence over ``zope.conf``, and the environment has
+    precedence over both.  An empty text stands for the default.  Raises
+    `InvalidSettings`.
     """
-    found = {**_configured(), **(given or {})}
-    unknown = sorted(set(found) - set(NAMES))
-    if unknown:
-        raise InvalidSettings(
-            f'{", ".join(unknown)} is no setting of {SECTION}; there are '
-            f'{", ".join(NAMES)}')
-    for name in NAMES:
-        value = os.environ.get(f'{SECTION}_{name}'.upper())
-        if value is not None:
-            found[name] = value
-    read: dict[str, Any] = {
-        name: READ[name](name, value.strip())
-        for name, value in found.items() if value.strip()}
-    return Settings(**read)
+    texts = {**_configuration(), **(options or {})}
+    _refuse_unknown(texts)
+    texts.update(_environment())
+    values: dict[str, Any] = {
+        name: READERS[name](name, text.strip())
+        for name, text in texts.items() if text.strip()}
+    return Settings(**values)
 
 
-def _configured() -> dict[str, str]:
+def _configuration() -> dict[str, str]:
     sections = getattr(getConfiguration(), 'product_config', None) or {}
     return dict(sections.get(SECTION) or {})
 
 
-def _threads(name: str, value: str) -> int:
-    if not value.isdecimal() or int(value) > MANY:
+def _environment() -> dict[str, str]:
+    variables = {name: f'{SECTION}_{name}'.upper() for name in NAMES}
+    return {name: os.environ[variable]
+            for name, variable in variables.items() if variable in os.environ}
+
+
+def _refuse_unknown(names: Mapping[str, str]) -> None:
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
         raise InvalidSettings(
-            f'{name} is {value!r}; it has to be a number from 0 to {MANY}')
-    return int(value)
+            f'{", ".join(unknown)}: not a setting of {SECTION}; the settings '
+            f'are {", ".join(NAMES)}')
 
 
-def _seconds(name: str, value: str) -> timedelta:
+def _read_threads(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_THREADS:
+        raise InvalidSettings(
+            f'{name} is {text!r}; it has to be a number from 0 to '
+            f'{MAX_THREADS}')
+    return int(text)
+
+
+def _read_seconds(name: str, text: str) -> timedelta:
     try:
-        found = timedelta(seconds=float(value))
+        duration = timedelta(seconds=float(text))
     except (ValueError, OverflowError):
-        found = timedelta(0)
-    if found <= timedelta(0):
+        duration = timedelta(0)
+    if duration <= timedelta(0):
         raise InvalidSettings(
-            f'{name} is {value!r}; it has to be a number of seconds')
-    return found
+            f'{name} is {text!r}; it has to be a positive number of seconds')
+    return duration
 
 
-def _name(name: str, value: str) -> str:
-    return value
+def _read_name(name: str, text: str) -> str:
+    return text
 
 
-def _urls(name: str, value: str) -> dict[str, SplitResult]:
-    return dict(_url(name, each) for each in value.split())
+def _read_urls(name: str, text: str) -> dict[str, SplitResult]:
+    return dict(_read_url(name, each) for each in text.split())
 
 
-def _url(name: str, value: str) -> tuple[str, SplitResult]:
-    path, _, url = value.partition('=')
+def _read_url(name: str, text: str) -> tuple[str, SplitResult]:
+    path, _, url = text.partition('=')
     if not path.startswith('/'):
         raise InvalidSettings(
-            f'{name} has {value!r}; write the path of a site, from the root '
-            f'on, and its address, as in /Plone=https://www.example.org')
+            f'{name} has {text!r}; write the path of a site, from the '
+            f'application root, and its address, as in '
+            f'/Plone=https://www.example.org')
     return '/' + path.strip('/'), parse_url(url)
 
 
 def parse_url(url: str) -> SplitResult:
-    """The address of a site; `InvalidSettings` if it is none."""
-    found = urlsplit(url)
+    """Return the parts of the address of a site.
+
+    Raises `InvalidSettings` unless it has the scheme http or https, a host,
+    a valid port if any, and neither a query nor a fragment.
+    """
+    parts = urlsplit(url)
     try:
-        valid = (found.scheme in ('http', 'https') and found.hostname
-                 and (found.port or 80) and not found.query
-                 and not found.fragment)
+        valid = (parts.scheme in ('http', 'https') and parts.hostname
+                 and (parts.port or 80) and not parts.query
+                 and not parts.fragment)
     except ValueError:
         valid = False
     if not valid:
         raise InvalidSettings(
-            f'{url!r} is no address of a site; write, for instance, '
+            f'{url!r} is not an address of a site; write, for instance, '
             f'https://www.example.org')
-    return found
+    return parts
 
 
-READ: dict[str, Callable[[str, str], Any]] = {
-    'threads': _threads, 'name': _name, 'lease': _seconds,
-    'grace': _seconds, 'urls': _urls}
+READERS: dict[str, Callable[[str, str], Any]] = {
+    'threads': _read_threads, 'name': _read_name, 'lease': _read_seconds,
+    'grace': _read_seconds, 'urls': _read_urls}

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What the profiles of GenericSetup do besides."""
+"""The handlers of the GenericSetup profiles."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ from zodbschedule.zope.sites import install
 from zodbschedule.zope.sites import uninstall
 
 
-def installed(tool: Any) -> None:
-    """Give the site a schedule, with what add-ons have contributed so far."""
+def install_schedule(tool: Any) -> None:
+    """Give the site a schedule and the tasks that add-ons contribute."""
     site = aq_parent(tool)
     install(site)
     synchronize(site)
 
 
-def uninstalled(tool: Any) -> None:
+def uninstall_schedule(tool: Any) -> None:
     """Remove the schedule of the site."""
     uninstall(aq_parent(tool))

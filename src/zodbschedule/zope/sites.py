@@ -10,14 +10,14 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Where the schedules of a Zope stand: one to a site, in its annotations.
+"""The schedules of the sites of a Zope: one per site, in its annotations.
 
-Never as a local utility: those are loaded with each request, and a site whose
-utility cannot be imported does not work.  An annotation is loaded by whoever
-asks for it.
+A schedule is not a local utility.  Zope loads local utilities with each
+request, and a site with a utility that cannot be imported does not work.  An
+annotation is loaded only by code that asks for it.
 
-The application root keeps the paths of all sites that have one, so that a
-worker finds them.
+The application root keeps the paths of all sites that have a schedule, so that
+a worker finds them.
 """
 
 from collections.abc import Iterator
@@ -37,33 +37,37 @@ from zodbschedule.schedule import Schedule
 from zodbschedule.store.pauses import ALL
 
 
-#: under which a site keeps its schedule, and the root the paths of the sites
-SCHEDULE = 'zodbschedule'
-SITES = 'zodbschedule.sites'
+#: the annotation of a site that holds its schedule
+SCHEDULE_KEY = 'zodbschedule'
+#: the annotation of the application root that holds the paths of the sites
+PATHS_KEY = 'zodbschedule.sites'
 
-#: by which a profile of GenericSetup installs a schedule
+#: the GenericSetup profile that installs a schedule
 PROFILE = 'zodbschedule.zope:default'
 
 
 class SiteSchedule(Schedule):
-    """The schedule of a site, whose tasks run in that site.
+    """The schedule of a site.  Its tasks run in that site.
 
-    It knows where it stands.  If it finds itself elsewhere, copied or moved or
-    imported, it is to wait until a manager says that it shall go on.
+    It remembers the path of the site and its own oid.  When they differ from
+    the real ones, the site was copied, moved or imported.  The schedule is
+    then paused until a manager resumes it.
     """
 
     principals = 'zope'
 
-    #: the path of the site, from the root
+    #: the path of the site, from the application root
     path = ''
-    #: its own oid, which a copy does not have
-    original: bytes | None = None
+    #: the oid of this schedule; that of a copy is another one
+    original_oid: bytes | None = None
     #: the site
     __parent__: Any = None
-    #: at which address people see the site; '': as the process was told
+    #: the address at which people see the site; '' if the process has it
     url = ''
+    #: the tasks that add-ons contribute, by name; None before the first one
+    contributed_tasks: Any = None
 
-    # What each has; named here, so that security can be declared for it.
+    # Attributes of instances, repeated here: security is declared for them.
     history: Any = None
     keys: Any = None
     parked: Any = None
@@ -71,83 +75,97 @@ class SiteSchedule(Schedule):
     def __init__(self) -> None:
         super().__init__(type(self).principals)
 
-    def settle(self, path: str) -> None:
-        """Stand there from now on; it has to be stored."""
+    def bind_to(self, path: str) -> None:
+        """Remember the path of the site.  Needs a schedule that has an oid."""
         self.path = path
-        self.original = self._p_oid
+        self.original_oid = self._p_oid
 
-    def is_settled(self, path: str) -> bool:
-        """Whether that is its place."""
-        return self.path == path and self.original == self._p_oid
+    def is_bound_to(self, path: str) -> bool:
+        """Whether this is the schedule that was bound to that path."""
+        return self.path == path and self.original_oid == self._p_oid
 
 
 # -- one site
 
 
 def install(site: Any) -> SiteSchedule:
-    """The schedule of *site*, made if there is none; does not commit.
+    """Return the schedule of *site*; make one if there is none.
 
-    *site* is an `ISite`, or the application root; ValueError for anything
-    else.  One that finds itself elsewhere than before is paused, as when the
-    site is moved.
+    *site* is an `ISite` or the application root, in a database.  Raises
+    ValueError for anything else.  Writes in the current transaction and does
+    not commit.  The schedule of a site that was copied, moved or imported is
+    paused.
     """
     if not (ISite.providedBy(site) or IApplication.providedBy(site)):
         raise ValueError(
-            f'{path_of(site)} is no site, and not the application root; give '
-            f'the path of a site')
-    found: SiteSchedule | None = schedule_of(site)
-    if found is None:
-        jar = aq_base(site)._p_jar
-        if jar is None:
-            raise ValueError(
-                f'{path_of(site)} is in no database yet; commit, or make a '
-                f'savepoint, first')
-        found = SiteSchedule()
-        # Who may do what with it, is as on the site.
-        found.__parent__ = aq_base(site)
-        jar.add(found)
-        found.settle(path_of(site))
-        AttributeAnnotations(aq_base(site))[SCHEDULE] = found
-    _come_home(site, found)
-    return found
+            f'{path_of(site)} is not a site and not the application root; '
+            f'give the path of a site')
+    schedule = schedule_of(site) or _add_schedule(site)
+    _register(site, schedule)
+    return schedule
+
+
+def _add_schedule(site: Any) -> SiteSchedule:
+    base = aq_base(site)
+    if base._p_jar is None:
+        raise ValueError(
+            f'{path_of(site)} is not in a database yet; commit or make a '
+            f'savepoint first')
+    schedule = SiteSchedule()
+    # The permissions on a schedule are those on its site.
+    schedule.__parent__ = base
+    base._p_jar.add(schedule)
+    schedule.bind_to(path_of(site))
+    AttributeAnnotations(base)[SCHEDULE_KEY] = schedule
+    return schedule
 
 
 def uninstall(site: Any) -> None:
-    """Remove the schedule of *site* with all its tasks; does not commit."""
-    found = schedule_of(site)
-    if found is not None:
-        del AttributeAnnotations(aq_base(site))[SCHEDULE]
-        _leave_home(_sites(site), found)
+    """Remove the schedule of *site* with all its tasks, if there is one.
+
+    Writes in the current transaction and does not commit.
+    """
+    schedule = schedule_of(site)
+    if schedule is not None:
+        del AttributeAnnotations(aq_base(site))[SCHEDULE_KEY]
+        _unregister(_registered_paths(site), schedule)
 
 
-def schedule_of(site: Any) -> Any:
-    """The schedule of that very site, or None."""
+def schedule_of(site: Any) -> SiteSchedule | None:
+    """Return the schedule of *site* itself, or None if it has none.
+
+    Does not look at the sites above, see `get_schedule`.  *site* is any
+    object.  Reads in the transaction of its connection and writes nothing.
+    """
     base = aq_base(site)
     if not isinstance(base, Persistent):
         return None
-    found = AttributeAnnotations(base).get(SCHEDULE)
-    return found if isinstance(found, Schedule) else None
+    schedule = AttributeAnnotations(base).get(SCHEDULE_KEY)
+    return schedule if isinstance(schedule, SiteSchedule) else None
 
 
 def path_of(context: Any) -> str:
-    """The path of an object, from the root: '/' is that of the root."""
+    """The path of an object, from the application root, which has '/'."""
     return '/'.join(context.getPhysicalPath()) or '/'
 
 
-def get_schedule(context: Any = None) -> Any:
-    """The schedule of the nearest site upward that has one.
+def get_schedule(context: Any = None) -> SiteSchedule:
+    """Return the schedule of the nearest site that has one.
 
-    From *context*, by default the current site.  Raises LookupError; never
-    makes one.
+    The search begins at *context*, an object in its acquisition chain, and
+    goes upward; without *context* it begins at the current site (see
+    `zope.component.hooks.getSite`).  Raises LookupError if there is none.
+    Reads in the transaction of the connection of *context*; never makes a
+    schedule and writes nothing.
     """
     start = getSite() if context is None else context
-    site = site_of(start)
-    if site is not None:
-        return schedule_of(site)
-    where = 'there is no current site' if start is None else (
-        f'neither {start!r} nor what is above it has one')
+    schedule = nearest_schedule(start)
+    if schedule is not None:
+        return schedule
+    reason = 'there is no current site' if start is None else (
+        f'neither {start!r} nor an object above it has one')
     raise LookupError(
-        f'No schedule: {where}. Install the profile {PROFILE} in the site, '
+        f'No schedule: {reason}. Install the profile {PROFILE} in the site, '
         f'or call zodbschedule.zope.install(site).')
 
 
@@ -157,10 +175,9 @@ def site_of(context: Any) -> Any:
                  if schedule_of(each) is not None), None)
 
 
-def nearest(context: Any) -> Any:
-    """The adapter of a site to `ISchedule`: None if there is no schedule."""
-    site = site_of(context)
-    return None if site is None else schedule_of(site)
+def nearest_schedule(context: Any) -> SiteSchedule | None:
+    """The adapter of a site to `ISchedule`; None if there is no schedule."""
+    return schedule_of(site_of(context))
 
 
 def _upward(context: Any) -> Iterator[Any]:
@@ -172,78 +189,80 @@ def _upward(context: Any) -> Iterator[Any]:
 # -- all sites
 
 
-def _root(context: Any) -> Any:
-    return context.getPhysicalRoot()
-
-
-def _sites(context: Any) -> Any:
-    """The paths of all sites that have a schedule."""
-    annotations = AttributeAnnotations(aq_base(_root(context)))
-    found = annotations.get(SITES)
-    if found is None:
-        found = annotations[SITES] = OOTreeSet()
-    return found
+def _registered_paths(context: Any) -> Any:
+    """The paths of all sites that have a schedule, to be changed."""
+    annotations = AttributeAnnotations(aq_base(context.getPhysicalRoot()))
+    paths = annotations.get(PATHS_KEY)
+    if paths is None:
+        paths = annotations[PATHS_KEY] = OOTreeSet()
+    return paths
 
 
 def site_paths(app: Any) -> list[str]:
-    """Where the sites stand that have a schedule; writes nothing."""
-    return list(AttributeAnnotations(aq_base(app)).get(SITES) or ())
+    """The paths of all sites that have a schedule; writes nothing."""
+    return list(AttributeAnnotations(aq_base(app)).get(PATHS_KEY) or ())
 
 
 def site_at(app: Any, path: str) -> Any:
-    """What stands there, from *app* or whatever it is on; or None."""
-    found = app
+    """The object at *path* below *app*, or None."""
+    context = app
     for name in filter(None, path.split('/')):
-        found = getattr(found, '_getOb', _nothing)(name, None)
-        if found is None:
+        context = getattr(context, '_getOb', _no_object)(name, None)
+        if context is None:
             return None
-    return found
+    return context
 
 
-def _nothing(name: str, default: Any) -> Any:
+def _no_object(name: str, default: Any) -> Any:
     return default
 
 
-def settled_at(app: Any, path: str) -> Any:
-    """The schedule of the site there, if it has one that stands there."""
-    site = site_at(app, path)
-    found = None if site is None else schedule_of(site)
-    if isinstance(found, SiteSchedule) and found.is_settled(path):
-        return found
-    return None
+def bound_schedule(app: Any, path: str) -> SiteSchedule | None:
+    """The schedule of the site at *path*, or None.
+
+    None also if the schedule was bound to another path.
+    """
+    schedule = schedule_of(site_at(app, path))
+    if schedule is None or not schedule.is_bound_to(path):
+        return None
+    return schedule
 
 
 # -- subscribers
 
 
-def moved(site: Any, event: Any) -> None:
-    """A site was added, moved, copied, imported or removed."""
-    found = schedule_of(site)
-    if not isinstance(found, SiteSchedule):
+def handle_site_moved(site: Any, event: Any) -> None:
+    """Register a site that was added, moved, copied, imported or removed."""
+    schedule = schedule_of(site)
+    if schedule is None:
         return
     if event.newParent is None:
-        _leave_home(_sites(event.oldParent), found)
+        _unregister(_registered_paths(event.oldParent), schedule)
     else:
-        _come_home(site, found)
+        _register(site, schedule)
 
 
-def _leave_home(sites: Any, found: SiteSchedule) -> None:
-    """It is not there any more; what a copy calls its path is another's."""
-    if found.original == found._p_oid:
-        sites.discard(found.path)
+def _unregister(paths: Any, schedule: SiteSchedule) -> None:
+    """Forget the path of *schedule*.
+
+    The path that a copy remembers is that of the original, and stays.
+    """
+    if schedule.original_oid == schedule._p_oid:
+        paths.discard(schedule.path)
 
 
-def _come_home(site: Any, found: SiteSchedule) -> None:
-    """See to it that it is found where it is; paused, if it was elsewhere."""
-    path, sites = path_of(site), _sites(site)
-    if found.is_settled(path):
-        sites.add(path)
-        return
-    _leave_home(sites, found)
-    sites.add(path)
-    before = found.path
-    found.settle(path)
-    if ALL not in found.pauses:
-        found.pause(reason=(
-            f'this site was moved, copied or imported, from {before}; resume '
-            f'it if its tasks are to run here too'))
+def _register(site: Any, schedule: SiteSchedule) -> None:
+    """Remember where *schedule* is.  Pause it if it was somewhere else."""
+    path, paths = path_of(site), _registered_paths(site)
+    if not schedule.is_bound_to(path):
+        _unregister(paths, schedule)
+        _pause_moved(schedule)
+        schedule.bind_to(path)
+    paths.add(path)
+
+
+def _pause_moved(schedule: SiteSchedule) -> None:
+    if ALL not in schedule.pauses:
+        schedule.pause(reason=(
+            f'this site was moved, copied or imported, from {schedule.path}; '
+            f'resume the schedule if its tasks are to run here too'))

@@ -10,9 +10,9 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Layers for the tests of add-ons of Zope; needs plone.testing.
+"""Test layers for add-ons of Zope; needs plone.testing.
 
-`SCHEDULE_FIXTURE` is Zope with a schedule in the application root.  Name it
+`SCHEDULE_FIXTURE` is a Zope with a schedule in the application root.  Use it
 as a base of your own layer, or derive that from `ScheduleLayer`::
 
     class MyLayer(ScheduleLayer):
@@ -22,9 +22,12 @@ as a base of your own layer, or derive that from `ScheduleLayer`::
             xmlconfig.file('configure.zcml', my.addon, configurationContext)
             install(make_my_site(app))
 
-In tests, let time pass by `zodbschedule.testing.run_until`; in those of
-integration layers with ``commit=False``.  For Plone there is
-`zodbschedule.zope.plone_testing`.
+In tests, `zodbschedule.testing.run_until` lets time pass.  In the tests of
+`SCHEDULE_INTEGRATION_TESTING` call it with ``commit=False``: each test is one
+transaction, which is aborted.  In those of `SCHEDULE_FUNCTIONAL_TESTING` tests
+and tasks commit, to a database that is thrown away after the test.
+
+For Plone there is `zodbschedule.zope.plone_testing`.
 """
 
 from typing import Any
@@ -51,12 +54,19 @@ except ImportError as error:
 
 
 class ScheduleLayer(Layer):
-    """Zope with this package, and a schedule in the application root."""
+    """A Zope with this package and a schedule in the application root.
+
+    Offers the resources ``zodbDB``, a database stacked on that of the base
+    layers, and ``configurationContext``.
+    """
 
     defaultBases = (STARTUP,)
 
     def setUp(self) -> None:
-        """Have a database and components that go with this layer."""
+        """Stack a database and a component registry; call `setUpZope`.
+
+        Raises what `setUpZope` raises, and leaves nothing stacked then.
+        """
         self['zodbDB'] = zodb.stackDemoStorage(
             self.get('zodbDB'), name=self.__name__)
         self['configurationContext'] = context = zca.stackConfigurationContext(
@@ -67,21 +77,22 @@ class ScheduleLayer(Layer):
             with zopeApp() as app:
                 self.setUpZope(app, context)
         except BaseException:
-            # Nobody tears down what was not set up.
+            # No layer is torn down that was not set up.
             self._unstack()
             raise
 
     def setUpZope(self, app: Any, configurationContext: Any) -> None:
-        """Load our configuration, and give the application root a schedule.
+        """Load the ZCML of this package; install a schedule in *app*.
 
-        What is written to *app* is committed afterwards.
+        *app* is the application root.  What is written is committed
+        afterwards.
         """
         xmlconfig.file(
             'configure.zcml', zodbschedule.zope, configurationContext)
         zodbschedule.zope.install(app)
 
     def tearDown(self) -> None:
-        """Leave database and components as they were."""
+        """Call `tearDownZope`; remove the database and the registry."""
         with zopeApp() as app:
             self.tearDownZope(app)
         self._unstack()
@@ -93,7 +104,7 @@ class ScheduleLayer(Layer):
         del self['zodbDB']
 
     def tearDownZope(self, app: Any) -> None:
-        """For what is neither in the database nor a component."""
+        """Undo what is neither in the database nor in the registry."""
 
 
 SCHEDULE_FIXTURE = ScheduleLayer()

@@ -10,17 +10,17 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Whose id stands in ``principalId``, and who that is when a task runs.
+"""Which user a ``principalId`` names.
 
 The same id may name different people in different user folders, so that the
-folder belongs to it::
+folder is a part of it::
 
     acl_users:jane           of the site's own folder
     /acl_users:admin         of the folder of the application root
-    jane                     of the nearest folder upward that knows one; for
-                             tasks that were written by hand
+    jane                     of the nearest folder upward that has this user;
+                             for tasks that were written by hand
     zope.security.management.system_user
-                             the system, who may do everything
+                             the system, which has all permissions
     None                     Anonymous
 """
 
@@ -40,19 +40,22 @@ from zodbschedule.zope.sites import site_at
 #: the id of the system user, as in zope.security
 SYSTEM: str = system_user.id
 
-FOLDER = 'acl_users'
+USER_FOLDER = 'acl_users'
 
-_SPELLED = re.compile(rf'(?P<folder>/?(?:[^/:]+/)*{FOLDER}):(?P<id>.+)', re.S)
+# An id with the path of its folder.
+_QUALIFIED = re.compile(
+    rf'(?P<folder>/?(?:[^/:]+/)*{USER_FOLDER}):(?P<id>.+)', re.S)
 
 
 class UnknownUser(LookupError):
-    """There is no such user; nobody else runs the task."""
+    """There is no such user.  The task runs as no other user instead."""
 
 
-def spelled(user: Any, site: Any) -> str | None:
-    """What names *user*, wrapped as security managers hold it, in *site*.
+def principal_id_of(user: Any, site: Any) -> str | None:
+    """Return the ``principalId`` that names *user* in *site*.
 
-    Raises `UnknownUser` for one that no folder could find again, as the
+    *user* is wrapped in its user folder, as a security manager has it.
+    Raises `UnknownUser` for a user that no folder finds again, such as the
     emergency user.
     """
     if user is None or user.getUserName() == nobody.getUserName():
@@ -63,39 +66,42 @@ def spelled(user: Any, site: Any) -> str | None:
     if user.getId() is None or folder is None or (
             folder.getUserById(user.getId()) is None):
         raise UnknownUser(
-            f'{user!r} is in no user folder, so that no task can run as that '
+            f'{user!r} is not in a user folder; a task cannot run as this '
             f'user')
     path, inside = path_of(folder), path_of(site) + '/'
     return f'{path.removeprefix(inside)}:{user.getId()}'
 
 
 def find_user(principal_id: str | None, site: Any) -> Any:
-    """The user of that name, wrapped in the folder; see above.
+    """Return the user that *principal_id* names, wrapped in the folder.
 
     Raises `UnknownUser`.
     """
     if principal_id is None:
-        return nobody.__of__(_folder_of(site))
+        return nobody.__of__(_special_folder(site))
     if principal_id == SYSTEM:
-        return system.__of__(_folder_of(site))
-    found = _SPELLED.fullmatch(principal_id)
-    if found is None:
-        return _search(principal_id, site)
-    path, user_id = found['folder'], found['id']
+        return system.__of__(_special_folder(site))
+    qualified = _QUALIFIED.fullmatch(principal_id)
+    if qualified is None:
+        return _find_upward(principal_id, site)
+    return _find_in_folder(qualified, site)
+
+
+def _find_in_folder(qualified: re.Match[str], site: Any) -> Any:
+    path, user_id = qualified.group('folder', 'id')
     folder = site_at(
         site.getPhysicalRoot() if path.startswith('/') else site, path)
     user = None if folder is None else _user_in(folder, user_id)
     if user is None:
-        raise UnknownUser(
-            f'{path} {"is gone" if folder is None else "has no such user"}: '
-            f'{principal_id!r}')
+        problem = 'is gone' if folder is None else 'has no such user'
+        raise UnknownUser(f'{path} {problem}: {qualified.string!r}')
     return user
 
 
-def _search(user_id: str, site: Any) -> Any:
+def _find_upward(user_id: str, site: Any) -> Any:
     context = site
     while context is not None:
-        folder = _own_folder(context)
+        folder = site_at(context, USER_FOLDER)
         user = None if folder is None else _user_in(folder, user_id)
         if user is not None:
             return user
@@ -107,15 +113,12 @@ def _search(user_id: str, site: Any) -> Any:
 
 def _user_in(folder: Any, user_id: str) -> Any:
     user = folder.getUserById(user_id, None)
+    # A folder may find a user of another id, as one in other letters.
     if user is None or user.getId() != user_id:
         return None
     return user.__of__(folder)
 
 
-def _own_folder(context: Any) -> Any:
-    return site_at(context, FOLDER)
-
-
-def _folder_of(site: Any) -> Any:
+def _special_folder(site: Any) -> Any:
     """The folder that the special users are wrapped in."""
-    return _own_folder(site) or site.getPhysicalRoot().acl_users
+    return site_at(site, USER_FOLDER) or site.getPhysicalRoot().acl_users

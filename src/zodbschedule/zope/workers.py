@@ -10,9 +10,9 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Workers that live where Zope lives.
+"""Workers for the sites of a Zope.
 
-In the process that serves, by a filter in its pipeline::
+In the serving process, by a filter in its pipeline::
 
     [filter:zodbschedule]
     use = egg:zodbschedule#workers
@@ -44,8 +44,9 @@ from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.environment import APPLICATION
 from zodbschedule.zope.settings import Settings
-from zodbschedule.zope.settings import settings
-from zodbschedule.zope.sites import settled_at
+from zodbschedule.zope.settings import read_settings
+from zodbschedule.zope.sites import SiteSchedule
+from zodbschedule.zope.sites import bound_schedule
 from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.sites import site_paths
 
@@ -54,43 +55,47 @@ log = logging.getLogger('zodbschedule')
 
 
 @dataclass(frozen=True)
-class Site:
-    """Gives the schedule of the site at a path, if it stands there."""
+class SiteLocation:
+    """Finds the schedule of the site at a path from the application root."""
 
     path: str
 
-    def __call__(self, root: Any) -> Any:
-        return settled_at(root[APPLICATION], self.path)
+    def __call__(self, root: Any) -> SiteSchedule | None:
+        """The schedule, by the root of the database; or None."""
+        return bound_schedule(root[APPLICATION], self.path)
 
     def __str__(self) -> str:
         return f'the site {self.path}'
 
 
-class Sites(Paths):
-    """All sites of a Zope that have a schedule, at each moment."""
+class AllSites(Paths):
+    """The locations of all sites that have a schedule at the moment."""
 
     def paths(self, root: Any) -> list[Path]:
-        return [Site(path) for path in site_paths(root[APPLICATION])]
+        """See `Paths`."""
+        return [SiteLocation(path) for path in site_paths(root[APPLICATION])]
 
     def __str__(self) -> str:
         return 'all sites'
 
 
-# How often to see whether sites have what is contributed, in seconds.
-SYNCHRONIZE = 60.0
+# How often a thread synchronizes its sites with the contributions, in seconds.
+# The longer, the later a site gets a new task; each time is a look into each
+# site.
+SYNCHRONIZE_INTERVAL = 60.0
 
 
 class SitesWorkerThread(WorkerThread):
-    """Sees to it that sites have what is contributed to them."""
+    """A worker thread that gives sites the tasks that add-ons contribute."""
 
-    #: when it has done so for all, by a monotonic clock
-    synchronized = 0.0
+    #: when it last did so for all sites, by the monotonic clock, in seconds
+    synchronized_at = 0.0
 
     def _refresh_schedules(self) -> None:
         super()._refresh_schedules()
         now = time.monotonic()
-        if now - self.synchronized > SYNCHRONIZE:
-            self.synchronized = now
+        if now - self.synchronized_at > SYNCHRONIZE_INTERVAL:
+            self.synchronized_at = now
             for path in self.paths:
                 self._contribute(path)
 
@@ -106,20 +111,22 @@ class SitesWorkerThread(WorkerThread):
                 raise
             log.exception('Tasks could not be contributed to %s.', path)
 
-    def _synchronize(self, path: Any) -> None:
+    def _synchronize(self, location: Any) -> None:
         root = self.connection.root()
-        schedule = path(root)
+        schedule = location(root)
         if schedule is not None and not barred(schedule._p_jar):
-            synchronize(site_at(root[APPLICATION], path.path))
+            synchronize(site_at(root[APPLICATION], location.path))
             self.manager.get().note('zodbschedule: contribute tasks')
         self.manager.commit()
 
 
 class SitesWorker(Worker):
-    """A `Worker` for the sites of a Zope, by default all of them.
+    """A `Worker` for the sites of a Zope.
 
-    *db* is ``Zope2.DB``, the database with the application root.  Turns have
-    a transaction manager of their own; runs that of their thread.
+    *db* is ``Zope2.DB``, the database with the application root.  *sites* are
+    the paths of sites from the application root; without them, all sites that
+    have a schedule.  *options* are those of `Worker`.  Turns have a
+    transaction manager of their own.  Runs have that of their thread.
     """
 
     manager = staticmethod(lambda: TransactionManager(explicit=True))
@@ -127,91 +134,97 @@ class SitesWorker(Worker):
 
     def __init__(self, db: Any, *sites: str, **options: Any) -> None:
         paths: tuple[Path | Paths, ...] = tuple(
-            Site('/' + site.strip('/')) for site in sites) or (Sites(),)
+            SiteLocation('/' + site.strip('/')) for site in sites) or (
+                AllSites(),)
         super().__init__(db, *paths, **options)
 
 
-def worker_of(told: Settings) -> SitesWorker:
-    """One as the process was told."""
-    options = {'name': told.name, 'lease': told.lease, 'grace': told.grace}
+def make_worker(settings: Settings) -> SitesWorker:
+    """The worker of a serving process with these settings."""
+    options = {'name': settings.name, 'lease': settings.lease,
+               'grace': settings.grace}
     return SitesWorker(
-        Zope2.DB, threads=told.threads,
+        Zope2.DB, threads=settings.threads,
         **{name: value for name, value in options.items()
            if value is not None})
 
 
 def enlarge_pools(db: Any, connections: int) -> None:
-    """Let so many connections more be open at once, without a warning.
+    """Allow that many more open connections without a warning.
 
-    Of each thread that is one for turns and one for runs, and the heart has
-    one now and then.
+    Each thread has one for turns and one for runs.  The heartbeat of the
+    process has one now and then.
     """
     for each in db.databases.values():
         each.setPoolSize(each.getPoolSize() + connections)
 
 
-# -- in the process that serves
+# -- in the serving process
 
 
 def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
-    """A ``paste.filter_app_factory``: starts workers beside *app*.
+    """Start a worker beside *app*, a WSGI application; return *app*.
 
-    Only a process that serves builds its pipeline, so that none are started
-    by ``zconsole`` or a debugger, which make the application alone.  Requests
-    pass through untouched: what is returned is *app*.  *options* go before
-    what else the process is told, see `zodbschedule.zope.settings`.
+    This is a ``paste.filter_app_factory``.  Only a process that serves builds
+    its pipeline, so that ``zconsole`` and a debugger start no worker.
+    Requests do not pass through a filter of ours.  *options*, texts by name,
+    have precedence over ``zope.conf``; see `zodbschedule.zope.settings`.
+    With ``threads = 0`` no worker is started.
+
+    SIGTERM drains the worker, if this is called in the main thread.  Raises
+    `InvalidSettings`.  The worker has transactions of its own.
     """
-    told = settings(options)
-    if not told.threads:
+    settings = read_settings(options)
+    if not settings.threads:
         log.info('No worker is started: threads is 0.')
         return app
-    worker = worker_of(told)
-    enlarge_pools(Zope2.DB, 2 * told.threads + 1)
+    worker = make_worker(settings)
+    enlarge_pools(Zope2.DB, 2 * settings.threads + 1)
     worker.start()
     if threading.current_thread() is threading.main_thread():
         Draining(worker).begin()
     else:
         log.warning(
-            'Worker %s was not started in the main thread, so that SIGTERM '
-            'does not drain it; others will recover what it holds.',
+            'Worker %s was not started in the main thread. SIGTERM does not '
+            'drain it; other workers will recover the tasks that it holds.',
             worker.name)
     return app
 
 
 class Draining:
-    """SIGTERM drains *worker*, and then does what it did before.
+    """On SIGTERM, drain *worker*, and then do what the signal did before.
 
-    ``runwsgi`` is ended by that signal without any clean-up.  A second one
-    cuts off what runs.
+    ``runwsgi`` is ended by SIGTERM without any clean-up.  A second signal
+    aborts the runs.
     """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.requests = threading.Event()
-        self.heard = self.drained = False
+        self.requested = threading.Event()
+        self.finishing = self.drained = False
 
     def begin(self) -> None:
-        """Be told of the signal."""
-        self.before = signal.signal(signal.SIGTERM, self.hear)
+        """Install the signal handler.  Only the main thread may do so."""
+        self.previous = signal.signal(signal.SIGTERM, self.handle)
         threading.Thread(
             target=self._drain, name='zodbschedule draining',
             daemon=True).start()
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
-        """A handler; does no more than it may in the middle of anything."""
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal, without waiting: any code may be interrupted."""
         if self.drained:
-            signal.signal(number, self.before)
+            signal.signal(number, self.previous)
             os.kill(os.getpid(), number)
-        elif self.heard:
+        elif self.finishing:
             self.worker.abort()
         else:
-            self.heard = True
+            self.finishing = True
             self.worker.finish()
-            self.requests.set()
+            self.requested.set()
 
     def _drain(self) -> None:
-        self.requests.wait()
+        self.requested.wait()
         self.worker.stop()
         self.drained = True
-        # Only the main thread may say who hears it next.
+        # Only the main thread may restore the previous handler.
         os.kill(os.getpid(), signal.SIGTERM)

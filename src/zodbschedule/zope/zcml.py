@@ -10,7 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""ZCML: ``<schedule:task … />``, see `zodbschedule.zope.contributions`."""
+"""The ZCML directive ``<schedule:task … />``.
+
+See `zodbschedule.zope.contributions`.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -29,53 +32,80 @@ from zope.schema import TextLine
 from zodbschedule.durations import span
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.retry import Retry
-from zodbschedule.zope.contributions import Contributed
-from zodbschedule.zope.interfaces import IContributed
+from zodbschedule.zope.contributions import Contribution
+from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.users import SYSTEM
 
 
-#: the principal that is nobody
+#: the principal that stands for Anonymous
 ANONYMOUS = 'zope.Anybody'
 
 
 class ITaskDirective(Interface):
-    """Contribute a task to sites."""
+    """Contribute a task to sites, as `contribute` does.
+
+    Registers a global utility.  Has one of *every*, *cron* and *rrule*.
+    Raises ConfigurationError for options that are invalid.
+    """
 
     name = TextLine(
-        title='Name', description='By which it is known, in all sites.')
+        title='Name', description='Identifies the task in all sites.')
     handler = GlobalObject(
-        title='Handler', description='A function, called with the site.')
-    title = MessageID(title='Title', required=False)
-    description = MessageID(title='Description', required=False)
+        title='Handler',
+        description='A function, called with the site in the transaction of '
+                    'the run.')
+    title = MessageID(
+        title='Title', description='Is shown to people.', required=False)
+    description = MessageID(
+        title='Description', description='What the task does.',
+        required=False)
     every = TextLine(
-        title='Every', description='A duration: 30s, 5m, 2h or 1d.',
+        title='Every',
+        description='A duration, as a number of seconds, minutes, hours or '
+                    'days: 30s, 5m, 2h or 1d.',
         required=False)
     cron = TextLine(
         title='Cron', description='A cron expression.', required=False)
     rrule = TextLine(
-        title='RRULE', description='A rule of RFC 5545.', required=False)
+        title='RRULE',
+        description='A rule of RFC 5545 that starts on 1 January 2001.',
+        required=False)
     timezone = TextLine(
-        title='Time zone', description="By its name; by default the site's.",
+        title='Time zone',
+        description='The name of the zone of cron or rrule; by default that '
+                    'of the site, else UTC.',
         required=False)
     for_ = GlobalInterface(
-        title='For', description='What a site has to provide to have it.',
+        title='For',
+        description='Only sites that provide this interface get the task.',
         required=False)
     profile = TextLine(
         title='Profile',
-        description='What has to be installed in a site that is to have it.',
+        description='Only sites that have this GenericSetup profile '
+                    'installed get the task.',
         required=False)
     principal = TextLine(
         title='Principal',
-        description='As whom it runs; by default the system user.',
+        description='The user that the task runs as; by default the system '
+                    'user; zope.Anybody is Anonymous.',
         required=False, default=SYSTEM)
     missed = Choice(
-        title='Missed', values=('one', 'all'), required=False, default='one')
+        title='Missed',
+        description="'one' runs once for all occurrences that were missed, "
+                    "'all' runs each of them.",
+        values=('one', 'all'), required=False, default='one')
     expires = TextLine(
-        title='Expires', description='A duration.', required=False)
+        title='Expires',
+        description='A duration: how long after an occurrence its run may '
+                    'begin.',
+        required=False)
     retry = Int(
-        title='Retry', description='How often it is tried, at most.',
+        title='Retry', description='The number of attempts, at most.',
         required=False, min=1)
-    enabled = Bool(title='Enabled', required=False, default=True)
+    enabled = Bool(
+        title='Enabled',
+        description='If not, the task of a site is paused at first.',
+        required=False, default=True)
 
 
 def task(_context: Any, name: str, handler: Any, title: str = '',
@@ -87,17 +117,18 @@ def task(_context: Any, name: str, handler: Any, title: str = '',
          retry: int | None = None, enabled: bool = True) -> None:
     """See `ITaskDirective`."""
     try:
-        found = Contributed(
+        contribution = Contribution(
             name, handler, title, description,
-            every=_span(every), cron=cron, rrule=rrule, timezone=timezone,
+            every=_duration(every), cron=cron, rrule=rrule, timezone=timezone,
             required=for_, profile=profile,
             principal=None if principal == ANONYMOUS else principal,
-            missed=missed, expires=_span(expires),
+            missed=missed, expires=_duration(expires),
             retry=None if retry is None else Retry(retry), enabled=enabled)
     except (ScheduleError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
-    utility(_context, provides=IContributed, component=found, name=name)
+    utility(
+        _context, provides=IContribution, component=contribution, name=name)
 
 
-def _span(text: str | None) -> timedelta | None:
+def _duration(text: str | None) -> timedelta | None:
     return None if text is None else span(text)
