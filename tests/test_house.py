@@ -165,8 +165,7 @@ def leaves_the_facade_alone(name, tree):
 def knows_what_a_schedule_is(name, tree):
     """No import hides behind a parameter without a type."""
     for parameter, annotation in parameters(tree):
-        if not belongs_to(name, ('zope',)) and (
-                parameter == 'schedule') and annotation in (
+        if parameter == 'schedule' and annotation in (
                 None, 'Any', 'object') and not name.endswith('interfaces'):
             yield f'{name} takes a {parameter} of type {annotation}'
 
