@@ -29,6 +29,11 @@ TOLD = {
         'once, with history: bytes a task',
         'repeating, with history: ratio',
         'repeating, with history: bytes a task'),
+    'journey': (
+        'a plain task, process(), modules: visited',
+        'a plain task, process(), moves: between them',
+        'a recurring task, process(), modules: visited',
+        'a recurring task, process(), moves: between them'),
     'scheduling': (
         'cost per task of 2000 against 20, distinct instants: ratio',
         'cost per task of 2000 against 20, one instant: ratio'),
