@@ -52,9 +52,9 @@ from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
+from zodbschedule.cli.errors import LONGEST
 from zodbschedule.cli.known import attributes
 from zodbschedule.cli.known import problem_of
-from zodbschedule.cli.problem import LONGEST
 from zodbschedule.cli.standing import standing
 from zodbschedule.cli.standing import waiting
 from zodbschedule.store.parked import ParkedTasks

@@ -31,9 +31,8 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
+from zodbschedule.cli import format
 from zodbschedule.cli import timeline
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
 from zodbschedule.instant import to_micros
@@ -84,7 +83,7 @@ def times(shell):
 def test_every_repeats_after_a_duration(shell, wall_clock, given, period):
     task = shell('add', 'shop.restock', '--every', given)
     assert rule_of(shell, task) == Every(period, MORNING + period)
-    assert times(shell) == [values.iso(MORNING + period)]
+    assert times(shell) == [format.iso(MORNING + period)]
 
 
 def test_every_begins_when_at_says(shell, wall_clock):
@@ -594,7 +593,7 @@ def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
 
 
 def test_progress_towards_nothing_is_no_part_of_it():
-    assert wording.progress({'done': 3.5, 'total': 0}) == '3.5 of 0'
+    assert format.progress({'done': 3.5, 'total': 0}) == '3.5 of 0'
 
 
 def test_a_series_stands_aside_for_a_task_that_its_run_returned(
@@ -1033,19 +1032,19 @@ def test_explain_refuses_in_a_line(bare_shell, wall_clock, args, complaint):
     (timedelta(0), '0 ms'), (timedelta(milliseconds=12), '12 ms'),
     (timedelta(seconds=3.254), '3.25 s'), (timedelta(minutes=3), '3 min')])
 def test_how_long_a_run_took_is_said_to_three_digits(span, said):
-    assert values.lasted(span) == said
+    assert format.run_time(span) == said
 
 
 @pytest.mark.parametrize('span, said', [
     (timedelta(0), '0 s'), (timedelta(days=1, minutes=5), '1 d 5 min'),
     (timedelta(seconds=1.5), '1 s 500 ms')])
 def test_a_duration_is_said_in_all_of_its_units(span, said):
-    assert values.span(span) == said
+    assert format.full_duration(span) == said
 
 
 def test_what_json_cannot_say_is_an_error():
     with pytest.raises(TypeError, match='cannot be written as JSON'):
-        values.plain(object())
+        format.json_default(object())
 
 
 def test_help_lists_every_command_by_what_one_wants(shell):

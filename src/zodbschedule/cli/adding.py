@@ -22,14 +22,13 @@ import click
 from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import rules
-from zodbschedule.cli import values
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import opened
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.options import at_a_place
-from zodbschedule.cli.problem import Problem
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.schedule import DUPLICATE
 from zodbschedule.task import task_id
@@ -48,7 +47,7 @@ def init(place: Place) -> None:
 
 def repeating(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a task repeats, as one argument."""
-    @click.option('--every', type=values.period, metavar='DURATION',
+    @click.option('--every', type=parse.period, metavar='DURATION',
                   help='Repeat it after so long, as in 90s, 15m, 1h, 1d.')
     @click.option('--cron', metavar='EXPRESSION',
                   help="Repeat it by a cron expression, as in '30 2 * * *'; "
@@ -64,7 +63,7 @@ def repeating(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(*args: Any, every: Any, cron: Any, rrule: Any, dtstart: Any,
                 timezone: Any, **options: Any) -> None:
-        function(*args, recurrence=rules.recurrence(
+        function(*args, recurrence=parse.recurrence(
             every, cron, rrule, dtstart, timezone), **options)
 
     return command
@@ -75,26 +74,26 @@ def retrying(function: Callable[..., None]) -> Callable[..., None]:
     @click.option('--retry', 'attempts', type=click.IntRange(min=1),
                   metavar='ATTEMPTS',
                   help='How often it is tried before it is parked.')
-    @click.option('--retry-delay', 'delay', type=values.duration,
+    @click.option('--retry-delay', 'delay', type=parse.duration,
                   metavar='DURATION',
                   help='How long the first wait is, 1m by default; each is '
                        'twice as long as the one before.')
     @functools.wraps(function)
     def command(*args: Any, attempts: Any, delay: Any, **options: Any
                 ) -> None:
-        function(*args, retry=rules.retry(attempts, delay), **options)
+        function(*args, retry=parse.retry(attempts, delay), **options)
 
     return command
 
 
 @click.command()
 @click.argument('function')
-@click.option('--at', 'time', type=values.moment, metavar='TIME',
+@click.option('--at', 'time', type=parse.moment, metavar='TIME',
               help='When it is due first; without it, at once, or at the '
                    'first occurrence.')
-@click.option('--args', type=values.json_list, metavar='JSON', default='[]',
+@click.option('--args', type=parse.json_list, metavar='JSON', default='[]',
               help='The positional arguments, as a JSON list.')
-@click.option('--kwargs', type=values.json_object, metavar='JSON',
+@click.option('--kwargs', type=parse.json_object, metavar='JSON',
               default='{}', help='The keyword arguments, as a JSON object.')
 @click.option('--principal', 'principalId', metavar='PRINCIPAL',
               help='The id of the principal that it is to run as.')
@@ -105,7 +104,7 @@ def retrying(function: Callable[..., None]) -> Callable[..., None]:
               show_default=True,
               help='Whether it runs once for all the occurrences that nobody '
                    'ran in time, or for each.')
-@click.option('--expires', type=values.period, metavar='DURATION',
+@click.option('--expires', type=parse.period, metavar='DURATION',
               help='How long after its occurrence it may begin.')
 @retrying
 @click.option('--key', metavar='KEY',

@@ -21,13 +21,14 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import values
+from zodbschedule.cli import format
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import changing
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import id_or_all
-from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.standing import parked_entries
 from zodbschedule.cli.standing import parked_entry
 from zodbschedule.instant import to_micros
@@ -109,7 +110,7 @@ def _user() -> str:
 
 @click.command()
 @id_argument
-@click.option('--at', 'time', type=values.moment, metavar='TIME',
+@click.option('--at', 'time', type=parse.moment, metavar='TIME',
               help='When; without it, at the time it was parked with.')
 @at_a_place
 def unpark(place: Place, id: str, time: datetime | None) -> None:
@@ -123,7 +124,7 @@ def unpark(place: Place, id: str, time: datetime | None) -> None:
         if entry.occurrence is not None and to_micros(
                 entry.occurrence) != occurrence_of(task, to_micros(when)):
             return 'runs after the occurrence that its task waits for'
-        return f'waits for {values.shown(when, clock.now())}'
+        return f'waits for {format.when(when, clock.now())}'
 
     click.echo(f'{id} {changing(place, f"unpark {id}", put_back)}')
 

@@ -18,20 +18,20 @@ from typing import Any
 import click
 
 from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import BAD_NEWS
 from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.problem import BAD_NEWS
 
 
 @click.command(epilog=EXIT_CODES)
-@click.option('--max-overdue', 'allowed', type=values.duration,
+@click.option('--max-overdue', 'allowed', type=parse.duration,
               metavar='DURATION', default='5m', show_default=True,
               help='How long a task may have been due.')
 @json_option
@@ -67,9 +67,9 @@ def _verdict(overdue: timedelta, allowed: timedelta, workers: int,
     word = 'overdue' if overdue > allowed else 'fine'
     said = 'nothing is due'
     if overdue:
-        said = (f'a task has been due for {values.length(overdue)} '
-                f'({values.length(allowed)} are allowed)')
-    paused = '' if pause is None else f'; {wording.whole_pause(pause)}'
+        said = (f'a task has been due for {format.duration(overdue)} '
+                f'({format.duration(allowed)} are allowed)')
+    paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
     return f'{word}: {said}; {_registered(workers)}{paused}'
 
 

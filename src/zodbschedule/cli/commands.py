@@ -33,6 +33,7 @@ from zodbschedule.cli.contributions import list_contributed
 from zodbschedule.cli.contributions import reset
 from zodbschedule.cli.demo import FOLDER
 from zodbschedule.cli.demo import Demo
+from zodbschedule.cli.errors import told_in_a_line
 from zodbschedule.cli.foreseeing import explain
 from zodbschedule.cli.foreseeing import forecast
 from zodbschedule.cli.looking import list_parked
@@ -40,7 +41,6 @@ from zodbschedule.cli.looking import list_tasks
 from zodbschedule.cli.looking import show
 from zodbschedule.cli.looking import show_history
 from zodbschedule.cli.options import EXIT_CODES
-from zodbschedule.cli.problem import told_in_a_line
 from zodbschedule.cli.processing import process
 from zodbschedule.cli.watching import workers
 from zodbschedule.cli.working import worker

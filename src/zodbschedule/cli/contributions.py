@@ -22,10 +22,10 @@ import click
 from zodbschedule.cli import output
 from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.sites import WholeSite
 from zodbschedule.task import task_id
 

@@ -37,8 +37,8 @@ from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
 from zodbschedule import Schedule
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli.errors import Problem
+from zodbschedule.cli.errors import in_a_line
 from zodbschedule.transactions.workarounds import mend
 
 

@@ -22,13 +22,13 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import rules
+from zodbschedule.cli import parse
 from zodbschedule.cli import timeline
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.known import what_of
 from zodbschedule.cli.options import SCREENFUL
@@ -37,7 +37,6 @@ from zodbschedule.cli.options import bounded
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import timezone_option
-from zodbschedule.cli.problem import Problem
 from zodbschedule.task import task_id
 
 
@@ -49,7 +48,7 @@ Occurrences = list[tuple[datetime, str | None]]
 
 
 @click.command()
-@click.option('--until', type=values.moment, metavar='TIME', default='+7d',
+@click.option('--until', type=parse.moment, metavar='TIME', default='+7d',
               show_default=True, help='How far to look ahead.')
 @click.option('--timeline', 'drawn', is_flag=True,
               help='Draw it: days across, tasks down.')
@@ -94,12 +93,12 @@ def _list(rows: Iterator[dict[str, Any]], until: datetime, zone: tzinfo,
     shown, more = bounded(rows, limit)
     if not shown:
         click.echo(
-            f'nothing is to run until {values.to_the_second(until)}')
+            f'nothing is to run until {format.timestamp(until)}')
         return
     now = clock.now()
     output.show(output.table(
         ('time', 'id', 'what', 'note'),
-        ((values.shown(row['time'], now, zone), row['id'],
+        ((format.when(row['time'], now, zone), row['id'],
           row['description'], row['note']) for row in shown),
         optional=('note',), below=('note',)), *filter(None, [more]))
 
@@ -119,7 +118,7 @@ def _draw(rows: Iterator[dict[str, Any]], frame: timeline.Frame,
 def _left_out(schedule: Schedule) -> Iterator[Any]:
     pause = pause_facts(schedule.paused())
     if pause is not None:
-        yield output.cell(wording.whole_pause(pause), 'yellow')
+        yield output.cell(format.schedule_pause(pause), 'yellow')
     elif schedule.pauses.entries:
         yield output.cell('paused tasks are left out: see zodbschedule list',
                           'yellow')
@@ -134,7 +133,7 @@ def _left_out(schedule: Schedule) -> Iterator[Any]:
               help='The zone of the rule, as in Europe/Berlin.')
 @click.option('--dtstart', metavar='TIME',
               help='Where an RRULE begins; without it, now.')
-@click.option('--from', 'start', type=values.moment, metavar='TIME',
+@click.option('--from', 'start', type=parse.moment, metavar='TIME',
               help='What comes after this; without it, now.')
 @click.option('-n', '--limit', type=click.IntRange(min=1), metavar='N',
               default=10, show_default=True, help='So many occurrences.')
@@ -147,9 +146,9 @@ def explain(expression: str, timezone: str | None, dtstart: str | None,
     15m'.  A gap are the local times that are left out when clocks are put
     forward, a fold those that come twice when they are put back.
     """
-    rule = rules.expression(expression, dtstart, timezone)
+    rule = parse.expression(expression, dtstart, timezone)
     start = start or clock.now()
-    zone = None if timezone is None else values.zone(timezone)
+    zone = None if timezone is None else parse.zone(timezone)
     occurrences = [
         (occurrence if zone is None else occurrence.astimezone(zone),
          rule.note(occurrence))
@@ -178,7 +177,7 @@ def _show_rule(rule: Any, start: datetime, occurrences: Occurrences,
         output.show(_occurrences(occurrences))
     if ended:
         output.show('and no more: the rule ends there' if occurrences else
-                    f'no occurrence after {values.to_the_second(start)}')
+                    f'no occurrence after {format.timestamp(start)}')
     output.show('', *map(output.cell, rule.describe(start).splitlines()))
 
 
@@ -186,8 +185,8 @@ def _occurrences(occurrences: Occurrences) -> Any:
     now = clock.now()
     return output.table(
         ('local time', 'UTC', 'when', 'note'),
-        ((values.on_the_wall(local),
-          values.to_the_second(local) if local.utcoffset() else None,
-          values.relative(local, now), note)
+        ((format.local_time(local),
+          format.timestamp(local) if local.utcoffset() else None,
+          format.relative(local, now), note)
          for local, note in occurrences), optional=('UTC', 'note'),
         spare=('when', 'UTC'))

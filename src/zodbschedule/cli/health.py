@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zodbschedule.cli.problem import Problem
+from zodbschedule.cli.errors import Problem
 
 
 # Seconds between two touches.  Longer, and a probe has to be more patient;

@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from zodbschedule.cli.problem import Problem
+from zodbschedule.cli.errors import Problem
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.table import Table
 
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import values
 from zodbschedule.cli.demo import Picture
 from zodbschedule.cli.demo import View
 
@@ -90,7 +90,7 @@ def _drawn(picture: Picture, height: int | None = None) -> Table:
     """A table; of the runs only the last ones, if it would be too high."""
     ended = [(f'{(run.at - picture.began).total_seconds():.1f} s',
               run.outcome, run.what) for run in picture.ended]
-    waiting = [(values.relative(time, picture.now), 'waiting', description)
+    waiting = [(format.relative(time, picture.now), 'waiting', description)
                for time, description in picture.waiting]
     if height is not None:
         room = height - HEADING - len(waiting)

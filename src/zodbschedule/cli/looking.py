@@ -22,11 +22,12 @@ from typing import Any
 import click
 
 from zodbschedule import Schedule
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.known import Known
 from zodbschedule.cli.known import outcome_facts
 from zodbschedule.cli.known import pause_facts
@@ -35,7 +36,6 @@ from zodbschedule.cli.options import bounded
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
-from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.standing import facts_of
 from zodbschedule.cli.standing import listed
 from zodbschedule.cli.standing import parked_facts
@@ -55,9 +55,9 @@ PAUSES = 'paused', 'resumed'
 
 
 @click.command('list')
-@click.option('--from', 'start', type=values.moment, metavar='TIME',
+@click.option('--from', 'start', type=parse.moment, metavar='TIME',
               help='Only tasks at this time or later.')
-@click.option('--until', type=values.moment, metavar='TIME',
+@click.option('--until', type=parse.moment, metavar='TIME',
               help='Only tasks at this time or earlier.')
 @limit_option
 @json_option
@@ -97,7 +97,7 @@ def _remarks(schedule: Schedule, more: str | None) -> Iterable[Any]:
         yield more
     pause = pause_facts(schedule.paused())
     if pause is not None:
-        yield output.cell(wording.whole_pause(pause), 'yellow')
+        yield output.cell(format.schedule_pause(pause), 'yellow')
     if schedule.parked:
         yield output.cell('some are parked: see zodbschedule parked', 'red')
 
@@ -122,7 +122,7 @@ def _show_facts(facts: dict[str, Any]) -> None:
     more = facts.pop('attributes', {})
     outcomes = facts.pop('outcomes')
     traceback = facts.pop('traceback', '')
-    output.show(output.details(wording.parked_event(facts) | {
+    output.show(output.details(format.readable(facts) | {
         f'its {name}' if name in facts else name: value
         for name, value in more.items()}))
     if traceback:
@@ -159,7 +159,7 @@ def _parked(entries: list[dict[str, Any]]) -> Any:
 
 
 def _instant(instant: datetime) -> str:
-    return values.to_the_second(instant)
+    return format.timestamp(instant)
 
 
 # -- what has been -----------------------------------------------------------
@@ -201,7 +201,7 @@ def _whose(facts: dict[str, Any]) -> str:
 
 def _lasted(facts: dict[str, Any]) -> str | None:
     """None if there was no run."""
-    return values.lasted(facts['ended'] - facts['began']) if (
+    return format.run_time(facts['ended'] - facts['began']) if (
         facts['outcome'] in RAN) else None
 
 

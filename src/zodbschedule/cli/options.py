@@ -23,7 +23,7 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
-from zodbschedule.cli import values
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Path
 from zodbschedule.cli.sites import Site
 
@@ -116,7 +116,7 @@ limit_option = click.option(
     help=f'At most so many; 0 for all.  Without it, {SCREENFUL} in a table '
          f'and all in JSON.')
 timezone_option = click.option(
-    '--timezone', 'zone', type=values.zone, metavar='NAME', default='UTC',
+    '--timezone', 'zone', type=parse.zone, metavar='NAME', default='UTC',
     show_default=True, help='The zone whose times and days are shown.')
 
 

@@ -26,8 +26,8 @@ from rich.table import Table
 from rich.text import Text
 
 from zodbschedule import clock
-from zodbschedule.cli import values
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli import format
+from zodbschedule.cli.errors import in_a_line
 
 
 # Wider than any row: what is piped into a file or a program is not wrapped.
@@ -77,7 +77,7 @@ def is_ascii() -> bool:
 def cell(value: object, style: str = '') -> Text:
     """A value in a table: one line, and nothing a terminal would obey."""
     if isinstance(value, datetime):
-        value = values.shown(value, clock.now())
+        value = format.when(value, clock.now())
     line = '' if value is None else in_a_line(value)
     return Text(line, style=STYLES.get(line, style))
 
@@ -174,4 +174,4 @@ def show_json_lines(values: Iterable[Any]) -> None:
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, default=values.plain)
+    return json.dumps(value, indent=indent, default=format.json_default)

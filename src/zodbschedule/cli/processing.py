@@ -20,13 +20,15 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import output
+from zodbschedule.cli import parse
 from zodbschedule.cli import progress
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import opened
+from zodbschedule.cli.errors import BAD_NEWS
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.events import heard
 from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.known import pause_facts
@@ -34,8 +36,6 @@ from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.problem import BAD_NEWS
-from zodbschedule.cli.problem import Problem
 from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import TaskParked
 
@@ -47,7 +47,7 @@ ENDINGS = {
 
 
 @click.command(epilog=EXIT_CODES)
-@click.option('--until', type=values.moment, metavar='TIME',
+@click.option('--until', type=parse.moment, metavar='TIME',
               help='Up to when tasks are taken for due; without it, now.')
 @import_option
 @json_option
@@ -104,6 +104,6 @@ def _tally_as_text(tally: Tally, parked: list[TaskParked],
     idle = 'nothing was due' if pause is None else 'nothing was taken'
     click.echo(', '.join(numbers) or idle)
     if pause is not None:
-        output.show(output.cell(wording.whole_pause(pause)))
+        output.show(output.cell(format.schedule_pause(pause)))
     for each in parked:
         output.show(output.cell(f'parked: {each.id} {each.reason}'))

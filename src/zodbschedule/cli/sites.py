@@ -20,8 +20,8 @@ from importlib import import_module
 from typing import Any
 
 from zodbschedule import Schedule
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli.errors import Problem
+from zodbschedule.cli.errors import in_a_line
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from typing import Any
 from persistent import Persistent
 
 from zodbschedule import Schedule
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.known import Known
 from zodbschedule.cli.known import attributes
 from zodbschedule.cli.known import known
@@ -29,7 +30,6 @@ from zodbschedule.cli.known import outcome_facts
 from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.known import plan_of
 from zodbschedule.cli.known import read
-from zodbschedule.cli.problem import Problem
 from zodbschedule.instant import from_micros
 from zodbschedule.schedule import ClaimedTask
 from zodbschedule.store.claim import Slot

@@ -28,8 +28,8 @@ from datetime import tzinfo
 
 from rich.text import Text
 
-from zodbschedule.cli import values
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli import format
+from zodbschedule.cli.errors import in_a_line
 
 
 DAY = timedelta(days=1)
@@ -144,7 +144,7 @@ class Drawing:
         """The drawing, *limit* tasks at most; 0 for all."""
         if not self.rows:
             yield Text(f'nothing is to run until '
-                       f'{values.to_the_second(self.frame.end)}')
+                       f'{format.timestamp(self.frame.end)}')
             return
         rows = list(self.rows.values())[:limit or None]
         yield from Sheet(self.frame, rows, self.end, width, marks).lines()
@@ -153,7 +153,7 @@ class Drawing:
                        f'(--limit 0 shows all)')
         if self.cut is not None:
             yield Text(f'and more; this is drawn until '
-                       f'{values.to_the_second(self.cut)}')
+                       f'{format.timestamp(self.cut)}')
 
     @property
     def end(self) -> datetime:

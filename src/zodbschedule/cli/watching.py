@@ -19,16 +19,16 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import values
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import Problem
+from zodbschedule.cli.errors import in_a_line
 from zodbschedule.cli.known import what_of
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
 from zodbschedule.cli.processing import ENDINGS
 from zodbschedule.store import incarnation
 from zodbschedule.task import task_id
@@ -85,7 +85,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> Any:
         ('name', 'host', 'pid', 'since', 'beaten', 'held', 'ended', 'what',
          'runs since'),
         ((row['name'], row['host'], row['pid'], row['since'],
-          values.relative(row['beaten'], now), row['claimed'] or None,
+          format.relative(row['beaten'], now), row['claimed'] or None,
           _ended(row['counts']), row['description'], row['running_since'])
          for row in rows),
         optional=('held', 'ended', 'what', 'runs since'),

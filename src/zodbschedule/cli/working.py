@@ -31,14 +31,14 @@ from ZODB.DB import DB
 from zodbschedule import Worker
 from zodbschedule.cli import health
 from zodbschedule.cli import logs
-from zodbschedule.cli import values
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import mend
 from zodbschedule.cli.options import at_places
 from zodbschedule.cli.options import import_option
-from zodbschedule.cli.problem import Problem
 from zodbschedule.cli.sites import Site
 
 
@@ -61,10 +61,10 @@ ENDING = signal.SIGTERM, signal.SIGINT
 @click.option('--name', metavar='NAME',
               help='What it is called, used once at a time; without it, host '
                    'and process id.')
-@click.option('--lease', type=values.seconds, metavar='SECONDS',
+@click.option('--lease', type=parse.seconds, metavar='SECONDS',
               help='For how long others believe in it without a sign of '
                    'life; 30 by default, or what the schedule says.')
-@click.option('--grace', type=values.seconds, metavar='SECONDS', default='8',
+@click.option('--grace', type=parse.seconds, metavar='SECONDS', default='8',
               show_default=True,
               help='How long a run may go on after it was told to end.')
 @click.option('--health-file', metavar='PATH',

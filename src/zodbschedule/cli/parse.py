@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What people type, and what they are shown: times, durations, JSON."""
+"""From what people type to times, durations, JSON, recurrences and retries."""
 
 import json
 import re
@@ -20,19 +20,15 @@ from datetime import timedelta
 from datetime import tzinfo
 from typing import Any
 
+from zodbschedule import Cron
+from zodbschedule import Every
+from zodbschedule import Retry
+from zodbschedule import RRule
 from zodbschedule import clock
-from zodbschedule.cli.problem import Problem
-from zodbschedule.durations import UNITS
+from zodbschedule.cli.errors import Problem
 from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.recurrence.zones import zone_of
-
-
-MILLISECOND = timedelta(milliseconds=1)
-
-# How each unit is shown, the largest first.
-SHOWN = (('d', UNITS['d']), ('h', UNITS['h']), ('min', UNITS['m']),
-         ('s', UNITS['s']))
 
 
 def moment(text: str) -> datetime:
@@ -122,67 +118,81 @@ def _json(text: str) -> Any:
         raise Problem(f'{text} is not JSON: {error}') from None
 
 
-def iso(instant: datetime, zone: tzinfo = UTC) -> str:
-    """ISO 8601, by default in UTC, as in 2030-01-31T09:00:00Z."""
-    return instant.astimezone(zone).isoformat().replace('+00:00', 'Z')
+# -- recurrences and retries ------------------------------------------------
 
 
-def plain(value: object) -> Any:
-    """What JSON does not know: an instant in UTC, a duration in seconds."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime):
-        return iso(value)
-    raise TypeError(f'{value!r} cannot be written as JSON')
+SECOND = timedelta(seconds=1)
+
+NEEDS_ZONE = ('{} needs a time zone, since it is about what clocks show; '
+              'write --timezone Europe/Berlin, or --timezone UTC')
 
 
-def to_the_second(instant: datetime, zone: tzinfo = UTC) -> str:
-    """The instant for people."""
-    return iso(instant.replace(microsecond=0), zone)
+def recurrence(every: timedelta | None, cron: str | None, rrule: str | None,
+               dtstart: str | None, timezone: str | None) -> Any:
+    """The rule that the options name, or None; at most one of the three."""
+    rules = {'--every': every, '--cron': cron, '--rrule': rrule}
+    given = [name for name, rule in rules.items() if rule is not None]
+    if len(given) > 1:
+        raise Problem(f'{" and ".join(given)} are given; a task has one '
+                      f'recurrence')
+    if dtstart is not None and rrule is None:
+        raise Problem('--dtstart is for --rrule; when a task runs first, '
+                      '--at says')
+    if timezone is not None and cron is None and rrule is None:
+        raise Problem('--timezone is for --cron and --rrule')
+    if every is not None:
+        return Every(every)
+    if cron is not None:
+        return _cron('--cron', cron, timezone)
+    return None if rrule is None else _rrule(
+        '--rrule', rrule, dtstart, timezone)
 
 
-def shown(instant: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """The instant for people, with a hint how far away it is."""
-    return f'{to_the_second(instant, zone)} ({relative(instant, now)})'
+def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
+    """The rule that one expression names, whatever kind it is of."""
+    if every := re.fullmatch(r'every\s+(\S+)', text.strip(), re.IGNORECASE):
+        return Every(period(every[1]))
+    if 'FREQ=' in text.upper():
+        return _rrule('an RRULE', text, dtstart, timezone)
+    return _cron('a cron expression', text, timezone)
 
 
-def on_the_wall(local: datetime) -> str:
-    """What a clock shows, and how far from UTC it is."""
-    shown = local.isoformat(sep=' ', timespec='seconds')
-    return f'{local:%a} {shown}'
+def _cron(name: str, text: str, timezone: str | None) -> Cron:
+    if timezone is None:
+        raise Problem(NEEDS_ZONE.format(name))
+    return Cron(text, timezone)
 
 
-def relative(instant: datetime, now: datetime) -> str:
-    """As in ``in 5 min``, ``3 h ago``, ``now``."""
-    if abs(instant - now) < UNITS['s']:
-        return 'now'
-    if instant > now:
-        return f'in {length(instant - now)}'
-    return f'{length(now - instant)} ago'
+def _rrule(name: str, text: str, dtstart: str | None, timezone: str | None
+           ) -> RRule:
+    return RRule(text, _start(name, dtstart, timezone))
 
 
-def length(span: timedelta) -> str:
-    """A duration in its largest unit, as in ``5 min``."""
-    for name, unit in SHOWN:
-        if span >= unit:
-            return f'{span // unit} {name}'
-    return '0 s'
+def _start(name: str, dtstart: str | None, timezone: str | None) -> datetime:
+    """When an RRULE begins; in that zone, if one is named."""
+    # At the next whole second: it is the first that COUNT counts.
+    start = (clock.now() + SECOND).replace(microsecond=0)
+    if dtstart is not None:
+        start = iso_time(dtstart)
+    if timezone is not None:
+        named = zone(timezone)
+        if start.tzinfo is None:
+            return start.replace(tzinfo=named)
+        return start.astimezone(named)
+    if dtstart is None:
+        raise Problem(NEEDS_ZONE.format(f'{name} without --dtstart'))
+    if start.tzinfo is None:
+        raise Problem(NEEDS_ZONE.format(f'--dtstart {dtstart}'))
+    return start
 
 
-def span(whole: timedelta) -> str:
-    """A duration in all of its units, as in ``1 h 30 min``."""
-    parts = []
-    for name, unit in (*SHOWN, ('ms', MILLISECOND)):
-        number, whole = divmod(whole, unit)
-        if number:
-            parts.append(f'{number} {name}')
-    return ' '.join(parts) or '0 s'
-
-
-def lasted(span: timedelta) -> str:
-    """How long a run took, to three digits: ``12 ms``, ``3.25 s``."""
-    if span < UNITS['s']:
-        return f'{span // MILLISECOND} ms'
-    if span < UNITS['m']:
-        return f'{span.total_seconds():.3g} s'
-    return length(span)
+def retry(attempts: int | None, delay: timedelta | None) -> Retry | None:
+    """The retry that the options name, or None."""
+    if attempts is None:
+        if delay is not None:
+            raise Problem('--retry-delay is for --retry, which says how '
+                          'often')
+        return None
+    if delay is None:
+        return Retry(attempts)
+    return Retry(attempts, delay)
