@@ -426,7 +426,7 @@ def test_a_violation_is_found(rule, name, source):
     ('principals', 'with _lock:\n    pass'),
     ('store.claim', 'from persistent import Persistent\nimport BTrees'),
     ('cli.commands', 'import click\nwith tm:\n    from . import format'),
-    ('cli', 'from .commands import commands\nfrom . import problem'),
+    ('cli', 'from .commands import commands\nfrom . import errors'),
     ('testing', 'from zodbschedule import Schedule\nimport pytest'),
 ])
 def test_what_is_allowed_breaks_no_rule(name, source):
