@@ -53,10 +53,10 @@ from zodbschedule.cli import database
 from zodbschedule.cli import progress
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.errors import LONGEST
-from zodbschedule.cli.known import attributes
-from zodbschedule.cli.known import problem_of
-from zodbschedule.cli.standing import standing
-from zodbschedule.cli.standing import waiting
+from zodbschedule.cli.task_facts import attributes
+from zodbschedule.cli.task_facts import problem_of
+from zodbschedule.cli.task_facts import standing
+from zodbschedule.cli.task_facts import waiting
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.task import task_id
 

@@ -38,10 +38,10 @@ from zodbschedule.cli import database
 from zodbschedule.cli import health
 from zodbschedule.cli import sites
 from zodbschedule.cli.health import Pulse
-from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import if_connected
 from zodbschedule.cli.mending import is_affected
 from zodbschedule.cli.mending import mend
+from zodbschedule.cli.options import import_modules
 
 
 class Command:

@@ -29,8 +29,8 @@ from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import id_or_all
-from zodbschedule.cli.standing import parked_entries
-from zodbschedule.cli.standing import parked_entry
+from zodbschedule.cli.task_facts import parked_entries
+from zodbschedule.cli.task_facts import parked_entry
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling.series import is_repeating
 from zodbschedule.scheduling.series import occurrence_of

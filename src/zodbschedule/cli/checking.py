@@ -24,10 +24,10 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
 from zodbschedule.cli.errors import BAD_NEWS
-from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import json_option
+from zodbschedule.cli.task_facts import pause_facts
 
 
 @click.command(epilog=EXIT_CODES)

@@ -23,10 +23,10 @@ from zodbschedule.cli import output
 from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import looking_at
 from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.sites import WholeSite
+from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.task import task_id
 
 

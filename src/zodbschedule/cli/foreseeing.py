@@ -29,14 +29,14 @@ from zodbschedule.cli import timeline
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
 from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.known import pause_facts
-from zodbschedule.cli.known import what_of
 from zodbschedule.cli.options import SCREENFUL
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import bounded
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import timezone_option
+from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.cli.task_facts import what_of
 from zodbschedule.task import task_id
 
 

@@ -28,17 +28,17 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import looking_at
 from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.known import Known
-from zodbschedule.cli.known import outcome_facts
-from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import bounded
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
-from zodbschedule.cli.standing import facts_of
-from zodbschedule.cli.standing import listed
-from zodbschedule.cli.standing import parked_facts
+from zodbschedule.cli.task_facts import Known
+from zodbschedule.cli.task_facts import facts_of
+from zodbschedule.cli.task_facts import listed
+from zodbschedule.cli.task_facts import outcome_facts
+from zodbschedule.cli.task_facts import parked_facts
+from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.store.history import NAMES
 
 

@@ -13,6 +13,9 @@
 """The options that several commands take."""
 
 import functools
+import importlib
+import os
+import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -25,6 +28,7 @@ from click.core import ParameterSource
 
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Path
+from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.sites import Site
 
 
@@ -130,3 +134,34 @@ def bounded(rows: Iterable[T], limit: int | None
         return shown, None
     return shown, (f'and more; these are the first {limit} '
                    f'(--limit 0 shows all)')
+
+
+# -- what --import names -----------------------------------------------------
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import them in order, also from the current directory.
+
+    That comes first on the path then, as ``python -m`` has it.
+    """
+    for name in names:
+        _look_here()
+        _import(name)
+
+
+def _look_here() -> None:
+    here = os.getcwd()
+    if not sys.flags.safe_path and here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and (
+                f'{name}.'.startswith(f'{error.name}.')):
+            raise Problem(f'--import {name}: there is no module '
+                          f'{error.name}') from error
+        raise Problem(f'--import {name}: {type(error).__name__}: {error}'
+                      ) from error

@@ -30,12 +30,12 @@ from zodbschedule.cli.database import opened
 from zodbschedule.cli.errors import BAD_NEWS
 from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.events import heard
-from zodbschedule.cli.importing import import_modules
-from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
+from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
+from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import TaskParked
 

@@ -26,10 +26,10 @@ from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import looking_at
 from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.errors import in_a_line
-from zodbschedule.cli.known import what_of
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.processing import ENDINGS
+from zodbschedule.cli.task_facts import what_of
 from zodbschedule.store import incarnation
 from zodbschedule.task import task_id
 

@@ -35,9 +35,9 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.importing import import_modules
 from zodbschedule.cli.mending import mend
 from zodbschedule.cli.options import at_places
+from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.sites import Site
 
