@@ -50,7 +50,7 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
-from zodbschedule.cli import progress
+from zodbschedule.cli import process
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.errors import LONGEST
 from zodbschedule.cli.task_facts import attributes
@@ -728,7 +728,7 @@ def test_process_refuses_what_needs_other_principals(shell):
 
 def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
         shell, terminal, monkeypatch):
-    monkeypatch.setattr(progress, 'LONG', 0)
+    monkeypatch.setattr(process, 'LONG', 0)
     for _ in range(2):
         shell('add', 'shop.restock', '--args', '["hats"]')
     assert shell('process') == '2 succeeded'
@@ -737,8 +737,8 @@ def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
 
 
 def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
-    monkeypatch.setattr(progress, 'LONG', 0)
-    monkeypatch.setattr(progress, 'COUNTED', 1)
+    monkeypatch.setattr(process, 'LONG', 0)
+    monkeypatch.setattr(process, 'COUNTED', 1)
     for _ in range(2):
         shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')

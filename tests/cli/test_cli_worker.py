@@ -35,13 +35,13 @@ from persistent.mapping import PersistentMapping
 from shell import opened
 
 from zodbschedule.cli import database
-from zodbschedule.cli import health
 from zodbschedule.cli import sites
-from zodbschedule.cli.health import Pulse
-from zodbschedule.cli.mending import if_connected
-from zodbschedule.cli.mending import is_affected
-from zodbschedule.cli.mending import mend
+from zodbschedule.cli import worker
 from zodbschedule.cli.options import import_modules
+from zodbschedule.cli.worker import HealthFile
+from zodbschedule.cli.worker import fix_asyncio
+from zodbschedule.cli.worker import has_asyncio_fault
+from zodbschedule.cli.worker import unless_lost
 
 
 class Command:
@@ -434,9 +434,9 @@ def test_a_worker_has_a_file_while_it_is_healthy(zeo, working):
 @pytest.fixture
 def pulse(tmp_path, monkeypatch):
     """A pulse that beats fast, of something that is ill at first."""
-    monkeypatch.setattr(health, 'PULSE', .01)
-    monkeypatch.setattr(health, 'LOOK', .01)
-    pulse = Pulse(tmp_path / 'healthy', lambda: pulse.is_well)
+    monkeypatch.setattr(worker, 'TOUCH_EVERY', .01)
+    monkeypatch.setattr(worker, 'CHECK_EVERY', .01)
+    pulse = HealthFile(tmp_path / 'healthy', lambda: pulse.is_well)
     pulse.is_well = False
     pulse.start()
     yield pulse
@@ -610,15 +610,15 @@ def test_recover_of_nobody_is_refused(shell, working):
     ((4, 0, 0), False),
 ])
 def test_only_some_pythons_have_the_fault(version, affected):
-    assert is_affected(version) is affected
+    assert has_asyncio_fault(version) is affected
     transport = type('Transport', (), {'writelines': as_it_was})
-    mend(version, transport)
+    fix_asyncio(version, transport)
     assert (transport.writelines is not as_it_was) is affected
 
 
 def test_asyncios_own_transport_is_mended(monkeypatch):
     monkeypatch.setattr(_SelectorSocketTransport, 'writelines', as_it_was)
-    mend((3, 13, 0))
+    fix_asyncio((3, 13, 0))
     assert _SelectorSocketTransport.writelines is not as_it_was
 
 
@@ -650,7 +650,7 @@ def test_what_is_written_to_a_lost_connection_selects_no_socket(writelines):
     def check(transport, there):
         there.close()
         transport.write(b'finds out')
-        if_connected(writelines)(transport, [b'too', b'late'])
+        unless_lost(writelines)(transport, [b'too', b'late'])
         assert not is_selected(transport)
         # This is what the fault is.
         as_it_was(transport, [])
@@ -662,7 +662,7 @@ def test_what_is_written_to_a_lost_connection_selects_no_socket(writelines):
 
 def test_what_is_written_to_a_connection_arrives():
     def check(transport, there):
-        if_connected(_SelectorSocketTransport.writelines)(
+        unless_lost(_SelectorSocketTransport.writelines)(
             transport, [b'in', b' time'])
         assert there.recv(100) == b'in time'
 

@@ -28,7 +28,6 @@ from zodbschedule.cli.change import pause
 from zodbschedule.cli.change import resume
 from zodbschedule.cli.change import run_now
 from zodbschedule.cli.change import unpark
-from zodbschedule.cli.checking import check
 from zodbschedule.cli.contributions import list_contributed
 from zodbschedule.cli.contributions import reset
 from zodbschedule.cli.demo import FOLDER
@@ -36,14 +35,15 @@ from zodbschedule.cli.demo import Demo
 from zodbschedule.cli.errors import told_in_a_line
 from zodbschedule.cli.forecast import explain
 from zodbschedule.cli.forecast import forecast
+from zodbschedule.cli.monitor import check
+from zodbschedule.cli.monitor import workers
 from zodbschedule.cli.options import EXIT_CODES
-from zodbschedule.cli.processing import process
+from zodbschedule.cli.process import process
 from zodbschedule.cli.show import list_parked
 from zodbschedule.cli.show import list_tasks
 from zodbschedule.cli.show import show
 from zodbschedule.cli.show import show_history
-from zodbschedule.cli.watching import workers
-from zodbschedule.cli.working import worker
+from zodbschedule.cli.worker import worker
 
 
 class Commands(click.Group):

@@ -41,7 +41,7 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock
 from zodbschedule import current_run
-from zodbschedule.cli.events import heard
+from zodbschedule.cli.process import subscribed
 from zodbschedule.interfaces import RunEnded
 
 
@@ -226,7 +226,7 @@ class Demo:
             view.say(line)
         self._invite(began)
         view.say('Processing for about ten seconds:')
-        with heard(self._hear):
+        with subscribed(self._hear):
             self._process(view, began)
         view.finish()
         for line in self._summary():

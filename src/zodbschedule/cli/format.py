@@ -22,6 +22,11 @@ from zodbschedule import clock
 from zodbschedule.durations import UNITS
 
 
+#: the names of a tally, as people are told them
+OUTCOMES = {
+    'succeeded': 'succeeded', 'retried': 'to be retried', 'failed': 'parked',
+    'expired': 'expired', 'left': 'left for a next time (-v says why)'}
+
 MILLISECOND = timedelta(milliseconds=1)
 
 # How each unit is shown, the largest first.

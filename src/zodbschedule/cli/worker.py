@@ -12,11 +12,15 @@
 ##############################################################################
 """The worker as a process of its own."""
 
+import functools
 import logging
 import os
 import signal
 import sys
+import threading
+from asyncio import selector_events
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import closing
 from contextlib import contextmanager
@@ -29,13 +33,11 @@ import click
 from ZODB.DB import DB
 
 from zodbschedule import Worker
-from zodbschedule.cli import health
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.mending import mend
 from zodbschedule.cli.options import at_places
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
@@ -53,6 +55,18 @@ Exit codes:
 
 # What tells a process to end.
 ENDING = signal.SIGTERM, signal.SIGINT
+
+# Seconds between two touches.  Longer, and a probe has to be more patient;
+# shorter, and disks are kept awake for nothing.
+TOUCH_EVERY = 5.0
+
+# Seconds between two looks at a worker that is not healthy yet, or any more.
+CHECK_EVERY = 0.2
+
+#: of each series that has the fault, the first release that has it not
+FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
+
+log = logging.getLogger('zodbschedule')
 
 
 @click.command(epilog=EXIT_CODES)
@@ -88,7 +102,7 @@ def worker(ctx: click.Context, places: list[Any], threads: int,
         import_modules(modules)
         with _made(places, options) as hand:
             signals.worker = hand
-            with health.shown_in(health_file, lambda: hand.healthy):
+            with keep_health_file(health_file, lambda: hand.healthy):
                 complete = hand.run()
             if not complete:
                 _leave(signals.code)
@@ -101,14 +115,14 @@ def _made(places: list[Any], options: dict[str, Any]) -> Iterator[Worker]:
     first = places[0]
     if isinstance(first, Site):
         with first.started() as zope:
-            mend()
+            fix_asyncio()
             paths = dict.fromkeys(filter(None, (
                 place.path for place in places)))
             yield zope.worker(*paths, **options)
         return
     paths = dict.fromkeys('/'.join(place.keys) for place in places)
     source = Source(first.uri, Access.CHANGE)
-    mend()
+    fix_asyncio()
     with _opened(source, 2 * options['threads'] + 2) as db:
         yield Worker(db, *paths, **options)
 
@@ -123,7 +137,7 @@ def _refuse(threads: int, name: str | None, lease: timedelta | None,
     if lease is not None and not lease:
         raise Problem('--lease has to be more than nothing')
     if health_file is not None:
-        health.clear(health_file)
+        clear_health_file(health_file)
 
 
 @contextmanager
@@ -199,3 +213,117 @@ class Signals:
         else:
             self.heard = True
             self.worker.finish()
+
+
+# -- the file for probes -----------------------------------------------------
+
+
+@contextmanager
+def keep_health_file(path: Path | None, is_healthy: Callable[[], bool]
+             ) -> Iterator[None]:
+    """Inside this context the file is there and new while all is well."""
+    if path is None:
+        yield
+        return
+    file = HealthFile(path, is_healthy)
+    file.start()
+    try:
+        yield
+    finally:
+        file.stop()
+
+
+def clear_health_file(path: Path) -> None:
+    """Remove what an earlier worker has left, and see that one can be made.
+
+    Raises Problem if it cannot.
+    """
+    if not path.parent.is_dir():
+        raise Problem(f'--health-file {path}: there is no folder '
+                      f'{path.parent}')
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Problem(f'--health-file {path}: {error.strerror}') from error
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Problem(f'--health-file {path}: the folder cannot be written')
+
+
+class HealthFile:
+    """Touches the file, in a thread of its own."""
+
+    def __init__(self, path: Path, is_healthy: Callable[[], bool]) -> None:
+        self.path = path
+        self.is_healthy = is_healthy
+        self.fails = False
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(
+            target=self._run, name='zodbschedule health', daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Touch it no more, and remove it."""
+        self.stopped.set()
+        self.thread.join()
+        self._try(lambda: self.path.unlink(missing_ok=True))
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self.stopped.wait(pause):
+            healthy = self.is_healthy()
+            if healthy:
+                self._try(self.path.touch)
+            pause = TOUCH_EVERY if healthy else CHECK_EVERY
+
+    def _try(self, change: Callable[[], None]) -> None:
+        """A folder that is away is told once, and harms no worker."""
+        try:
+            change()
+            self.fails = False
+        except OSError as error:
+            if not self.fails:
+                log.warning('The health file is not to be had: %s', error)
+            self.fails = True
+
+
+# -- a fault of asyncio -------------------------------------------------------
+#
+# It keeps a client of ZEO from coming back.
+# When its server is dead and the client writes twice before it knows, the
+# second write, by ``writelines``, leaves the number of the socket with the
+# selector although the connection is lost and the socket about to be closed.
+# The next socket gets the same number, and is never selected: the client stays
+# disconnected for good.  Later Pythons look whether the connection is lost,
+# as ``write`` has always done: https://github.com/python/cpython/issues/136234.
+
+
+def has_asyncio_fault(version: tuple[Any, ...]) -> bool:
+    """Whether a Python of that version, as of `sys.version_info`, has it."""
+    return bool(version[2] < FIXED_IN.get((version[0], version[1]), 0))
+
+
+def fix_asyncio(version: tuple[Any, ...] = sys.version_info,
+         transport: Any = None) -> None:
+    """Have that class of transports look, if Python is affected.
+
+    By default asyncio's own for sockets, for all that this process does.
+    """
+    if has_asyncio_fault(version):
+        transport = transport or vars(selector_events)[
+            '_SelectorSocketTransport']
+        transport.writelines = unless_lost(transport.writelines)
+
+
+def unless_lost(writelines: Callable[[Any, Iterable[bytes]], None]
+                 ) -> Callable[[Any, Iterable[bytes]], None]:
+    """*writelines*, but on a connection that is lost the same as write()."""
+    @functools.wraps(writelines)
+    def mended(transport: Any, data: Iterable[bytes]) -> None:
+        if transport._conn_lost:
+            transport.write(b''.join(data))
+        else:
+            writelines(transport, data)
+
+    return mended

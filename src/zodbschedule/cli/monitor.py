@@ -10,9 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Looking at the workers, and recovering what one has left."""
+"""Whether the schedule is processed: its workers, and what is overdue."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -21,21 +22,25 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
+from zodbschedule.cli import parse
 from zodbschedule.cli.database import Place
 from zodbschedule.cli.database import changing
 from zodbschedule.cli.database import looking_at
+from zodbschedule.cli.errors import BAD_NEWS
 from zodbschedule.cli.errors import Problem
 from zodbschedule.cli.errors import in_a_line
+from zodbschedule.cli.options import EXIT_CODES
 from zodbschedule.cli.options import at_a_place
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.processing import ENDINGS
+from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.cli.task_facts import what_of
 from zodbschedule.store import incarnation
 from zodbschedule.task import task_id
 
 
 # What a worker counts: the outcomes of its runs.
-COUNTED = {name: words for name, words in ENDINGS.items() if name != 'left'}
+COUNTED = {name: words for name, words in format.OUTCOMES.items()
+           if name != 'left'}
 
 
 @click.command()
@@ -112,3 +117,59 @@ def _recover(place: Place, name: str) -> None:
     for pid in sorted(set(living)):
         click.echo(f'Warning: its process {pid} lives, on this machine; what '
                    f'it was running is undone and runs again', err=True)
+
+
+# -- for monitors and probes --------------------------------------------------
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option('--max-overdue', 'allowed', type=parse.duration,
+              metavar='DURATION', default='5m', show_default=True,
+              help='How long a task may have been due.')
+@json_option
+@at_a_place
+@click.pass_context
+def check(ctx: click.Context, place: Place, allowed: timedelta,
+          as_json: bool) -> None:
+    """Exit with 1 if a task has been due for too long.
+
+    For monitors and probes: it tells whether somebody processes the
+    schedule, and keeps up; how many workers are registered decides nothing.
+    A task that is paused by itself does not count;
+    what is due while the whole schedule is paused does.
+    """
+    with looking_at(place) as schedule:
+        overdue = schedule.overdue(clock.now())
+        workers = sum(1 for _ in schedule.workers)
+        pause = pause_facts(schedule.paused())
+    late = overdue > allowed
+    if as_json:
+        output.show_json({
+            'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
+            'workers': workers, 'paused': pause})
+    else:
+        output.show(output.cell(_verdict(
+            overdue, allowed, workers, pause)))
+    ctx.exit(BAD_NEWS if late else 0)
+
+
+def _verdict(overdue: timedelta, allowed: timedelta, workers: int,
+             pause: dict[str, Any] | None) -> str:
+    """One line, since a monitor may show no more of them."""
+    word = 'overdue' if overdue > allowed else 'fine'
+    said = 'nothing is due'
+    if overdue:
+        said = (f'a task has been due for {format.duration(overdue)} '
+                f'({format.duration(allowed)} are allowed)')
+    paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
+    return f'{word}: {said}; {_registered(workers)}{paused}'
+
+
+def _registered(workers: int) -> str:
+    match workers:
+        case 0:
+            return 'no worker is registered'
+        case 1:
+            return '1 worker is registered'
+        case _:
+            return f'{workers} workers are registered'
