@@ -284,8 +284,8 @@ class TestCommands:
 
     def test_a_site_is_given_one(self, command):
         assert 'has to say which' in command('init', code=2)
-        assert 'is made' in command('init', '--path', '/')
-        assert 'is there already' in command('init', '--path', '/')
+        assert 'was created' in command('init', '--path', '/')
+        assert 'already exists' in command('init', '--path', '/')
         command('list')
 
     def test_what_is_not_there_is_said(self, instance, command):
@@ -303,13 +303,13 @@ class TestCommands:
         assert 'there is no schedule' in command(
             'contributed', '--path', '/', code=2)
         sites('a')
-        assert 'nothing is contributed' in command('contributed')
+        assert 'no tasks are contributed' in command('contributed')
         add_on = instance.include.with_name('add_on-configure.zcml')
         add_on.write_text(ADD_ON)
         script = tmp_path / 'synchronize.py'
         script.write_text(SYNCHRONIZE)
         instance.run('zconsole', 'run', instance.conf, script)
-        assert 'as shipped' in command('contributed')
+        assert 'unchanged' in command('contributed')
         [facts] = json.loads(
             command('contributed', '--json', '--path', '/a'))
         assert facts == {
@@ -321,11 +321,11 @@ class TestCommands:
             task.missed = 'all'
         command('pause', facts['id'])
         assert 'paused, changed: missed' in command('contributed')
-        assert 'ours is as it is shipped' in command('reset', 'ours')
-        assert 'as shipped' in command('contributed')
+        assert 'ours was reset' in command('reset', 'ours')
+        assert 'unchanged' in command('contributed')
         command('cancel', facts['id'])
         add_on.unlink()
-        assert 'its add-on is not here, unscheduled' in command('contributed')
+        assert 'add-on missing, unscheduled' in command('contributed')
         assert "nothing named 'ours' is contributed to /a" in command(
             'reset', 'ours', code=2)
 

@@ -12,6 +12,7 @@
 ##############################################################################
 """Times, durations and facts, in words for people and in JSON."""
 
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -22,16 +23,19 @@ from zodbschedule import clock
 from zodbschedule.durations import UNITS
 
 
-#: the names of a tally, as people are told them
+#: the outcomes that a tally counts, as people read them
 OUTCOMES = {
     'succeeded': 'succeeded', 'retried': 'to be retried', 'failed': 'parked',
-    'expired': 'expired', 'left': 'left for a next time (-v says why)'}
+    'expired': 'expired', 'left': 'left for the next call (-v shows why)'}
 
 MILLISECOND = timedelta(milliseconds=1)
 
-# How each unit is shown, the largest first.
+# The units, the largest first.
 SHOWN = (('d', UNITS['d']), ('h', UNITS['h']), ('min', UNITS['m']),
          ('s', UNITS['s']))
+
+
+# -- times and durations -----------------------------------------------------
 
 
 def iso(instant: datetime, zone: tzinfo = UTC) -> str:
@@ -40,7 +44,7 @@ def iso(instant: datetime, zone: tzinfo = UTC) -> str:
 
 
 def json_default(value: object) -> Any:
-    """What JSON does not know: an instant in UTC, a duration in seconds."""
+    """For JSON: an instant in UTC as ISO 8601, a duration in seconds."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, datetime):
@@ -49,17 +53,17 @@ def json_default(value: object) -> Any:
 
 
 def timestamp(instant: datetime, zone: tzinfo = UTC) -> str:
-    """The instant for people."""
+    """ISO 8601 without the fraction of the second."""
     return iso(instant.replace(microsecond=0), zone)
 
 
 def when(instant: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """The instant for people, with a hint how far away it is."""
+    """As in ``2030-01-31T09:00:00Z (in 5 min)``."""
     return f'{timestamp(instant, zone)} ({relative(instant, now)})'
 
 
 def local_time(local: datetime) -> str:
-    """What a clock shows, and how far from UTC it is."""
+    """The day of the week, the local time and its offset from UTC."""
     shown = local.isoformat(sep=' ', timespec='seconds')
     return f'{local:%a} {shown}'
 
@@ -81,18 +85,18 @@ def duration(span: timedelta) -> str:
     return '0 s'
 
 
-def full_duration(whole: timedelta) -> str:
+def full_duration(span: timedelta) -> str:
     """A duration in all of its units, as in ``1 h 30 min``."""
     parts = []
     for name, unit in (*SHOWN, ('ms', MILLISECOND)):
-        number, whole = divmod(whole, unit)
+        number, span = divmod(span, unit)
         if number:
             parts.append(f'{number} {name}')
     return ' '.join(parts) or '0 s'
 
 
 def run_time(span: timedelta) -> str:
-    """How long a run took, to three digits: ``12 ms``, ``3.25 s``."""
+    """The duration of a run, to three digits: ``12 ms``, ``3.25 s``."""
     if span < UNITS['s']:
         return f'{span // MILLISECOND} ms'
     if span < UNITS['m']:
@@ -103,9 +107,9 @@ def run_time(span: timedelta) -> str:
 # -- facts, which are plain data ---------------------------------------------
 
 
-# What need not be said: a task that was tried once, an error of any kind.
-FIRST = 1
-ANY = ['builtins.Exception']
+# The usual values, which are not shown.
+FIRST_ATTEMPT = 1
+ANY_ERROR = ['builtins.Exception']
 
 
 def pause(facts: dict[str, Any]) -> str:
@@ -117,8 +121,8 @@ def pause(facts: dict[str, Any]) -> str:
 
 
 def schedule_pause(facts: dict[str, Any]) -> str:
-    """The same of the schedule as a whole."""
-    return f'the schedule is paused {pause(facts)}'
+    """The pause of a whole schedule, as a sentence."""
+    return f'the schedule has been paused {pause(facts)}'
 
 
 def progress(facts: dict[str, Any]) -> str:
@@ -129,36 +133,38 @@ def progress(facts: dict[str, Any]) -> str:
 
 
 def retry(facts: dict[str, Any]) -> str:
-    """As in ``3 attempts; waits 1 min, then 2 times as long, up to 1 h``."""
+    """As in ``3 attempts; delay 1 min, then 2 times as long, up to 1 h``."""
     delay, longest = facts['delay'], facts['max_delay']
-    said = f'{facts["attempts"]} attempts; waits {full_duration(delay)}'
+    text = f'{facts["attempts"]} attempts; delay {full_duration(delay)}'
     if facts['factor'] != 1 and delay < longest:
-        said += (f', then {facts["factor"]:g} times as long, up to '
+        text += (f', then {facts["factor"]:g} times as long, up to '
                  f'{full_duration(longest)}')
-    return said if facts['on'] == ANY else f'{said}; on {_names(facts["on"])}'
+    if facts['on'] == ANY_ERROR:
+        return text
+    return f'{text}; on {_error_names(facts["on"])}'
 
 
-def _names(on: list[str]) -> str:
+def _error_names(on: list[str]) -> str:
     return ', '.join(name.removeprefix('builtins.') for name in on)
 
 
-#: how a fact of that name is said
-WORDS = {'pause': pause, 'schedule_pause': pause, 'progress': progress,
-         'retry': retry, 'expires': lambda span: full_duration(span),
-         'parked': ', '.join}
+#: fact -> the function that puts its value into words
+IN_WORDS: dict[str, Callable[[Any], str]] = {
+    'pause': pause, 'schedule_pause': pause, 'progress': progress,
+    'retry': retry, 'expires': full_duration, 'parked': ', '.join}
 
 
 def readable(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts of one task for people, without what need not be said."""
-    return {name: WORDS[name](value) if name in WORDS and value else value
-            for name, value in facts.items() if not _is_default(name, facts)}
+    """The facts of one task for people, without the usual values."""
+    return {
+        name: IN_WORDS[name](value) if name in IN_WORDS and value else value
+        for name, value in facts.items() if not _is_usual(name, facts)}
 
 
-def _is_default(name: str, facts: dict[str, Any]) -> bool:
-    """Whether a fact says what everybody takes for granted."""
+def _is_usual(name: str, facts: dict[str, Any]) -> bool:
     match name:
         case 'attempt':
-            return bool(facts[name] == FIRST)
+            return bool(facts[name] == FIRST_ATTEMPT)
         case 'occurrence':
             return bool(facts[name] == facts.get('time'))
         case 'missed':

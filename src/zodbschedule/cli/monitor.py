@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Whether the schedule is processed: its workers, and what is overdue."""
+"""The commands that show whether a schedule is processed, and by whom."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -23,52 +23,57 @@ from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
-from zodbschedule.cli.database import Place
-from zodbschedule.cli.database import changing
-from zodbschedule.cli.database import looking_at
-from zodbschedule.cli.errors import BAD_NEWS
-from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.errors import in_a_line
-from zodbschedule.cli.options import EXIT_CODES
-from zodbschedule.cli.options import at_a_place
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import change_schedule
+from zodbschedule.cli.database import read_schedule
+from zodbschedule.cli.errors import EXIT_ALERT
+from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.options import json_option
+from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_facts import pause_facts
-from zodbschedule.cli.task_facts import what_of
 from zodbschedule.store import incarnation
 from zodbschedule.task import task_id
 
 
-# What a worker counts: the outcomes of its runs.
+# The outcomes that a worker counts.
 COUNTED = {name: words for name, words in format.OUTCOMES.items()
            if name != 'left'}
 
 
+# -- workers -----------------------------------------------------------------
+
+
 @click.command()
 @click.option('--recover', 'name', metavar='NAME',
-              help='Put back what the worker of that name holds.')
+              help='Return the tasks of the worker of that name to the '
+                   'schedule.')
 @json_option
-@at_a_place
-def workers(place: Place, name: str | None, as_json: bool) -> None:
-    """List the workers, or recover what one has left behind.
+@location_options
+def workers(location: Location, name: str | None, as_json: bool) -> None:
+    """List the registered workers, or recover the tasks of one.
 
-    Others recover a worker that is dead by themselves.  With --recover that
-    is done now; if the worker lives, its run is undone.
+    The other workers recover the tasks of a dead worker by themselves;
+    --recover does that at once.  If the worker is alive, its run is rolled
+    back.
     """
     if name is not None:
         if as_json:
-            raise Problem('--recover prints no JSON')
-        _recover(place, name)
+            raise CommandError('--recover and --json are both given; '
+                               '--recover does not print JSON')
+        _recover(location, name)
         return
-    with looking_at(place) as schedule:
+    with read_schedule(location) as schedule:
         rows = [_facts(each) for each in schedule.workers]
     if as_json:
         output.show_json_lines(rows)
     else:
-        output.show(_table(rows) if rows else 'no worker is registered')
+        output.show(_table(rows) if rows else 'no workers are registered')
 
 
 def _facts(state: Any) -> dict[str, Any]:
-    """What is known of a worker."""
     return {
         'id': state.id,
         'name': state.name,
@@ -76,10 +81,10 @@ def _facts(state: Any) -> dict[str, Any]:
         'pid': state.pid,
         'since': state.since,
         'lease': state.lease,
-        'beaten': state.beaten,
+        'heartbeat': state.beaten,
         'claimed': state.claimed,
         'task': None if state.task is None else task_id(state.task),
-        'description': None if state.task is None else what_of(state.task),
+        'description': None if state.task is None else label_of(state.task),
         'running_since': state.running_since,
         'counts': {name: getattr(state.counts, name) for name in COUNTED}}
 
@@ -87,58 +92,63 @@ def _facts(state: Any) -> dict[str, Any]:
 def _table(rows: Iterable[dict[str, Any]]) -> Any:
     now = clock.now()
     return output.table(
-        ('name', 'host', 'pid', 'since', 'beaten', 'held', 'ended', 'what',
-         'runs since'),
+        ('name', 'host', 'pid', 'since', 'heartbeat', 'claimed', 'outcomes',
+         'description', 'running since'),
         ((row['name'], row['host'], row['pid'], row['since'],
-          format.relative(row['beaten'], now), row['claimed'] or None,
-          _ended(row['counts']), row['description'], row['running_since'])
+          format.relative(row['heartbeat'], now), row['claimed'] or None,
+          _outcomes(row['counts']), row['description'], row['running_since'])
          for row in rows),
-        optional=('held', 'ended', 'what', 'runs since'),
-        below=('runs since',), spare=('host', 'pid', 'ended', 'since'))
+        optional=('claimed', 'outcomes', 'description', 'running since'),
+        below=('running since',), spare=('host', 'pid', 'outcomes', 'since'))
 
 
-def _ended(counts: dict[str, int]) -> str | None:
+def _outcomes(counts: dict[str, int]) -> str | None:
     return ', '.join(f'{counts[name]} {words}'
                      for name, words in COUNTED.items() if counts[name])
 
 
-def _recover(place: Place, name: str) -> None:
+def _recover(location: Location, name: str) -> None:
     def recover(schedule: Schedule) -> tuple[int, list[int]]:
-        living = [
-            claim.incarnation.pid for claim in schedule.claims.values()
+        alive = _processes_alive(schedule, name)
+        return schedule.recover(name), alive
+
+    number, alive = change_schedule(
+        location, f'workers --recover {name}', recover)
+    tasks = '1 task is' if number == 1 else f'{number} tasks are'
+    click.echo(f'{one_line(name)} was recovered: {tasks} back in the schedule')
+    for pid in sorted(set(alive)):
+        click.echo(f'Warning: process {pid} of this worker is alive on this '
+                   f'machine; its run is rolled back and will run again',
+                   err=True)
+
+
+def _processes_alive(schedule: Schedule, name: str) -> list[int]:
+    """The processes of that worker that certainly run on this machine."""
+    return [claim.incarnation.pid for claim in schedule.claims.values()
             if claim.name == name
             and incarnation.is_gone(claim.incarnation) is False]
-        return schedule.recover(name), living
-
-    number, living = changing(place, f'workers --recover {name}', recover)
-    said = ('1 task is back in its place' if number == 1 else
-            f'{number} tasks are back in their place')
-    click.echo(f'{in_a_line(name)} is recovered: {said}')
-    for pid in sorted(set(living)):
-        click.echo(f'Warning: its process {pid} lives, on this machine; what '
-                   f'it was running is undone and runs again', err=True)
 
 
-# -- for monitors and probes --------------------------------------------------
+# -- overdue tasks -----------------------------------------------------------
 
 
 @click.command(epilog=EXIT_CODES)
 @click.option('--max-overdue', 'allowed', type=parse.duration,
               metavar='DURATION', default='5m', show_default=True,
-              help='How long a task may have been due.')
+              help='How long a task may be overdue.')
 @json_option
-@at_a_place
+@location_options
 @click.pass_context
-def check(ctx: click.Context, place: Place, allowed: timedelta,
+def check(ctx: click.Context, location: Location, allowed: timedelta,
           as_json: bool) -> None:
-    """Exit with 1 if a task has been due for too long.
+    """Exit with 1 if a task is overdue for too long.
 
-    For monitors and probes: it tells whether somebody processes the
-    schedule, and keeps up; how many workers are registered decides nothing.
-    A task that is paused by itself does not count;
-    what is due while the whole schedule is paused does.
+    For monitors and probes: this checks that the schedule is processed in
+    time, by whatever process; the number of workers does not matter.  A task
+    that is paused by itself does not count.  If the whole schedule is paused,
+    its due tasks do.
     """
-    with looking_at(place) as schedule:
+    with read_schedule(location) as schedule:
         overdue = schedule.overdue(clock.now())
         workers = sum(1 for _ in schedule.workers)
         pause = pause_facts(schedule.paused())
@@ -148,27 +158,27 @@ def check(ctx: click.Context, place: Place, allowed: timedelta,
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
             'workers': workers, 'paused': pause})
     else:
-        output.show(output.cell(_verdict(
+        output.show(output.cell(_summary(
             overdue, allowed, workers, pause)))
-    ctx.exit(BAD_NEWS if late else 0)
+    ctx.exit(EXIT_ALERT if late else 0)
 
 
-def _verdict(overdue: timedelta, allowed: timedelta, workers: int,
+def _summary(overdue: timedelta, allowed: timedelta, workers: int,
              pause: dict[str, Any] | None) -> str:
-    """One line, since a monitor may show no more of them."""
-    word = 'overdue' if overdue > allowed else 'fine'
-    said = 'nothing is due'
+    """One line, since a monitor may show the first line only."""
+    word = 'OVERDUE' if overdue > allowed else 'OK'
+    text = 'no task is due'
     if overdue:
-        said = (f'a task has been due for {format.duration(overdue)} '
-                f'({format.duration(allowed)} are allowed)')
+        text = (f'a task has been due for {format.duration(overdue)} '
+                f'(allowed: {format.duration(allowed)})')
     paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
-    return f'{word}: {said}; {_registered(workers)}{paused}'
+    return f'{word}: {text}; {_registered(workers)}{paused}'
 
 
 def _registered(workers: int) -> str:
     match workers:
         case 0:
-            return 'no worker is registered'
+            return 'no workers are registered'
         case 1:
             return '1 worker is registered'
         case _:

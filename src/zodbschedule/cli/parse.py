@@ -10,7 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""From what people type to times, durations, JSON, recurrences and retries."""
+"""From what people type to times, durations, JSON, recurrences and retries.
+
+Each function raises CommandError for what it cannot parse.
+"""
 
 import json
 import re
@@ -25,20 +28,30 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import clock
-from zodbschedule.cli.errors import Problem
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.recurrence.zones import zone_of
 
 
+SECOND = timedelta(seconds=1)
+
+NEEDS_ZONE = ('{} needs a time zone, because it names local times; give '
+              '--timezone Europe/Berlin, for example, or --timezone UTC')
+
+
+# -- times and durations -----------------------------------------------------
+
+
 def moment(text: str) -> datetime:
-    """An instant: ISO 8601 with a zone, or ``+10m`` from now."""
+    """An instant in UTC: ISO 8601 with a zone, or ``+10m`` from now."""
     try:
         if text.startswith('+'):
             return clock.now() + duration(text[1:])
         return _aware(text).astimezone(UTC)
     except OverflowError:
-        raise Problem(f'{text} is out of range') from None
+        raise CommandError(f'the time {text} is out of range; write a time '
+                           f'between the years 1 and 9999') from None
 
 
 def iso_time(text: str) -> datetime:
@@ -46,8 +59,8 @@ def iso_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise Problem(
-            f'{text} is no time; write 2030-01-31T09:00Z, '
+        raise CommandError(
+            f'{text!r} is not a time; write 2030-01-31T09:00Z, '
             f'2030-01-31T09:00+01:00, or +10m for ten minutes from now'
         ) from None
 
@@ -56,9 +69,9 @@ def _aware(text: str) -> datetime:
     parsed = iso_time(text)
     if parsed.tzinfo is None:
         minutes = parsed.isoformat(timespec='minutes')
-        raise Problem(
-            f'{text} names no time zone; write {minutes}Z for UTC, or the '
-            f'offset that is meant, as in {minutes}+01:00')
+        raise CommandError(
+            f'the time {text} has no time zone; write {minutes}Z for UTC, or '
+            f'an offset, as in {minutes}+01:00')
     return parsed
 
 
@@ -67,14 +80,15 @@ def duration(text: str) -> timedelta:
     try:
         return span_of(text)
     except ValueError as error:
-        raise Problem(str(error)) from None
+        raise CommandError(str(error)) from None
 
 
 def period(text: str) -> timedelta:
-    """A duration of more than nothing."""
+    """A duration above zero."""
     found = duration(text)
     if not found:
-        raise Problem(f'{text} is nothing; write 30s, 5m, 2h or 1d')
+        raise CommandError(f'the duration {text} is zero; write 30s, 5m, 2h '
+                           f'or 1d')
     return found
 
 
@@ -82,24 +96,27 @@ def seconds(text: str) -> timedelta:
     """A number of seconds, or a duration."""
     try:
         return duration(f'{text}s' if re.fullmatch(r'[\d.]+', text) else text)
-    except Problem:
-        raise Problem(f'{text} is no number of seconds; write 30, or a '
-                      f'duration as 30s, 5m, 2h or 1d') from None
+    except CommandError:
+        raise CommandError(f'{text!r} is not a number of seconds; write 30, '
+                           f'or a duration: 30s, 5m, 2h or 1d') from None
 
 
 def zone(name: str) -> tzinfo:
     """A zone of the time zone database, by its name."""
     try:
         return zone_of(name).info
-    except InvalidRecurrence as error:  # is a ValueError, which click hides
-        raise Problem(str(error)) from None
+    except InvalidRecurrence as error:  # a ValueError, which click hides
+        raise CommandError(str(error)) from None
+
+
+# -- JSON --------------------------------------------------------------------
 
 
 def json_list(text: str) -> list[Any]:
     """Positional arguments."""
     value = _json(text)
     if not isinstance(value, list):
-        raise Problem(f'{text} is no JSON list; write [1, "two"]')
+        raise CommandError(f'{text} is not a JSON list; write [1, "two"]')
     return value
 
 
@@ -107,7 +124,8 @@ def json_object(text: str) -> dict[str, Any]:
     """Keyword arguments."""
     value = _json(text)
     if not isinstance(value, dict):
-        raise Problem(f'{text} is no JSON object; write {{"name": 1}}')
+        raise CommandError(f'{text} is not a JSON object; write '
+                           f'{{"name": 1}}')
     return value
 
 
@@ -115,31 +133,18 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Problem(f'{text} is not JSON: {error}') from None
+        raise CommandError(f'{text} is not JSON: {error}') from None
 
 
-# -- recurrences and retries ------------------------------------------------
-
-
-SECOND = timedelta(seconds=1)
-
-NEEDS_ZONE = ('{} needs a time zone, since it is about what clocks show; '
-              'write --timezone Europe/Berlin, or --timezone UTC')
+# -- recurrences and retries -------------------------------------------------
 
 
 def recurrence(every: timedelta | None, cron: str | None, rrule: str | None,
                dtstart: str | None, timezone: str | None) -> Any:
-    """The rule that the options name, or None; at most one of the three."""
-    rules = {'--every': every, '--cron': cron, '--rrule': rrule}
-    given = [name for name, rule in rules.items() if rule is not None]
-    if len(given) > 1:
-        raise Problem(f'{" and ".join(given)} are given; a task has one '
-                      f'recurrence')
-    if dtstart is not None and rrule is None:
-        raise Problem('--dtstart is for --rrule; when a task runs first, '
-                      '--at says')
-    if timezone is not None and cron is None and rrule is None:
-        raise Problem('--timezone is for --cron and --rrule')
+    """The recurrence that the options define, or None."""
+    _check_recurrence_options(
+        {'--every': every, '--cron': cron, '--rrule': rrule}, dtstart,
+        timezone)
     if every is not None:
         return Every(every)
     if cron is not None:
@@ -148,8 +153,22 @@ def recurrence(every: timedelta | None, cron: str | None, rrule: str | None,
         '--rrule', rrule, dtstart, timezone)
 
 
+def _check_recurrence_options(rules: dict[str, Any], dtstart: str | None,
+                              timezone: str | None) -> None:
+    given = [name for name, rule in rules.items() if rule is not None]
+    if len(given) > 1:
+        raise CommandError(
+            f'{" and ".join(given)} are both given; a task has one '
+            f'recurrence, so give one of them')
+    if dtstart is not None and '--rrule' not in given:
+        raise CommandError('--dtstart needs --rrule; to set when a task runs '
+                           'first, give --at')
+    if timezone is not None and given in ([], ['--every']):
+        raise CommandError('--timezone needs --cron or --rrule')
+
+
 def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
-    """The rule that one expression names, whatever kind it is of."""
+    """The recurrence of an expression of any kind."""
     if every := re.fullmatch(r'every\s+(\S+)', text.strip(), re.IGNORECASE):
         return Every(period(every[1]))
     if 'FREQ=' in text.upper():
@@ -159,7 +178,7 @@ def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
 
 def _cron(name: str, text: str, timezone: str | None) -> Cron:
     if timezone is None:
-        raise Problem(NEEDS_ZONE.format(name))
+        raise CommandError(NEEDS_ZONE.format(name))
     return Cron(text, timezone)
 
 
@@ -169,7 +188,7 @@ def _rrule(name: str, text: str, dtstart: str | None, timezone: str | None
 
 
 def _start(name: str, dtstart: str | None, timezone: str | None) -> datetime:
-    """When an RRULE begins; in that zone, if one is named."""
+    """When an RRULE begins, in the zone of *timezone* if that is given."""
     # At the next whole second: it is the first that COUNT counts.
     start = (clock.now() + SECOND).replace(microsecond=0)
     if dtstart is not None:
@@ -180,18 +199,18 @@ def _start(name: str, dtstart: str | None, timezone: str | None) -> datetime:
             return start.replace(tzinfo=named)
         return start.astimezone(named)
     if dtstart is None:
-        raise Problem(NEEDS_ZONE.format(f'{name} without --dtstart'))
+        raise CommandError(NEEDS_ZONE.format(f'{name} without --dtstart'))
     if start.tzinfo is None:
-        raise Problem(NEEDS_ZONE.format(f'--dtstart {dtstart}'))
+        raise CommandError(NEEDS_ZONE.format(f'--dtstart {dtstart}'))
     return start
 
 
 def retry(attempts: int | None, delay: timedelta | None) -> Retry | None:
-    """The retry that the options name, or None."""
+    """The retry policy that the options define, or None."""
     if attempts is None:
         if delay is not None:
-            raise Problem('--retry-delay is for --retry, which says how '
-                          'often')
+            raise CommandError('--retry-delay needs --retry, the number of '
+                               'attempts')
         return None
     if delay is None:
         return Retry(attempts)

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Running what is due."""
+"""The command that runs the due tasks, and its progress bar."""
 
 import time
 from collections.abc import Callable
@@ -34,16 +34,15 @@ from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
-from zodbschedule.cli.database import Place
-from zodbschedule.cli.database import opened
-from zodbschedule.cli.errors import BAD_NEWS
-from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.options import EXIT_CODES
-from zodbschedule.cli.options import at_a_place
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import open_connection
+from zodbschedule.cli.errors import EXIT_ALERT
+from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.output import console
+from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.execution.process import Tally
 from zodbschedule.interfaces import RunEnded
@@ -51,29 +50,29 @@ from zodbschedule.interfaces import TaskParked
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
-LONG = 1.0
+BAR_DELAY = 1.0
 
-# So many due tasks are counted beforehand, by loading the lists that they are
-# in; of more it is not said how many they are.
-COUNTED = 10_000
+# The most due tasks that are counted beforehand: counting loads the lists
+# that they are in.  Beyond that the bar has no end.
+MOST_COUNTED = 10_000
 
 
 @click.command(epilog=EXIT_CODES)
 @click.option('--until', type=parse.moment, metavar='TIME',
-              help='Up to when tasks are taken for due; without it, now.')
+              help='Run the tasks that are due at this time.  Default: now.')
 @import_option
 @json_option
-@at_a_place
+@location_options
 @click.pass_context
-def process(ctx: click.Context, place: Place, until: datetime | None,
+def process(ctx: click.Context, location: Location, until: datetime | None,
             modules: tuple[str, ...], as_json: bool) -> None:
-    """Run every task that is due, each in a transaction of its own."""
+    """Run all due tasks, each in its own transaction, and exit."""
     import_modules(modules)
     until = until or clock.now()
     parked: list[TaskParked] = []
-    with opened(place, Access.CHANGE) as connection:
-        schedule = place.find(connection)
-        with subscribed(_into(parked)):
+    with open_connection(location, Access.CHANGE) as connection:
+        schedule = location.find(connection)
+        with subscribed(_collect_parked(parked)):
             with progress_bar(schedule, until):
                 tally = _process(schedule, until)
         pause = pause_facts(schedule.paused())
@@ -81,7 +80,7 @@ def process(ctx: click.Context, place: Place, until: datetime | None,
         _tally_as_json(tally, parked)
     else:
         _tally_as_text(tally, parked, pause)
-    ctx.exit(BAD_NEWS if parked else 0)
+    ctx.exit(EXIT_ALERT if parked else 0)
 
 
 def _process(schedule: Schedule, until: datetime) -> Tally:
@@ -89,21 +88,22 @@ def _process(schedule: Schedule, until: datetime) -> Tally:
         return schedule.process(until)
     except SystemExit as error:
         # Its exit code would be taken for ours.
-        raise Problem(f'a task called sys.exit({error.code!r}); what was not '
-                      f'done is back in its place') from error
+        raise CommandError(
+            f'a task called sys.exit({error.code!r}); it, and the tasks that '
+            f'did not run, are back in the schedule') from error
 
 
-def _into(parked: list[TaskParked]) -> Callable[[object], None]:
-    def hear(event: object) -> None:
+def _collect_parked(parked: list[TaskParked]) -> Callable[[object], None]:
+    def collect(event: object) -> None:
         if isinstance(event, TaskParked):
             parked.append(event)
 
-    return hear
+    return collect
 
 
 def _tally_as_json(tally: Tally, parked: list[TaskParked]) -> None:
-    numbers = {name: getattr(tally, name) for name in format.OUTCOMES}
-    output.show_json(numbers | {'parked': [
+    counts = {name: getattr(tally, name) for name in format.OUTCOMES}
+    output.show_json(counts | {'parked': [
         {'id': each.id, 'time': each.time, 'reason': each.reason,
          'description': each.description, 'principalId': each.principalId}
         for each in parked]})
@@ -111,11 +111,11 @@ def _tally_as_json(tally: Tally, parked: list[TaskParked]) -> None:
 
 def _tally_as_text(tally: Tally, parked: list[TaskParked],
                    pause: dict[str, Any] | None) -> None:
-    numbers = [f'{getattr(tally, name)} {words}'
-               for name, words in format.OUTCOMES.items()
-               if getattr(tally, name)]
-    idle = 'nothing was due' if pause is None else 'nothing was taken'
-    click.echo(', '.join(numbers) or idle)
+    counts = [f'{getattr(tally, name)} {words}'
+              for name, words in format.OUTCOMES.items()
+              if getattr(tally, name)]
+    idle = 'no tasks were due' if pause is None else 'no tasks were run'
+    click.echo(', '.join(counts) or idle)
     if pause is not None:
         output.show(output.cell(format.schedule_pause(pause)))
     for each in parked:
@@ -127,7 +127,7 @@ def _tally_as_text(tally: Tally, parked: list[TaskParked],
 
 @contextmanager
 def subscribed(subscriber: Callable[[object], None]) -> Iterator[None]:
-    """Inside this context *subscriber* hears the events."""
+    """Inside this context *subscriber* gets all events of this process."""
     zope.event.subscribers.append(subscriber)
     try:
         yield
@@ -137,11 +137,11 @@ def subscribed(subscriber: Callable[[object], None]) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(schedule: Schedule, until: datetime) -> Iterator[None]:
-    """Inside this context a bar tells of runs, if it takes long.
+    """Inside this context a bar counts the runs, if they take long.
 
-    Only on a terminal, and on its standard error.
+    It appears on standard error, if that is a terminal.
     """
-    screen = console(stderr=True)
+    screen = output.console(stderr=True)
     if not screen.is_terminal:
         yield
         return
@@ -149,7 +149,7 @@ def progress_bar(schedule: Schedule, until: datetime) -> Iterator[None]:
         TextColumn('processing'), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), console=screen, transient=True)
     bar = ProgressBar(progress, count_due(schedule, until))
-    with subscribed(bar.hear):
+    with subscribed(bar.count):
         try:
             yield
         finally:
@@ -157,22 +157,23 @@ def progress_bar(schedule: Schedule, until: datetime) -> Iterator[None]:
 
 
 def count_due(schedule: Schedule, until: datetime) -> int | None:
-    """How many tasks are due; None if they are too many to count."""
-    number = sum(1 for _ in islice(schedule.tasks(max=until), COUNTED + 1))
-    return number if number <= COUNTED else None
+    """The number of due tasks; None if it is above `MOST_COUNTED`."""
+    due = islice(schedule.tasks(max=until), MOST_COUNTED + 1)
+    number = sum(1 for _ in due)
+    return number if number <= MOST_COUNTED else None
 
 
 class ProgressBar:
-    """Moves on with each run that has ended."""
+    """Advances with each run that has ended."""
 
     def __init__(self, progress: Progress, total: int | None) -> None:
         self.progress = progress
         self.began = time.monotonic()
         self.task = progress.add_task('', total=total)
 
-    def hear(self, event: object) -> None:
+    def count(self, event: object) -> None:
         """Subscriber of all events."""
         if isinstance(event, RunEnded):
             self.progress.advance(self.task)
-            if time.monotonic() - self.began >= LONG:
+            if time.monotonic() - self.began >= BAR_DELAY:
                 self.progress.start()

@@ -10,11 +10,11 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What can be known of tasks, and where they are, as plain data.
+"""The facts of tasks, as plain data: what they are, and where.
 
-The class of a task may be missing, its record may be gone, and a third
-party's attribute may raise anything.  Looking never fails on one of them: it
-shows what is known.
+The class of a task may be missing, its record may be gone, and an attribute
+of an application may raise anything.  None of these is an error here: the
+facts that can be read are returned.
 """
 
 import heapq
@@ -37,7 +37,7 @@ from zodbschedule import Every
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule.cli.errors import Problem
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.schedule import ClaimedTask
@@ -53,32 +53,31 @@ from zodbschedule.task import normal_id
 from zodbschedule.task import task_id
 
 
-# Of any task these are shown by themselves, or are ours, and no business of
-# people's.
+# The attributes of any task that have a fact of their own, or are internal.
 NAMED = frozenset({'_time', 'time', '_description', 'description',
                    'principalId', STAMP})
-# Of one of ours these too.
+# Those of an instance of Task.
 OURS = NAMED | OPTIONS.keys() | set(series.STATE)
-# If its class is missing, nothing says how it is planned.
+# Those of a task whose class is missing; its options are shown as they are.
 BROKEN = NAMED | {'key', 'recurrence'} | set(series.STATE)
 
-# How many outcomes of one task are shown with it.
-OUTCOMES = 20
+# The number of outcomes that are shown with a task.
+MOST_OUTCOMES = 20
 
-# What does not tell when it is due comes first.
+# A task without a time comes first.
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
-# A repr of bounded length, which never raises.
-shortened = reprlib.Repr()
-shortened.maxstring = shortened.maxother = 200
+# Its repr() has a bounded length, and never raises.
+bounded_repr = reprlib.Repr()
+bounded_repr.maxstring = bounded_repr.maxother = 200
 
 
 @dataclass(frozen=True)
-class Known:
+class TaskFacts:
     """One task, as data."""
 
     id: str
-    #: None if it is not in the timetable, and does not tell
+    #: None if the task is not in the timetable and has no time
     time: datetime | None
     state: str
     worker: str | None
@@ -88,20 +87,21 @@ class Known:
     problem: str | None
     key: str | None
     recurrence: str | None
-    #: the recurrence, short enough for a table
-    repeats: str | None
+    #: the recurrence without its start, short enough for a table
+    short_recurrence: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is shown by ``show``, and by ``--json``."""
+        """The facts for ``show`` and ``--json``."""
         return {name: value for name, value in vars(self).items()
-                if name != 'repeats'}
+                if name != 'short_recurrence'}
 
 
-def known(task: Persistent, time: datetime | None, state: str = 'waiting',
-          worker: str | None = None) -> Known:
-    """What is known of *task*, which stands at *time*."""
-    rule = _of_ours(task, 'recurrence')
-    return Known(
+def task_facts(task: Persistent, time: datetime | None,
+               state: str = 'waiting', worker: str | None = None
+               ) -> TaskFacts:
+    """The facts of *task*, which is in the schedule at *time*."""
+    rule = _own_attribute(task, 'recurrence')
+    return TaskFacts(
         id=task_id(task) or '',
         time=time,
         state=state,
@@ -110,13 +110,13 @@ def known(task: Persistent, time: datetime | None, state: str = 'waiting',
         principalId=_text(task, 'principalId'),
         type=_type(task),
         problem=problem_of(task),
-        key=_as_text(_of_ours(task, 'key')),
-        recurrence=_said(rule),
-        repeats=_said(rule, _in_short))
+        key=_as_text(_own_attribute(task, 'key')),
+        recurrence=_rule_text(rule),
+        short_recurrence=_rule_text(rule, _short_rule))
 
 
-def what_of(task: Persistent) -> str:
-    """What *task* is for, or at least what it is."""
+def label_of(task: Persistent) -> str:
+    """The description of *task*, or else its type."""
     return _text(task, 'description') or _type(task)
 
 
@@ -125,7 +125,7 @@ def _type(task: Persistent) -> str:
 
 
 def problem_of(task: Persistent) -> str | None:
-    """Why *task* cannot run here, as far as looking tells."""
+    """Why *task* cannot run in this process; None if that is unknown."""
     if isinstance(task, Broken):
         return 'class missing'
     try:
@@ -140,15 +140,15 @@ def problem_of(task: Persistent) -> str | None:
 
 
 def read(task: Persistent, name: str) -> Any:
-    """One attribute; of a broken task what its record holds under it."""
+    """One attribute; for a missing class, that of the record."""
     if isinstance(task, Broken):
         state = state_of(task)
         return state.get(name) or state.get(f'_{name}')
-    return _got(lambda: getattr(task, name, None), None)
+    return _or_default(lambda: getattr(task, name, None), None)
 
 
-def _of_ours(task: Persistent, name: str) -> Any:
-    """One attribute, if the class of *task* gives it our meaning."""
+def _own_attribute(task: Persistent, name: str) -> Any:
+    """One attribute, if it means what it means in Task."""
     return read(task, name) if isinstance(task, (Task, Broken)) else None
 
 
@@ -159,17 +159,17 @@ def _text(task: Persistent, name: str) -> str | None:
 def _as_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return shortened.repr(value)
+    return bounded_repr.repr(value)
 
 
-def _said(rule: Any, say: Callable[[Any], str] = str) -> str | None:
-    """What a recurrence says of itself."""
-    return None if rule is None else _got(
-        lambda: say(rule), shortened.repr(rule))
+def _rule_text(rule: Any, to_text: Callable[[Any], str] = str) -> str | None:
+    """A recurrence as text."""
+    return None if rule is None else _or_default(
+        lambda: to_text(rule), bounded_repr.repr(rule))
 
 
-def _in_short(rule: Any) -> str:
-    """A recurrence, without where it begins."""
+def _short_rule(rule: Any) -> str:
+    """A recurrence without its start."""
     match rule:
         case Every():
             return str(Every(rule.period))
@@ -180,23 +180,23 @@ def _in_short(rule: Any) -> str:
 
 
 def state_of(task: Persistent) -> dict[str, Any]:
-    """What the record of *task* holds; empty if that is not to be had."""
-    state = _got(lambda: task.__getstate__(), {})
+    """The state in the record of *task*; empty if it cannot be read."""
+    state = _or_default(lambda: task.__getstate__(), {})
     return state if isinstance(state, dict) else {'state': state}
 
 
-def _got(read: Callable[[], Any], otherwise: Any) -> Any:
-    """What *read* returns; *otherwise* if it fails, and the task is why."""
+def _or_default(read: Callable[[], Any], default: Any) -> Any:
+    """What *read* returns; *default* if the task makes it fail."""
     try:
         return read()
     except StorageError:
         raise
     except Exception:
-        return otherwise
+        return default
 
 
 def attributes(task: Persistent) -> dict[str, Any]:
-    """What else *task* carries, each as JSON if it can be, else as text."""
+    """The other attributes of *task*, as JSON if possible, else as text."""
     named = NAMED
     if isinstance(task, (Task, Broken)):
         named = OURS if isinstance(task, Task) else BROKEN
@@ -208,15 +208,15 @@ def _plain(value: object) -> Any:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return shortened.repr(value)
+        return bounded_repr.repr(value)
     return value
 
 
-# -- how it is planned -------------------------------------------------------
+# -- how a task is planned, paused and recorded ------------------------------
 
 
-def plan_of(task: Persistent, time: datetime | None) -> dict[str, Any]:
-    """How *task*, which stands at *time*, is planned; empty if unknown."""
+def planning_facts(task: Persistent, time: datetime | None) -> dict[str, Any]:
+    """The options of *task*, which is at *time*; empty if unknown."""
     if not isinstance(task, Task) or problem_of(task):
         return {}
     occurrence = task._occurrence if time is None else (
@@ -227,8 +227,8 @@ def plan_of(task: Persistent, time: datetime | None) -> dict[str, Any]:
         'attempt': series.attempt_of(task),
         'missed': task.missed,
         'expires': task.expires,
-        'retry': _got(lambda: _retry_facts(task.retry),
-                      shortened.repr(task.retry))}
+        'retry': _or_default(lambda: _retry_facts(task.retry),
+                             bounded_repr.repr(task.retry))}
 
 
 def _retry_facts(retry: Any) -> dict[str, Any] | None:
@@ -242,12 +242,12 @@ def _retry_facts(retry: Any) -> dict[str, Any] | None:
 
 
 def pause_facts(pause: Pause | None) -> dict[str, Any] | None:
-    """Since when, by whom and why something is paused."""
+    """Since when, by whom and why a task or a schedule is paused."""
     return None if pause is None else pause._asdict()
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    """What is on record of one run, or of one pause."""
+    """The record of one run, or of one pause."""
     return {
         'id': outcome.id,
         'outcome': outcome.outcome,
@@ -263,45 +263,46 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         'error': outcome.error}
 
 
-# -- all that are somewhere ---------------------------------------------------
+# -- all tasks ---------------------------------------------------------------
 
 
-def listed(schedule: Schedule, start: datetime | None,
-           until: datetime | None) -> Iterator[Known]:
-    """All that stand between two instants, lazily, by time."""
-    held = (_held(each) for each in schedule.claimed())
-    beside = (_aside(task) for _, task in aside(schedule))
-    bounded = [row for row in (*held, *beside)
-               if (start is None or _time(row) >= start)
-               and (until is None or _time(row) <= until)]
-    return heapq.merge(sorted(bounded, key=_time),
-                       waiting(schedule, start, until), key=_time)
+def list_facts(schedule: Schedule, start: datetime | None,
+               until: datetime | None) -> Iterator[TaskFacts]:
+    """All tasks between two instants, lazily, in order of time."""
+    claimed = (_claimed_facts(each) for each in schedule.claimed())
+    beside = (_aside_facts(task) for _, task in aside(schedule))
+    within = [row for row in (*claimed, *beside)
+              if (start is None or _time(row) >= start)
+              and (until is None or _time(row) <= until)]
+    return heapq.merge(sorted(within, key=_time),
+                       waiting_facts(schedule, start, until), key=_time)
 
 
-def _time(row: Known) -> datetime:
+def _time(row: TaskFacts) -> datetime:
     return row.time or BEFORE_ALL
 
 
-def waiting(schedule: Schedule, start: datetime | None = None,
-            until: datetime | None = None) -> Iterator[Known]:
-    """All that wait.
+def waiting_facts(schedule: Schedule, start: datetime | None = None,
+                  until: datetime | None = None) -> Iterator[TaskFacts]:
+    """All waiting tasks.
 
-    By instant, since a task that was changed or is gone does not tell it.
+    By instant: a task that was changed, or is gone, has no reliable time.
     """
     for instant in schedule.getTaskTimes(start, until):
         for task in schedule.tasks(instant, instant):
-            yield _waits(schedule, task, instant)
-            schedule._p_jar.cacheGC()  # or a million stay in memory
+            yield _waiting(schedule, task, instant)
+            schedule._p_jar.cacheGC()  # or a million tasks stay in memory
 
 
-def _waits(schedule: Schedule, task: Persistent, instant: datetime) -> Known:
+def _waiting(schedule: Schedule, task: Persistent, instant: datetime
+             ) -> TaskFacts:
     paused = schedule.paused(task) is not None
-    return known(task, instant, 'paused' if paused else 'waiting')
+    return task_facts(task, instant, 'paused' if paused else 'waiting')
 
 
-def _held(held: ClaimedTask) -> Known:
-    state = 'running' if held.running else 'claimed'
-    return known(held.task, held.time, state, held.worker)
+def _claimed_facts(claimed: ClaimedTask) -> TaskFacts:
+    state = 'running' if claimed.running else 'claimed'
+    return task_facts(claimed.task, claimed.time, state, claimed.worker)
 
 
 def aside(schedule: Schedule) -> Iterator[tuple[str | None, Persistent]]:
@@ -322,18 +323,21 @@ def _stand_in(slot: Slot) -> str | None:
     return None if slot.following is None else task_id(slot.following[1])
 
 
-def _aside(task: Persistent) -> Known:
+def _aside_facts(task: Persistent) -> TaskFacts:
     stamped = stamp_of(task)
     time = None if stamped is None else from_micros(stamped)
-    return known(task, time, 'aside')
+    return task_facts(task, time, 'aside')
 
 
 # -- one task ----------------------------------------------------------------
 
 
-def facts_of(schedule: Schedule, id: str) -> dict[str, Any] | None:
-    """Where the task stands, what it carries, and how its runs ended."""
-    found = standing(schedule, id)
+def facts_by_id(schedule: Schedule, id: str) -> dict[str, Any] | None:
+    """All facts of a task: its place, its attributes, its outcomes.
+
+    None if no task has had that id.
+    """
+    found = current_facts(schedule, id)
     if found is not None:
         return found | {'outcomes': _outcomes_of(schedule, id)}
     entry = parked_entry(schedule, id)
@@ -347,13 +351,13 @@ def facts_of(schedule: Schedule, id: str) -> dict[str, Any] | None:
     return None
 
 
-def standing(schedule: Schedule, id: str) -> dict[str, Any] | None:
-    """What is known of the task with that id, if it stands somewhere."""
+def current_facts(schedule: Schedule, id: str) -> dict[str, Any] | None:
+    """The facts of a task that is in the schedule and not parked."""
     task = schedule.get(id)
     if task is None:
         return None
-    row, more = _place_of(schedule, task)
-    return row.as_dict() | plan_of(task, row.time) | {
+    row, more = _position(schedule, task)
+    return row.as_dict() | planning_facts(task, row.time) | {
         'progress': None, 'aside_for': None} | more | {
         'pause': pause_facts(schedule.paused(task)),
         'schedule_pause': pause_facts(schedule.paused()),
@@ -361,30 +365,30 @@ def standing(schedule: Schedule, id: str) -> dict[str, Any] | None:
         'attributes': attributes(task)}
 
 
-def _place_of(schedule: Schedule, task: Persistent
-              ) -> tuple[Known, dict[str, Any]]:
-    """Where *task* stands, and what else is known of its being there."""
-    for held in schedule.claimed():
-        if held.task is task:
-            return _held(held), {'progress': _progress(held)}
+def _position(schedule: Schedule, task: Persistent
+              ) -> tuple[TaskFacts, dict[str, Any]]:
+    """The facts of *task* where it is, and those of that place alone."""
+    for claimed in schedule.claimed():
+        if claimed.task is task:
+            return _claimed_facts(claimed), {'progress': _progress(claimed)}
     for stand_in, each in aside(schedule):
         if each is task:
-            return _aside(task), {'aside_for': stand_in}
+            return _aside_facts(task), {'aside_for': stand_in}
     time = _instant_of(schedule, task)
     if time is not None:
-        return _waits(schedule, task, time), {}
-    # In neither place is what a run has put in its claim to come next.
-    return known(task, None, 'claimed'), {}
+        return _waiting(schedule, task, time), {}
+    # A run has put it into its claim, to come next.
+    return task_facts(task, None, 'claimed'), {}
 
 
-def _progress(held: ClaimedTask) -> dict[str, float] | None:
-    """How far the run has come, if it has said so."""
-    return held.progress and dict(
-        zip(('done', 'total'), held.progress, strict=True))
+def _progress(claimed: ClaimedTask) -> dict[str, float] | None:
+    """The progress that the run has reported, if any."""
+    return claimed.progress and dict(
+        zip(('done', 'total'), claimed.progress, strict=True))
 
 
 def _instant_of(schedule: Schedule, task: Persistent) -> datetime | None:
-    """Where *task* waits: mostly at its own time, and cheap to find there."""
+    """Where *task* waits; mostly that is its own time, which is quick."""
     time = read(task, 'time')
     if isinstance(time, datetime) and time.tzinfo is not None and any(
             other is task for other in schedule.tasks(time, time)):
@@ -397,10 +401,10 @@ def _instant_of(schedule: Schedule, task: Persistent) -> datetime | None:
 def _outcomes_of(schedule: Schedule, id: str) -> list[dict[str, Any]]:
     """The outcomes on record of the task with that id, newest first."""
     return [outcome_facts(each)
-            for each in islice(schedule.history.select(id), OUTCOMES)]
+            for each in islice(schedule.history.select(id), MOST_OUTCOMES)]
 
 
-# -- what is parked ----------------------------------------------------------
+# -- parked tasks ------------------------------------------------------------
 
 
 def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
@@ -413,17 +417,21 @@ def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
 
 
 def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:
-    """The entry that is meant by that id, which may be that of its task."""
+    """The entry with that id, or the only one of the task with that id.
+
+    Raises CommandError if the task has several.
+    """
     entries = parked_entries(schedule, id)
     if len(entries) > 1 and entries[0].id != normal_id(id):
-        raise Problem(f'{id} is parked {len(entries)} times; name one of '
-                      f'{", ".join(entry.id for entry in entries)}')
+        raise CommandError(
+            f'{id} is parked {len(entries)} times; give one of these ids: '
+            f'{", ".join(entry.id for entry in entries)}')
     return entries[0] if entries else None
 
 
 def parked_facts(entry: ParkedTask) -> dict[str, Any]:
-    """What is known of a parked task."""
-    row = known(entry.task, entry.time, 'parked')
+    """The facts of a parked task."""
+    row = task_facts(entry.task, entry.time, 'parked')
     return {
         'id': entry.id,
         'task': row.id,

@@ -10,7 +10,11 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The worker as a process of its own."""
+"""The command that runs a worker as a process, and what that process needs.
+
+These are signals that stop it, a file by which a probe knows that it is
+healthy, and a fix of asyncio.
+"""
 
 import functools
 import logging
@@ -37,33 +41,33 @@ from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
-from zodbschedule.cli.errors import Problem
-from zodbschedule.cli.options import at_places
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
-from zodbschedule.cli.sites import Site
+from zodbschedule.cli.options import locations_options
+from zodbschedule.cli.zope_site import ZopeLocation
 
 
 EXIT_CODES = """\b
 Exit codes:
-  0    it was told to end, by SIGTERM or SIGINT, and has handed back what
-       it held, or left it to others if the database was away; a task that
-       was parked does not change that
-  2    wrong usage, or it could not begin
-  130  after a second signal, SIGINT: what ran was cut off at once
-  143  after a second signal, SIGTERM: likewise"""
+  0    stopped by SIGTERM or SIGINT; the tasks that it held are back in the
+       schedule, or left for recovery if the database was unavailable; a
+       parked task does not change this code
+  2    wrong usage, or the worker could not start
+  130  a second signal, SIGINT, has cut off the running tasks
+  143  a second signal, SIGTERM, has cut off the running tasks"""
 
-# What tells a process to end.
-ENDING = signal.SIGTERM, signal.SIGINT
+# The signals that stop the process.
+STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
 
-# Seconds between two touches.  Longer, and a probe has to be more patient;
-# shorter, and disks are kept awake for nothing.
+# Seconds between two touches of the health file.  Longer, and a probe has to
+# be more patient; shorter, and disks are kept awake for nothing.
 TOUCH_EVERY = 5.0
 
-# Seconds between two looks at a worker that is not healthy yet, or any more.
+# Seconds between two checks of a worker that is not healthy.
 CHECK_EVERY = 0.2
 
-#: of each series that has the fault, the first release that has it not
+#: of each Python that has the fault of asyncio, the first release without it
 FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
 
 log = logging.getLogger('zodbschedule')
@@ -71,78 +75,79 @@ log = logging.getLogger('zodbschedule')
 
 @click.command(epilog=EXIT_CODES)
 @click.option('--threads', type=int, metavar='N', default=1,
-              show_default=True, help='How many tasks it runs at once.')
+              show_default=True,
+              help='The number of tasks that run at the same time.')
 @click.option('--name', metavar='NAME',
-              help='What it is called, used once at a time; without it, host '
-                   'and process id.')
+              help='The name of the worker; no two running workers may share '
+                   'one.  Default: host and process id.')
 @click.option('--lease', type=parse.seconds, metavar='SECONDS',
-              help='For how long others believe in it without a sign of '
-                   'life; 30 by default, or what the schedule says.')
+              help='How long the worker may be silent before others take it '
+                   'for dead.  Default: 30, or the setting of the schedule.')
 @click.option('--grace', type=parse.seconds, metavar='SECONDS', default='8',
               show_default=True,
-              help='How long a run may go on after it was told to end.')
+              help='How long a run may go on after the signal to stop.')
 @click.option('--health-file', metavar='PATH',
               type=click.Path(path_type=Path),
-              help='A file that is touched every 5 s while it is healthy.')
+              help='A file to touch every 5 s while the worker is healthy.')
 @import_option
-@at_places
+@locations_options
 @click.pass_context
-def worker(ctx: click.Context, places: list[Any], threads: int,
+def worker(ctx: click.Context, locations: list[Any], threads: int,
            name: str | None, lease: timedelta | None, grace: timedelta,
            health_file: Path | None, modules: tuple[str, ...]) -> None:
-    """Run tasks as they get due, until SIGTERM or Ctrl-C.
+    """Run tasks when they are due, until SIGTERM or Ctrl-C.
 
-    Any number of workers may share a schedule.  The database may come up
-    later, and go away and come back meanwhile.
+    Any number of workers can share a schedule.  A worker waits for a database
+    server that is not available yet, or no longer.
     """
-    _refuse(threads, name, lease, health_file)
+    _check_options(threads, name, lease, health_file)
     options = {'name': name, 'threads': threads, 'lease': lease,
                'grace': grace}
     with _log(ctx), Signals() as signals:
         import_modules(modules)
-        with _made(places, options) as hand:
-            signals.worker = hand
-            with keep_health_file(health_file, lambda: hand.healthy):
-                complete = hand.run()
+        with _make_worker(locations, options) as made:
+            signals.worker = made
+            with keep_health_file(health_file, lambda: made.healthy):
+                complete = made.run()
             if not complete:
-                _leave(signals.code)
+                _exit_at_once(signals.code)
     ctx.exit(signals.code)
 
 
 @contextmanager
-def _made(places: list[Any], options: dict[str, Any]) -> Iterator[Worker]:
-    """A worker for those places."""
-    first = places[0]
-    if isinstance(first, Site):
+def _make_worker(locations: list[Any], options: dict[str, Any]
+                 ) -> Iterator[Worker]:
+    """A worker for the schedules at those locations."""
+    first = locations[0]
+    if isinstance(first, ZopeLocation):
         with first.started() as zope:
             fix_asyncio()
             paths = dict.fromkeys(filter(None, (
-                place.path for place in places)))
+                location.path for location in locations)))
             yield zope.worker(*paths, **options)
         return
-    paths = dict.fromkeys('/'.join(place.keys) for place in places)
+    paths = dict.fromkeys('/'.join(location.keys) for location in locations)
     source = Source(first.uri, Access.CHANGE)
     fix_asyncio()
-    with _opened(source, 2 * options['threads'] + 2) as db:
+    with _database(source, 2 * options['threads'] + 2) as db:
         yield Worker(db, *paths, **options)
 
 
-def _refuse(threads: int, name: str | None, lease: timedelta | None,
-            health_file: Path | None) -> None:
-    """What waiting cannot mend."""
+def _check_options(threads: int, name: str | None, lease: timedelta | None,
+                   health_file: Path | None) -> None:
     if threads < 1:
-        raise Problem('--threads has to be at least 1')
+        raise CommandError(f'--threads is {threads}; it must be at least 1')
     if name == '':
-        raise Problem('--name has to name it')
+        raise CommandError('--name is empty; give a name, or omit --name')
     if lease is not None and not lease:
-        raise Problem('--lease has to be more than nothing')
+        raise CommandError('--lease is 0; it must be more than 0 seconds')
     if health_file is not None:
         clear_health_file(health_file)
 
 
 @contextmanager
 def _log(ctx: click.Context) -> Iterator[None]:
-    """The log is shown, also if nobody has asked for it by -v."""
+    """Show the log, also without -v."""
     if ctx.find_root().params['verbose']:
         yield
     else:
@@ -151,77 +156,80 @@ def _log(ctx: click.Context) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(source: Source, connections: int
-            ) -> Iterator[DB | Callable[[], DB]]:
-    """The database, if it is a file here: it is there or never will be.
+def _database(source: Source, connections: int
+              ) -> Iterator[DB | Callable[[], DB]]:
+    """The database, if it is a local file: waiting would not make it appear.
 
-    Else what opens it, which the worker tries until its server is up.  Each
-    thread needs a connection, and now and then another one.
+    Otherwise a function that opens it; the worker calls that until the server
+    is available.  Each thread needs a connection, and at times another one.
     """
-    def opened() -> DB:
+    def open_database() -> DB:
         db = source.open()
         db.setPoolSize(max(db.getPoolSize(), connections))
         return db
 
     if source.file is None:
-        yield opened
+        yield open_database
     else:
-        with closing(opened()) as db:
+        with closing(open_database()) as db:
             yield db
 
 
-def _leave(code: int) -> None:
-    """End the process, although a thread still runs what was cut off."""
+def _exit_at_once(code: int) -> None:
+    """End the process, although a thread still runs the task it cut off."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
 
 
-class Ended(BaseException):
-    """The process was told to end before it had a worker."""
+# -- signals -----------------------------------------------------------------
+
+
+class StoppedEarly(BaseException):
+    """A signal has stopped the process before there was a worker."""
 
 
 class Signals:
-    """Inside this context signals tell the worker to end.
+    """Inside this context signals stop the worker.
 
-    The first one that it ends well, the second that it ends now.  While there
-    is no worker, nothing is to be handed back, and this context ends at once.
+    The first signal lets it finish, the second aborts its runs.  Before there
+    is a worker, nothing has to be returned, and the context ends at once.
     """
 
     worker: Any = None
     code = 0
-    heard = False
+    stopping = False
 
     def __enter__(self) -> 'Signals':
-        self.before = {each: signal.signal(each, self.hear)
-                       for each in ENDING}
+        self.before = {each: signal.signal(each, self.handle)
+                       for each in STOP_SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None,
                  *exception: object) -> bool:
         for each, handler in self.before.items():
             signal.signal(each, handler)
-        return kind is Ended
+        return kind is StoppedEarly
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """A handler; it logs nothing, since it may interrupt the log."""
         if self.worker is None:
-            raise Ended
-        if self.heard:
+            raise StoppedEarly
+        if self.stopping:
             self.code = 128 + number
             self.worker.abort()
         else:
-            self.heard = True
+            self.stopping = True
             self.worker.finish()
 
 
-# -- the file for probes -----------------------------------------------------
+# -- the health file ---------------------------------------------------------
 
 
 @contextmanager
 def keep_health_file(path: Path | None, is_healthy: Callable[[], bool]
-             ) -> Iterator[None]:
-    """Inside this context the file is there and new while all is well."""
+                     ) -> Iterator[None]:
+    """Inside this context the file exists and is new while that is true."""
     if path is None:
         yield
         return
@@ -234,28 +242,30 @@ def keep_health_file(path: Path | None, is_healthy: Callable[[], bool]
 
 
 def clear_health_file(path: Path) -> None:
-    """Remove what an earlier worker has left, and see that one can be made.
+    """Remove the file of an earlier worker, and check that one can be made.
 
-    Raises Problem if it cannot.
+    Raises CommandError if it cannot.
     """
     if not path.parent.is_dir():
-        raise Problem(f'--health-file {path}: there is no folder '
-                      f'{path.parent}')
+        raise CommandError(f'--health-file {path}: the folder {path.parent} '
+                           f'does not exist; create it')
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise Problem(f'--health-file {path}: {error.strerror}') from error
+        raise CommandError(
+            f'--health-file {path}: {error.strerror}') from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise Problem(f'--health-file {path}: the folder cannot be written')
+        raise CommandError(f'--health-file {path}: the folder {path.parent} '
+                           f'is not writable; choose another')
 
 
 class HealthFile:
-    """Touches the file, in a thread of its own."""
+    """Touches the file, in its own thread."""
 
     def __init__(self, path: Path, is_healthy: Callable[[], bool]) -> None:
         self.path = path
         self.is_healthy = is_healthy
-        self.fails = False
+        self.failing = False
         self.stopped = threading.Event()
         self.thread = threading.Thread(
             target=self._run, name='zodbschedule health', daemon=True)
@@ -264,39 +274,39 @@ class HealthFile:
         self.thread.start()
 
     def stop(self) -> None:
-        """Touch it no more, and remove it."""
+        """Stop touching the file, and remove it."""
         self.stopped.set()
         self.thread.join()
-        self._try(lambda: self.path.unlink(missing_ok=True))
+        self._attempt(lambda: self.path.unlink(missing_ok=True))
 
     def _run(self) -> None:
         pause = 0.0
         while not self.stopped.wait(pause):
             healthy = self.is_healthy()
             if healthy:
-                self._try(self.path.touch)
+                self._attempt(self.path.touch)
             pause = TOUCH_EVERY if healthy else CHECK_EVERY
 
-    def _try(self, change: Callable[[], None]) -> None:
-        """A folder that is away is told once, and harms no worker."""
+    def _attempt(self, change: Callable[[], None]) -> None:
+        """A file that cannot be changed is logged once, and harms nothing."""
         try:
             change()
-            self.fails = False
+            self.failing = False
         except OSError as error:
-            if not self.fails:
-                log.warning('The health file is not to be had: %s', error)
-            self.fails = True
+            if not self.failing:
+                log.warning('The health file cannot be changed: %s', error)
+            self.failing = True
 
 
-# -- a fault of asyncio -------------------------------------------------------
+# -- a fault of asyncio ------------------------------------------------------
 #
-# It keeps a client of ZEO from coming back.
-# When its server is dead and the client writes twice before it knows, the
-# second write, by ``writelines``, leaves the number of the socket with the
-# selector although the connection is lost and the socket about to be closed.
-# The next socket gets the same number, and is never selected: the client stays
-# disconnected for good.  Later Pythons look whether the connection is lost,
-# as ``write`` has always done: https://github.com/python/cpython/issues/136234.
+# It keeps a client of ZEO from connecting again.  When the server is dead and
+# the client writes twice before it knows, the second write, by ``writelines``,
+# leaves the number of the socket with the selector, although the connection is
+# lost and the socket about to be closed.  The next socket gets the same
+# number and is never selected: the client stays disconnected for good.  Later
+# Pythons check whether the connection is lost, as ``write`` has always done:
+# https://github.com/python/cpython/issues/136234.
 
 
 def has_asyncio_fault(version: tuple[Any, ...]) -> bool:
@@ -305,10 +315,10 @@ def has_asyncio_fault(version: tuple[Any, ...]) -> bool:
 
 
 def fix_asyncio(version: tuple[Any, ...] = sys.version_info,
-         transport: Any = None) -> None:
-    """Have that class of transports look, if Python is affected.
+                transport: Any = None) -> None:
+    """Have that class of transports check, if Python has the fault.
 
-    By default asyncio's own for sockets, for all that this process does.
+    By default asyncio's own for sockets, for all of this process.
     """
     if has_asyncio_fault(version):
         transport = transport or vars(selector_events)[
@@ -317,13 +327,13 @@ def fix_asyncio(version: tuple[Any, ...] = sys.version_info,
 
 
 def unless_lost(writelines: Callable[[Any, Iterable[bytes]], None]
-                 ) -> Callable[[Any, Iterable[bytes]], None]:
-    """*writelines*, but on a connection that is lost the same as write()."""
+                ) -> Callable[[Any, Iterable[bytes]], None]:
+    """*writelines*, but on a lost connection the same as write()."""
     @functools.wraps(writelines)
-    def mended(transport: Any, data: Iterable[bytes]) -> None:
+    def fixed(transport: Any, data: Iterable[bytes]) -> None:
         if transport._conn_lost:
             transport.write(b''.join(data))
         else:
             writelines(transport, data)
 
-    return mended
+    return fixed
