@@ -25,6 +25,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +33,7 @@ import pytest
 import ZEO
 import ZODB
 import ZODB.broken
+import zodburi
 from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
@@ -51,6 +53,7 @@ from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import process
+from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.cli.task_facts import attributes
@@ -264,6 +267,14 @@ def test_list_is_not_wrapped_when_it_is_piped(shell):
     assert len(shell('list').splitlines()) == 3
 
 
+def test_wide_characters_take_two_columns(shell):
+    for key in '\u65e5\u672c', 'abcd':
+        shell('add', 'shop.deliver', '--key', key)
+    _, _, *rows = shell('list').splitlines()
+    assert {row.partition('shop.deliver')[0].replace(
+        '\u65e5\u672c', 'abcd')[-8:] for row in rows} == {'g  abcd  '[-8:]}
+
+
 def test_list_fits_a_terminal(shell, terminal):
     shell('add', 'shop.deliver', '--description', 'word ' * 60)
     assert len(shell('list').splitlines()) > 4
@@ -305,6 +316,36 @@ def test_a_long_list_does_not_stay_in_memory(shell, wall_clock):
         assert len(list(waiting_facts(schedule))) == 300
         assert connection._cache.cache_non_ghost_count < 100
     db.close()
+
+
+def test_a_list_loads_no_more_tasks_than_it_shows(
+        shell, wall_clock, monkeypatch):
+    for hours in range(9):
+        shell('add', 'shop.deliver', '--at', f'+{hours}h')
+    read = []
+    monkeypatch.setattr(
+        task_facts, '_waiting', lambda schedule, task, instant: (
+            read.append(instant), task_facts.task_facts(task, instant))[1])
+    assert len(shell.json('list', '--limit', 3)) == 3
+    assert len(read) <= 4
+    read.clear()
+    assert 'there are more than 3' in shell('list', '--limit', 3)
+    # One more than it shows: so it knows that there are more.
+    assert len(read) <= 5
+
+
+def test_list_imports_only_what_it_needs(shell):
+    shell('add', 'shop.deliver')
+    printed = subprocess.run(
+        [sys.executable, '-X', 'importtime', '-m', 'zodbschedule', 'list'],
+        env=os.environ | {'PYTHONPATH': os.pathsep.join(
+            filter(None, sys.path))}, capture_output=True, text=True)
+    assert 'shop.deliver' in printed.stdout
+    imported = {line.rpartition('|')[2].strip()
+                for line in printed.stderr.splitlines()}
+    assert 'ZODB.DB' in imported
+    assert not imported & {'ZEO', 'asyncio', 'zodburi', 'rich.progress',
+                           'rich.live', 'zodbschedule.cli.worker'}
 
 
 # -- what a worker holds -----------------------------------------------------
@@ -753,6 +794,16 @@ def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
     assert '2/?' in shell.err
 
 
+def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):
+    class Schedule:
+        def tasks(self, max):
+            yield from range(6)
+            raise AssertionError('loaded the seventh of five')
+
+    monkeypatch.setattr(process, 'MOST_COUNTED', 5)
+    assert process.count_due(Schedule(), MORNING) is None
+
+
 def test_process_shows_no_bar_when_it_is_short(shell, terminal):
     shell('add', 'shop.deliver')
     shell('process', code=1)
@@ -988,6 +1039,22 @@ def test_every_kind_of_uri_will_do(bare_shell, uri, monkeypatch):
     assert bare_shell.json('parked')[0]['id'] == task
 
 
+def test_a_plain_file_is_opened_with_the_options_of_zodburi(bare_shell):
+    bare_shell('init')
+    uri = f'file://{bare_shell.folder}/./Data.fs'
+    factory, options = zodburi.resolve_uri(uri)
+    with closing(ZODB.DB(factory(), **options)) as expected:
+        known = path_and_sizes(expected)
+    with closing(database.open_database(
+            uri, database.Access.CHANGE)) as opened_by_us:
+        assert path_and_sizes(opened_by_us) == known
+
+
+def path_and_sizes(db):
+    return (db.storage.getName(), db.getCacheSize(), db.getPoolSize(),
+            db.database_name)
+
+
 def test_a_database_in_memory_lasts_for_a_command(bare_shell):
     assert 'was created' in bare_shell('init', '--db', 'memory://')
 
@@ -1042,7 +1109,7 @@ def test_what_only_looks_opens_the_database_read_only(
     ('zeo://localhost?wait_timeout=1',
      'zeo://localhost?wait_timeout=1&read_only=1'),
     ('postgres://localhost/db', 'postgres://localhost/db?read_only=1'),
-    ('Data.fs', 'file://Data.fs?read_only=1'),
+    ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])
 def test_what_only_looks_says_so_in_the_uri(
@@ -1050,7 +1117,7 @@ def test_what_only_looks_says_so_in_the_uri(
     def resolve(uri):
         raise ValueError(f'asked for {uri}')
 
-    monkeypatch.setattr(database.zodburi, 'resolve_uri', resolve)
+    monkeypatch.setattr(zodburi, 'resolve_uri', resolve)
     assert bare_shell.refuses('list', '--db', given).endswith(
         f'asked for {resolved}')
 

@@ -17,15 +17,18 @@ import io
 import json
 import re
 import sys
+from contextlib import closing
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
 import click
 import pytest
+import ZODB
 from shell import MORNING
 from shell import opened
 from shell import schedule_one
+from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import Cron
 from zodbschedule import Every
@@ -36,6 +39,7 @@ from zodbschedule.cli import format
 from zodbschedule.cli import timeline
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
+from zodbschedule.cli.forecast import future_runs
 from zodbschedule.instant import to_micros
 from zodbschedule.store.claim import RETRIED
 from zodbschedule.store.claim import Claim
@@ -786,6 +790,20 @@ def test_forecast_shows_what_is_going_to_run(shell, wall_clock):
         'time': '2030-01-31T20:00:00Z', 'occurrence': '2030-01-31T20:00:00Z',
         'id': every, 'description': 'shop.restock', 'note': None}]
     assert len(shell.json('list')) == 2
+
+
+def test_a_long_forecast_does_not_stay_in_memory(shell, wall_clock):
+    with opened(shell.db) as root:
+        for number in range(300):
+            root['schedule'].call(
+                'shop.deliver', time=MORNING + timedelta(minutes=number))
+    with closing(ZODB.DB(FileStorage(shell.db), cache_size=50)) as db:
+        with db.transaction() as connection:
+            schedule = connection.root()['schedule']
+            until = MORNING + timedelta(days=1)
+            runs = future_runs(schedule, until, MORNING)
+            assert sum(1 for _ in runs) == 300
+            assert connection._cache.cache_non_ghost_count < 100
 
 
 def test_forecast_notes_what_a_gap_changes(shell, wall_clock):

@@ -243,6 +243,14 @@ def test_a_worker_has_room_for_a_connection_a_thread(working):
     assert 'WARNING' not in said
 
 
+@pytest.mark.parametrize('connections, size', [(26, 26), (2, 7)])
+def test_the_pool_of_the_database_has_room_for_the_threads(
+        shell, connections, size):
+    source = database.Source(shell.db, database.Access.CHANGE)
+    with worker._database(source, connections) as db:
+        assert db.getPoolSize() == size
+
+
 # -- before the database is there --------------------------------------------
 
 
@@ -622,6 +630,21 @@ def test_asyncios_own_transport_is_mended(monkeypatch):
     monkeypatch.setattr(_SelectorSocketTransport, 'writelines', as_it_was)
     fix_asyncio((3, 13, 0))
     assert _SelectorSocketTransport.writelines is not as_it_was
+
+
+def test_the_command_fixes_asyncio_before_it_opens_the_database(
+        shell, monkeypatch):
+    happened = []
+
+    def made(*args, **options):
+        happened.append('made')
+        raise RuntimeError('enough')
+
+    monkeypatch.setattr(
+        worker, 'fix_asyncio', lambda: happened.append('fixed'))
+    monkeypatch.setattr(worker, 'Worker', made)
+    assert shell.refuses('worker') == 'RuntimeError: enough'
+    assert happened == ['fixed', 'made']
 
 
 def as_it_was(transport, data):

@@ -277,24 +277,24 @@ class TestCommands:
         said = command('list', code=2)
         assert 'those with a schedule: none' in said
         sites('a', 'b')
-        assert 'those with a schedule: /a, /b' in command('list', code=2)
+        assert 'have a schedule: /a, /b' in command('list', code=2)
         command('add', 'instances.count', '--path', '/b')
         assert 'instances.count' in command('list', '--path', '/b')
         assert 'instances.count' not in command('list', '--path', '/a')
 
     def test_a_site_is_given_one(self, command):
-        assert 'has to say which' in command('init', code=2)
+        assert '--path is missing' in command('init', code=2)
         assert 'was created' in command('init', '--path', '/')
         assert 'already exists' in command('init', '--path', '/')
         command('list')
 
     def test_what_is_not_there_is_said(self, instance, command):
-        assert 'there is nothing at /c' in command(
+        assert 'there is no object at /c' in command(
             'list', '--path', '/c', code=2)
         assert 'there is no schedule at' in command(
             'list', '--path', '/acl_users', code=2)
         assert 'is no site' in command('init', '--path', '/acl_users', code=2)
-        assert 'not both' in instance.run(
+        assert '--db and --zope are both given' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)
 

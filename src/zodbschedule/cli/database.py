@@ -21,18 +21,18 @@ from contextlib import closing
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import entry_points
+from functools import partial
 from typing import Any
 from typing import Protocol
 from typing import TypeVar
 from urllib.parse import parse_qsl
 from urllib.parse import urlsplit
 
-import zodburi
 from transaction import TransactionManager
 from zc.lockfile import LockError
 from ZODB.Connection import Connection
 from ZODB.DB import DB
+from ZODB.FileStorage.FileStorage import FileStorage
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
@@ -44,11 +44,17 @@ from zodbschedule.transactions.workarounds import mend
 
 T = TypeVar('T')
 
+#: what opens a storage, and the options of its database
+Resolved = tuple[Callable[[], Any], dict[str, Any]]
+
 # How often a change is tried that conflicts with other transactions.
 TRIES = 10
 
 # The schemes whose query can ask for a read-only storage.
 READ_ONLY = frozenset({'file', 'zeo', 'postgres', 'mysql', 'oracle', 'sqlite'})
+
+# The default of zodburi, in objects.
+ZODBURI_CACHE_SIZE = 10_000
 
 # Seconds to wait for a ZEO server, unless the URI says otherwise.  ZEO's own
 # default, 30, outlasts the patience of people and of probes.
@@ -196,24 +202,40 @@ def open_database(uri: str, access: Access) -> DB:
     return Source(uri, access).open()
 
 
-def _resolve(uri: str, access: Access
-             ) -> tuple[Callable[[], Any], dict[str, Any]]:
+def _resolve(uri: str, access: Access) -> Resolved:
+    if uri.startswith('file://') and '?' not in uri:
+        return _resolve_file(uri, access)
+    return _resolve_with_zodburi(uri, access)
+
+
+def _resolve_file(uri: str, access: Access) -> Resolved:
+    """The same as zodburi, which would import ZEO, asyncio and ssl for it."""
+    path = os.path.normpath(uri.removeprefix('file://'))
+    factory = partial(FileStorage, path, read_only=access is Access.READ)
+    return factory, {'cache_size': ZODBURI_CACHE_SIZE}
+
+
+def _resolve_with_zodburi(uri: str, access: Access) -> Resolved:
+    import zodburi
     try:
-        resolved: tuple[Callable[[], Any], dict[str, Any]] = (
-            zodburi.resolve_uri(_uri_for(uri, access)))
+        resolved: Resolved = zodburi.resolve_uri(_uri_for(uri, access))
         return resolved
     except zodburi.NoResolverForScheme:
-        installed = sorted(
-            each.name for each in entry_points(group='zodburi.resolvers'))
         raise CommandError(
             f'the URI scheme {scheme_of(uri)!r} is unknown; use one of '
-            f'{", ".join(installed)}') from None
+            f'{", ".join(_schemes())}') from None
     except Exception as error:
         # Each resolver has errors of its own for a wrong URI.
         reason = one_line(error.args[0] if error.args else error)
         raise CommandError(
             f'the URI {without_password(uri)} is invalid: {reason}'
         ) from error
+
+
+def _schemes() -> list[str]:
+    from importlib.metadata import entry_points
+    return sorted(each.name for each in entry_points(
+        group='zodburi.resolvers'))
 
 
 def _configured(factory: Callable[[], Any]) -> Any:

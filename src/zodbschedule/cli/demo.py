@@ -184,7 +184,7 @@ class LiveDisplay:
         self.live.stop()
 
 
-def _drawn(snapshot: Snapshot, height: int | None = None) -> Table:
+def _drawn(snapshot: Snapshot, height: int | None = None) -> Table | str:
     """A table of the runs, only the last ones if it would be too high."""
     ended = [(f'{(run.at - snapshot.began).total_seconds():.1f} s',
               run.outcome, run.what) for run in snapshot.ended]

@@ -85,7 +85,7 @@ def cell(value: object, style: str = '') -> Text:
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
           optional: Collection[str] = (), below: Iterable[str] = (),
-          spare: Iterable[str] = ()) -> Table:
+          spare: Iterable[str] = ()) -> Table | str:
     """Rows under a heading.
 
     The *optional* columns are left out if they are empty.  If the terminal is
@@ -102,7 +102,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
             if name in below and 'description' in filled:
                 filled['description'] = _stacked(
                     filled['description'], BELOW.get(name, ''), column)
-    return _table(filled)
+    return _table(filled) if console().is_terminal else _plain_table(filled)
 
 
 def _stacked(column: list[Text], prefix: str, more: list[Text]
@@ -135,6 +135,20 @@ def _table(columns: Mapping[str, list[Text]]) -> Table:
     for row in zip(*columns.values(), strict=True):
         made.add_row(*row)
     return made
+
+
+def _plain_table(columns: Mapping[str, list[Text]]) -> str:
+    """The same for a file; rich takes many times as long for it."""
+    padded = []
+    for name, column in columns.items():
+        width = max(len(name), *(each.cell_len for each in column))
+        padded.append([name.ljust(width), *(
+            each.plain + ' ' * (width - each.cell_len) for each in column)])
+    heading, *rows = (
+        (' ' * COLUMN_GAP).join(line) for line in zip(*padded, strict=True))
+    rule = ('-' if is_ascii() else '\N{BOX DRAWINGS LIGHT HORIZONTAL}') * len(
+        heading)
+    return '\n'.join(line.rstrip() for line in (heading, rule, *rows))
 
 
 def details(values: Mapping[str, object]) -> Table:
