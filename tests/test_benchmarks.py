@@ -52,6 +52,10 @@ TOLD = {
         'two at once: runs wasted'),
     'recurrences': (
         'daily since 20 years against since yesterday: ratio',),
+    'listing': (
+        'list of 1000: seconds',
+        'list of 1000 against the imports: ratio',
+        'list of 1000 against 100: ratio'),
     'peers': (),
     'workers': (
         'FileStorage, 1 worker, no-op, against the loop by hand: ratio',
