@@ -275,8 +275,8 @@ class TestCommands:
 
     def test_if_there_are_several_it_has_to_be_said_which(
             self, sites, command):
-        output = command('list', code=2)
-        assert 'those with a schedule: none' in output
+        said = command('list', code=2)
+        assert 'have a schedule: none' in said
         sites('a', 'b')
         assert 'have a schedule: /a, /b' in command('list', code=2)
         command('add', 'instances.count', '--path', '/b')
