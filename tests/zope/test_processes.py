@@ -328,7 +328,7 @@ class TestCommands:
         command('cancel', facts['id'])
         add_on.unlink()
         assert 'add-on missing, unscheduled' in command('contributed')
-        assert "nothing named 'ours' is contributed to /a" in command(
+        assert "contributes no task named 'ours' to /a" in command(
             'reset', 'ours', code=2)
 
     def test_without_zope_it_says_so(self, instance, tmp_path):
