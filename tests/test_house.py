@@ -55,6 +55,7 @@ LAYERS = {
     ),
     'b': (
         'scheduling.storable',
+        'store.spread',
         'store.timetable',
         'task',
         'store.stamp',

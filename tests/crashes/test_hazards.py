@@ -339,6 +339,16 @@ class TestUsersAgainstUsers:
         assert len(everything(database)) == 2 * self.MANY + 1
 
     @FIRST
+    def test_of_the_first_two_inserts_of_all_none_is_lost(
+            self, database, first):
+        operations = (adder('a', time=self.ONE), adder('b', time=self.OTHER))
+        committed = race(database, *operations, first)
+        # Both make the trees.
+        assert sorted(committed) == [False, True]
+        retry(database, committed, *operations)
+        assert everything(database) == ['a', 'b']
+
+    @FIRST
     def test_of_one_instant_the_order_of_arrival_is_kept(
             self, database, first):
         prepare(database, *notes(1))

@@ -139,19 +139,21 @@ class Timetable(Persistent):
         turns that reschedule onto the same minutes would otherwise conflict.
         """
         tasks = list(tasks)
-        held = self.instants.get(instant)
+        key = to_micros(instant)
+        tree = self.instants.grown(key)
+        held = tree.get(key)
         if held is None:
             if len(tasks) <= LEAF:
-                self.instants[instant] = PersistentList(tasks)
+                tree[key] = PersistentList(tasks)
                 return
-            held = self.instants[instant] = LOBTree()
+            held = tree[key] = LOBTree()
         elif type(held) is not LOBTree:
             if len(held) + len(tasks) <= LEAF and not apart:
                 held.extend(tasks)
                 return
             leaves = LOBTree()
             leaves[_next_key(leaves)] = held
-            held = self.instants[instant] = leaves
+            held = tree[key] = leaves
         _grow(held, tasks, apart)
 
     def remove(self, instant: datetime, task: Persistent) -> bool:
