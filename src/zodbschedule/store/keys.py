@@ -24,6 +24,7 @@ then, so that nothing is lost; it still does not run beside the other.
 
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
@@ -32,6 +33,22 @@ from ZODB.utils import u64
 from zope.interface import implementer
 
 from zodbschedule.interfaces import IKeys
+from zodbschedule.store.spread import Spread
+
+
+class Holders(Spread):
+    """Key -> the waiting task that holds it."""
+
+    tree_class = OOBTree
+
+    def number(self, stored: str) -> int:
+        return crc32(stored.encode('utf-8', 'surrogatepass'))
+
+
+class ByOid(Spread):
+    """Oid of a task -> its key.  Oids are given out ascending."""
+
+    tree_class = LOBTree
 
 
 @implementer(IKeys)
@@ -43,9 +60,9 @@ class Keys(Persistent):
 
     def __init__(self) -> None:
         #: key -> the waiting task that holds it
-        self.holders = OOBTree()
+        self.holders = Holders()
         #: the oid of every task with a key that stands here -> its key
-        self.by_oid = LOBTree()
+        self.by_oid = ByOid()
         #: key -> the oid of the task in a claim
         self.running = OOBTree()
 
@@ -61,11 +78,7 @@ class Keys(Persistent):
         return isinstance(key, str) and plain(key) in self.holders
 
     def __iter__(self) -> Iterator[str]:
-        key = next(iter(self.holders.keys()), None)
-        while key is not None:
-            yield key
-            later = self.holders.keys(min=key, excludemin=True)
-            key = next(iter(later), None)
+        return self.holders.ascending()
 
     def key_of(self, oid: int) -> str:
         """The key of the task with that oid; '', which is none."""
