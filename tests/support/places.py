@@ -40,8 +40,8 @@ def check(schedule):
     assert set(places.values()) <= {1}, f'in two places: {places}'
 
     keys = schedule.keys
-    noted = {**keys.by_oid, **{
-        oid(task): key for task, key in keys._without_oid if task._p_oid}}
+    noted = {**{one: key for one, (key, _) in keys.by_oid.items()}, **{
+        oid(task): key for task, key in keys.without_oid if task._p_oid}}
     here = {*waiting, *held}
     assert here >= noted.keys(), 'a key of a task that is not here'
     keyed = {one: key_of(schedule, one) for one in [*waiting, *running]
@@ -70,7 +70,7 @@ def check_empty(schedule):
     assert not schedule.keys.holders
     assert not schedule.keys.by_oid
     assert not schedule.keys.running
-    assert not schedule.keys._without_oid
+    assert not schedule.keys.without_oid
     assert not schedule.requests.entries
     assert not schedule.crashes
 

@@ -46,7 +46,8 @@ class Holders(Spread):
 
 
 class ByOid(Spread):
-    """Oid of a task -> its key.  Oids are given out ascending."""
+    """Oid of a task -> its key, and the task.  Oids come in ascending order.
+    """
 
     tree_class = LOBTree
 
@@ -56,12 +57,12 @@ class Keys(Persistent):
     """See `IKeys`."""
 
     #: tasks that had no oid when they were scheduled, with their keys
-    _without_oid: tuple[tuple[Persistent, str], ...] = ()
+    without_oid: tuple[tuple[Persistent, str], ...] = ()
 
     def __init__(self) -> None:
         #: key -> the waiting task that holds it
         self.holders = Holders()
-        #: the oid of every task with a key that stands here -> its key
+        #: the oid of every task with a key that is here -> the key, the task
         self.by_oid = ByOid()
         #: key -> the oid of the task in a claim
         self.running = OOBTree()
@@ -82,7 +83,7 @@ class Keys(Persistent):
 
     def key_of(self, oid: int) -> str:
         """The key of the task with that oid; '', which is none."""
-        key: str = self.by_oid.get(oid, '')
+        key: str = self.by_oid.get(oid, ('', None))[0]
         return key
 
     def is_lost(self, oid: int) -> bool:
@@ -97,28 +98,27 @@ class Keys(Persistent):
         key = plain(key)
         self.holders.setdefault(key, task)
         if task._p_oid is None:
-            self._without_oid += ((task, key),)
+            self.without_oid += ((task, key),)
             return
         oid = u64(task._p_oid)
         if self.key_of(oid) != key:
-            # Unscheduled in a claim, where it had another: a run there is in
-            # vain.
+            # Unscheduled in a claim, where it had another: the run there
+            # comes to nothing.
             self.release(oid)
-        self.by_oid[oid] = key
+        self.by_oid[oid] = key, task
 
     def assign_oids(self) -> None:
         """Note the oids of those that had none; for the first turn."""
-        for task, key in self._without_oid:
-            self.by_oid[u64(task._p_oid)] = key
-        if self._without_oid:
-            self._without_oid = ()
+        for task, key in self.without_oid:
+            self.by_oid[u64(task._p_oid)] = key, task
+        self.without_oid = ()
 
     def remove(self, task: Persistent) -> None:
         """Forget *task*, which is leaving the schedule."""
         key = self._remove_without_oid(task)
         if task._p_oid is not None:
             oid = u64(task._p_oid)
-            key = self.by_oid.get(oid, key)
+            key = self.key_of(oid) or key
             # Unscheduled in a claim before, it is noted until that is freed.
             if self.running.get(key) != oid:
                 self.by_oid.pop(oid, None)
@@ -126,18 +126,18 @@ class Keys(Persistent):
             del self.holders[key]
 
     def _remove_without_oid(self, task: Persistent) -> str:
-        key = next((key for one, key in self._without_oid if one is task), '')
+        key = next((key for one, key in self.without_oid if one is task), '')
         if key:
-            self._without_oid = tuple(
-                pair for pair in self._without_oid if pair[0] is not task)
+            self.without_oid = tuple(
+                pair for pair in self.without_oid if pair[0] is not task)
         return key
 
     # -- in a claim
 
     def claim(self, oid: int) -> None:
         """The task goes into a claim."""
-        key = self.by_oid.get(oid)
-        if key is not None:
+        key = self.key_of(oid)
+        if key:
             holder = self.holders.get(key)
             if holder is not None and u64(holder._p_oid) == oid:
                 del self.holders[key]
@@ -158,12 +158,12 @@ class Keys(Persistent):
             self.holders[key] = task
 
     def drop(self, oid: int) -> None:
-        """The task that was in a claim is in the schedule no more.
+        """The task that was in a claim is not in the schedule any more.
 
         Unless it was unscheduled there, and scheduled anew.
         """
-        key = self.by_oid.get(oid)
-        if key is None:
+        key = self.key_of(oid)
+        if not key:
             return
         self.release(oid)
         holder = self.holders.get(key)
@@ -175,6 +175,6 @@ def plain(key: str) -> str:
     """*key* as a str and no more.
 
     A class that inherits str may be anybody's, and may be missing one day;
-    then nothing of the tree that all keys stand in could be loaded.
+    then nothing of a tree with many keys could be loaded.
     """
     return str.__str__(key)
