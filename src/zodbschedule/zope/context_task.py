@@ -29,6 +29,7 @@ from zope.globalrequest import getRequest
 
 from zodbschedule import clock
 from zodbschedule.execution.current import current_run
+from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
@@ -251,10 +252,4 @@ def when(time: Any, delay: timedelta | None) -> datetime | None:
             raise InvalidTask(
                 f'time is {time!r}; it has to have a time zone')
         time = time.asdatetime()
-    at: datetime | None = time
-    if delay is None:
-        return at
-    if time is not None:
-        raise InvalidTask(
-            f'time is {time!r} and delay {delay!r}; give one of them')
-    return clock.now() + delay
+    return moment_of(time, delay, clock.now())
