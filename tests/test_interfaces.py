@@ -27,10 +27,10 @@ from zodbschedule.execution.current import CurrentRun
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.outcomes import Tally
 from zodbschedule.principals import Plain
-from zodbschedule.schedule import ClaimedTask
 from zodbschedule.scheduling.control import Move
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.store.history import History

@@ -30,7 +30,7 @@ from zodbschedule.cli.known import pause_facts
 from zodbschedule.cli.known import plan_of
 from zodbschedule.cli.known import read
 from zodbschedule.cli.problem import Problem
-from zodbschedule.schedule import ClaimedTask
+from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
