@@ -50,10 +50,20 @@ class ScheduleState(Persistent):
     """The base of `zodbschedule.Schedule`, which adds methods only."""
 
     # New settings get their defaults here, so that older databases open.
+
+    #: the name of the `IPrincipals` that every run needs
     principals = 'plain'
+    #: how long a task whose class or function cannot be imported is left in
+    #: its place before it is parked: a timedelta
     import_grace = timedelta(hours=1)
+    #: how long after its last sign of life a claim of another machine is
+    #: trusted: a timedelta
     lease = timedelta(seconds=30)
+    #: how far back a task with ``missed='all'`` runs occurrences that were
+    #: missed: a timedelta
     catch_up = timedelta(days=1)
+    #: how much later than their occurrence repeating tasks begin at most, each
+    #: by a part that its id fixes: a timedelta
     spread = timedelta(0)
 
     def __init__(self, principals: str = 'plain') -> None:
@@ -62,8 +72,11 @@ class ScheduleState(Persistent):
         self.timetable = Timetable()
         #: id of an incarnation -> `zodbschedule.store.claim.Claim`
         self.claims = OOBTree()
+        #: the tasks that were set aside after a failure: an `IParkedTasks`
         self.parked = ParkedTasks()
+        #: the record of outcomes: an `IHistory`
         self.history = History(self.claims)
+        #: the keys of waiting tasks: an `IKeys`
         self.keys = Keys()
         self.pauses = Pauses()
         self.requests = Requests()
