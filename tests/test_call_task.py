@@ -171,7 +171,7 @@ def test_a_function_of_the_main_module_is_refused(monkeypatch):
     assert '__main__.func cannot be found again' in refusal(func)
 
 
-def test_a_function_that_stands_under_another_name_is_refused(monkeypatch):
+def test_a_function_that_its_module_does_not_have_is_refused(monkeypatch):
     func = sample_functions.note
     monkeypatch.setattr(sample_functions, 'note', print)
     assert refusal(func) == (
