@@ -151,8 +151,8 @@ class Schedule(ScheduleState):
             a persistent object of the same database.  It is stored by name.
         :param args: the positional arguments of the call.  They are stored.
         :param kwargs: the keyword arguments of the call, or None.
-        :param time: when to call it: an aware datetime in any zone.
-        :param delay: how long after now to call it.
+        :param time: when to call it: an aware datetime in any zone, or None.
+        :param delay: how long after now to call it: a timedelta, or None.
         :param duplicate: what to do if another waiting task has the same
             key: ``'refuse'``, ``'keep'`` or ``'replace'``, see `schedule`.
         :param options: those of `Task`: *description*, *principalId*, *key*,
