@@ -40,8 +40,9 @@ PURE = ('interfaces', 'outcomes', 'clock', 'instant', 'durations', 'retry',
 # What is pickled: it never reads a clock, commits, aborts or logs.
 PICKLED = ('store', 'task')
 # All these happen in the caller's transaction.
-COMMITS_NOTHING = (*PURE, *PICKLED, 'scheduling', 'liveness.stale',
-                   'liveness.registry', 'principals', 'schedule')
+COMMITS_NOTHING = (*PURE, *PICKLED, 'callables', 'scheduling',
+                   'liveness.stale', 'liveness.registry', 'principals',
+                   'schedule')
 
 # What the core is made of.  A key is a package to import, a value the
 # distribution that holds it.

@@ -10,7 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Who works on a schedule, as its claims tell."""
+"""Which workers a schedule has, what they hold, and how late they are.
+
+Read from the claims; only `recover` writes, in the caller's transaction.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -24,8 +27,11 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.liveness.heartbeat import silence
+from zodbschedule.liveness.stale import believed
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -33,6 +39,7 @@ from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState
 
 
@@ -51,6 +58,20 @@ class WorkerState(NamedTuple):
     running_since: datetime | None
     claimed: int
     counts: Tally
+
+
+@implementer(IClaimedTask)
+class ClaimedTask(NamedTuple):
+    """See `IClaimedTask`."""
+
+    task: Persistent
+    time: datetime
+    worker: str
+    running: bool = False
+    progress: tuple[float, float] | None = None
+
+
+# -- The workers
 
 
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
@@ -92,3 +113,45 @@ def recover(schedule: ScheduleState, name: str) -> int:
         held += len(list(claim.held()))
         withdraw(schedule, claim_id, claim, clock.now())
     return held
+
+
+# -- What they hold
+
+
+def claimed(schedule: ScheduleState) -> Iterator[ClaimedTask]:
+    """See `IScheduleReading`."""
+    for claim in list(schedule.claims.values()):
+        yield from _held(claim)
+
+
+def _held(claim: Claim) -> Iterator[ClaimedTask]:
+    running = claim.running
+    for index, slot in enumerate(claim.slots):
+        if slot.waiting:
+            yield ClaimedTask(
+                slot.task, from_micros(slot.micros), claim.name,
+                index == running, claim.progress_of(slot))
+        for micros, task in slot.coming:
+            yield ClaimedTask(task, from_micros(micros), claim.name)
+
+
+# -- How late they are
+
+
+def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
+    """See `IScheduleReading`; *now* is in UTC."""
+    since = [now, *filter(None, [_longest_due(schedule, now)])]
+    for claim in schedule.claims.values():
+        if silence(claim, now.timestamp()) > (
+                believed(claim, schedule).total_seconds()):
+            since.extend(from_micros(slot.micros) for slot in claim.held())
+    return now - min(since)
+
+
+def _longest_due(schedule: ScheduleState, now: datetime) -> datetime | None:
+    """The first instant at which a task waits that is not paused itself."""
+    due = ((instant, task) for instant in schedule.timetable.times(max=now)
+           for task in schedule.timetable.at(instant))
+    return next((instant for instant, task in due
+                 if not oid_of(task) or oid_of(task) not in schedule.pauses),
+                None)
