@@ -44,8 +44,8 @@ from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry as working
-from zodbschedule.liveness.heartbeat import silence
 from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness.stale import silence
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling import control as steering
 from zodbschedule.scheduling import series

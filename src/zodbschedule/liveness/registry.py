@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Who works on a schedule, as its claims tell."""
+"""The workers of a schedule, as its claims tell."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -54,7 +54,7 @@ class WorkerState(NamedTuple):
 
 
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
-    """Whoever has a claim in *schedule*, one after the other."""
+    """The state of each worker, or call of ``process()``, with a claim."""
     for claim_id, claim in list(schedule.claims.items()):
         yield _state(schedule, claim_id, claim)
 
@@ -82,7 +82,10 @@ def _when(tid: bytes) -> datetime:
 
 
 def recover(schedule: ScheduleState, name: str) -> int:
-    """Dissolve the claims of that name; how many tasks are back."""
+    """Dissolve the claims of that name; how many tasks wait again.
+
+    In the current transaction.  Raises `NotScheduled` if there are none.
+    """
     claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
               if claim.name == name]
     if not claims:

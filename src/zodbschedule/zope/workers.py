@@ -34,7 +34,7 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
-from zodbschedule.execution.disabled import barred
+from zodbschedule.execution.process import why_disabled
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.worker.loop import ScheduleLoop
@@ -109,7 +109,7 @@ class SitesWorkerThread(WorkerThread):
     def _synchronize(self, path: Any) -> None:
         root = self.connection.root()
         schedule = path(root)
-        if schedule is not None and not barred(schedule._p_jar):
+        if schedule is not None and not why_disabled(schedule._p_jar):
             synchronize(site_at(root[APPLICATION], path.path))
             self.manager.get().note('zodbschedule: contribute tasks')
         self.manager.commit()
