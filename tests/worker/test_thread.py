@@ -110,6 +110,6 @@ def test_told_to_end_it_attends_to_no_other_schedule(clock):
     attending.config = SimpleNamespace(
         stopping=lambda: bool(told), paths=('a', 'b'),
         availability=SimpleNamespace(back=lambda one: None))
-    attending.loops = [Busy(told), Busy(told)]
+    attending.loops = {'a': Busy(told), 'b': Busy(told)}
     assert attending._round()
     assert told == [True]

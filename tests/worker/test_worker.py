@@ -47,11 +47,11 @@ from zodbschedule.worker import holdoff
 from zodbschedule.worker import loop as loop_module
 from zodbschedule.worker import thread as thread_module
 from zodbschedule.worker import worker as worker_module
+from zodbschedule.worker.config import Paths
 from zodbschedule.worker.holdoff import HoldOff
 from zodbschedule.worker.holdoff import Reason
 from zodbschedule.worker.loop import FIRST
 from zodbschedule.worker.loop import PortionSize
-from zodbschedule.worker.thread import Paths
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -1465,9 +1465,9 @@ class TestShouldLook:
 
     @pytest.fixture
     def one(self, consumer):
+        config = SimpleNamespace(inherits=False)
         found = loop_module.ScheduleLoop(
-            'schedule', None, None, bool, int, label='', lease=None,
-            inherits=False, warned={})
+            'schedule', None, None, config, bool, int)
         found.consumer = consumer
         found.hold_off = HoldOff(Reason.IDLE)
         return found

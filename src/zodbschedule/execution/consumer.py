@@ -72,6 +72,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import read
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.transactions.savepoints import Savepoints
 
@@ -104,7 +105,7 @@ ROOMS = 8
 
 
 class WorkToDo(NamedTuple):
-    """What a look has found."""
+    """What a look at a schedule tells."""
 
     claims: ClaimsToRecover
     #: whether there is something to take, or an outcome to collect
@@ -113,14 +114,6 @@ class WorkToDo(NamedTuple):
     next: datetime | None
     #: whether a pass began with this look
     begins: bool
-
-
-class Taken(NamedTuple):
-    """What a turn took."""
-
-    #: the index of each slot that waits -> the oid of its task
-    portion: dict[int, int]
-    batch: Batch
 
 
 class Dissolved(NamedTuple):
@@ -203,7 +196,9 @@ class Consumer:
         None if the schedule is not at its place any more, as *is_there*
         says.  Raises `PrincipalsMissing` if tasks may not run here.
         """
-        return self._transact(partial(self._look, is_there))
+        return read(
+            self.manager, lambda: self._work_to_do() if is_there() else None,
+            TURN_TRIES)
 
     def recover_all(self, claims: ClaimsToRecover) -> None:
         """Recover what is abandoned, or was silent longer than its lease."""
@@ -240,11 +235,6 @@ class Consumer:
 
     # -- looking
 
-    def _look(self, is_there: Callable[[], bool]) -> WorkToDo | None:
-        work = self._work_to_do() if is_there() else None
-        abort(self.manager)
-        return work
-
     def _work_to_do(self) -> WorkToDo:
         begins = self.over
         if begins:
@@ -259,10 +249,10 @@ class Consumer:
 
     def prepare(self) -> None:
         """Make sure that tasks may run here, in the current transaction."""
-        principals = find(self.schedule.principals)
+        environment = principals = find(self.schedule.principals)
         principals.ready()
-        environment = (
-            principals if IRunEnvironment.providedBy(principals) else None)
+        if not IRunEnvironment.providedBy(principals):
+            environment = None
         self.guard = Guard(
             self.schedule._p_jar, environment and environment.manager)
         self.context = PassContext(
@@ -275,8 +265,7 @@ class Consumer:
         if not self.patient:
             return None  # There is no further pass.
         now = self.now
-        times: Iterator[datetime] = (
-            at for at in self.schedule.timetable.times(now) if at > now)
+        times = (at for at in self.schedule.timetable.times(now) if at > now)
         ends = next(times, None), self.backoff.next_end(self.left, now)
         return min(filter(None, ends), default=None)
 
@@ -314,19 +303,18 @@ class Consumer:
 
     def turn(self, limit: int) -> None:
         """Collect the outcomes of one portion and take the next; commits."""
-        taken = self._transact(partial(self._turn, limit, count()))
-        taken.batch.release()
+        batch = self._transact(partial(self._turn, limit, count(1)))
+        batch.release()
         self.registered = True
         self.turns += 1
-        self.portion = taken.portion
-        self.cursor = taken.batch.cursor
-        self.husks = taken.batch.husks
+        self.cursor = batch.cursor
+        self.husks = batch.husks
         self.settled = []
         self.durations = []
         self.crowd = max(1, self.crowd * .9)
         self.heartbeat.turn_committed(bool(self.portion))
 
-    def _turn(self, limit: int, retries: Iterator[int]) -> Taken:
+    def _turn(self, limit: int, tries: Iterator[int]) -> Batch:
         claim = self._claim()
         if claim.turns > self.turns:
             return self._committed(claim)
@@ -338,20 +326,25 @@ class Consumer:
             self.fresh.update(oid for oid in self.settled if oid in requests)
         batch = exchange(
             self.schedule, claim, limit, self.cursor, self.now, self._wanted,
-            self._skipped(next(retries), limit))
-        taken = Taken(_waiting(claim), batch)
+            self._skipped(next(tries), limit))
+        # The slots are free then, and filled in order.
+        self.portion = {index: u64(task._p_oid)
+                        for index, (_, task) in enumerate(batch.tasks)}
         self._sweep(batch, limit)
         self._commit('take due tasks')
-        return taken
+        return batch
 
-    def _committed(self, claim: Claim) -> Taken:
+    def _committed(self, claim: Claim) -> Batch:
         """What a turn took, when the answer to its commit was lost."""
         # Some of it may have been cancelled by now.
-        instants = [from_micros(slot.micros) for slot in claim.held()]
-        taken = Taken(_waiting(claim), Batch(
-            instants[-1] if instants else self.cursor))
+        self.portion = {}
+        batch = Batch(self.cursor)
+        for index, slot in enumerate(claim.slots):
+            if slot.waiting:
+                self.portion[index] = u64(slot.task._p_oid)
+                batch.cursor = from_micros(slot.micros)
         abort(self.manager)
-        return taken
+        return batch
 
     def _sweep(self, batch: Batch, limit: int) -> None:
         """Remove emptied instants when there are many."""
@@ -364,14 +357,14 @@ class Consumer:
                 batch.cursor if full and batch.cursor else self.now)
             batch.husks = 0
 
-    def _skipped(self, retries: int, limit: int) -> int:
+    def _skipped(self, tries: int, limit: int) -> int:
         """How many lists to leave to others, so that turns do not meet.
 
         None in a single pass, which keeps the order of time.
         """
         if not self.patient:
             return 0
-        if retries:
+        if tries > 1:
             self.crowd = min(CROWD, self.crowd * 2)
         holders = min(ROOMS, len(self.schedule.claims))
         crowd = max(self.crowd, ROOM * holders if holders > 1 else 1)
@@ -380,14 +373,9 @@ class Consumer:
     # -- the claims of others
 
     def _recover_stale(self, doubtful: list[str]) -> None:
-        def look() -> list[str]:
-            own_claim = claim_of(self.schedule, self.claim_id)
-            claim_ids = stale(self.schedule, doubtful, own_claim)
-            abort(self.manager)
-            return claim_ids
-
         self.register()
-        for claim_id in self._transact(look):
+        for claim_id in read(self.manager, lambda: stale(
+                self.schedule, doubtful, self._claim()), TURN_TRIES):
             self.recover(claim_id)
 
     def recover(self, claim_id: str) -> None:
@@ -510,12 +498,6 @@ class Consumer:
             return False
         self.chosen[key] = oid
         return True
-
-
-def _waiting(claim: Claim) -> dict[int, int]:
-    """The slots of *claim* that wait: index -> the oid of the task."""
-    return {index: u64(slot.task._p_oid)
-            for index, slot in enumerate(claim.slots) if slot.waiting}
 
 
 def _suspect(claim: Claim) -> int | None:

@@ -63,9 +63,9 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True
     """
     if schedule._p_jar is None:
         raise NotStored(
-            'The schedule is not stored in a database, so no run could be '
-            "committed; store it first, as in root['schedule'] = Schedule(), "
-            'and commit')
+            'The schedule is not in a database, so no run could be committed; '
+            "put it there first, as in root['schedule'] = Schedule(), and "
+            'commit')
     workarounds.mend(schedule._p_jar.db())
     reason = why_disabled(schedule._p_jar)
     if reason:

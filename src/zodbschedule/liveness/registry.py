@@ -12,6 +12,7 @@
 ##############################################################################
 """The workers of a schedule, as its claims tell."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -64,17 +65,16 @@ def _state(schedule: ScheduleState, claim_id: str, claim: Claim
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
-    counts = list(claim.counts)
-    for slot in claim.slots:
-        counts[slot.outcome or 0] += slot.outcome is not None
+    counts = Counter(dict(enumerate(claim.counts)))
+    counts.update(slot.outcome for slot in claim.slots if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease, _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
         None if running is None else _when(claim.running_since()),
-        len(list(claim.held())),
-        Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
-              counts[EXPIRED]))
+        len(list(claim.held())), Tally(
+            counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
+            counts[EXPIRED]))
 
 
 def _when(tid: bytes) -> datetime:

@@ -90,6 +90,17 @@ def transact(manager: Any, work: Callable[[], T],
         clock.wait(min(2, pause) * random.uniform(.5, 1.5))
 
 
+def read(manager: Any, work: Callable[[], T],
+         conflict_tries: int = CONFLICT_TRIES) -> T:
+    """What *work* returns, in a new transaction that writes nothing."""
+    def look() -> T:
+        result = work()
+        abort(manager)
+        return result
+
+    return transact(manager, look, conflict_tries)
+
+
 def in_own_connection(db: Any, work: Callable[[Any], T],
           conflict_tries: int = CONFLICT_TRIES) -> T:
     """What *work* returns, given a connection of *db* of its own.

@@ -29,7 +29,6 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
-from datetime import timedelta
 from typing import Any
 
 from zodbschedule import clock
@@ -38,13 +37,12 @@ from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.process import why_disabled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
-from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.schedule import Schedule
-from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import transact
+from zodbschedule.transactions.retrying import read
+from zodbschedule.worker.config import WorkerConfig
 from zodbschedule.worker.holdoff import SLICE
 from zodbschedule.worker.holdoff import HoldOff
 from zodbschedule.worker.holdoff import Reason
@@ -83,32 +81,24 @@ class PortionSize:
 class ScheduleLoop:
     """Attends to one schedule: looks, recovers, makes turns and runs.
 
-    Its thread sets `find` and calls `attend` again and again, and `withdraw`
-    in the end; and `abandon` when the connection has failed.
+    Its thread calls `attend` again and again, and `withdraw` in the end; and
+    `abandon` when the connection has failed.
 
-    *stopping* says whether nothing more is to be taken.  *answered* is called
-    when the database has answered, before a run that may last.  *inherits*:
-    whether to recover claims of the same *label* at the beginning.  *warned*,
-    which threads share, has the last warning about each schedule.
+    *find* gives the schedule, or None, in the current connection.  *stopping*
+    says whether nothing more is to be taken.  *answered* is called when the
+    database has answered, before a run that may last.
     """
 
-    #: gives the schedule, or None, in the connection of the moment
-    find: Callable[[], Any]
-
-    def __init__(self, name: str, manager: Any, heartbeats: HeartbeatThread,
-                 stopping: Callable[[], bool],
-                 answered: Callable[[], None], *, label: str,
-                 lease: timedelta | None, inherits: bool,
-                 warned: dict[str, str]) -> None:
+    def __init__(self, name: str, find: Callable[[], Any], manager: Any,
+                 config: WorkerConfig, stopping: Callable[[], bool],
+                 answered: Callable[[], None]) -> None:
         self.name = name
+        self.find = find
         self.manager = manager
-        self.heartbeats = heartbeats
+        self.config = config
         self.stopping = stopping
         self.answered = answered
-        self.label = label
-        self.lease = lease
-        self.inherits = inherits
-        self.warned = warned
+        self.inherits = config.inherits
         self.size = PortionSize()
         self.consumer: Consumer | None = None
         #: set by `_hold_off` and, when it was good for something, by `attend`
@@ -146,7 +136,7 @@ class ScheduleLoop:
         if again:
             self.hold_off = None
         if self.consumer is not None:
-            self.warned.pop(self.name, None)
+            self.config.warned.pop(self.name, None)
         return again
 
     def _attend(self, briefly: bool) -> bool:
@@ -185,13 +175,13 @@ class ScheduleLoop:
 
     def _open_claim(self) -> Consumer | None:
         """Register a claim; None if there is no schedule to attend to."""
-        consumer = transact(self.manager, self._new_consumer)
+        consumer = read(self.manager, self._new_consumer)
         if isinstance(consumer, str):
             self._warn(f'{consumer}.')
             self._hold_off(Reason.UNAVAILABLE)
             return None
         self.consumer = consumer
-        self.heartbeats.add(consumer.heartbeat)
+        self.config.heartbeats.add(consumer.heartbeat)
         consumer.register()
         consumer.heartbeat.turn_committed(holds=False)
         if self.inherits:
@@ -204,20 +194,13 @@ class ScheduleLoop:
     def _new_consumer(self) -> Consumer | str:
         """A consumer without a claim, or why there is none."""
         schedule = self.find()
-        consumer: Consumer | str
         if not isinstance(schedule, Schedule):
-            consumer = f'There is no schedule at {self.name} yet'
-        elif reason := why_disabled(schedule._p_jar):
-            consumer = f'The schedule at {self.name} is not attended to: ' \
-                       f'{reason}'
-        else:
-            consumer = self._consumer(schedule)
-        abort(self.manager)
-        return consumer
-
-    def _consumer(self, schedule: ScheduleState) -> Consumer:
-        consumer = Consumer(schedule, self.label, self.lease, patient=True,
-                            contained=BaseException)
+            return f'There is no schedule at {self.name} yet'
+        if reason := why_disabled(schedule._p_jar):
+            return f'The schedule at {self.name} is not attended to: {reason}'
+        consumer = Consumer(
+            schedule, self.config.name, self.config.lease, patient=True,
+            contained=BaseException)
         # Nothing is written if tasks may not run here.
         consumer.begin(clock.now())
         consumer.prepare()
@@ -226,15 +209,10 @@ class ScheduleLoop:
 
     def _inherit(self, consumer: Consumer) -> None:
         """Recover what an earlier worker of this name has left behind."""
-        def look() -> list[str]:
-            claim_ids = namesakes(
-                consumer.schedule, self.label, consumer.claim_id)
-            abort(self.manager)
-            return claim_ids
-
-        for claim_id in transact(self.manager, look):
+        for claim_id in read(self.manager, lambda: namesakes(
+                consumer.schedule, self.config.name, consumer.claim_id)):
             log.warning('Worker %s recovers the claim %s of an earlier one of '
-                        'this name.', self.label, claim_id)
+                        'this name.', self.config.name, claim_id)
             consumer.recover(claim_id)
 
     def withdraw(self) -> None:
@@ -246,7 +224,7 @@ class ScheduleLoop:
     def abandon(self) -> None:
         """The claim is not ours any more, or others will recover it."""
         if self.consumer is not None:
-            self.heartbeats.remove(self.consumer.heartbeat)
+            self.config.heartbeats.remove(self.consumer.heartbeat)
             self.consumer = None
 
     # -- what keeps it from being attended to
@@ -271,7 +249,7 @@ class ScheduleLoop:
         # An idle one has lost nothing, and one that stops needs no other.
         if self._is_in_portion and not self.stopping():
             log.warning('Worker %s: %s. It goes on with another claim.',
-                        self.label, error)
+                        self.config.name, error)
         self.abandon()
 
     def _refuse(self, error: PrincipalsMissing) -> None:
@@ -296,8 +274,8 @@ class ScheduleLoop:
 
     def _warn(self, message: str) -> None:
         """Say why the schedule is not attended to; the same only once."""
-        if self.warned.get(self.name) != message:
-            self.warned[self.name] = message
+        if self.config.warned.get(self.name) != message:
+            self.config.warned[self.name] = message
             log.warning('%s', message)
 
     # -- waiting

@@ -15,22 +15,18 @@
 import logging
 import threading
 import time
-from abc import ABC
-from abc import abstractmethod
-from collections.abc import Callable
-from datetime import timedelta
-from functools import partial
 from typing import Any
-from typing import NamedTuple
 
 import transaction
 from ZODB.POSException import POSKeyError
 
-from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import is_storage_failure
-from zodbschedule.transactions.retrying import transact
-from zodbschedule.worker.availability import Availability
+from zodbschedule.transactions.retrying import read
+from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
+from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import path_text
 from zodbschedule.worker.holdoff import SLICE
 from zodbschedule.worker.holdoff import pause_after
 from zodbschedule.worker.loop import ScheduleLoop
@@ -52,40 +48,6 @@ LAG = .005
 LONGEST_LAG = .1
 
 
-#: keys from the root, separated by slashes; or a callable that is given the
-#: root and returns the schedule, or None
-Path = str | Callable[[Any], Any]
-
-
-class Paths(ABC):
-    """The places of several schedules, which may change: see `Worker`."""
-
-    @abstractmethod
-    def paths(self, root: Any) -> list[Path]:
-        """Where they are now; equal paths mean the same schedule."""
-
-
-class WorkerConfig(NamedTuple):
-    """What all threads of one worker have in common."""
-
-    #: the label of its claims
-    name: str
-    #: gives the database, opened if necessary; raises if that is away
-    database: Callable[[], Any]
-    paths: tuple[Path | Paths, ...]
-    lease: timedelta | None
-    #: whether the name was given, and not generated
-    inherits: bool
-    #: whether the worker was asked to stop
-    stopping: Callable[[], bool]
-    heartbeats: HeartbeatThread
-    availability: Availability
-    #: the last warning about each schedule, by its name
-    warned: dict[str, str]
-    #: gives the transaction manager of the turns of a thread
-    manager: Callable[[], Any] = lambda: transaction.manager
-
-
 class WorkerThread:
     """One thread, with a connection and a claim of its own.
 
@@ -98,9 +60,8 @@ class WorkerThread:
         self.config = config
         self.asked_to_stop = threading.Event()
         self.manager = config.manager()
-        self.loops: list[ScheduleLoop] = []
-        #: where the schedule of each of them is
-        self.paths: list[Path] = []
+        #: by the places of their schedules
+        self.loops: dict[Path, ScheduleLoop] = {}
         #: what it waits by, while it has a connection
         self.watcher: Watcher | None = None
         #: how many tries have failed since the last one that did not
@@ -135,7 +96,7 @@ class WorkerThread:
 
     def join_unless_running(self, timeout: float) -> None:
         """Wait up to *timeout* seconds for its end, if it runs no task."""
-        consumers = [loop.consumer for loop in self.loops]
+        consumers = [loop.consumer for loop in self.loops.values()]
         if not any(consumer is not None and consumer.heartbeat.running
                    for consumer in consumers):
             self.thread.join(timeout)
@@ -144,13 +105,14 @@ class WorkerThread:
     def healthy(self) -> bool:
         """Whether it works, and no error keeps it from that."""
         return self.is_alive and self.has_begun and not (
-            self.failures or any(loop.has_failed for loop in self.loops))
+            self.failures or any(
+                loop.has_failed for loop in self.loops.values()))
 
     def silence(self) -> float:
         """For how many seconds the database has not answered."""
         now = time.monotonic()
         # Another thread sets them: each is read only once.
-        since = [loop.asking for loop in self.loops]
+        since = [loop.asking for loop in self.loops.values()]
         watcher = self.watcher
         if watcher is not None:
             since.append(watcher.asking)
@@ -186,22 +148,20 @@ class WorkerThread:
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to stop."""
         db = self._database()
-        connection = self.connection = db.open(self.manager)
-        for loop, path in zip(self.loops, self.paths, strict=True):
-            loop.find = partial(find, connection, path)
+        self.connection = db.open(self.manager)
         try:
             self._refresh_schedules()
             with watching(db, self.config.availability) as self.watcher:
                 self._attend(self.watcher)
-            for loop in self.loops:
+            for loop in self.loops.values():
                 loop.withdraw()
         finally:
             self.watcher = None
-            for loop in self.loops:
+            for loop in self.loops.values():
                 self.handed_back &= loop.consumer is None
                 loop.abandon()
             abort(self.manager)
-            connection.close()
+            self.connection.close()
 
     def _database(self) -> Any:
         try:
@@ -225,7 +185,7 @@ class WorkerThread:
         worked = False
         if any(isinstance(path, Paths) for path in self.config.paths):
             self._refresh_schedules()
-        for loop in self.loops:
+        for loop in self.loops.values():
             if self.stopping():
                 break
             worked |= loop.attend(len(self.loops) > 1)
@@ -236,29 +196,23 @@ class WorkerThread:
 
     def _refresh_schedules(self) -> None:
         """Make a loop for each new schedule; withdraw from those removed."""
-        paths = transact(self.manager, self._look_for_paths)
-        loops = dict(zip(self.paths, self.loops, strict=True))
-        for path in loops.keys() - set(paths):
-            loops[path].withdraw()
-        self.loops = [loops.get(path) or self._loop(path) for path in paths]
-        self.paths = paths
+        paths = read(self.manager, self._paths)
+        for path in self.loops.keys() - set(paths):
+            self.loops[path].withdraw()
+        self.loops = {path: self.loops.get(path) or self._loop(path)
+                      for path in dict.fromkeys(paths)}
 
-    def _look_for_paths(self) -> list[Path]:
+    def _paths(self) -> list[Path]:
         root = self.connection.root()
         paths: list[Path] = []
         for path in self.config.paths:
             paths += path.paths(root) if isinstance(path, Paths) else [path]
-        abort(self.manager)
-        return list(dict.fromkeys(paths))
+        return paths
 
     def _loop(self, path: Path) -> ScheduleLoop:
-        config = self.config
-        loop = ScheduleLoop(
-            path_text(path), self.manager, config.heartbeats, self.stopping,
-            self._answered, label=config.name, lease=config.lease,
-            inherits=config.inherits, warned=config.warned)
-        loop.find = partial(find, self.connection, path)
-        return loop
+        return ScheduleLoop(
+            path_text(path), lambda: find(self.connection, path),
+            self.manager, self.config, self.stopping, self._answered)
 
     def _answered(self) -> None:
         self.failures = 0
@@ -268,8 +222,9 @@ class WorkerThread:
 
     def _wait(self, watcher: Watcher, mark: object) -> bool:
         """Wait for something to do; whether the database has changed."""
-        while not any(loop.should_look() for loop in self.loops):
-            pause = min((loop.pause() for loop in self.loops), default=SLICE)
+        while not any(loop.should_look() for loop in self.loops.values()):
+            pause = min((loop.pause() for loop in self.loops.values()),
+                        default=SLICE)
             if watcher.wait(mark, pause, self.stopping):
                 return True
         return False
@@ -277,12 +232,6 @@ class WorkerThread:
 
 class Unopened(Exception):
     """The database could not be opened."""
-
-
-def path_text(path: Path | Paths) -> str:
-    """*path* for a person to read."""
-    return path if isinstance(path, str) else (
-        getattr(path, '__qualname__', None) or str(path))
 
 
 def find(connection: Any, path: Path) -> Any:

@@ -37,11 +37,11 @@ from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.worker.availability import Availability
-from zodbschedule.worker.thread import Path
-from zodbschedule.worker.thread import Paths
-from zodbschedule.worker.thread import WorkerConfig
+from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
+from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
-from zodbschedule.worker.thread import path_text
 
 
 log = logging.getLogger('zodbschedule')

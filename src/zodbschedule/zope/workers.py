@@ -37,9 +37,9 @@ from zodbschedule import Worker
 from zodbschedule.execution.process import why_disabled
 from zodbschedule.transactions.retrying import is_storage_failure
 from zodbschedule.transactions.retrying import transact
+from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
 from zodbschedule.worker.loop import ScheduleLoop
-from zodbschedule.worker.thread import Path
-from zodbschedule.worker.thread import Paths
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.environment import APPLICATION
@@ -91,7 +91,7 @@ class SitesWorkerThread(WorkerThread):
         now = time.monotonic()
         if now - self.synchronized > SYNCHRONIZE:
             self.synchronized = now
-            for path in self.paths:
+            for path in self.loops:
                 self._contribute(path)
 
     def _loop(self, path: Path) -> ScheduleLoop:
