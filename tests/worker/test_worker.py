@@ -35,6 +35,7 @@ from zodbschedule import principals
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness import stale
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
@@ -794,6 +795,19 @@ class Special(principals.Plain):
     name = 'special'
 
 
+class Refusing(principals.Plain):
+    """Finds out at each run that it cannot adopt anybody."""
+
+    name = 'special'
+
+    def __init__(self, tries):
+        self.tries = tries
+
+    def adopt(self, principal_id, task):
+        self.tries.append(task)
+        raise PrincipalsMissing('there are no users')
+
+
 class TestSteering:
 
     @pytest.fixture(autouse=True)
@@ -868,6 +882,26 @@ class TestSteering:
         idle(worker)
         assert seen.ran() == ['a']
         assert seen.names() == ['b'] and seen.claims() == []
+
+    def test_what_a_run_finds_missing_is_not_tried_at_once_again(
+            self, seen, start, log, monkeypatch):
+        monkeypatch.setattr(
+            holdoff, 'pause_after', lambda failures, longest: 1000)
+        tries = []
+        principals.register(Refusing(tries))
+        self.need_special(seen)
+        seen.add(Note('a'))
+        worker = start()
+        for name in 'bc':
+            # What it has written itself does not wake it.
+            wait_until(lambda: log('The schedule at'), 'a run')
+            wait_until(lambda: seen.claims() == [], 'no claim')
+            idle(worker)
+            seen.add(Note(name))
+        idle(worker)
+        assert len(tries) == 1
+        assert seen.names() == ['a', 'b', 'c']
+        assert worker.healthy
 
     def test_a_schedule_that_is_paused_wakes_it_when_it_is_resumed(
             self, seen, start):
@@ -1248,6 +1282,20 @@ class TestErrors:
         wait_until(lambda: worker.healthy, 'health')
         assert log('The schedule at')[0].startswith(
             "The schedule at schedule: an error that is not a task's.")
+
+    def test_it_is_over_before_the_first_run_is(
+            self, seen, start, log, fail, lasting):
+        run = lasting('a')
+        fail[seen.schedule._p_oid] = ValueError('a fault of ours')
+        seen.add(Hooked('a'))
+        worker = start()
+        wait_until(lambda: log('The schedule at'), 'the error')
+        assert not worker.healthy
+        fail.clear()
+        run.wait()
+        assert worker.healthy
+        run.going_on.set()
+        seen.wait_for('a')
 
     def test_nothing_that_changes_makes_it_fail_more_often(
             self, seen, start, log, fail, monkeypatch):
