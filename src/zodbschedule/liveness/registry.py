@@ -15,6 +15,7 @@
 Read from the claims; only `recover` writes, in the caller's transaction.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -30,8 +31,8 @@ from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.liveness.heartbeat import silence
 from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness.stale import silence
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -75,7 +76,7 @@ class ClaimedTask(NamedTuple):
 
 
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
-    """Whoever has a claim in *schedule*, one after the other."""
+    """The state of each worker, or call of ``process()``, with a claim."""
     for claim_id, claim in list(schedule.claims.items()):
         yield _state(schedule, claim_id, claim)
 
@@ -85,17 +86,16 @@ def _state(schedule: ScheduleState, claim_id: str, claim: Claim
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
-    counts = list(claim.counts)
-    for slot in claim.slots:
-        counts[slot.outcome or 0] += slot.outcome is not None
+    counts = Counter(dict(enumerate(claim.counts)))
+    counts.update(slot.outcome for slot in claim.slots if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease, _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
         None if running is None else _when(claim.running_since()),
-        len(list(claim.held())),
-        Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
-              counts[EXPIRED]))
+        len(list(claim.held())), Tally(
+            counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
+            counts[EXPIRED]))
 
 
 def _when(tid: bytes) -> datetime:
@@ -103,7 +103,10 @@ def _when(tid: bytes) -> datetime:
 
 
 def recover(schedule: ScheduleState, name: str) -> int:
-    """Dissolve the claims of that name; how many tasks are back."""
+    """Dissolve the claims of that name; how many tasks wait again.
+
+    In the current transaction.  Raises `NotScheduled` if there are none.
+    """
     claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
               if claim.name == name]
     if not claims:
