@@ -300,6 +300,23 @@ def test_the_rules_speak_of_modules_that_are_there(group):
     assert set(group) <= sources().keys()
 
 
+def lines_of(function):
+    """How many lines a function has, its docstring and decorators aside."""
+    documented = ast.get_docstring(function) is not None
+    without = function.body[0].end_lineno - function.body[0].lineno + 1
+    return function.end_lineno - function.lineno + 1 - (
+        without if documented else 0)
+
+
+def test_functions_are_short():
+    lengths = {
+        f'{name}: {function.name}': lines_of(function)
+        for name, tree in sources().items() for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)}
+    assert {name for name, length in lengths.items() if length > 30} == set()
+    assert sum(lengths.values()) / len(lengths) <= 8
+
+
 def test_few_modules_are_at_the_top():
     at_top = {name for name, tree in sources().items() if '.' not in name
               and (package() / f'{name}.py').is_file()}
