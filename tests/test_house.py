@@ -301,11 +301,16 @@ def test_the_rules_speak_of_modules_that_are_there(group):
 
 
 def lines_of(function):
-    """How many lines a function has, its docstring and decorators aside."""
-    documented = ast.get_docstring(function) is not None
-    without = function.body[0].end_lineno - function.body[0].lineno + 1
-    return function.end_lineno - function.lineno + 1 - (
-        without if documented else 0)
+    """How many lines of code a function has, without comments, docstring."""
+    body = function.body[ast.get_docstring(function) is not None:]
+    nodes = [one for part in (function.args, *body) for one in ast.walk(part)]
+    lines = {function.lineno}
+    for node in nodes:
+        if hasattr(node, 'body') and hasattr(node, 'lineno'):
+            lines.add(node.lineno)  # what is in it comes by itself
+        elif hasattr(node, 'lineno'):
+            lines.update(range(node.lineno, node.end_lineno + 1))
+    return len(lines)
 
 
 def test_functions_are_short():
@@ -314,7 +319,7 @@ def test_functions_are_short():
         for name, tree in sources().items() for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef)}
     assert {name for name, length in lengths.items() if length > 30} == set()
-    assert sum(lengths.values()) / len(lengths) <= 8
+    assert sum(lengths.values()) / len(lengths) <= 7
 
 
 def test_few_modules_are_at_the_top():
