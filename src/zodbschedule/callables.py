@@ -25,6 +25,7 @@ from ZODB.broken import Broken
 
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.store.inspection import class_name
 
 
 class Reference(NamedTuple):
@@ -63,11 +64,6 @@ def refer(func: Any) -> Reference:
         return Reference(_method_name(func, owner), owner)
     return Reference(_dotted_name(func))
 
-
-def class_name(obj: object) -> str:
-    """The dotted name of the class of *obj*."""
-    cls = type(obj)
-    return f'{cls.__module__}.{cls.__qualname__}'
 
 
 # -- The names

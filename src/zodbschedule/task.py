@@ -26,7 +26,6 @@ from ZODB.POSException import POSKeyError
 from zope.interface import implementer
 
 from zodbschedule.callables import Reference
-from zodbschedule.callables import class_name
 from zodbschedule.callables import refer
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
@@ -36,6 +35,7 @@ from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import IRetry
 from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import task_id
 
 

@@ -93,6 +93,12 @@ def known_principal(task: Any) -> str | None:
     return text(value, DESCRIPTION) if isinstance(value, str) else None
 
 
+def class_name(obj: object) -> str:
+    """The dotted name of the class of *obj*."""
+    cls = type(obj)
+    return f'{cls.__module__}.{cls.__qualname__}'
+
+
 # -- Whether it can be loaded
 
 
