@@ -110,6 +110,11 @@ class TestStep:
 class TestOrder:
     """What waits again, before the place of the pass, is taken first."""
 
+    @pytest.fixture
+    def consumer(self, schedule):
+        """One that leaves nothing to others."""
+        return Consumer(schedule, 'ours')
+
     def test_after_recovery(self, consumer):
         def take(schedule):
             claim = schedule.claims['theirs'] = Claim(
