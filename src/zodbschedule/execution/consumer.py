@@ -168,8 +168,6 @@ class Consumer:
         self.running: int | None = None
         #: the outcomes of its runs
         self.counts: Counter[int] = Counter()
-        #: emptied instants that were passed, or left behind
-        self.husks = 0
         #: whether the pass is over, or none was begun
         self.over = True
 
@@ -188,6 +186,8 @@ class Consumer:
         self.left: set[int] = set()
         #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
+        #: emptied instants that were passed, or left behind
+        self.husks = 0
 
     def look(self, is_there: Callable[[], bool] = lambda: True
              ) -> WorkToDo | None:
