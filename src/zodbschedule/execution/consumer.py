@@ -188,6 +188,8 @@ class Consumer:
         self.left: set[int] = set()
         #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
+        #: emptied instants that were passed, or left behind
+        self.husks = 0
 
     def look(self, is_there: Callable[[], bool] = lambda: True
              ) -> WorkToDo | None:
