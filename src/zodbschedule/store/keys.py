@@ -157,6 +157,29 @@ class Keys(Persistent):
         if holder is None or u64(holder._p_oid) != oid:
             self.by_oid.pop(oid, None)
 
+    # -- for the check of soundness
+
+    def without_oid(self) -> dict[int, str]:
+        """The oids that tasks have got since they were noted, and the keys.
+        """
+        return {u64(task._p_oid): key for task, key in self._without_oid
+                if task._p_oid is not None}
+
+    def run(self, oid: int, key: str) -> None:
+        """Note *key* of a task that is in a claim, and had another or none.
+        """
+        self.release(oid)
+        self.by_oid[oid] = key
+        self.running.setdefault(key, oid)
+
+    def forget(self, oid: int) -> None:
+        """Note no key of the task with that oid."""
+        self.release(oid)
+        self.by_oid.pop(oid, None)
+        self._without_oid = tuple(
+            (task, key) for task, key in self._without_oid
+            if task._p_oid is None or u64(task._p_oid) != oid)
+
 
 def plain(key: str) -> str:
     """*key* as a str and no more.
