@@ -29,6 +29,11 @@ TOLD = {
         'once, with history: bytes a task',
         'repeating, with history: ratio',
         'repeating, with history: bytes a task'),
+    'journey': (
+        'a plain task, process(), modules: visited',
+        'a plain task, process(), moves: between them',
+        'a recurring task, process(), modules: visited',
+        'a recurring task, process(), moves: between them'),
     'scheduling': (
         'cost per task of 2000 against 20, distinct instants: ratio',
         'cost per task of 2000 against 20, one instant: ratio'),
@@ -47,6 +52,10 @@ TOLD = {
         'two at once: runs wasted'),
     'recurrences': (
         'daily since 20 years against since yesterday: ratio',),
+    'listing': (
+        'list of 1000: seconds',
+        'list of 1000 against the imports: ratio',
+        'list of 1000 against 100: ratio'),
     'peers': (),
     'workers': (
         'FileStorage, 1 worker, no-op, against the loop by hand: ratio',

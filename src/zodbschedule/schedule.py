@@ -259,7 +259,7 @@ class Schedule(ScheduleState):
             ) from error
         instant = entry.time if time is None else as_utc(time)
         if entry.occurrence is not None:
-            steering.ask(self, task, entry.occurrence, instant)
+            steering.request(self, task, entry.occurrence, instant)
             self.parked.remove(entry)
             return task
         refuse_key(self, task, key_of(task))

@@ -25,6 +25,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +33,7 @@ import pytest
 import ZEO
 import ZODB
 import ZODB.broken
+import zodburi
 from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
@@ -50,13 +52,14 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
-from zodbschedule.cli import progress
+from zodbschedule.cli import process
+from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
-from zodbschedule.cli.known import attributes
-from zodbschedule.cli.known import problem_of
-from zodbschedule.cli.problem import LONGEST
-from zodbschedule.cli.standing import standing
-from zodbschedule.cli.standing import waiting
+from zodbschedule.cli.errors import MAX_LENGTH
+from zodbschedule.cli.task_facts import attributes
+from zodbschedule.cli.task_facts import current_facts
+from zodbschedule.cli.task_facts import problem_of
+from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
 
@@ -82,14 +85,14 @@ def run_process(*args, code=0):
 
 def test_init_makes_database_and_schedule(bare_shell):
     said = bare_shell('init')
-    assert said == f'schedule in {bare_shell.db} is made'
+    assert said == f'schedule in {bare_shell.db} was created'
     with opened(bare_shell.db) as root:
         assert isinstance(root['schedule'], Schedule)
 
 
 def test_init_leaves_a_schedule_that_is_there_alone(shell):
     task = shell('add', 'shop.deliver')
-    assert 'is there already' in shell('init')
+    assert 'already exists' in shell('init')
     assert shell.ids() == [task]
 
 
@@ -99,20 +102,21 @@ def test_init_puts_the_schedule_where_path_says(bare_shell):
     bare_shell('init', '--path', '/app/plans/')
     with opened(bare_shell.db) as root:
         assert isinstance(root['app']['plans'], Schedule)
-    assert bare_shell('list', '--path', 'app/plans') == 'no task waits'
+    assert bare_shell('list', '--path', 'app/plans') == 'no tasks'
 
 
 def test_init_does_not_make_what_leads_to_the_schedule(bare_shell):
     assert bare_shell.refuses('init', '--path', 'app/plans') == (
-        f"there is no 'app' on the way to app/plans in {bare_shell.db}")
+        f"there is no key 'app' in the path app/plans in {bare_shell.db}; "
+        f'correct --path, or create the mapping in your application')
 
 
 def test_init_replaces_nothing_that_is_no_schedule(bare_shell):
     with opened(bare_shell.db) as root:
         root['schedule'] = PersistentMapping()
     assert bare_shell.refuses('init') == (
-        f'what stands at schedule in {bare_shell.db} is a '
-        f'PersistentMapping, not a schedule')
+        f'the object at schedule in {bare_shell.db} is a '
+        f'PersistentMapping, not a schedule; correct --path')
 
 
 # -- add ---------------------------------------------------------------------
@@ -156,15 +160,17 @@ def test_a_time_is_an_offset_or_iso_8601(shell, wall_clock, given, instant):
 
 
 @pytest.mark.parametrize('given, complaint', [
-    ('2030-06-01T09:00', '2030-06-01T09:00 names no time zone; write '
-     '2030-06-01T09:00Z for UTC, or the offset that is meant, as in '
+    ('2030-06-01T09:00', 'the time 2030-06-01T09:00 has no time zone; write '
+     '2030-06-01T09:00Z for UTC, or an offset, as in '
      '2030-06-01T09:00+01:00'),
-    ('tomorrow', 'tomorrow is no time; write 2030-01-31T09:00Z, '
+    ('tomorrow', "'tomorrow' is not a time; write 2030-01-31T09:00Z, "
      '2030-01-31T09:00+01:00, or +10m for ten minutes from now'),
     ('+10', '10 is not a duration; write 30s, 5m, 2h or 1d'),
-    ('+9999999d', '+9999999d is out of range'),
+    ('+9999999d', 'the time +9999999d is out of range; write a time between '
+     'the years 1 and 9999'),
     (f'+{"9" * 400}d', f'{"9" * 400}d is out of range'),
-    ('0001-01-01T00:00+01:00', '0001-01-01T00:00+01:00 is out of range'),
+    ('0001-01-01T00:00+01:00', 'the time 0001-01-01T00:00+01:00 is out of '
+     'range; write a time between the years 1 and 9999'),
 ])
 def test_a_time_that_is_none_is_refused(shell, given, complaint):
     assert shell.refuses('add', 'shop.deliver', '--at', given) == complaint
@@ -173,8 +179,8 @@ def test_a_time_that_is_none_is_refused(shell, given, complaint):
 
 @pytest.mark.parametrize('option, given, complaint', [
     ('--args', '[', 'Expecting value'),
-    ('--args', '{}', '{} is no JSON list; write [1, "two"]'),
-    ('--kwargs', '[]', '[] is no JSON object; write {"name": 1}'),
+    ('--args', '{}', '{} is not a JSON list; write [1, "two"]'),
+    ('--kwargs', '[]', '[] is not a JSON object; write {"name": 1}'),
 ])
 def test_arguments_that_are_no_json_are_refused(
         shell, option, given, complaint):
@@ -203,7 +209,8 @@ def test_list_shows_id_time_state_principal_and_what(shell, wall_clock):
     one = shell('add', 'shop.deliver', '--at', '+10m', '--principal', 'zoe')
     two = shell('add', 'shop.restock', '--description', 'first\nof all')
     heading, _, first, second = shell('list').splitlines()
-    assert heading.split() == ['id', 'time', 'state', 'principal', 'what']
+    assert heading.split() == [
+        'id', 'time', 'state', 'principal', 'description']
     assert first.split() == [
         two, '2030-01-31T08:00:00Z', '(now)', 'waiting', 'first', 'of', 'all']
     assert second.split() == [
@@ -230,21 +237,21 @@ def test_list_stops_at_its_limit_and_says_so(shell, wall_clock):
     said = shell('list', '--limit', 2)
     assert ids[1] in said.splitlines()[3]
     assert said.splitlines()[-1] == (
-        'and more; these are the first 2 (--limit 0 shows all)')
+        'there are more than 2; --limit 0 shows all')
     assert [row['id'] for row in shell.json('list', '-n', 2)] == ids[:2]
-    assert 'and more' not in shell('list', '-n', 0)
+    assert 'there are more' not in shell('list', '-n', 0)
     assert shell.json('list', '-n', 0) == shell.json('list')
 
 
 def test_a_table_ends_after_a_screenful_and_json_does_not(shell, monkeypatch):
-    monkeypatch.setattr('zodbschedule.cli.options.SCREENFUL', 1)
+    monkeypatch.setattr('zodbschedule.cli.options.DEFAULT_LIMIT', 1)
     ids = [shell('add', 'shop.deliver') for _ in range(2)]
-    assert 'the first 1' in shell('list')
+    assert 'there are more than 1;' in shell('list')
     assert shell.ids() == ids
 
 
 def test_list_of_nothing_says_so(shell):
-    assert shell('list') == 'no task waits'
+    assert shell('list') == 'no tasks'
     assert shell.json('list') == []
 
 
@@ -252,12 +259,20 @@ def test_list_names_the_command_for_parked_tasks(shell):
     shell('add', 'shop.deliver')
     shell('process', code=1)
     assert shell('list').splitlines() == [
-        'no task waits', 'some are parked: see zodbschedule parked']
+        'no tasks', 'some tasks are parked; zodbschedule parked lists them']
 
 
 def test_list_is_not_wrapped_when_it_is_piped(shell):
     shell('add', 'shop.deliver', '--description', 'word ' * 60)
     assert len(shell('list').splitlines()) == 3
+
+
+def test_wide_characters_take_two_columns(shell):
+    for key in '\u65e5\u672c', 'abcd':
+        shell('add', 'shop.deliver', '--key', key)
+    _, _, *rows = shell('list').splitlines()
+    assert {row.partition('shop.deliver')[0].replace(
+        '\u65e5\u672c', 'abcd')[-8:] for row in rows} == {'  abcd  '}
 
 
 def test_list_fits_a_terminal(shell, terminal):
@@ -287,7 +302,7 @@ def test_any_text_stream_will_do_for_output(shell, monkeypatch):
     monkeypatch.setattr(sys, 'stdout', io.StringIO())
     with pytest.raises(SystemExit):
         commands(['list'])
-    assert sys.stdout.getvalue() == 'no task waits\n'
+    assert sys.stdout.getvalue() == 'no tasks\n'
 
 
 def test_a_long_list_does_not_stay_in_memory(shell, wall_clock):
@@ -298,9 +313,39 @@ def test_a_long_list_does_not_stay_in_memory(shell, wall_clock):
     db = ZODB.DB(FileStorage(shell.db), cache_size=50)
     with db.transaction() as connection:
         schedule = connection.root()['schedule']
-        assert len(list(waiting(schedule))) == 300
+        assert len(list(waiting_facts(schedule))) == 300
         assert connection._cache.cache_non_ghost_count < 100
     db.close()
+
+
+def test_a_list_loads_no_more_tasks_than_it_shows(
+        shell, wall_clock, monkeypatch):
+    for hours in range(9):
+        shell('add', 'shop.deliver', '--at', f'+{hours}h')
+    read = []
+    monkeypatch.setattr(
+        task_facts, '_waiting', lambda schedule, task, instant: (
+            read.append(instant), task_facts.task_facts(task, instant))[1])
+    assert len(shell.json('list', '--limit', 3)) == 3
+    assert len(read) <= 4
+    read.clear()
+    assert 'there are more than 3' in shell('list', '--limit', 3)
+    # One more than it shows: so it knows that there are more.
+    assert len(read) <= 5
+
+
+def test_list_imports_only_what_it_needs(shell):
+    shell('add', 'shop.deliver')
+    printed = subprocess.run(
+        [sys.executable, '-X', 'importtime', '-m', 'zodbschedule', 'list'],
+        env=os.environ | {'PYTHONPATH': os.pathsep.join(
+            filter(None, sys.path))}, capture_output=True, text=True)
+    assert 'shop.deliver' in printed.stdout
+    imported = {line.rpartition('|')[2].strip()
+                for line in printed.stderr.splitlines()}
+    assert 'ZODB.DB' in imported
+    assert not imported & {'ZEO', 'asyncio', 'zodburi', 'rich.progress',
+                           'rich.live', 'zodbschedule.cli.worker'}
 
 
 # -- what a worker holds -----------------------------------------------------
@@ -407,7 +452,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
-        assert standing(Schedule(), task_id(task))['state'] == 'claimed'
+        assert current_facts(Schedule(), task_id(task))['state'] == 'claimed'
 
 
 # -- show --------------------------------------------------------------------
@@ -473,10 +518,12 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
 def test_an_id_of_no_task_is_refused(shell, id):
     for command in 'show', 'cancel':
         assert shell.refuses(command, '--', id) == (
-            f'there is no task {id} in schedule in {shell.db}')
+            f'there is no task {id} in schedule in {shell.db}; zodbschedule '
+            f'list shows the ids')
     for command in 'unpark', 'discard':
         assert shell.refuses(command, '--', id) == (
-            f'no task {id} is parked in schedule in {shell.db}')
+            f'no task {id} is parked in schedule in {shell.db}; '
+            f'zodbschedule parked shows the ids')
 
 
 # -- tasks that are broken, gone, or strange ---------------------------------
@@ -522,7 +569,7 @@ def test_a_task_whose_class_is_missing_is_shown(shell, lost):
         'recurrence': None}
     assert 'find me (class missing)' in shell('list')
     assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
-    assert shell('cancel', lost) == f'{lost} is cancelled'
+    assert shell('cancel', lost) == f'{lost} was cancelled'
 
 
 def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
@@ -534,7 +581,7 @@ def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
 
 
 def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
-    assert 'left for a next time' in shell('process')
+    assert 'left for the next call' in shell('process')
     assert shell.json('process', '--until', '+2h', code=1)['failed'] == 1
     entry, = shell.json('parked')
     assert (entry['type'], entry['problem']) == ('shop.Errand',
@@ -542,7 +589,7 @@ def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
     assert 'find me' in shell('parked')
     assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
     assert 'shop.Errand cannot be imported' in shell.refuses('unpark', lost)
-    assert shell('discard', lost) == f'{lost} is discarded'
+    assert shell('discard', lost) == f'{lost} was discarded'
 
 
 def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
@@ -554,7 +601,7 @@ def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
         id, 'shop.Errand', 'record gone', '')
     assert 'shop.Errand (record gone)' in shell('list')
     assert shell.json('show', id)['attributes'] == {}
-    assert shell('cancel', id) == f'{id} is cancelled'
+    assert shell('cancel', id) == f'{id} was cancelled'
 
 
 def test_a_parked_task_whose_record_is_gone_is_shown(shell, wall_clock):
@@ -566,7 +613,7 @@ def test_a_parked_task_whose_record_is_gone_is_shown(shell, wall_clock):
     assert (entry['id'], entry['problem']) == (id, 'record gone')
     assert 'shop.Errand' in shell('parked')
     assert shell.json('show', id)['state'] == 'parked'
-    assert shell('discard', id) == f'{id} is discarded'
+    assert shell('discard', id) == f'{id} was discarded'
 
 
 def test_a_task_that_cannot_be_loaded_is_shown(shell, wall_clock):
@@ -587,7 +634,8 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
     assert 'shop.Strange' in shell('list')
     assert shell.json('show', id)['attributes'] == {'state': 'no mapping'}
     assert [line.split() for line in shell('show', id).splitlines()][-2:] == [
-        ['type', 'shop.Strange'], ['its', 'state', 'no', 'mapping']]
+        ['type', 'shop.Strange'], [
+            'attribute', 'state', 'no', 'mapping']]
 
 
 def test_what_json_does_not_know_is_shown_as_text(shell, wall_clock):
@@ -628,7 +676,7 @@ def test_a_database_that_is_away_is_not_taken_for_a_broken_task(look):
 
 def test_cancel_removes_a_task(shell):
     one, two = (shell('add', 'shop.deliver') for _ in range(2))
-    assert shell('cancel', one) == f'{one} is cancelled'
+    assert shell('cancel', one) == f'{one} was cancelled'
     assert shell.ids() == [two]
 
 
@@ -636,7 +684,7 @@ def test_cancel_of_a_parked_task_names_the_commands_to_use(shell):
     task = shell('add', 'shop.deliver')
     shell('process', code=1)
     assert shell.refuses('cancel', task) == (
-        f'{task} is parked; use unpark or discard')
+        f'{task} is parked; use zodbschedule unpark or zodbschedule discard')
 
 
 def test_a_change_that_conflicts_is_tried_again(shell, monkeypatch):
@@ -666,7 +714,7 @@ def test_process_runs_what_is_due_and_says_how_it_ended(shell, wall_clock):
     shell('add', 'shop.restock', '--args', '["shoes", 2]', '--at', '+1d')
     assert shell('process') == '1 succeeded'
     assert restocked(shell) == ['hats 1']
-    assert shell('process') == 'nothing was due'
+    assert shell('process') == 'no tasks were due'
 
 
 def test_process_until_a_time_runs_what_is_due_by_then(shell, wall_clock):
@@ -682,7 +730,7 @@ def test_process_tells_what_it_parked_and_exits_with_1(shell, wall_clock):
     task = shell('add', 'shop.deliver', '--principal', 'zoe')
     assert shell('process', code=1).splitlines() == [
         '1 succeeded, 1 parked', f'parked: {task} RuntimeError: nobody opens']
-    assert shell('process') == 'nothing was due'
+    assert shell('process') == 'no tasks were due'
 
 
 def test_process_prints_its_tally_as_json(shell, wall_clock):
@@ -707,7 +755,8 @@ def test_process_ends_quietly_when_it_is_interrupted(shell, wall_clock):
 def test_a_task_that_exits_is_no_success(shell, wall_clock):
     task = shell('add', 'shop.leave')
     assert shell.refuses('process') == (
-        'a task called sys.exit(0); what was not done is back in its place')
+        'a task called sys.exit(0); it, and the tasks that did not run, are '
+        'back in the schedule')
     assert shell.ids() == [task]
 
 
@@ -728,7 +777,7 @@ def test_process_refuses_what_needs_other_principals(shell):
 
 def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
         shell, terminal, monkeypatch):
-    monkeypatch.setattr(progress, 'LONG', 0)
+    monkeypatch.setattr(process, 'BAR_DELAY', 0)
     for _ in range(2):
         shell('add', 'shop.restock', '--args', '["hats"]')
     assert shell('process') == '2 succeeded'
@@ -737,12 +786,22 @@ def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
 
 
 def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
-    monkeypatch.setattr(progress, 'LONG', 0)
-    monkeypatch.setattr(progress, 'COUNTED', 1)
+    monkeypatch.setattr(process, 'BAR_DELAY', 0)
+    monkeypatch.setattr(process, 'MOST_COUNTED', 1)
     for _ in range(2):
         shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')
     assert '2/?' in shell.err
+
+
+def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):
+    class Schedule:
+        def tasks(self, max):
+            yield from range(6)
+            raise AssertionError('loaded the seventh of five')
+
+    monkeypatch.setattr(process, 'MOST_COUNTED', 5)
+    assert process.count_due(Schedule(), MORNING) is None
 
 
 def test_process_shows_no_bar_when_it_is_short(shell, terminal):
@@ -755,13 +814,14 @@ def test_process_shows_no_bar_when_it_is_short(shell, terminal):
 
 
 def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
-    assert shell('parked') == 'no task is parked'
+    assert shell('parked') == 'no tasks are parked'
     assert shell.json('parked') == []
     task = shell('add', 'shop.deliver', '--principal', 'zoe')
     wall_clock.advance(timedelta(hours=3))
     shell('process', code=1)
     heading, _, row = shell('parked').splitlines()
-    assert heading.split() == ['id', 'for', 'parked', 'what', 'why']
+    assert heading.split() == [
+        'id', 'occurrence', 'parked', 'description', 'reason']
     assert row.split() == [
         task, '2030-01-31T08:00:00Z',
         '2030-01-31T11:00:00Z', '(now)', 'shop.deliver', 'RuntimeError:',
@@ -782,24 +842,24 @@ def test_unpark_schedules_a_task_for_the_time_that_it_had(shell, wall_clock):
     wall_clock.advance(timedelta(hours=3))
     shell('process', code=1)
     assert shell('unpark', task) == (
-        f'{task} waits for 2030-01-31T08:00:00Z (3 h ago)')
+        f'{task} is scheduled for 2030-01-31T08:00:00Z (3 h ago)')
     assert shell.ids() == [task]
-    assert shell('parked') == 'no task is parked'
+    assert shell('parked') == 'no tasks are parked'
 
 
 def test_unpark_schedules_a_task_for_another_time(shell, wall_clock):
     task = shell('add', 'shop.deliver')
     shell('process', code=1)
     assert shell('unpark', task, '--at', '+90s') == (
-        f'{task} waits for 2030-01-31T08:01:30Z (in 1 min)')
+        f'{task} is scheduled for 2030-01-31T08:01:30Z (in 1 min)')
     assert shell.json('list')[0]['time'] == '2030-01-31T08:01:30Z'
 
 
 def test_discard_forgets_a_parked_task(shell):
     task = shell('add', 'shop.deliver')
     shell('process', code=1)
-    assert shell('discard', task) == f'{task} is discarded'
-    assert shell('parked') == 'no task is parked'
+    assert shell('discard', task) == f'{task} was discarded'
+    assert shell('parked') == 'no tasks are parked'
     assert shell.ids() == []
 
 
@@ -807,12 +867,12 @@ def test_discard_forgets_a_parked_task(shell):
 
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
-    assert shell('check') == 'fine: nothing is due; no worker is registered'
+    assert shell('check') == 'OK: no task is due; no workers are registered'
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'fine: a task has been due for 5 min (5 min are allowed); '
-        'no worker is registered')
+        'OK: a task has been due for 5 min (allowed: 5 min); '
+        'no workers are registered')
     assert shell.json('check') == {
         'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
         'paused': None}
@@ -822,8 +882,8 @@ def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'overdue: a task has been due for 6 min (5 min are allowed); '
-        'no worker is registered')
+        'OVERDUE: a task has been due for 6 min (allowed: 5 min); '
+        'no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
@@ -847,8 +907,8 @@ EVERY_COMMAND = (
 @pytest.mark.parametrize('command', EVERY_COMMAND)
 def test_only_init_makes_a_database(bare_shell, command):
     assert bare_shell.refuses(*command) == (
-        f'there is no database at {bare_shell.db}; zodbschedule init makes '
-        f'one')
+        f'there is no database at {bare_shell.db}; create one with: '
+        f'zodbschedule init')
     assert os.listdir(bare_shell.folder) == ['shop.py']
 
 
@@ -857,17 +917,19 @@ def test_a_missing_schedule_is_said_with_the_remedy(bare_shell, command):
     with opened(bare_shell.db):
         pass
     assert bare_shell.refuses(*command) == (
-        f'there is no schedule at schedule in {bare_shell.db}; make one by '
-        f'zodbschedule init')
+        f'there is no schedule at schedule in {bare_shell.db}; create one '
+        f'with: zodbschedule init')
 
 
 @pytest.mark.parametrize('path, complaint', [
-    ('text/schedule', "'schedule' on the way to text/schedule in {db} would "
-     "be in a str, which is no mapping"),
-    ('text', 'what stands at text in {db} is a str, not a schedule'),
+    ('text/schedule', "'schedule' in the path text/schedule in {db} would be "
+     "in a str, which is not a mapping; correct --path"),
+    ('text', 'the object at text in {db} is a str, not a schedule; correct '
+     '--path'),
     ('missing/schedule',
-     "there is no 'missing' on the way to missing/schedule in {db}"),
-    ('/', '--path names no key; write, for instance, schedule'),
+     "there is no key 'missing' in the path missing/schedule in {db}; correct "
+     "--path, or create the mapping in your application"),
+    ('/', "--path '/' has no key; write, for example, --path schedule"),
 ])
 def test_a_path_that_leads_nowhere_is_said(shell, path, complaint):
     with opened(shell.db) as root:
@@ -884,24 +946,26 @@ def test_a_path_that_leads_through_damage_is_said(shell, mapping):
     id = task_id(gone)
     delete_record(shell, id)
     assert shell.refuses('list', '--path', 'gone/schedule') == (
-        f'the database is damaged: object 0x{id.zfill(2)} is gone')
+        f'the database is damaged: object 0x{id.zfill(2)} is missing; '
+        f'restore it from a backup')
 
 
 def test_the_database_has_to_be_named(bare_shell, monkeypatch):
     monkeypatch.delenv('ZODBSCHEDULE_DB')
     bare_shell('list', code=2)
-    assert "Missing option '--db', or '--zope'" in bare_shell.err
+    assert 'no database is given; give --db URI' in bare_shell.err
     bare_shell('list', '--db', 'file://Data.fs', code=2)
     assert 'no database at Data.fs' in bare_shell.err
 
 
 @pytest.mark.parametrize('uri, complaint', [
-    ('gopher://x', "unknown scheme 'gopher'; installed are demo, file, "),
-    ('file:Data.fs', 'file:Data.fs cannot be understood: '),
-    ('file://Data.fs?colour=red', 'file://Data.fs?colour=red cannot be '
-     'understood: Unrecognized database keyword(s): colour'),
-    ('zeo://localhost:port', 'cannot be understood: Port could not be cast'),
-    ('zconfig:///nowhere.conf', 'cannot be understood: error opening file'),
+    ('gopher://x', "the URI scheme 'gopher' is unknown; use one of demo, "
+     'file, '),
+    ('file:Data.fs', 'the URI file:Data.fs is invalid: '),
+    ('file://Data.fs?colour=red', 'the URI file://Data.fs?colour=red is '
+     'invalid: Unrecognized database keyword(s): colour'),
+    ('zeo://localhost:port', 'is invalid: Port could not be cast'),
+    ('zconfig:///nowhere.conf', 'is invalid: error opening file'),
     ('sqlite://', 'there is no database at main.sqlite3'),
     ('postgres://me:secret@127.0.0.1:1/db',
      'cannot open postgres://me:***@127.0.0.1:1/db: '),
@@ -954,7 +1018,7 @@ def test_an_unexpected_error_is_a_line_and_not_exit_code_1(
 
 
 def test_a_very_long_error_is_cut(shell):
-    assert len(shell.refuses('add', 'x' * 1000)) <= LONGEST + 1
+    assert len(shell.refuses('add', 'x' * 1000)) <= MAX_LENGTH + 1
 
 
 @pytest.mark.parametrize('uri', [
@@ -975,8 +1039,24 @@ def test_every_kind_of_uri_will_do(bare_shell, uri, monkeypatch):
     assert bare_shell.json('parked')[0]['id'] == task
 
 
+def test_a_plain_file_is_opened_with_the_options_of_zodburi(bare_shell):
+    bare_shell('init')
+    uri = f'file://{bare_shell.folder}/./Data.fs'
+    factory, options = zodburi.resolve_uri(uri)
+    with closing(ZODB.DB(factory(), **options)) as expected:
+        known = path_and_sizes(expected)
+    with closing(database.open_database(
+            uri, database.Access.CHANGE)) as opened_by_us:
+        assert path_and_sizes(opened_by_us) == known
+
+
+def path_and_sizes(db):
+    return (db.storage.getName(), db.getCacheSize(), db.getPoolSize(),
+            db.database_name)
+
+
 def test_a_database_in_memory_lasts_for_a_command(bare_shell):
-    assert 'is made' in bare_shell('init', '--db', 'memory://')
+    assert 'was created' in bare_shell('init', '--db', 'memory://')
 
 
 @pytest.fixture
@@ -1008,13 +1088,13 @@ def test_what_only_looks_opens_the_database_read_only(
     bare_shell('init')
     task = bare_shell('add', 'shop.deliver')
     seen = []
-    find = database.Path.find
+    find = database.DatabaseLocation.find
 
     def spy(place, connection):
         seen.append(connection.isReadOnly())
         return find(place, connection)
 
-    monkeypatch.setattr(database.Path, 'find', spy)
+    monkeypatch.setattr(database.DatabaseLocation, 'find', spy)
     for command in (
             'list', 'parked', 'check', 'history', 'forecast', 'workers'):
         bare_shell(command)
@@ -1029,7 +1109,7 @@ def test_what_only_looks_opens_the_database_read_only(
     ('zeo://localhost?wait_timeout=1',
      'zeo://localhost?wait_timeout=1&read_only=1'),
     ('postgres://localhost/db', 'postgres://localhost/db?read_only=1'),
-    ('Data.fs', 'file://Data.fs?read_only=1'),
+    ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])
 def test_what_only_looks_says_so_in_the_uri(
@@ -1037,7 +1117,7 @@ def test_what_only_looks_says_so_in_the_uri(
     def resolve(uri):
         raise ValueError(f'asked for {uri}')
 
-    monkeypatch.setattr(database.zodburi, 'resolve_uri', resolve)
+    monkeypatch.setattr(zodburi, 'resolve_uri', resolve)
     assert bare_shell.refuses('list', '--db', given).endswith(
         f'asked for {resolved}')
 
@@ -1045,16 +1125,16 @@ def test_what_only_looks_says_so_in_the_uri(
 def test_a_read_only_database_is_said(shell):
     assert shell.refuses(
         'add', 'shop.deliver', '--db', f'file://{shell.db}?read_only=1') == (
-        'the database is read-only here')
+        'the database is read-only; to change it, open it without read_only')
 
 
 def test_a_locked_database_can_only_be_looked_at(shell):
     task = shell('add', 'shop.deliver')
     with opened(shell.db):
         assert shell.refuses('cancel', task) == (
-            f'{shell.db} is in use by another process ({os.getpid()}); '
-            f'meanwhile it can only be looked at (several processes share a '
-            f'database by ZEO)')
+            f'{shell.db} is in use by another process ({os.getpid()}); stop '
+            f'that process, or share the database through ZEO (commands that '
+            f'only read work meanwhile)')
         assert shell.ids() == [task]
 
 
@@ -1075,7 +1155,9 @@ def test_a_process_ends_with_its_exit_code_and_no_traceback(shell):
     said, errors = run_process('process', code=1)
     assert (said.splitlines()[0], errors) == ('1 parked', '')
     _, errors = run_process('cancel', task, code=2)
-    assert errors == f'Error: {task} is parked; use unpark or discard\n'
+    assert errors == (
+        f'Error: {task} is parked; use zodbschedule unpark or zodbschedule '
+        f'discard\n')
 
 
 def test_another_process_has_the_lock(shell):
@@ -1094,7 +1176,7 @@ def test_another_process_has_the_lock(shell):
         assert f'in use by another process ({holder.pid})' in error
         assert error.count('\n') == 1
         said, _ = run_process('list')
-        assert said == 'no task waits\n'
+        assert said == 'no tasks\n'
         holder.stdin.close()
 
 
@@ -1142,12 +1224,12 @@ def test_main_runs_the_command_that_the_process_was_called_with(
     with pytest.raises(SystemExit):
         zodbschedule.cli.main()
     assert capsys.readouterr().out == (
-        'fine: nothing is due; no worker is registered\n')
+        'OK: no task is due; no workers are registered\n')
 
 
 def test_help_documents_the_exit_codes(shell):
     for args in ('--help',), ('process', '-h'), ('check', '--help'):
-        assert '1    a task was parked in this call' in shell(*args)
+        assert '1    a task was parked by this call' in shell(*args)
 
 
 # -- the documentation -------------------------------------------------------

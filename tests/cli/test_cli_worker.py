@@ -35,13 +35,13 @@ from persistent.mapping import PersistentMapping
 from shell import opened
 
 from zodbschedule.cli import database
-from zodbschedule.cli import health
-from zodbschedule.cli import sites
-from zodbschedule.cli.health import Pulse
-from zodbschedule.cli.importing import import_modules
-from zodbschedule.cli.mending import if_connected
-from zodbschedule.cli.mending import is_affected
-from zodbschedule.cli.mending import mend
+from zodbschedule.cli import worker
+from zodbschedule.cli import zope_site
+from zodbschedule.cli.options import import_modules
+from zodbschedule.cli.worker import HealthFile
+from zodbschedule.cli.worker import fix_asyncio
+from zodbschedule.cli.worker import has_asyncio_fault
+from zodbschedule.cli.worker import unless_lost
 
 
 class Command:
@@ -149,7 +149,7 @@ def test_a_worker_runs_what_is_due_until_it_is_told_to_end(
     said = worker.ends_when_told(number)
     assert Path('restocked').read_text() == 'hats 1\n'
     assert states(shell) == [(later, 'waiting')]
-    assert shell('workers') == 'no worker is registered'
+    assert shell('workers') == 'no workers are registered'
     assert 'Traceback' not in said
 
 
@@ -184,7 +184,7 @@ def test_what_runs_for_longer_is_cut_off_and_back_in_its_place(
     said = worker.ends_when_told()
     assert 'has cut off what ran' in said
     assert states(shell) == [(task, 'waiting')]
-    assert shell('workers') == 'no worker is registered'
+    assert shell('workers') == 'no workers are registered'
 
 
 @pytest.mark.parametrize('second, code', [
@@ -241,6 +241,14 @@ def test_a_worker_serves_several_schedules(shell, working):
 def test_a_worker_has_room_for_a_connection_a_thread(working):
     said = working('--threads', '12').ends_when_told()
     assert 'WARNING' not in said
+
+
+@pytest.mark.parametrize('connections, size', [(26, 26), (2, 7)])
+def test_the_pool_of_the_database_has_room_for_the_threads(
+        shell, connections, size):
+    source = database.Source(shell.db, database.Access.CHANGE)
+    with worker._database(source, connections) as db:
+        assert db.getPoolSize() == size
 
 
 # -- before the database is there --------------------------------------------
@@ -307,18 +315,18 @@ def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
 
 
 @pytest.mark.parametrize('options, complaint', [
-    (['--db', 'gopher://x'], "unknown scheme 'gopher'"),
-    (['--db', 'zeo://localhost:port'], 'cannot be understood'),
+    (['--db', 'gopher://x'], "the URI scheme 'gopher' is unknown"),
+    (['--db', 'zeo://localhost:port'], 'is invalid'),
     (['--db', 'zeo://localhost?colour=red'], 'colour'),
     (['--db', 'missing.fs'], 'there is no database at missing.fs'),
     (['--db', 'sqlite://'], 'there is no database at main.sqlite3'),
-    (['--path', '/'], '--path names no key'),
-    (['--threads', '0'], '--threads has to be at least 1'),
-    (['--name', ''], '--name has to name it'),
-    (['--lease', '0'], '--lease has to be more than nothing'),
-    (['--lease', 'long'], 'long is no number of seconds; write 30, or a '
-                          'duration as 30s, 5m, 2h or 1d'),
-    (['--grace', '-1'], '-1 is no number of seconds'),
+    (['--path', '/'], "--path '/' has no key"),
+    (['--threads', '0'], '--threads is 0; it must be at least 1'),
+    (['--name', ''], '--name is empty; give a name'),
+    (['--lease', '0'], '--lease is 0; it must be more'),
+    (['--lease', 'long'], "'long' is not a number of seconds; write 30, or "
+                          'a duration: 30s, 5m, 2h or 1d'),
+    (['--grace', '-1'], "'-1' is not a number of seconds"),
     (['--import', 'nowhere'], '--import nowhere: there is no module nowhere'),
     (['--import', 'nowhere.at.all'], 'there is no module nowhere'),
     (['--import', 'shop.nothing'],
@@ -329,7 +337,7 @@ def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
     (['--import', 'leaving'], '--import leaving: SystemExit: 0'),
     (['--import', '.relative'], '--import .relative: TypeError: '),
     (['--health-file', 'no/file'],
-     '--health-file no/file: there is no folder no'),
+     '--health-file no/file: the folder no does not exist; create it'),
     (['--health-file', '.'], '--health-file .: '),
 ])
 def test_what_waiting_cannot_mend_ends_it_with_a_line(
@@ -345,7 +353,7 @@ def test_what_waiting_cannot_mend_ends_it_with_a_line(
 def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
     assert shell.refuses('worker', '--health-file', 'healthy') == (
-        '--health-file healthy: the folder cannot be written')
+        '--health-file healthy: the folder . is not writable; choose another')
 
 
 def test_a_database_that_another_process_has_is_said(shell, start):
@@ -413,7 +421,8 @@ def test_the_path_stays_as_it_is_if_that_is_to_be_safe(
     monkeypatch.setenv('PYTHONSAFEPATH', '1')
     said = Command('worker', '--db', 'no.fs', '--import', on_no_path).ends(2)
     assert said == (
-        f'Error: --import {on_no_path}: there is no module {on_no_path}\n')
+        f'Error: --import {on_no_path}: there is no module {on_no_path}; '
+        f'install it, or correct the name\n')
 
 
 # -- the file for probes -----------------------------------------------------
@@ -434,9 +443,9 @@ def test_a_worker_has_a_file_while_it_is_healthy(zeo, working):
 @pytest.fixture
 def pulse(tmp_path, monkeypatch):
     """A pulse that beats fast, of something that is ill at first."""
-    monkeypatch.setattr(health, 'PULSE', .01)
-    monkeypatch.setattr(health, 'LOOK', .01)
-    pulse = Pulse(tmp_path / 'healthy', lambda: pulse.is_well)
+    monkeypatch.setattr(worker, 'TOUCH_EVERY', .01)
+    monkeypatch.setattr(worker, 'CHECK_EVERY', .01)
+    pulse = HealthFile(tmp_path / 'healthy', lambda: pulse.is_well)
     pulse.is_well = False
     pulse.start()
     yield pulse
@@ -482,7 +491,7 @@ def test_a_file_that_cannot_be_touched_is_told_once(
     away.rename(folder)
     wait_until(lambda: is_new(pulse.path), 'the file')
     message, = caplog.messages
-    assert message.startswith('The health file is not to be had: ')
+    assert message.startswith('The health file cannot be changed: ')
 
 
 # -- looking at workers ------------------------------------------------------
@@ -498,11 +507,11 @@ def test_workers_shows_who_runs_what(shell, working):
     row, = shell.json('workers')
     now = datetime.now(UTC)
     day = timedelta(days=1)
-    assert now - day < parsed(row['since']) <= parsed(row['beaten']) < now
+    assert now - day < parsed(row['since']) <= parsed(row['heartbeat']) < now
     assert parsed(row['since']) <= parsed(row['running_since']) < now
     assert isinstance(row['id'], str)
     assert {name: value for name, value in row.items() if name not in (
-        'id', 'since', 'beaten', 'running_since')} == {
+        'id', 'since', 'heartbeat', 'running_since')} == {
             'name': 'miller', 'host': socket.gethostname(),
             'pid': worker.process.pid, 'lease': 45.0, 'claimed': 1,
             'task': task, 'description': 'shop.linger',
@@ -510,8 +519,8 @@ def test_workers_shows_who_runs_what(shell, working):
                        'expired': 0}}
     heading, _, line = shell('workers').splitlines()
     assert re.split('  +', heading.strip()) == [
-        'name', 'host', 'pid', 'since', 'beaten', 'held', 'what',
-        'runs since']
+        'name', 'host', 'pid', 'since', 'heartbeat', 'claimed',
+        'description', 'running since']
     assert line.startswith('miller') and 'shop.linger' in line
 
 
@@ -525,7 +534,7 @@ def test_workers_tells_what_has_ended(shell, working):
         row['counts'] for row in shell.json('workers')] == [counts], 'counts')
     assert '2 succeeded, 1 parked' in shell('workers')
     heading = shell.out.splitlines()[0]
-    assert 'ended' in heading and 'what' not in heading
+    assert 'outcomes' in heading and 'description' not in heading
 
 
 def test_workers_fits_a_terminal(shell, working, terminal):
@@ -539,16 +548,17 @@ def test_list_and_show_name_the_worker(shell, working):
     assert 'worker' not in shell('list')
     _, task = lingering(shell, working, '--name', 'miller')
     heading, _, line = shell('list').splitlines()
-    assert heading.split() == ['id', 'time', 'state', 'worker', 'what']
+    assert heading.split() == [
+        'id', 'time', 'state', 'worker', 'description']
     assert 'running' in line and 'miller' in line
     assert ['worker', 'miller'] in [
         line.split() for line in shell('show', task).splitlines()]
 
 
 def test_check_says_how_many_workers_are_registered(shell, working):
-    assert shell('check') == 'fine: nothing is due; no worker is registered'
+    assert shell('check') == 'OK: no task is due; no workers are registered'
     lingering(shell, working)
-    assert shell('check') == 'fine: nothing is due; 1 worker is registered'
+    assert shell('check') == 'OK: no task is due; 1 worker is registered'
     assert shell.json('check')['workers'] == 1
 
 
@@ -568,18 +578,18 @@ def test_recover_puts_back_what_a_dead_worker_held(shell, zeo, working):
     worker.process.wait()
     assert states(shell) == [(task, 'running')]
     assert shell('workers', '--recover', 'miller') == (
-        'miller is recovered: 1 task is back in its place')
+        'miller was recovered: 1 task is back in the schedule')
     assert shell.err == ''
     assert states(shell) == [(task, 'waiting')]
-    assert shell('workers') == 'no worker is registered'
+    assert shell('workers') == 'no workers are registered'
 
 
 def test_recover_warns_if_the_worker_lives(shell, zeo, working):
     worker, task = lingering(shell, working, '--name', 'miller')
     shell('workers', '--recover', 'miller')
     assert shell.err == (
-        f'Warning: its process {worker.process.pid} lives, on this machine; '
-        f'what it was running is undone and runs again\n')
+        f'Warning: process {worker.process.pid} of this worker is alive on '
+        f'this machine; its run is rolled back and will run again\n')
     Path('released').touch()
     wait_until(lambda: shell.json('show', task)['state'] == 'ended', 'a run')
     worker.ends_when_told()
@@ -589,7 +599,7 @@ def test_recover_warns_if_the_worker_lives(shell, zeo, working):
 def test_recover_of_nobody_is_refused(shell, working):
     assert 'miller' in shell.refuses('workers', '--recover', 'miller')
     assert shell.refuses('workers', '--recover', 'miller', '--json') == (
-        '--recover prints no JSON')
+        '--recover and --json are both given; --recover does not print JSON')
 
 
 # -- the fault of asyncio ----------------------------------------------------
@@ -610,16 +620,31 @@ def test_recover_of_nobody_is_refused(shell, working):
     ((4, 0, 0), False),
 ])
 def test_only_some_pythons_have_the_fault(version, affected):
-    assert is_affected(version) is affected
+    assert has_asyncio_fault(version) is affected
     transport = type('Transport', (), {'writelines': as_it_was})
-    mend(version, transport)
+    fix_asyncio(version, transport)
     assert (transport.writelines is not as_it_was) is affected
 
 
 def test_asyncios_own_transport_is_mended(monkeypatch):
     monkeypatch.setattr(_SelectorSocketTransport, 'writelines', as_it_was)
-    mend((3, 13, 0))
+    fix_asyncio((3, 13, 0))
     assert _SelectorSocketTransport.writelines is not as_it_was
+
+
+def test_the_command_fixes_asyncio_before_it_opens_the_database(
+        shell, monkeypatch):
+    happened = []
+
+    def made(*args, **options):
+        happened.append('made')
+        raise RuntimeError('enough')
+
+    monkeypatch.setattr(
+        worker, 'fix_asyncio', lambda: happened.append('fixed'))
+    monkeypatch.setattr(worker, 'Worker', made)
+    assert shell.refuses('worker') == 'RuntimeError: enough'
+    assert happened == ['fixed', 'made']
 
 
 def as_it_was(transport, data):
@@ -650,7 +675,7 @@ def test_what_is_written_to_a_lost_connection_selects_no_socket(writelines):
     def check(transport, there):
         there.close()
         transport.write(b'finds out')
-        if_connected(writelines)(transport, [b'too', b'late'])
+        unless_lost(writelines)(transport, [b'too', b'late'])
         assert not is_selected(transport)
         # This is what the fault is.
         as_it_was(transport, [])
@@ -662,7 +687,7 @@ def test_what_is_written_to_a_lost_connection_selects_no_socket(writelines):
 
 def test_what_is_written_to_a_connection_arrives():
     def check(transport, there):
-        if_connected(_SelectorSocketTransport.writelines)(
+        unless_lost(_SelectorSocketTransport.writelines)(
             transport, [b'in', b' time'])
         assert there.recv(100) == b'in time'
 
@@ -698,7 +723,7 @@ def test_a_worker_serves_the_sites_of_a_zope(
         yield zope
 
     zope = Zope()
-    monkeypatch.setattr(sites.Site, 'started', started)
+    monkeypatch.setattr(zope_site.ZopeLocation, 'started', started)
     Path('zope.conf').touch()
     bare_shell('worker', '--zope', 'zope.conf', '--threads', 3, '--name', 'x',
                *(part for path in paths for part in ('--path', path)))
@@ -718,4 +743,4 @@ def test_a_zope_that_is_missing_is_said(bare_shell, monkeypatch, command):
 def test_either_a_database_or_a_zope(bare_shell):
     Path('zope.conf').touch()
     bare_shell('list', '--zope', 'zope.conf', '--db', 'Data.fs', code=2)
-    assert 'give --db or --zope, not both' in bare_shell.err
+    assert '--db and --zope are both given; give one' in bare_shell.err

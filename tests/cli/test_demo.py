@@ -20,13 +20,13 @@ import ZODB
 from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import clock
-from zodbschedule.cli import live
 from zodbschedule.cli.commands import commands
+from zodbschedule.cli.demo import COMMANDS
 from zodbschedule.cli.demo import DURATION
 from zodbschedule.cli.demo import GUESTS
-from zodbschedule.cli.demo import LOOKS
-from zodbschedule.cli.demo import Guestbook
-from zodbschedule.cli.demo import hang
+from zodbschedule.cli.demo import LiveDisplay
+from zodbschedule.cli.demo_tasks import Guestbook
+from zodbschedule.cli.demo_tasks import hang
 from zodbschedule.store.inspection import task_id
 from zodbschedule.testing import SettableClock
 
@@ -147,7 +147,7 @@ def test_a_second_call_finds_what_the_first_one_left(demo):
     first = demo()
     second = demo()
     before = second[:second.index('Processing for about ten seconds:')]
-    assert before[0].endswith('It was here before, and holds:')
+    assert before[0].endswith('It exists and contains:')
     assert before[1:6] == [
         '- 20 runs on record',
         '- 7 signatures in the guestbook, 0 of them twice; pictures on the '
@@ -233,9 +233,9 @@ def test_a_low_terminal_shows_the_last_runs_and_in_the_end_all(
 
 
 def test_a_demo_that_is_interrupted_before_its_first_picture(terminal):
-    screen = live.Screen()
-    screen.finish()
-    assert screen.last is None
+    shown = LiveDisplay()
+    shown.finish()
+    assert shown.last is None
 
 
 def test_the_demo_takes_another_folder(demo, tmp_path):
@@ -258,7 +258,7 @@ def test_a_demo_that_goes_on_elsewhere_is_said_in_a_line(demo, tmp_path):
 
 def test_the_demo_can_be_looked_at_afterwards(demo, capsys):
     demo()
-    for command in LOOKS:
+    for command in COMMANDS:
         with pytest.raises(SystemExit) as ended:
             commands([*command.split(), '--db', 'zodbschedule-demo/demo.fs'])
         assert ended.value.code == 0

@@ -3,6 +3,7 @@
 Each test that names a hazard is followed by one without its mitigation.
 """
 
+from datetime import timedelta
 from itertools import chain
 
 import pytest
@@ -16,8 +17,12 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import try_to_commit
 
+from zodbschedule import Task
+from zodbschedule.instant import to_micros
+from zodbschedule.store import spread
 from zodbschedule.store import timetable
 from zodbschedule.store.history import History
+from zodbschedule.store.spread import TREES
 from zodbschedule.store.timetable import LEAF
 
 
@@ -38,6 +43,15 @@ def race(database, one, other, first):
     for index in (0, 1) if first == 'one first' else (1, 0):
         committed[index] = try_to_commit(schedules[index])
     return committed
+
+
+def second(number):
+    """Twice as many seconds after noon; all of that hour are in one tree."""
+    return NOON + timedelta(seconds=2 * number)
+
+
+def tree_at_noon(schedule):
+    return schedule.timetable.instants.tree(to_micros(NOON))
 
 
 def notes(count, time=NOON, prefix='old'):
@@ -188,18 +202,18 @@ class TestHusks:
     def test_a_task_added_into_a_bucket_that_is_swept_is_not_lost(
             self, database, first):
         schedule = database.schedule()
-        for minute in range(200):
-            schedule.timetable.instants[at(minute)] = None
+        for number in range(200):
+            schedule.timetable.instants[second(number)] = None
         commit(schedule)
-        operations = adder('new', time=at(20.5)), lambda schedule: (
-            schedule.timetable.sweep(at(100)))
+        operations = adder('new', time=second(20.5)), lambda schedule: (
+            schedule.timetable.sweep(second(100)))
         committed = race(database, *operations, first)
         retry(database, committed, *operations)
         assert names(database.schedule()) == ['new']
         schedule = database.schedule()
-        schedule.timetable.instants._check()
+        tree_at_noon(schedule)._check()
         assert list(schedule.timetable.instants) == [
-            at(20.5), *map(at, range(101, 200))]
+            second(20.5), *map(second, range(101, 200))]
 
     @FIRST
     def test_a_task_added_at_a_key_that_is_deleted_is_not_lost(
@@ -214,47 +228,54 @@ class TestHusks:
 class TestUsersAgainstTurns:
     """Taking leaves the shape of the tree alone."""
 
-    MINUTES = 400
+    SECONDS = 400
 
-    def fill(self, database, minutes=MINUTES):
+    def fill(self, database):
+        """All in one tree."""
         prepare(database, *(
-            Note(f'old {n}', at(n)) for n in range(minutes)))
+            Note(f'old {n}', second(n)) for n in range(self.SECONDS)))
 
     def taker(self, schedule):
         take(schedule, 256, at(1000))
 
     @FIRST
-    @pytest.mark.parametrize('minutes', [
+    @pytest.mark.parametrize('seconds', [
         -1,      # before the first
         1.5,     # in the first bucket, from which all is taken
         100.5,   # among those that are taken
         300.5,   # among those that are not
         399.5,   # in the last bucket
-        5000,    # behind the last
+        1200,    # behind the last
     ])
     def test_an_insert_does_not_conflict_with_a_turn_that_takes(
-            self, database, minutes, first):
+            self, database, seconds, first):
         self.fill(database)
         committed = race(
-            database, adder('new', time=at(minutes)), self.taker, first)
+            database, adder('new', time=second(seconds)), self.taker, first)
         assert committed == [True, True]
-        assert len(everything(database)) == self.MINUTES + 1
+        assert len(everything(database)) == self.SECONDS + 1
 
-    @pytest.mark.parametrize('minutes', [300.5, 5000])
+    @pytest.mark.parametrize('seconds', [300.5, 1200])
     def test_without_the_husks_an_insert_conflicts(
-            self, database, minutes, monkeypatch):
+            self, database, seconds, monkeypatch):
         monkeypatch.setattr(timetable, '_smallest_keys', lambda *args: ())
         self.fill(database)
         committed = race(
-            database, adder('new', time=at(minutes)), self.taker,
+            database, adder('new', time=second(seconds)), self.taker,
             'other first')
         assert committed == [False, True]
 
     @pytest.mark.storages('FileStorage', 'PostgreSQL')
     def test_taking_writes_no_interior_node_of_the_tree(self, database):
-        self.fill(database, 9_000)  # enough for nodes between root and leaf
+        self.fill(database)
+        # So many that there are nodes between root and leaf.
         schedule = database.schedule()
-        instants = schedule.timetable.instants
+        for number in range(1, 32_000):
+            tree_at_noon(schedule)[
+                to_micros(second(1_000)) + TREES * number] = None
+        commit(schedule)
+        schedule = database.schedule()
+        root = tree_at_noon(schedule)
 
         def interior(node):
             children = node.__getstate__()[0][::2]
@@ -262,12 +283,13 @@ class TestUsersAgainstTurns:
                 return [node]
             return [node, *chain(*map(interior, children))]
 
-        before = {node._p_oid: node._p_serial for node in interior(instants)}
+        before = {node._p_oid: node._p_serial for node in interior(root)}
+        assert len(before) > 1
         self.taker(schedule)
         commit(schedule)
-        list(instants)
+        list(root)
         assert before == {
-            node._p_oid: node._p_serial for node in interior(instants)}
+            node._p_oid: node._p_serial for node in interior(root)}
 
     def test_the_husks_that_turns_leave_are_few(self, database):
         self.fill(database)
@@ -277,6 +299,90 @@ class TestUsersAgainstTurns:
         husks = list(schedule.timetable.instants.values()).count(None)
         assert husks == portion.husks
         assert 0 < husks < 256 / 10
+
+
+@pytest.mark.storages('FileStorage', 'ZEO')
+class TestUsersAgainstUsers:
+    """Inserts of users do not meet, even if buckets are split."""
+
+    #: so many at once split a bucket for certain
+    MANY = 70
+
+    #: by a clock, at about the same time, and in trees of their own
+    ONE = NOON + timedelta(microseconds=123_456)
+    OTHER = ONE + timedelta(microseconds=1)
+
+    def many(self, time, prefix):
+        """Insert many that a clock has timed, all into one tree."""
+        def insert(schedule):
+            for number in range(self.MANY):
+                schedule.schedule(Note(
+                    f'{prefix}{number}', time + timedelta(seconds=number)))
+        return insert
+
+    @FIRST
+    def test_in_trees_of_their_own_inserts_do_not_conflict(
+            self, database, first):
+        prepare(database, *notes(1))
+        assert race(database, self.many(self.ONE, 'a'),
+                    self.many(self.OTHER, 'b'), first) == [True, True]
+        assert len(everything(database)) == 2 * self.MANY + 1
+
+    @FIRST
+    def test_in_one_tree_they_conflict(self, database, first, monkeypatch):
+        monkeypatch.setattr(spread, 'TREES', 1)
+        prepare(database, *notes(1))
+        operations = self.many(self.ONE, 'a'), self.many(self.OTHER, 'b')
+        committed = race(database, *operations, first)
+        assert sorted(committed) == [False, True]
+        retry(database, committed, *operations)
+        assert len(everything(database)) == 2 * self.MANY + 1
+
+    @FIRST
+    def test_of_the_first_two_inserts_of_all_none_is_lost(
+            self, database, first):
+        operations = (adder('a', time=self.ONE), adder('b', time=self.OTHER))
+        committed = race(database, *operations, first)
+        # Both make the trees.
+        assert sorted(committed) == [False, True]
+        retry(database, committed, *operations)
+        assert everything(database) == ['a', 'b']
+
+    @FIRST
+    def test_of_one_instant_the_order_of_arrival_is_kept(
+            self, database, first):
+        prepare(database, *notes(1))
+        operations = (adder('a', time=self.ONE), adder('b', time=self.ONE))
+        committed = race(database, *operations, first)
+        assert sorted(committed) == [False, True]
+        retry(database, committed, *operations)
+        arrived = ['a', 'b'] if committed[0] else ['b', 'a']
+        assert names(database.schedule())[1:] == arrived
+
+    @staticmethod
+    def keyed(key, minutes):
+        return lambda schedule: schedule.schedule(
+            Task(at(minutes), key=key))
+
+    @FIRST
+    def test_different_keys_do_not_conflict(self, database, first):
+        prepare(database, *notes(1), Task(NOON, key='k'))
+        for number in range(0, 2 * TREES, 2):
+            assert race(
+                database, self.keyed(f'key {number}', number * 60),
+                self.keyed(f'key {number + 1}', number * 60 + 60), first
+                ) == [True, True]
+
+    @FIRST
+    def test_the_same_key_conflicts(self, database, first):
+        prepare(database, *notes(1), Task(NOON, key='k'))
+        for number in range(TREES):
+            one = self.keyed(f'key {number}', number * 120)
+            other = self.keyed(f'key {number}', number * 120 + 60)
+            assert sorted(race(database, one, other, first)) == [False, True]
+        schedule = database.schedule()
+        assert len(list(schedule)) == 2 + TREES
+        assert len(list(schedule.keys)) == 1 + TREES
 
 
 @pytest.mark.storages('FileStorage', 'ZEO')
@@ -507,13 +613,15 @@ class TestLazyIteration:
 
     def test_with_the_iterator_of_the_tree_some_are_not_seen(
             self, database, other):
-        schedule = self.prepared(database)
+        prepare(database, *(Note(str(n), second(n)) for n in range(200)))
+        schedule = self.schedule = database.schedule()
+        tree = tree_at_noon(schedule)
         seen = []
-        for instant in schedule.timetable.instants.keys():
+        for instant in tree.keys():
             seen.append(instant)
-            del schedule.timetable.instants[instant]
+            del tree[instant]
             commit(schedule)
-        assert len(seen) < 60
+        assert len(seen) < 200
 
 
 @pytest.mark.storages('FileStorage', 'ZEO')

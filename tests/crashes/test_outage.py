@@ -13,7 +13,7 @@ from sample_tasks import Noting
 from sample_tasks import Stage
 
 from zodbschedule import clock as the_clock
-from zodbschedule.cli.mending import if_connected
+from zodbschedule.cli.worker import unless_lost
 from zodbschedule.testing import SettableClock
 
 
@@ -76,7 +76,7 @@ def writelines_of_later_pythons(monkeypatch):
     """
     monkeypatch.setattr(
         _SelectorSocketTransport, 'writelines',
-        if_connected(_SelectorSocketTransport.writelines))
+        unless_lost(_SelectorSocketTransport.writelines))
 
 
 @pytest.fixture(params=['PostgreSQL', 'ZEO'])

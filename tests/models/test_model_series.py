@@ -227,8 +227,8 @@ class Machine(RuleBasedStateMachine):
         assert not index.running
         standing = {int.from_bytes(task._p_oid): task
                     for task in self.schedule if task.key}
-        assert dict(index.by_oid) == {
-            oid: task.key for oid, task in standing.items()}
+        assert dict(index.by_oid.items()) == {
+            oid: (task.key, task) for oid, task in standing.items()}
         for key, task in index.holders.items():
             assert task.key == key
             assert int.from_bytes(task._p_oid) in standing

@@ -304,6 +304,8 @@ class Real:
                  'instant': schedule.timetable.instants}
         self.kinds.update({u64(one._p_oid): kind
                            for kind, one in named.items()})
+        self.kinds.update({u64(tree._p_oid): 'instant'
+                           for tree in schedule.timetable.instants.trees})
         self.kinds.update({u64(claim.slots._p_oid): 'slots'
                            for claim in schedule.claims.values()})
 

@@ -186,7 +186,8 @@ class TestDuplicates:
             keys = stage.schedule.keys
             assert Names.NIGHTLY in keys
             assert keys.get(Names.NIGHTLY).description == 'a'
-            assert [*map(type, keys), *map(type, keys.by_oid.values())] == [
+            assert [*map(type, keys), *(
+                type(key) for key, _ in keys.by_oid.values())] == [
                 str, str]
 
     def test_keys_are_listed_in_order_while_they_change(self, stage):

@@ -1,5 +1,7 @@
 """Taking due tasks: several at once, and with few requests to the server."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies
@@ -202,6 +204,24 @@ class TestCrowd:
         assert one.cursor == at(LIMIT - 1)
         self.work(one)
         assert set(runs(database).values()) == {1}
+
+
+@pytest.mark.storages('FileStorage')
+def test_each_pass_counts_the_emptied_instants_anew(database):
+    # Else a worker would sweep every few passes, and conflict with inserts.
+    schedule = prepare(database, *(
+        Note(f'{number}', NOON + timedelta(microseconds=number))
+        for number in range(5)))
+    for task in list(schedule):
+        schedule.unschedule(task)
+    commit(schedule)
+    schedule._p_jar.transaction_manager.abort()
+    one = Consumer(schedule, '', patient=True)
+    for _ in range(3):
+        one.begin(at(1))
+        one.turn(LIMIT)
+        assert one.husks == 5
+    one.withdraw()
 
 
 # What each instant holds.

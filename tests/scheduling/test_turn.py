@@ -190,14 +190,14 @@ class TestSweeping:
 
     def fill(self, schedule, count, start=0):
         for number in range(start, start + count):
-            schedule.schedule(Note(f'{number}', at(number)))
+            schedule.schedule(Note(f'{number}', at(number / 60)))
         commit(schedule)
 
     def test_a_pass_sweeps_when_there_are_enough(
             self, schedule, sweeps, monkeypatch):
         monkeypatch.setattr(processing, 'PORTION', 50)
-        self.fill(schedule, 1000)
-        assert schedule.process(at(2000)).succeeded == 1000
+        self.fill(schedule, 2000)
+        assert schedule.process(at(2000)).succeeded == 2000
         begin(schedule)
         assert len(sweeps) > 1
         assert min(sweeps) >= 20
@@ -211,9 +211,9 @@ class TestSweeping:
         assert 0 < husks(schedule) < 20
 
     def test_they_stay_few_pass_after_pass(self, schedule, sweeps):
-        self.fill(schedule, 600)
-        for number in range(0, 600, 10):
-            schedule.process(at(number))
+        self.fill(schedule, 1200)
+        for number in range(0, 1200, 20):
+            schedule.process(at(number / 60))
             begin(schedule)
             assert husks(schedule) <= 21
         assert len(sweeps) in range(1, 4)

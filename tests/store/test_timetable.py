@@ -342,7 +342,9 @@ class TestSweeping:
         assert all(instant > at(100) for instant in swept.instants)
 
 
-INSTANTS = strategies.integers(0, 40).map(at)
+#: in several trees, and some of them in one
+INSTANTS = strategies.integers(0, 40).map(
+    lambda number: at(number) + timedelta(microseconds=number % 7))
 
 STEPS = strategies.lists(max_size=60, elements=strategies.one_of(
     strategies.tuples(
@@ -387,7 +389,8 @@ def test_it_behaves_as_a_dict_of_lists(steps):
         else:
             timetable.sweep(args[0])
         model = {instant: tasks for instant, tasks in model.items() if tasks}
-        timetable.instants._check()
+        for tree in timetable.instants.trees:
+            tree._check()
     assert everything(timetable) == model
 
 

@@ -21,7 +21,7 @@ from mixture import is_done
 from mixture import looking
 
 from zodbschedule import Worker
-from zodbschedule.cli.mending import mend
+from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.store import incarnation
 
 
@@ -95,7 +95,7 @@ def worker(uri, **options):
     """A worker that ends by SIGTERM; it logs what it does."""
     logging.basicConfig(
         level=logging.INFO, format='%(levelname)s %(message)s')
-    mend()
+    fix_asyncio()
     worker = Worker(partial(open_database, uri), **options)
     signal.signal(signal.SIGTERM, lambda *_: worker.finish())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

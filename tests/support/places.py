@@ -34,7 +34,7 @@ def check_empty(schedule):
     assert not schedule.keys.holders
     assert not schedule.keys.by_oid
     assert not schedule.keys.running
-    assert not schedule.keys._without_oid
+    assert not schedule.keys.without_oid
     assert not schedule.requests.entries
     assert not schedule.crashes
     assert not schedule.pauses.entries

@@ -275,28 +275,28 @@ class TestCommands:
 
     def test_if_there_are_several_it_has_to_be_said_which(
             self, sites, command):
-        output = command('list', code=2)
-        assert 'those with a schedule: none' in output
+        said = command('list', code=2)
+        assert 'have a schedule: none' in said
         sites('a', 'b')
-        assert 'those with a schedule: /a, /b' in command('list', code=2)
+        assert 'have a schedule: /a, /b' in command('list', code=2)
         command('add', 'instances.count', '--path', '/b')
         assert 'instances.count' in command('list', '--path', '/b')
         assert 'instances.count' not in command('list', '--path', '/a')
 
     def test_a_site_is_given_one(self, command):
-        assert 'has to say which' in command('init', code=2)
-        assert 'is made' in command('init', '--path', '/')
-        assert 'is there already' in command('init', '--path', '/')
+        assert '--path is missing' in command('init', code=2)
+        assert 'was created' in command('init', '--path', '/')
+        assert 'already exists' in command('init', '--path', '/')
         command('list')
 
     def test_what_is_not_there_is_said(self, instance, command):
-        assert 'there is nothing at /c' in command(
+        assert 'there is no object at /c' in command(
             'list', '--path', '/c', code=2)
         assert 'there is no schedule at' in command(
             'list', '--path', '/acl_users', code=2)
         assert 'is not a site' in command(
             'init', '--path', '/acl_users', code=2)
-        assert 'not both' in instance.run(
+        assert '--db and --zope are both given' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)
 
@@ -305,13 +305,13 @@ class TestCommands:
         assert 'there is no schedule' in command(
             'contributed', '--path', '/', code=2)
         sites('a')
-        assert 'nothing is contributed' in command('contributed')
+        assert 'no tasks are contributed' in command('contributed')
         add_on = instance.include.with_name('add_on-configure.zcml')
         add_on.write_text(ADD_ON)
         script = tmp_path / 'synchronize.py'
         script.write_text(SYNCHRONIZE)
         instance.run('zconsole', 'run', instance.conf, script)
-        assert 'as shipped' in command('contributed')
+        assert 'unchanged' in command('contributed')
         [facts] = json.loads(
             command('contributed', '--json', '--path', '/a'))
         assert facts == {
@@ -323,11 +323,11 @@ class TestCommands:
             task.missed = 'all'
         command('pause', facts['id'])
         assert 'paused, changed: missed' in command('contributed')
-        assert 'ours is as it is shipped' in command('reset', 'ours')
-        assert 'as shipped' in command('contributed')
+        assert 'ours was reset' in command('reset', 'ours')
+        assert 'unchanged' in command('contributed')
         command('cancel', facts['id'])
         add_on.unlink()
-        assert 'its add-on is not here, unscheduled' in command('contributed')
+        assert 'add-on missing, unscheduled' in command('contributed')
         assert "contributes no task named 'ours' to /a" in command(
             'reset', 'ours', code=2)
 

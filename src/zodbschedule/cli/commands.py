@@ -10,59 +10,91 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""All commands, by what one wants of them."""
+"""All commands, each imported when it is called.
+
+A command of a shell script should not wait for the imports of the others.
+"""
 
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
 
 import click
 
-from zodbschedule.cli import live
 from zodbschedule.cli import logs
-from zodbschedule.cli.adding import add
-from zodbschedule.cli.adding import init
-from zodbschedule.cli.changing import cancel
-from zodbschedule.cli.changing import discard
-from zodbschedule.cli.changing import pause
-from zodbschedule.cli.changing import resume
-from zodbschedule.cli.changing import run_now
-from zodbschedule.cli.changing import unpark
-from zodbschedule.cli.checking import check
-from zodbschedule.cli.contributions import list_contributed
-from zodbschedule.cli.contributions import reset
-from zodbschedule.cli.demo import FOLDER
-from zodbschedule.cli.demo import Demo
-from zodbschedule.cli.foreseeing import explain
-from zodbschedule.cli.foreseeing import forecast
-from zodbschedule.cli.looking import list_parked
-from zodbschedule.cli.looking import list_tasks
-from zodbschedule.cli.looking import show
-from zodbschedule.cli.looking import show_history
-from zodbschedule.cli.options import EXIT_CODES
-from zodbschedule.cli.problem import told_in_a_line
-from zodbschedule.cli.processing import process
-from zodbschedule.cli.watching import workers
-from zodbschedule.cli.working import worker
+from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import errors_in_one_line
+
+
+#: the sections of the help: command -> its module and its name there
+SECTIONS = {
+    'Getting started': {
+        'demo': 'demo.run_demo',
+        'init': 'add.init'},
+    'Scheduling': {
+        'add': 'add.add',
+        'cancel': 'change.cancel',
+        'run-now': 'change.run_now',
+        'pause': 'change.pause',
+        'resume': 'change.resume'},
+    'Running': {
+        'worker': 'worker.worker',
+        'process': 'process.process'},
+    'Inspecting': {
+        'list': 'show.list_tasks',
+        'show': 'show.show',
+        'workers': 'monitor.workers',
+        'history': 'show.show_history',
+        'forecast': 'forecast.forecast',
+        'explain': 'forecast.explain'},
+    'After a failure': {
+        'parked': 'show.list_parked',
+        'unpark': 'change.unpark',
+        'discard': 'change.discard'},
+    'Tasks of Zope add-ons': {
+        'contributed': 'zope_tasks.list_contributed',
+        'reset': 'zope_tasks.reset'},
+    'Monitoring': {
+        'check': 'monitor.check'}}
+
+COMMANDS = {name: where for section in SECTIONS.values()
+            for name, where in section.items()}
 
 
 class Commands(click.Group):
-    """All commands; whatever goes wrong in one ends as one line."""
+    """All commands; every error in one becomes one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_in_a_line():
+        with errors_in_one_line():
             return super().invoke(ctx)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str
+                    ) -> click.Command | None:
+        where = COMMANDS.get(cmd_name)
+        return None if where is None else _command(where)
 
     def format_commands(self, ctx: click.Context,
                         formatter: click.HelpFormatter) -> None:
-        """By what one wants, and not by the alphabet."""
-        widest = max(map(len, self.commands))
+        """By section, and not by the alphabet."""
+        widest = max(map(len, COMMANDS))
+        room = formatter.width - widest - 6
         for title, section in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([
-                    (f'{each.name:<{widest}}', each.get_short_help_str(
-                        formatter.width - widest - 6))
-                    for each in section])
+                    (f'{name:<{widest}}',
+                     _command(where).get_short_help_str(room))
+                    for name, where in section.items()])
+
+
+def _command(where: str) -> click.Command:
+    module, _, name = where.rpartition('.')
+    command: click.Command = getattr(
+        import_module(f'zodbschedule.cli.{module}'), name)
+    return command
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES,
@@ -71,12 +103,12 @@ class Commands(click.Group):
               help='Show the log, with tracebacks, on standard error.')
 @click.version_option(package_name='zodbschedule')
 def commands(verbose: bool) -> None:
-    """Look at, change and process a schedule in a ZODB.
+    """Inspect, change and process a schedule in a ZODB.
 
-    A task is named by its id, which add prints and list shows.  A TIME is
-    ISO 8601 with a zone (2030-01-31T09:00Z, 2030-01-31T09:00+01:00) or an
-    offset from now (+30s, +10m, +2h, +1d).  A DURATION is a number and a unit
-    (30s, 10m, 2h, 1d).
+    ID is the id of a task: add prints it, list shows it.  TIME is ISO 8601
+    with a time zone (2030-01-31T09:00Z, 2030-01-31T09:00+01:00) or an offset
+    from now (+30s, +10m, +2h, +1d).  DURATION is a number and a unit (30s,
+    10m, 2h, 1d).
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors='backslashreplace')
@@ -84,30 +116,3 @@ def commands(verbose: bool) -> None:
         logs.show_all()
     else:
         logs.hide()
-
-
-@click.command('demo')
-@click.argument('folder', default=FOLDER,
-                type=click.Path(file_okay=False))
-def run_demo(folder: str) -> None:
-    """Schedule and process a handful of tasks, for about ten seconds.
-
-    The database is made in FOLDER, by default zodbschedule-demo in the
-    current directory.  Run it twice: the second call finds what the first
-    one has left.
-    """
-    with Demo(folder) as demo, live.view() as view:
-        demo.play(view)
-
-
-SECTIONS = {
-    'Begin': (run_demo, init),
-    'Schedule': (add, cancel, run_now, pause, resume),
-    'Run': (worker, process),
-    'Look': (list_tasks, show, workers, show_history, forecast, explain),
-    'After a failure': (list_parked, unpark, discard),
-    'What add-ons contribute to a Zope': (list_contributed, reset),
-    'Monitor': (check,),
-}
-for _each in sum(SECTIONS.values(), ()):
-    commands.add_command(_each)

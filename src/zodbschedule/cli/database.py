@@ -21,34 +21,40 @@ from contextlib import closing
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import entry_points
+from functools import partial
 from typing import Any
 from typing import Protocol
 from typing import TypeVar
 from urllib.parse import parse_qsl
 from urllib.parse import urlsplit
 
-import zodburi
 from transaction import TransactionManager
 from zc.lockfile import LockError
 from ZODB.Connection import Connection
 from ZODB.DB import DB
+from ZODB.FileStorage.FileStorage import FileStorage
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
 from zodbschedule import Schedule
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import one_line
 from zodbschedule.transactions.workarounds import mend
 
 
 T = TypeVar('T')
 
-# How often a change is tried that conflicts with the work that goes on.
+#: what opens a storage, and the options of its database
+Resolved = tuple[Callable[[], Any], dict[str, Any]]
+
+# How often a change is tried that conflicts with other transactions.
 TRIES = 10
 
-# Where the query of a URI can ask for a read-only storage.
+# The schemes whose query can ask for a read-only storage.
 READ_ONLY = frozenset({'file', 'zeo', 'postgres', 'mysql', 'oracle', 'sqlite'})
+
+# The default of zodburi, in objects.
+ZODBURI_CACHE_SIZE = 10_000
 
 # Seconds to wait for a ZEO server, unless the URI says otherwise.  ZEO's own
 # default, 30, outlasts the patience of people and of probes.
@@ -56,29 +62,29 @@ ZEO_WAIT = 5
 
 
 class Access(Enum):
-    """What a command is going to do with the database."""
+    """What a command does with the database."""
 
-    LOOK = 'read only; it has to exist'
-    CHANGE = 'it has to exist'
+    READ = 'read only; it must exist'
+    CHANGE = 'it must exist'
     CREATE = 'it may be new'
 
 
-class Place(Protocol):
-    """Where a schedule stands, as the user says it; str() shows it."""
+class Location(Protocol):
+    """Which schedule the user means; str() shows it."""
 
     def database(self, access: Access) -> AbstractContextManager[DB]:
-        """The database, opened; closed in the end."""
+        """The open database; closed at the end of the context."""
 
     def find(self, connection: Connection) -> Schedule:
-        """What stands there, if that is a schedule."""
+        """The schedule at this location; raises CommandError."""
 
     def make(self, connection: Connection) -> bool:
-        """Put a schedule there; False if there is one already."""
+        """Create a schedule at this location; False if one exists."""
 
 
 @dataclass(frozen=True)
-class Path:
-    """A place that keys lead to, from the root of a database on."""
+class DatabaseLocation:
+    """A path of keys from the root of a database."""
 
     uri: str
     path: str
@@ -87,7 +93,9 @@ class Path:
     def keys(self) -> list[str]:
         keys = [key for key in self.path.split('/') if key]
         if not keys:
-            raise Problem('--path names no key; write, for instance, schedule')
+            raise CommandError(
+                f'--path {self.path!r} has no key; write, for example, '
+                f'--path schedule')
         return keys
 
     def __str__(self) -> str:
@@ -95,21 +103,21 @@ class Path:
 
     @contextmanager
     def database(self, access: Access) -> Iterator[DB]:
-        """See `Place`."""
+        """See `Location`."""
         with closing(open_database(self.uri, access)) as db:
             yield db
 
     def find(self, connection: Connection) -> Schedule:
-        """See `Place`."""
+        """See `Location`."""
         parent = parent_of(connection, self)
         found = _child(parent, self.keys[-1], self)
         if found is None:
-            raise Problem(f'there is no schedule at {self}; make one by '
-                          f'zodbschedule init')
-        return a_schedule(found, self)
+            raise CommandError(f'there is no schedule at {self}; create one '
+                               f'with: zodbschedule init')
+        return checked_schedule(found, self)
 
     def make(self, connection: Connection) -> bool:
-        """See `Place`."""
+        """See `Location`."""
         parent, key = parent_of(connection, self), self.keys[-1]
         if _child(parent, key, self) is None:
             parent[key] = Schedule()
@@ -131,13 +139,13 @@ def scheme_of(uri: str) -> str:
 
 
 def without_password(uri: str) -> str:
-    """*uri* as it may be shown, in mails of cron for instance."""
+    """*uri* as it may be shown: the mails of cron, for example, are read."""
     uri = re.sub(r'(://[^:/@]*:)[^/]*@', r'\1***@', uri)
     return re.sub(r'\b(password|passwd)=[^&]*', r'\1=***', uri)
 
 
 def with_query(uri: str, **options: object) -> str:
-    """*uri* with more options; of two of a name the last one counts."""
+    """*uri* with more options; the last of two with one name counts."""
     query = '&'.join(f'{name}={value}' for name, value in options.items())
     return f'{uri}{"&" if "?" in uri else "?"}{query}'
 
@@ -146,7 +154,7 @@ def _uri_for(uri: str, access: Access) -> str:
     scheme = scheme_of(uri)
     if scheme == 'zeo' and 'wait_timeout=' not in uri:
         uri = with_query(uri, wait_timeout=ZEO_WAIT)
-    if access is Access.LOOK and scheme in READ_ONLY:
+    if access is Access.READ and scheme in READ_ONLY:
         uri = with_query(uri, read_only=1)
     return uri
 
@@ -155,9 +163,9 @@ def _uri_for(uri: str, access: Access) -> str:
 
 
 class Source:
-    """A database that can be opened, as often as need be.
+    """A database that can be opened any number of times.
 
-    What is wrong for good is said when this is made.
+    The constructor raises CommandError for errors that no retry can fix.
     """
 
     def __init__(self, uri: str, access: Access) -> None:
@@ -165,15 +173,15 @@ class Source:
         self.access = access
         self.factory, self.options = _resolve(self.uri, access)
         config = _configured(self.factory)
-        if access is Access.LOOK and hasattr(config, 'read_only'):
+        if access is Access.READ and hasattr(config, 'read_only'):
             config.read_only = True
-        #: where its file is; None if it is not a file of this machine
+        #: the path of its file; None if it is not a file of this machine
         self.file = _file_of(self.uri, config)
         if access is not Access.CREATE:
             _refuse_missing(self.file)
 
     def open(self) -> DB:
-        """Open it, read-only for looking where the storage can."""
+        """Open it, for `Access.READ` read-only if the storage can do that."""
         storage = _open_storage(self.uri, self.factory)
         try:
             db = DB(storage, **self.options)
@@ -182,9 +190,10 @@ class Source:
         except BaseException as error:
             storage.close()
             if isinstance(error, ReadOnlyError) and (
-                    self.access is Access.LOOK):
-                raise Problem(
-                    f'{without_password(self.uri)} is empty') from error
+                    self.access is Access.READ):
+                raise CommandError(
+                    f'{without_password(self.uri)} is empty; create a '
+                    f'schedule with: zodbschedule init') from error
             raise
 
 
@@ -193,25 +202,40 @@ def open_database(uri: str, access: Access) -> DB:
     return Source(uri, access).open()
 
 
-def _resolve(uri: str, access: Access
-             ) -> tuple[Callable[[], Any], dict[str, Any]]:
-    full = _uri_for(uri, access)
+def _resolve(uri: str, access: Access) -> Resolved:
+    if uri.startswith('file://') and '?' not in uri:
+        return _resolve_file(uri, access)
+    return _resolve_with_zodburi(uri, access)
+
+
+def _resolve_file(uri: str, access: Access) -> Resolved:
+    """The same as zodburi, which would import ZEO, asyncio and ssl for it."""
+    path = os.path.normpath(uri.removeprefix('file://'))
+    factory = partial(FileStorage, path, read_only=access is Access.READ)
+    return factory, {'cache_size': ZODBURI_CACHE_SIZE}
+
+
+def _resolve_with_zodburi(uri: str, access: Access) -> Resolved:
+    import zodburi
     try:
-        resolved: tuple[Callable[[], Any], dict[str, Any]] = (
-            zodburi.resolve_uri(full))
+        resolved: Resolved = zodburi.resolve_uri(_uri_for(uri, access))
         return resolved
     except zodburi.NoResolverForScheme:
-        known = sorted(
-            each.name for each in entry_points(group='zodburi.resolvers'))
-        raise Problem(
-            f'unknown scheme {scheme_of(uri)!r}; installed are '
-            f'{", ".join(known)}') from None
+        raise CommandError(
+            f'the URI scheme {scheme_of(uri)!r} is unknown; use one of '
+            f'{", ".join(_schemes())}') from None
     except Exception as error:
-        # Each resolver has errors of its own for a URI that is wrong.
-        reason = in_a_line(error.args[0] if error.args else error)
-        raise Problem(
-            f'{without_password(uri)} cannot be understood: {reason}'
+        # Each resolver has errors of its own for a wrong URI.
+        reason = one_line(error.args[0] if error.args else error)
+        raise CommandError(
+            f'the URI {without_password(uri)} is invalid: {reason}'
         ) from error
+
+
+def _schemes() -> list[str]:
+    from importlib.metadata import entry_points
+    return sorted(each.name for each in entry_points(
+        group='zodburi.resolvers'))
 
 
 def _configured(factory: Callable[[], Any]) -> Any:
@@ -220,10 +244,11 @@ def _configured(factory: Callable[[], Any]) -> Any:
 
 
 def _refuse_missing(path: str | None) -> None:
-    """Storages that are files would make new ones where there are none."""
+    """A storage that is a file would create a new one."""
     if path and not os.path.exists(path):
-        raise Problem(
-            f'there is no database at {path}; zodbschedule init makes one')
+        raise CommandError(
+            f'there is no database at {path}; create one with: '
+            f'zodbschedule init')
 
 
 def _file_of(uri: str, config: Any) -> str | None:
@@ -243,8 +268,8 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
     except LockError:
         raise
     except Exception as error:
-        # Each storage, and each driver of one, has errors of its own.
-        raise Problem(
+        # Each storage, and each database driver, has errors of its own.
+        raise CommandError(
             f'cannot open {without_password(uri)}: '
             f'{str(error) or type(error).__name__}') from error
 
@@ -253,28 +278,30 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def looking_at(place: Place) -> Iterator[Schedule]:
+def read_schedule(location: Location) -> Iterator[Schedule]:
     """The schedule, to be read within one transaction."""
-    with place.database(Access.LOOK) as db:
+    with location.database(Access.READ) as db:
         with db.transaction() as connection:
-            yield place.find(connection)
+            yield location.find(connection)
 
 
-def changing(place: Place, note: str, change: Callable[[Schedule], T]) -> T:
-    """What *change* returns; tried again if it conflicts."""
-    with opened(place, Access.CHANGE) as connection:
+def change_schedule(location: Location, note: str,
+                    change: Callable[[Schedule], T]) -> T:
+    """What *change* returns; it is committed, and retried on conflicts."""
+    with open_connection(location, Access.CHANGE) as connection:
         manager = connection.transaction_manager
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
-                result = change(place.find(connection))
+                result = change(location.find(connection))
     return result
 
 
 @contextmanager
-def opened(place: Place, access: Access) -> Iterator[Connection]:
+def open_connection(location: Location, access: Access
+                    ) -> Iterator[Connection]:
     """A connection with a transaction manager of its own."""
-    with place.database(access) as db:
+    with location.database(access) as db:
         connection = db.open(TransactionManager())
         try:
             yield connection
@@ -283,32 +310,36 @@ def opened(place: Place, access: Access) -> Iterator[Connection]:
             connection.close()
 
 
-def a_schedule(found: Any, place: object) -> Schedule:
-    """*found*, if that is a schedule."""
+def checked_schedule(found: Any, location: object) -> Schedule:
+    """*found*, if that is a schedule; raises CommandError."""
     if not isinstance(found, Schedule):
-        raise Problem(f'what stands at {place} is a {type(found).__name__}, '
-                      f'not a schedule')
+        raise CommandError(
+            f'the object at {location} is a {type(found).__name__}, not a '
+            f'schedule; correct --path')
     return found
 
 
-def parent_of(connection: Connection, place: Path) -> Any:
+def parent_of(connection: Connection, location: DatabaseLocation) -> Any:
     """The mapping that holds, or is to hold, the schedule."""
     parent = connection.root()
-    for key in place.keys[:-1]:
-        parent = _child(parent, key, place)
+    for key in location.keys[:-1]:
+        parent = _child(parent, key, location)
         if parent is None:
-            raise Problem(f'there is no {key!r} on the way to {place}')
+            raise CommandError(
+                f'there is no key {key!r} in the path {location}; correct '
+                f'--path, or create the mapping in your application')
     return parent
 
 
-def _child(parent: Any, key: str, place: Path) -> Any:
+def _child(parent: Any, key: str, location: DatabaseLocation) -> Any:
     try:
         return parent[key]
-    except POSKeyError:  # is a KeyError, and means damage
+    except POSKeyError:  # a KeyError that means damage
         raise
     except KeyError:
         return None
     except (TypeError, AttributeError):
-        raise Problem(
-            f'{key!r} on the way to {place} would be in a '
-            f'{type(parent).__name__}, which is no mapping') from None
+        raise CommandError(
+            f'{key!r} in the path {location} would be in a '
+            f'{type(parent).__name__}, which is not a mapping; correct --path'
+        ) from None

@@ -10,16 +10,13 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The demo: a handful of tasks that keep a guestbook, for ten seconds.
-
-The classes and functions stand in the demo's database by name, so this module
-imports nothing but the package and the ZODB.
-"""
+"""The demo: a handful of tasks that keep a guestbook, for ten seconds."""
 
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
@@ -29,8 +26,9 @@ from typing import Any
 from typing import Protocol
 from typing import Self
 
-from persistent import Persistent
-from persistent.list import PersistentList
+import click
+from rich.live import Live
+from rich.table import Table
 from transaction import TransactionManager
 from ZODB.DB import DB
 from ZODB.FileStorage.FileStorage import FileStorage
@@ -38,113 +36,64 @@ from ZODB.FileStorage.FileStorage import FileStorage
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Schedule
-from zodbschedule import Task
 from zodbschedule import clock
-from zodbschedule import current_run
-from zodbschedule.cli.events import heard
+from zodbschedule.cli import format
+from zodbschedule.cli import output
+from zodbschedule.cli.demo_tasks import Bell
+from zodbschedule.cli.demo_tasks import Guestbook
+from zodbschedule.cli.demo_tasks import Postman
+from zodbschedule.cli.demo_tasks import hang
+from zodbschedule.cli.demo_tasks import scrawl
+from zodbschedule.cli.demo_tasks import sign
+from zodbschedule.cli.process import subscribed
 from zodbschedule.interfaces import RunEnded
 
 
 #: the folder that is made unless another is named
 FOLDER = 'zodbschedule-demo'
 
-# Not Data.fs, which in a folder of somebody else's is a real database.
+# Not Data.fs, which in a folder of an application is a real database.
 FILE = 'demo.fs'
 
 SECOND = timedelta(seconds=1)
 DURATION = 10 * SECOND
 
-# Larger, and the view stutters; smaller, and looking costs more than running.
+# Larger, and the display stutters; smaller, and drawing costs more than the
+# runs do.
 STEP = SECOND / 4
 
-# What to call afterwards.
-LOOKS = ('list', 'history', 'forecast --limit 10', 'parked', 'check')
+# The commands to call afterwards.
+COMMANDS = ('list', 'history', 'forecast --limit 10', 'parked', 'check')
 
 GUESTS = ('Ada', 'Grace', 'Barbara', 'Frances', 'Radia', 'Margaret')
 
+# The lines above the rows of the table, and one below.
+HEADING = 3
 
-# -- what the tasks do -------------------------------------------------------
-
-
-class Guestbook(Persistent):
-    """What the tasks change."""
-
-    #: how often the bell has rung
-    rings = 0
-    #: how often the clock has struck
-    strikes = 0
-    #: how many pictures hang on the wall
-    pictures = 0
-    #: how often the demo was called
-    calls = 0
-
-    def __init__(self) -> None:
-        self.signatures = PersistentList()
-
-    def strike(self) -> None:
-        """The clock strikes: a task that declares its recurrence."""
-        self.strikes += 1
+# The least number of runs that are shown, on any terminal.
+LEAST = 3
 
 
-def sign(book: Guestbook, name: str) -> None:
-    """A guest signs the book."""
-    book.signatures.append(name)
+@click.command('demo')
+@click.argument('folder', default=FOLDER,
+                type=click.Path(file_okay=False))
+def run_demo(folder: str) -> None:
+    """Schedule and process some tasks, for about ten seconds.
+
+    The database is created in FOLDER, by default zodbschedule-demo in the
+    current directory.  Call it twice: the second call finds the tasks and
+    outcomes of the first.
+    """
+    with Demo(folder) as demo, display() as shown:
+        demo.play(shown)
 
 
-def scrawl(book: Guestbook, name: str) -> None:
-    """Signs, and then fails: so the signature is rolled back."""
-    sign(book, name)
-    raise ValueError(f'{name} has no invitation')
-
-
-def hang(book: Guestbook) -> None:
-    """Hangs a picture, which falls down twice: so it is not there yet."""
-    book.pictures += 1
-    run = current_run()
-    if run is not None and run.attempt < 3:
-        raise OSError('the picture has fallen down')
-
-
-class Postman(Task):
-    """Finds nobody at first, and comes again: returns itself."""
-
-    tries = 0
-
-    def __init__(self, book: Guestbook, name: str, time: datetime) -> None:
-        super().__init__(time, description=f'{name} wants to sign')
-        self.book = book
-        self.name = name
-
-    def __call__(self) -> Task | None:
-        self.tries += 1
-        if self.tries > 1:
-            sign(self.book, self.name)
-            return None
-        self.time = clock.now() + 2 * SECOND
-        return self
-
-
-class Bell(Task):
-    """Rings about every three seconds: schedules itself again."""
-
-    def __init__(self, book: Guestbook, time: datetime) -> None:
-        super().__init__(time, description='the bell rings')
-        self.book = book
-
-    def __call__(self) -> None:
-        self.book.rings += 1
-
-    def schedule(self) -> Task:
-        self.time = clock.now() + 3 * SECOND
-        return self
-
-
-# -- how it is shown ---------------------------------------------------------
+# -- the display -------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Ended:
-    """One run, as the view tells of it."""
+class EndedRun:
+    """One run, as it is displayed."""
 
     at: datetime
     outcome: str
@@ -157,27 +106,94 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What there is to see at one moment, as plain data."""
+class Snapshot:
+    """What is displayed at one moment, as plain data."""
 
     began: datetime
     now: datetime
-    ended: tuple[Ended, ...]
-    #: the tasks that wait: when, and what they are for
+    ended: tuple[EndedRun, ...]
+    #: the waiting tasks: their times and descriptions
     waiting: tuple[tuple[datetime, str], ...]
 
 
-class View(Protocol):
-    """Where the demo is shown."""
+class Display(Protocol):
+    """Where the demo prints."""
 
     def say(self, line: str) -> None:
-        """Show a line for good."""
+        """Print a line that stays."""
 
-    def draw(self, picture: Picture) -> None:
-        """Show how things stand."""
+    def draw(self, snapshot: Snapshot) -> None:
+        """Draw the present state."""
 
     def finish(self) -> None:
-        """Nothing more is drawn."""
+        """End the drawing."""
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """The display that suits standard output."""
+    if not output.console().is_terminal:
+        yield LineDisplay()
+        return
+    screen = LiveDisplay()
+    try:
+        yield screen
+    finally:
+        screen.live.stop()
+
+
+class LineDisplay:
+    """A line for each run, for files and pipes."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def say(self, line: str) -> None:
+        output.show(output.cell(line))
+
+    def draw(self, snapshot: Snapshot) -> None:
+        for run in snapshot.ended[self.told:]:
+            offset = (run.at - snapshot.began).total_seconds()
+            self.say(f'+{offset:.1f} s {run.outcome}: {run.what}')
+        self.told = len(snapshot.ended)
+
+    def finish(self) -> None:
+        """Lines stay as they are."""
+
+
+class LiveDisplay:
+    """A table on a terminal, drawn anew while the tasks run."""
+
+    def __init__(self) -> None:
+        self.live = Live(console=output.console(), auto_refresh=False)
+        self.last: Snapshot | None = None
+
+    def say(self, line: str) -> None:
+        self.live.console.print(output.cell(line), soft_wrap=True)
+
+    def draw(self, snapshot: Snapshot) -> None:
+        self.last = snapshot
+        height = self.live.console.height
+        self.live.start()
+        self.live.update(_drawn(snapshot, height), refresh=True)
+
+    def finish(self) -> None:
+        """Draw the whole table, however high, and leave it on the screen."""
+        if self.last is not None:
+            self.live.update(_drawn(self.last))
+        self.live.stop()
+
+
+def _drawn(snapshot: Snapshot, height: int | None = None) -> Table | str:
+    """A table of the runs, only the last ones if it would be too high."""
+    ended = [(f'{(run.at - snapshot.began).total_seconds():.1f} s',
+              run.outcome, run.what) for run in snapshot.ended]
+    waiting = [(format.relative(time, snapshot.now), 'waiting', description)
+               for time, description in snapshot.waiting]
+    if height is not None:
+        room = height - HEADING - len(waiting)
+        ended = ended[-max(room, LEAST):]
+    return output.table(('when', 'outcome', 'description'), ended + waiting)
 
 
 # -- the story ---------------------------------------------------------------
@@ -193,7 +209,7 @@ class Demo:
         self.path = Path(folder) / FILE
         self.manager = TransactionManager()
         self.stack = ExitStack()
-        self.ended: list[Ended] = []
+        self.ended: list[EndedRun] = []
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,18 +235,18 @@ class Demo:
             self.root[key] = make()
         return self.root[key]
 
-    def play(self, view: View) -> None:
-        """Tell what is there, schedule, process, sum up."""
+    def play(self, display: Display) -> None:
+        """Print what exists, schedule, process, and print a summary."""
         began = clock.now()
         for line in self._past(began):
-            view.say(line)
+            display.say(line)
         self._invite(began)
-        view.say('Processing for about ten seconds:')
-        with heard(self._hear):
-            self._process(view, began)
-        view.finish()
+        display.say('Processing for about ten seconds:')
+        with subscribed(self._collect):
+            self._process(display, began)
+        display.finish()
         for line in self._summary():
-            view.say(line)
+            display.say(line)
 
     # -- scheduling
 
@@ -252,7 +268,7 @@ class Demo:
                 retry=Retry(3, SECOND, jitter=0))
             if self.book.calls == 1:
                 self.schedule.schedule(Bell(self.book, began + SECOND / 2))
-            # Declared in each call: it stays as it is if it says the same.
+            # Declared in each call; the existing task stays if it is the same.
             self.schedule.call(
                 self.book.strike, description='the clock strikes',
                 recurrence=Every(2 * SECOND), key='the clock',
@@ -264,37 +280,37 @@ class Demo:
                            description=description)
 
     def _named(self, name: str) -> str:
-        """A signature is distinct, so that a second one would be seen."""
+        """Signatures are distinct, so that a second one would be noticed."""
         return f'{name} (call {self.book.calls})'
 
     # -- processing
 
-    def _process(self, view: View, began: datetime) -> None:
+    def _process(self, display: Display, began: datetime) -> None:
         while (now := clock.now()) < began + DURATION:
             self.schedule.process(now)
-            view.draw(self._picture(began))
+            display.draw(self._snapshot(began))
             clock.wait(STEP.total_seconds())
 
-    def _hear(self, event: object) -> None:
+    def _collect(self, event: object) -> None:
         if isinstance(event, RunEnded):
-            self.ended.append(Ended(
+            self.ended.append(EndedRun(
                 clock.now(), event.outcome, event.description,
                 event.attempt))
 
-    def _picture(self, began: datetime) -> Picture:
+    def _snapshot(self, began: datetime) -> Snapshot:
         waiting = tuple(
             (task.time, task.description) for task in self.schedule)
-        return Picture(began, clock.now(), tuple(self.ended), waiting)
+        return Snapshot(began, clock.now(), tuple(self.ended), waiting)
 
-    # -- telling
+    # -- printing
 
     def _past(self, now: datetime) -> Iterator[str]:
-        """What an earlier call has left."""
+        """The state that an earlier call has left."""
         where = f'The database is {self.path}, a FileStorage'
         if not self.book.calls:
             yield f'{where}; it is new.'
             return
-        yield f'{where}. It was here before, and holds:'
+        yield f'{where}. It exists and contains:'
         yield f'- {sum(1 for _ in self.schedule.history)} runs on record'
         yield from self._effects()
         for task in self.schedule:
@@ -302,22 +318,22 @@ class Demo:
         yield from self._parked()
 
     def _summary(self) -> Iterator[str]:
-        """What this call has done, and how to look at it."""
+        """The effects of this call, and how to inspect them."""
         endings = Counter(run.outcome for run in self.ended)
         yield (f'{len(self.ended)} runs ended: ' + ', '.join(
             f'{number} {outcome}' for outcome, number in endings.items()))
         yield from self._effects()
         yield from self._parked()
-        yield 'The newest on record:'
+        yield 'The latest outcomes on record:'
         for each in islice(self.schedule.history, 5):
             what = _attempted(each.description, each.attempt)
             yield f'- {each.outcome}: {what}'
-        yield 'Call the demo again, or look around:'
-        for command in LOOKS:
+        yield 'Call the demo again, or inspect its database:'
+        for command in COMMANDS:
             yield f'- zodbschedule {command} --db {self.path}'
 
     def _effects(self) -> Iterator[str]:
-        """What the tasks have done: each once, whatever happened."""
+        """The effects of the tasks: each exactly once."""
         book = self.book
         twice = len(book.signatures) - len(set(book.signatures))
         yield (f'- {len(book.signatures)} signatures in the guestbook, '

@@ -19,14 +19,14 @@ from contextlib import contextmanager
 
 
 FORMAT = '%(asctime)s %(levelname)s %(message)s'
-# Which of all the libraries has said it.
+# With the name of the logger, which tells the library.
 FORMAT_OF_ALL = '%(asctime)s %(levelname)s %(name)s: %(message)s'
 
 log = logging.getLogger('zodbschedule')
 
 
 class Formatter(logging.Formatter):
-    """With times in UTC, as in all that is printed."""
+    """With times in UTC, like all output of the commands."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = '%Y-%m-%dT%H:%M:%S'
@@ -34,19 +34,18 @@ class Formatter(logging.Formatter):
 
 
 def show_all() -> None:
-    """What everybody logs, from INFO on."""
+    """Show what all libraries log, from INFO on."""
     logging.basicConfig(level=logging.INFO, handlers=[_handler(FORMAT_OF_ALL)])
 
 
 def hide() -> None:
-    """Nothing is shown; Python prints warnings that have no handler."""
+    """Show nothing; without a handler Python would print warnings."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Inside this context our log is shown from INFO on, others' warnings too.
-    """
+    """Inside this context show our log from INFO on, and all warnings."""
     handler, level = _handler(FORMAT), log.level
     logging.getLogger().addHandler(handler)
     log.setLevel(logging.INFO)

@@ -13,6 +13,9 @@
 """The options that several commands take."""
 
 import functools
+import importlib
+import os
+import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -23,110 +26,148 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
-from zodbschedule.cli import values
-from zodbschedule.cli.database import Path
-from zodbschedule.cli.sites import Site
+from zodbschedule.cli import parse
+from zodbschedule.cli.database import DatabaseLocation
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.zope_site import ZopeLocation
 
 
 T = TypeVar('T')
 
-# So many rows fill a few screens; more are shown if asked for.
-SCREENFUL = 100
+# How many rows a table has by default: they fill a few screens.
+DEFAULT_LIMIT = 100
 
-EXIT_CODES = """\b
-Exit codes:
-  0    fine
-  1    a task was parked in this call; for check: a task is overdue
-  2    wrong usage, no such thing, or it could not be done
-  130  interrupted; what was not done is back in its place"""
+#: the path of a schedule, unless an option names another
+DEFAULT_PATH = 'schedule'
 
 
-#: where a schedule stands, if nobody says anything else
-KEYS = 'schedule'
+# -- which schedule ----------------------------------------------------------
+
 
 db_option = click.option(
     '--db', 'uri', metavar='URI', envvar='ZODBSCHEDULE_DB',
-    show_envvar=True, help='The database: a URI as zodburi knows them, or the '
-                           'path of a FileStorage.')
+    show_envvar=True, help='The database: a zodburi URI, or the path of a '
+                           'FileStorage.')
 conf_option = functools.partial(
     click.option, '--zope', 'conf', metavar='CONF',
     type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 zope_option = conf_option(
-    help='Instead of --db, the zope.conf of a Zope, which is started; --path '
-         'is that of a site then.')
+    help='The zope.conf of a Zope to start, instead of --db; --path is then '
+         'the path of a site.')
 
 
-def at_a_place(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which schedule is meant."""
+def location_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that select one schedule."""
     @db_option
     @zope_option
-    @click.option('--path', metavar='KEYS',
-                  help=f'Where the schedule stands: keys from the root on, '
-                       f'separated by slashes; without it, {KEYS}.  With '
-                       f'--zope, the path of a site; without it, the only '
-                       f'one that has a schedule.')
+    @click.option('--path', metavar='PATH',
+                  help=f'The path of the schedule: keys from the root of the '
+                       f'database, separated by slashes.  Default: '
+                       f'{DEFAULT_PATH}.  With --zope: the path of a site.  '
+                       f'Default: the only site that has a schedule.')
     @functools.wraps(function)
     def command(uri: str | None, conf: str | None, path: str | None,
                 **options: Any) -> None:
-        function(_place(uri, conf, path), **options)
+        function(_location(uri, conf, path), **options)
 
     return command
 
 
-def at_places(function: Callable[..., None]) -> Callable[..., None]:
-    """The same of several schedules in one database."""
+def locations_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that select several schedules of one database."""
     @db_option
     @zope_option
-    @click.option('--path', 'paths', metavar='KEYS', multiple=True,
-                  help=f'Where a schedule stands, as keys from the root on, '
-                       f'separated by slashes; may be given several times; '
-                       f'without it, {KEYS}.  With --zope, the path of a '
-                       f'site; without it, all that have a schedule.')
+    @click.option('--path', 'paths', metavar='PATH', multiple=True,
+                  help=f'The path of a schedule: keys from the root of the '
+                       f'database, separated by slashes.  May be given '
+                       f'several times.  Default: {DEFAULT_PATH}.  With '
+                       f'--zope: the path of a site.  Default: all sites '
+                       f'that have a schedule.')
     @functools.wraps(function)
     def command(uri: str | None, conf: str | None, paths: tuple[str, ...],
                 **options: Any) -> None:
-        function([_place(uri, conf, path) for path in paths or (None,)],
+        function([_location(uri, conf, path) for path in paths or (None,)],
                  **options)
 
     return command
 
 
-def _place(uri: str | None, conf: str | None, path: str | None) -> Any:
+def _location(uri: str | None, conf: str | None, path: str | None) -> Any:
     if conf is not None:
         if click.get_current_context().get_parameter_source('uri') is (
                 ParameterSource.COMMANDLINE):
-            raise click.UsageError('give --db or --zope, not both')
-        return Site(conf, path)
+            raise click.UsageError('--db and --zope are both given; give one')
+        return ZopeLocation(conf, path)
     if uri is None:
         raise click.UsageError(
-            "Missing option '--db', or '--zope' for a schedule in a Zope")
-    return Path(uri, KEYS if path is None else path)
+            'no database is given; give --db URI, or --zope CONF for a '
+            'schedule in a Zope, or set ZODBSCHEDULE_DB')
+    return DatabaseLocation(uri, DEFAULT_PATH if path is None else path)
+
+
+# -- what to show ------------------------------------------------------------
 
 
 id_argument = click.argument('id', metavar='ID')
-id_or_all = click.argument('id', metavar='[ID]', required=False)
+optional_id_argument = click.argument('id', metavar='[ID]', required=False)
 json_option = click.option(
     '--json', 'as_json', is_flag=True, help='Print JSON.')
-import_option = click.option(
-    '--import', 'modules', metavar='MODULE', multiple=True,
-    help='A module to import before it begins, also from the current '
-         'directory; may be given several times.')
 limit_option = click.option(
     '-n', '--limit', type=click.IntRange(min=0), metavar='N',
-    help=f'At most so many; 0 for all.  Without it, {SCREENFUL} in a table '
-         f'and all in JSON.')
+    help=f'Show at most N rows; 0 means all.  Default: {DEFAULT_LIMIT} in a '
+         f'table, all in JSON.')
 timezone_option = click.option(
-    '--timezone', 'zone', type=values.zone, metavar='NAME', default='UTC',
-    show_default=True, help='The zone whose times and days are shown.')
+    '--timezone', 'zone', type=parse.zone, metavar='NAME', default='UTC',
+    show_default=True, help='The time zone of the times and days shown.')
 
 
-def bounded(rows: Iterable[T], limit: int | None
-            ) -> tuple[list[T], str | None]:
-    """The first rows for a table, and a line that says if there are more."""
-    limit = SCREENFUL if limit is None else limit
+def first_rows(rows: Iterable[T], limit: int | None
+               ) -> tuple[list[T], str | None]:
+    """The rows of a table, and a line that says if there are more.
+
+    *limit* rows at most; all for 0, `DEFAULT_LIMIT` for None.
+    """
+    limit = DEFAULT_LIMIT if limit is None else limit
     rest: Iterator[T] = iter(rows)
     shown = list(islice(rest, limit or None))
     if not limit or next(rest, None) is None:
         return shown, None
-    return shown, (f'and more; these are the first {limit} '
-                   f'(--limit 0 shows all)')
+    return shown, f'there are more than {limit}; --limit 0 shows all'
+
+
+# -- what to import ----------------------------------------------------------
+
+
+import_option = click.option(
+    '--import', 'modules', metavar='MODULE', multiple=True,
+    help='A module to import first; the current directory is searched too.  '
+         'May be given several times.')
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import the modules in order; raises CommandError.
+
+    The current directory comes first on the path then, as with ``python -m``.
+    """
+    for name in names:
+        _add_current_directory()
+        _import(name)
+
+
+def _add_current_directory() -> None:
+    here = os.getcwd()
+    if not sys.flags.safe_path and here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and (
+                f'{name}.'.startswith(f'{error.name}.')):
+            raise CommandError(
+                f'--import {name}: there is no module {error.name}; install '
+                f'it, or correct the name') from error
+        raise CommandError(
+            f'--import {name}: {type(error).__name__}: {error}') from error

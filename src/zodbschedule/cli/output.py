@@ -26,18 +26,18 @@ from rich.table import Table
 from rich.text import Text
 
 from zodbschedule import clock
-from zodbschedule.cli import values
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli import format
+from zodbschedule.cli.errors import one_line
 
 
 # Wider than any row: what is piped into a file or a program is not wrapped.
 UNWRAPPED = 100_000
 
-# How a column is told from others when it goes below.
-BELOW = {'key': 'key ', 'principal': 'as ', 'worker': 'with '}
+# The prefix of a cell that moves below the description.
+BELOW = {'key': 'key ', 'principal': 'principal ', 'worker': 'worker '}
 
-# How wide a drawing is where nobody says.
-PAPER = 80
+# The width of a drawing that does not go to a terminal.
+DEFAULT_WIDTH = 80
 
 STYLES = {
     'running': 'bold green', 'claimed': 'green', 'parked': 'red',
@@ -45,18 +45,19 @@ STYLES = {
     'succeeded': 'green', 'failed': 'red', 'retried': 'yellow',
     'expired': 'magenta', 'cancelled': 'magenta'}
 
-# These are wrapped if a terminal is too narrow; the others are cut.
-WRAPPED = frozenset({'what', 'why', 'error', 'note', 'key', 'repeats'})
+# These columns are wrapped if a terminal is too narrow; the others are cut.
+WRAPPED = frozenset({
+    'description', 'reason', 'error', 'note', 'key', 'recurrence'})
 
-# How wide a column that is wrapped has to be at least, to be read at ease.
-EASE = 24
+# The least width of a column that is wrapped; narrower, it is hard to read.
+READABLE_WIDTH = 24
 
 # The spaces between two columns.
-BETWEEN = 2
+COLUMN_GAP = 2
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that takes no text for markup."""
+    """A console that prints text as it is, without markup."""
     made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = UNWRAPPED
@@ -64,32 +65,32 @@ def console(stderr: bool = False) -> Console:
 
 
 def width() -> int:
-    """How wide a drawing may be; as of old, if there is no terminal."""
+    """The width of a drawing: that of the terminal, if there is one."""
     out = console()
-    return out.width if out.is_terminal else PAPER
+    return out.width if out.is_terminal else DEFAULT_WIDTH
 
 
 def is_ascii() -> bool:
-    """Whether standard output takes nothing but ASCII."""
+    """Whether standard output can encode ASCII only."""
     return console().options.ascii_only
 
 
 def cell(value: object, style: str = '') -> Text:
-    """A value in a table: one line, and nothing a terminal would obey."""
+    """A value in a table: one line, without control characters."""
     if isinstance(value, datetime):
-        value = values.shown(value, clock.now())
-    line = '' if value is None else in_a_line(value)
+        value = format.when(value, clock.now())
+    line = '' if value is None else one_line(value)
     return Text(line, style=STYLES.get(line, style))
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
           optional: Collection[str] = (), below: Iterable[str] = (),
-          spare: Iterable[str] = ()) -> Table:
+          spare: Iterable[str] = ()) -> Table | str:
     """Rows under a heading.
 
-    The *optional* columns are left out where they are empty.  Where a
-    terminal is too narrow, one after the other of those named in *below* goes
-    below *what*, and then of the *spare* ones is left out.
+    The *optional* columns are left out if they are empty.  If the terminal is
+    too narrow, the columns in *below* move below the description, one by one,
+    and then the *spare* ones are left out, one by one.
     """
     lines = [list(map(cell, row)) for row in rows]
     filled = {name: list(column) for name, column in zip(
@@ -98,10 +99,10 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
     for name in (*below, *spare):
         if name in filled and _width(filled) > console().width:
             column = filled.pop(name)
-            if name in below and 'what' in filled:
-                filled['what'] = _stacked(
-                    filled['what'], BELOW.get(name, ''), column)
-    return _table(filled)
+            if name in below and 'description' in filled:
+                filled['description'] = _stacked(
+                    filled['description'], BELOW.get(name, ''), column)
+    return _table(filled) if console().is_terminal else _plain_table(filled)
 
 
 def _stacked(column: list[Text], prefix: str, more: list[Text]
@@ -113,13 +114,15 @@ def _stacked(column: list[Text], prefix: str, more: list[Text]
 
 
 def _width(columns: Mapping[str, list[Text]]) -> int:
-    """How much room those need to be read at ease."""
+    """The width at which the columns are easy to read."""
     needed = 0
     for name, column in columns.items():
         width = max(len(name), *(
             line.cell_len for each in column for line in each.split('\n')))
-        needed += BETWEEN + (min(width, EASE) if name in WRAPPED else width)
-    return needed - BETWEEN
+        if name in WRAPPED:
+            width = min(width, READABLE_WIDTH)
+        needed += COLUMN_GAP + width
+    return needed - COLUMN_GAP
 
 
 def _table(columns: Mapping[str, list[Text]]) -> Table:
@@ -134,8 +137,22 @@ def _table(columns: Mapping[str, list[Text]]) -> Table:
     return made
 
 
+def _plain_table(columns: Mapping[str, list[Text]]) -> str:
+    """The same for a file; rich takes many times as long for it."""
+    padded = []
+    for name, column in columns.items():
+        width = max(len(name), *(each.cell_len for each in column))
+        padded.append([name.ljust(width), *(
+            each.plain + ' ' * (width - each.cell_len) for each in column)])
+    heading, *rows = (
+        (' ' * COLUMN_GAP).join(line) for line in zip(*padded, strict=True))
+    rule = ('-' if is_ascii() else '\N{BOX DRAWINGS LIGHT HORIZONTAL}') * len(
+        heading)
+    return '\n'.join(line.rstrip() for line in (heading, rule, *rows))
+
+
 def details(values: Mapping[str, object]) -> Table:
-    """Names and values, a line each; None is left out."""
+    """Names and values, one pair in a line; None is left out."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(overflow='fold')
@@ -153,7 +170,7 @@ def show(*parts: Any) -> None:
 
 
 def printable(text: str) -> str:
-    """Several lines, with nothing in them that a terminal would obey."""
+    """Several lines, without control characters."""
     return '\n'.join(
         ''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}'
                 for c in line) for line in text.expandtabs().splitlines())
@@ -165,7 +182,7 @@ def show_json(value: Any) -> None:
 
 
 def show_json_lines(values: Iterable[Any]) -> None:
-    """Print a JSON list, an item a line, as they come."""
+    """Print a JSON list lazily, one item in a line."""
     separator = '['
     for value in values:
         click.echo(f'{separator}{_as_json(value)}', nl=False)
@@ -174,4 +191,4 @@ def show_json_lines(values: Iterable[Any]) -> None:
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, default=values.plain)
+    return json.dumps(value, indent=indent, default=format.json_default)

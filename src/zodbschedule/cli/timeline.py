@@ -10,12 +10,12 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""A drawing of runs to come: days across, tasks down.
+"""A timeline of future runs: a column for each day, a row for each task.
 
-A day is a cell of a few characters, each of which stands for some hours of
-the clock.  A cell shows a mark for each run, where it is in the day, or if
-there is no room for that, how many they are.  Days that do not fit beside
-each other go on below, in bands.
+A cell has a few characters, each of which represents some hours of the day.
+It shows a mark for each run, at its time of day, or if the marks do not fit,
+the number of runs.  Days that do not fit into the width continue below, in
+bands.
 """
 
 from collections.abc import Iterator
@@ -28,22 +28,23 @@ from datetime import tzinfo
 
 from rich.text import Text
 
-from zodbschedule.cli import values
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli import format
+from zodbschedule.cli.errors import one_line
 
 
 DAY = timedelta(days=1)
 
-# More runs, and one waits for the drawing; more days, and it fills many
-# screens.  As many runs as this take about two seconds.
+# More runs, and the drawing takes long; more days, and it fills many screens.
+# This number of runs takes about two seconds.
 MOST_RUNS = 50_000
 MOST_DAYS = 100
 
-# How many characters a day may have: those by which 24 hours can be divided
-# and that a count fits into.
+# The numbers of characters that a day may have: they divide 24 hours, and a
+# count fits into each.
 SIZES = (24, 12, 8, 6, 4, 3)
 
-# What the names of the tasks get at least, if they need it, and at most.
+# The width of the names of the tasks: at least so many characters if they
+# need them, at most this part of the whole.
 NARROWEST = 12
 PART = 1 / 3
 
@@ -69,18 +70,18 @@ ASCII = Marks('o', '!', 'x', '.', '-', '|', '+')
 
 @dataclass(frozen=True)
 class Frame:
-    """What is looked at: from when until when, and in which zone."""
+    """The period that is drawn, and the time zone of its days."""
 
     start: datetime
     end: datetime
     zone: tzinfo
 
     def day_of(self, moment: datetime) -> date:
-        """The day that a calendar shows."""
+        """The local date."""
         return moment.astimezone(self.zone).date()
 
     def part_of_day(self, moment: datetime) -> float:
-        """How much of its day a clock shows to be over, below 1."""
+        """The local time as a fraction of its day, from 0 to below 1."""
         local = moment.astimezone(self.zone)
         return (local.hour * 60 + local.minute) / (24 * 60)
 
@@ -90,7 +91,7 @@ class Cell:
     """The runs of one task on one day."""
 
     number: int = 0
-    #: where they are in the day; of the first few only
+    #: their times as fractions of the day; of the first few only
     parts: list[float] = field(default_factory=list)
     noted: set[float] = field(default_factory=set)
 
@@ -101,8 +102,11 @@ class Cell:
         if noted:
             self.noted.add(part)
 
-    def places(self, size: int) -> dict[int, bool] | None:
-        """Where the marks go, and which have a note; None if none fit."""
+    def columns(self, size: int) -> dict[int, bool] | None:
+        """The columns of the marks, and which have a note.
+
+        None if the marks do not fit.
+        """
         found = {int(part * size): part in self.noted for part in self.parts}
         return found if len(found) == self.number else None
 
@@ -117,18 +121,18 @@ class Row:
 
 
 class Drawing:
-    """Takes runs in order of time, and gives lines of text."""
+    """Collects runs in order of time, and draws them."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.rows: dict[str, Row] = {}
         self.number = 0
         self.first = frame.day_of(frame.start)
-        #: until when it is drawn, if not until the end
+        #: where the drawing was cut off, if it was
         self.cut: datetime | None = None
 
     def add(self, time: datetime, id: str, what: str, noted: bool) -> bool:
-        """Mark a run; False if there is no room for it any more."""
+        """Add a run; False if the drawing is full."""
         day = self.frame.day_of(time)
         if self.number >= MOST_RUNS or (day - self.first).days >= MOST_DAYS:
             self.cut = time
@@ -143,17 +147,16 @@ class Drawing:
               ) -> Iterator[Text]:
         """The drawing, *limit* tasks at most; 0 for all."""
         if not self.rows:
-            yield Text(f'nothing is to run until '
-                       f'{values.to_the_second(self.frame.end)}')
+            yield Text(f'no runs until {format.timestamp(self.frame.end)}')
             return
         rows = list(self.rows.values())[:limit or None]
         yield from Sheet(self.frame, rows, self.end, width, marks).lines()
         if len(rows) < len(self.rows):
-            yield Text(f'and {len(self.rows) - len(rows)} tasks more '
-                       f'(--limit 0 shows all)')
+            yield Text(f'there are {len(self.rows)} tasks; --limit 0 shows '
+                       f'all')
         if self.cut is not None:
-            yield Text(f'and more; this is drawn until '
-                       f'{values.to_the_second(self.cut)}')
+            yield Text(f'the timeline ends at {format.timestamp(self.cut)}; '
+                       f'there are more runs')
 
     @property
     def end(self) -> datetime:
@@ -174,13 +177,13 @@ class Sheet:
         self.days = [first + number * DAY
                      for number in range((last - first).days + 1)]
         self.id_width = max(len(row.id) for row in rows)
-        longest = max(Text(in_a_line(row.what)).cell_len for row in rows)
+        longest = max(Text(one_line(row.what)).cell_len for row in rows)
         most = max(NARROWEST, int(width * PART))
         self.label = min(self.id_width + 2 + longest, most)
         room = width - self.label - 1
         self.size = next((size for size in SIZES
                           if len(self.days) * (size + 1) <= room), SIZES[-1])
-        #: how many days are beside each other
+        #: the number of days in one band
         self.across = max(1, room // (self.size + 1))
         self.used: set[str] = set()
 
@@ -205,7 +208,7 @@ class Sheet:
     # -- above the rows
 
     def _months(self, days: list[date]) -> Text:
-        """Each month above its first day, if there is room."""
+        """The name of each month above its first day, if it fits."""
         line = ' ' * (self.label + 2)
         for number, day in enumerate(days):
             column = self.label + 2 + number * (self.size + 1)
@@ -233,7 +236,7 @@ class Sheet:
 
     def _row(self, row: Row, days: list[date]) -> Text:
         line = Text(f'{row.id:<{self.id_width}}  ', STYLES['id'])
-        line.append(in_a_line(row.what), 'not dim')
+        line.append(one_line(row.what), 'not dim')
         line.truncate(self.label, overflow='ellipsis', pad=True)
         line.append(' ')
         for day in days:
@@ -242,56 +245,56 @@ class Sheet:
         return line
 
     def _cell(self, cell: Cell | None, day: date) -> Text:
-        drawn = [self._ground(day, place) for place in range(self.size)]
+        drawn = [self._ground(day, column) for column in range(self.size)]
         if cell is None:
             return Text.assemble(*drawn)
-        places = cell.places(self.size)
-        if places is None:
+        columns = cell.columns(self.size)
+        if columns is None:
             self.used.add('many')
             style = STYLES['noted' if cell.noted else 'many']
             return Text(f'{self._count(cell.number):^{self.size}}', style)
-        for place, noted in places.items():
-            drawn[place] = self._mark('noted' if noted else 'run')
+        for column, noted in columns.items():
+            drawn[column] = self._mark('noted' if noted else 'run')
         return Text.assemble(*drawn)
 
     def _mark(self, name: str) -> tuple[str, str]:
         self.used.add(name)
         return getattr(self.marks, name), STYLES[name]
 
-    def _ground(self, day: date, place: int) -> tuple[str, str]:
-        """What a place without a run shows: whether it is looked at."""
+    def _ground(self, day: date, column: int) -> tuple[str, str]:
+        """A column without a run: shaded outside the period."""
         frame = self.frame
         is_over = day == self.days[0] and (
-            (place + 1) / self.size <= frame.part_of_day(frame.start))
+            (column + 1) / self.size <= frame.part_of_day(frame.start))
         is_beyond = day == self.days[-1] and (
-            place / self.size > frame.part_of_day(self.end))
+            column / self.size > frame.part_of_day(self.end))
         return self._mark('shade') if is_over or is_beyond else (' ', '')
 
     def _count(self, number: int) -> str:
-        """A number, as far as there is room."""
-        said = f'{self.marks.times}{number}'
-        if len(said) <= self.size:
-            return said
+        """A number, shortened to fit into a cell."""
+        text = f'{self.marks.times}{number}'
+        if len(text) <= self.size:
+            return text
         return f'{number}' if number < 1000 else f'{number // 1000}k'
 
     # -- below them
 
     def _legend(self) -> Iterator[Text]:
         line = ''
-        for said in self._explained():
-            if line and len(line) + len(said) + 3 > self.width:
+        for text in self._legend_entries():
+            if line and len(line) + len(text) + 3 > self.width:
                 yield Text(line, STYLES['shade'])
                 line = ''
-            line += f'   {said}' if line else said
+            line += f'   {text}' if line else text
         yield Text(line, STYLES['shade'])
 
-    def _explained(self) -> Iterator[str]:
+    def _legend_entries(self) -> Iterator[str]:
         marks = self.marks
-        known = {
-            'run': f'{marks.run} a run',
-            'noted': f'{marks.noted} a run with a note',
-            'many': f'{marks.times}9 so many runs',
-            'shade': f'{marks.shade} not looked at'}
-        yield from (text for name, text in known.items() if name in self.used)
-        yield f'a character is {24 // self.size} h'
-        yield f'days of {self.frame.zone}'
+        legend = {
+            'run': f'{marks.run} run',
+            'noted': f'{marks.noted} run with a note',
+            'many': f'{marks.times}9 number of runs',
+            'shade': f'{marks.shade} outside the period'}
+        yield from (text for name, text in legend.items() if name in self.used)
+        yield f'1 character is {24 // self.size} h'
+        yield f'time zone {self.frame.zone}'

@@ -126,8 +126,6 @@ class Consumer:
         self.running: int | None = None
         #: the outcomes of its runs
         self.counts: Counter[int] = Counter()
-        #: emptied instants that were passed, or left behind
-        self.husks = 0
 
     def begin(self, now: datetime) -> None:
         """Begin a pass, over what is due at *now*."""
@@ -135,6 +133,8 @@ class Consumer:
         self.begun = clock.now()
         #: where the pass goes on, inclusive
         self.cursor: datetime | None = None
+        #: emptied instants that were passed, or left behind
+        self.husks = 0
         #: what the runs of this pass put into its way, and it does not take
         self.fresh: set[int] = set()
         #: what is due and stays in its place

@@ -101,7 +101,7 @@ class CurrentRun:
 
 
 class Where:
-    """Where a run stands, as plain data: a slot of a claim of a schedule."""
+    """The place of a run, as plain data: a slot of a claim of a schedule."""
 
     def __init__(self, schedule: ScheduleState, claim_id: str, index: int,
                  commits: bool = True) -> None:

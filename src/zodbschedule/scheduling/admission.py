@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What may come into a schedule, and where it stands then."""
+"""What may come into a schedule, and when it is to wait there."""
 
 from datetime import datetime
 from datetime import timedelta
@@ -37,7 +37,7 @@ from zodbschedule.task import check_options
 from zodbschedule.task import key_of
 
 
-# What a task says of where it stands, not of what it is.
+# What a task says of its place, not of what it is.
 PLACE = frozenset({STAMP, '_time', '_series', 'recurrence'})
 
 NO_DELAY = timedelta(0)

@@ -14,8 +14,8 @@
 
 Each happens in the caller's transaction.  A task that waits is taken out of
 the timetable, or out of the slot of the run that has scheduled it, and put
-back where it is to stand; one that a worker holds to run it is not touched,
-since whatever its run writes would conflict.
+back at its new instant.  A task that a worker holds to run it is not touched:
+what its run writes would conflict.
 """
 
 from contextlib import suppress
@@ -53,7 +53,7 @@ from zodbschedule.task import check_option
 from zodbschedule.task import type_of
 
 
-# What any task has, and what says where it stands.
+# What any task has, and what says when it waits.
 BASIC = frozenset({'time', 'description', 'principalId'})
 PLACING = frozenset({'time', 'recurrence', 'key'})
 
@@ -120,7 +120,7 @@ def _set(task: Any, options: dict[str, Any]) -> None:
 
 def _moment(task: Any, options: dict[str, Any], now: datetime
             ) -> datetime | None:
-    """Where the task is to stand now; None: where it stands."""
+    """When the task is to wait now; None: when it waits already."""
     if 'time' in options:
         return as_utc(options['time'])
     if options.get('recurrence') is None:
@@ -137,48 +137,49 @@ def run_now(schedule: ScheduleState, task: Any) -> None:
         raise InvalidTask(
             f'{task!r} is paused, or its schedule is; resume that first')
     now = clock.now()
-    standing = schedule.waits(task)
-    if standing is not None:
-        _hasten(task, standing, now)
+    waits_at = schedule.waits(task)
+    if waits_at is not None:
+        _hasten(task, waits_at, now)
         places.move(schedule, task, now)
     elif series.is_repeating(task):
-        # A moment later than what it may stand for now.
-        _note(schedule, task, to_micros(now) + 1)
+        # A moment later than the occurrence that it may be for now.
+        _request_later(schedule, task, to_micros(now) + 1)
 
 
-def _hasten(task: Any, standing: datetime, now: datetime) -> None:
-    if standing > now and series.is_repeating(task) and (
+def _hasten(task: Any, waits_at: datetime, now: datetime) -> None:
+    if waits_at > now and series.is_repeating(task) and (
             series.is_in_place(task)):
-        series.serve(task, to_micros(standing),
+        series.serve(task, to_micros(waits_at),
                      series.make_up(task, to_micros(now)), now)
         return
     if isinstance(task, Task):
-        series.hasten(task, to_micros(standing))
+        series.hasten(task, to_micros(waits_at))
     _set(task, {'time': now})
 
 
-def ask(schedule: ScheduleState, task: Any, occurrence: datetime, at: datetime
-        ) -> None:
-    """Have *task* run for one occurrence of its series, and then go on.
+def request(schedule: ScheduleState, task: Any, occurrence: datetime,
+            at: datetime) -> None:
+    """Have *task* run for one occurrence of its series, and then continue.
 
-    At that instant if it waits in its place, or nowhere; afterwards if it is
-    held, or has something else to do before.
+    At the instant *at* if it waits in its place, or is nowhere; afterwards if
+    a worker holds it, or if it has something else to do before.
     """
     micros = to_micros(occurrence)
-    standing = schedule.waits(task)
-    if standing is None and not schedule.is_anywhere(task):
+    waits_at = schedule.waits(task)
+    if waits_at is None and not schedule.is_anywhere(task):
         refuse_key(schedule, task, task.key)
         series.serve(task, None, micros, at)
         places.put(schedule, task, at)
-    elif standing is not None and series.is_in_place(task):
-        series.serve(task, to_micros(standing), micros, at)
+    elif waits_at is not None and series.is_in_place(task):
+        series.serve(task, to_micros(waits_at), micros, at)
         places.move(schedule, task, at)
     else:
-        _note(schedule, task, micros)
+        _request_later(schedule, task, micros)
 
 
-def _note(schedule: ScheduleState, task: Any, occurrence: int) -> None:
-    """Have *task* run for that when it comes back from where it stands."""
+def _request_later(schedule: ScheduleState, task: Any, occurrence: int
+                   ) -> None:
+    """Have *task* run for that when it comes back from its claim."""
     places.read_current_place(schedule, task)
     schedule.requests.add(task, occurrence)
 
@@ -221,7 +222,7 @@ def _oid(schedule: ScheduleState, task: Any) -> int:
 
 
 def _user(schedule: ScheduleState) -> str | None:
-    """Whom the current transaction names."""
+    """The user that the current transaction names."""
     if schedule._p_jar is None:
         return None
     return schedule._p_jar.transaction_manager.get().user.strip() or None
@@ -258,10 +259,10 @@ def refresh(schedule: ScheduleState) -> list[Move]:
     return moves
 
 
-def _renewed(schedule: ScheduleState, task: Any, standing: int) -> Move | None:
+def _renewed(schedule: ScheduleState, task: Any, waits_at: int) -> Move | None:
     if not isinstance(task, Task) or not loads(task):
         return None
-    before = from_micros(series.occurrence_of(task, standing))
+    before = from_micros(series.occurrence_of(task, waits_at))
     step = series.renew(task, series.policy_of(schedule, oid_of(task)).delay)
     if step.micros is None:
         return None

@@ -51,8 +51,8 @@ class Coming(NamedTuple):
     number: int
     task: Any
     occurrence: int
-    #: whether the task stands there already
-    stands: bool
+    #: whether the task waits there already
+    waits: bool
 
 
 def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
@@ -62,14 +62,14 @@ def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
     if ALL in schedule.pauses:
         return
     last = to_micros(until)
-    standing = _standing(schedule, until)
+    pending = _pending(schedule, until)
     heap: list[Coming] = []
-    found = next(standing, None)
+    found = next(pending, None)
     numbers = count()
     while heap or found:
         if found is not None and (not heap or found[0] <= heap[0].micros):
             micros, task = found
-            found = next(standing, None)
+            found = next(pending, None)
             coming = Coming(micros, next(numbers), task,
                             _occurrence(task, micros), True)
         else:
@@ -80,7 +80,7 @@ def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
                 heapq.heappush(heap, following)
 
 
-def _standing(schedule: ScheduleState, until: datetime
+def _pending(schedule: ScheduleState, until: datetime
               ) -> Iterator[tuple[int, Any]]:
     """What waits, or is held, each with its instant, by time."""
     waiting = ((to_micros(instant), task)
@@ -118,7 +118,7 @@ def _note(coming: Coming, time: datetime) -> str | None:
     if _is_late(coming, time):
         return (f'would expire: {task.expires} after '
                 f'{from_micros(coming.micros)}')
-    if coming.stands and series.series_of(task).attempts:
+    if coming.waits and series.series_of(task).attempts:
         return f'attempt {series.attempt_of(task)}'
     if task.recurrence is not None:
         note: str | None = task.recurrence.note(occurrence)
@@ -131,7 +131,7 @@ def _note(coming: Coming, time: datetime) -> str | None:
 def _is_late(coming: Coming, time: datetime) -> bool:
     """Whether it would expire, if it came to begin at that time."""
     task = coming.task
-    if coming.stands:
+    if coming.waits:
         return series.is_expired(task, coming.micros, time)
     return (task.expires is not None
             and time - from_micros(coming.micros) > task.expires)
@@ -151,7 +151,7 @@ def _next(schedule: ScheduleState, coming: Coming, time: datetime,
           expired: bool, numbers: Iterator[int]) -> Iterator[Coming]:
     """Where the task of *coming* goes on, when that has ended at *time*."""
     task = coming.task
-    back = series.series_of(task).back if coming.stands else None
+    back = series.series_of(task).back if coming.waits else None
     if back is not None:
         if back:
             # After an occurrence that a person asked for.

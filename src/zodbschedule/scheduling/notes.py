@@ -16,6 +16,7 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from zodbschedule.scheduling import repairs
@@ -45,11 +46,13 @@ class Notes:
         self.schedule = schedule
         self.places = places
         self.claimed = claimed
-        self.new = schedule.keys.without_oid()
+        #: the keys of tasks that had no oid when they were scheduled
+        self.new = {oid_of(task): (key, task)
+                    for task, key in schedule.keys.without_oid if task._p_oid}
 
     def key_of(self, oid: int) -> str:
         """The key that is noted of the task with that oid, or ''."""
-        return self.schedule.keys.key_of(oid) or self.new.get(oid, '')
+        return self.schedule.keys.key_of(oid) or self.new.get(oid, ('',))[0]
 
     # -- of one task, where that is seen
 
@@ -80,14 +83,17 @@ class Notes:
 
     def keys(self) -> Iterator[Flaw]:
         """Whether there is a key that is not that of a task which is here."""
-        noted = self.schedule.keys.by_oid
-        for oid, key in [*self.new.items(), *items_of(noted)]:
+        keys = self.schedule.keys
+        for oid, (key, task) in chain(
+                self.new.items(), items_of(keys.by_oid)):
             if oid not in self.claimed and not self._waits(oid):
-                yield self._stray(
-                    oid, key, 'is neither waiting nor in a claim', partial(
-                        self.schedule.keys.forget, oid))
-        yield from self._holders()
-        for key, oid in items_of(self.schedule.keys.running):
+                yield self._no_place(oid, key, task)
+        for key in keys:
+            task = keys.get(key)
+            oid = oid_of(task)
+            if oid and not (self._waits(oid) and self.key_of(oid) == key):
+                yield self._not_waiting(oid, key, task)
+        for key, oid in items_of(keys.running):
             if oid not in self.claimed or self.key_of(oid) != key:
                 yield self._stray(
                     oid, key, 'is not in a claim with it', partial(
@@ -96,20 +102,29 @@ class Notes:
     def _waits(self, oid: int) -> bool:
         return isinstance(self.places.get(oid), InTimetable)
 
-    def _holders(self) -> Iterator[Flaw]:
-        for key in self.schedule.keys:
-            task = self.schedule.keys.get(key)
-            oid = oid_of(task)
-            if oid and not self._is_here(oid):
-                yield flaw_of(
-                    task, FlawKind.NO_PLACE,
-                    f'the task holds the key {key!r}, and is in no place',
-                    'it is parked', partial(
-                        repairs.park_holder, self.schedule, task))
-            elif oid and not (self._waits(oid) and self.key_of(oid) == key):
-                yield self._stray(
-                    oid, key, 'does not wait with it', partial(
-                        repairs.drop_holder, self.schedule, key))
+    def _no_place(self, oid: int, key: str, task: Any) -> Flaw:
+        """The task with that key neither waits nor is in a claim."""
+        if not self._is_here(oid) and (
+                self.schedule.keys.running.get(key) == oid):
+            # Its claim is gone, and perhaps it was not run there.
+            return self._lost(task, key)
+        return self._stray(
+            oid, key, 'is neither waiting nor in a claim', partial(
+                self.schedule.keys.forget, task))
+
+    def _not_waiting(self, oid: int, key: str, task: Any) -> Flaw:
+        """The task that holds *key* does not wait with it."""
+        if not self._is_here(oid):
+            return self._lost(task, key)
+        return self._stray(
+            oid, key, 'does not wait with it', partial(
+                repairs.drop_holder, self.schedule, key))
+
+    def _lost(self, task: Any, key: str) -> Flaw:
+        return flaw_of(
+            task, FlawKind.NO_PLACE,
+            f'the task has the key {key!r}, and is in no place',
+            'it is parked', partial(repairs.park_keyed, self.schedule, task))
 
     def _stray(self, oid: int, key: str, problem: str, repair: Any) -> Flaw:
         return Flaw(

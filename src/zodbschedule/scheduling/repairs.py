@@ -145,7 +145,7 @@ def note_key(schedule: ScheduleState, task: Any, key: str, place: Place
         schedule.keys.remove(task)
         schedule.keys.acquire(task, key)
     else:
-        schedule.keys.run(oid_of(task), key)
+        schedule.keys.run(task, key)
 
 
 def drop_holder(schedule: ScheduleState, key: str) -> None:
@@ -163,9 +163,9 @@ def release_key(schedule: ScheduleState, key: str, oid: int) -> None:
         del schedule.keys.running[key]
 
 
-def park_holder(schedule: ScheduleState, task: Any) -> None:
-    """Park *task*, which holds a key and is in no place."""
-    schedule.keys.remove(task)
+def park_keyed(schedule: ScheduleState, task: Any) -> None:
+    """Park *task*, which has a key and is in no place."""
+    schedule.keys.forget(task)
     micros = known_stamp(task)
     _park(schedule, task,
           to_micros(clock.now()) if micros is None else micros,

@@ -14,8 +14,8 @@
 
 A savepoint would poison the caller's transaction, and ZODB's own
 ObjectWriter hands out oids that nobody takes back.  So this pickles with
-ZODB's pickler, into nothing, and lets every persistent object stand for
-itself.
+ZODB's pickler, into nothing, and replaces every persistent object by
+a reference.
 """
 
 from collections.abc import Iterator
@@ -156,25 +156,22 @@ def refuse_foreign(obj: Persistent, jar: Any) -> None:
             'it was loaded through another connection; load it through the '
             "schedule's own")
     raise InvalidTask(
-        'it belongs to another database; a schedule stands in the database '
-        'of the objects that its tasks change')
+        'it belongs to another database; a schedule is kept in the '
+        'database of the objects that its tasks change')
 
 
 def _parts(value: Any) -> Iterator[tuple[str, object]]:
     """What *value* is made of, each with the step that leads to it."""
     cls = type(value)
     if cls is dict:
-        for key, part in value.items():
-            yield f'[{key!r}]', part
-    elif cls in (list, tuple):
-        for index, part in enumerate(value):
-            yield f'[{index}]', part
-    elif cls in (set, frozenset):
-        for part in value:
-            yield '{…}', part
-    elif cls is value.__class__ and cls is not type:
-        for name, part in _attributes(value).items():
-            yield f'.{name}', part
+        return ((f'[{key!r}]', part) for key, part in value.items())
+    if cls in (list, tuple):
+        return ((f'[{index}]', part) for index, part in enumerate(value))
+    if cls in (set, frozenset):
+        return (('{…}', part) for part in value)
+    if cls is not value.__class__ or cls is type:
+        return iter(())
+    return ((f'.{name}', part) for name, part in _attributes(value).items())
 
 
 def _attributes(obj: Any) -> dict[str, object]:

@@ -66,7 +66,8 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     In this order: what is written last stays in the connection's cache, and
     the runs need the slots, not the lists.
     """
-    schedule.keys.assign_oids()
+    if schedule.keys.without_oid:
+        schedule.keys.assign_oids()
     batch = schedule.timetable.take(limit, after, now, wanted, skip)
     batch.fetch()
     collect(schedule, claim, now)
@@ -162,8 +163,9 @@ class Collection:
         for micros, tasks in self.waiting.items():
             self.schedule.timetable.add(
                 from_micros(micros), tasks, apart=True)
-        self.schedule.history.add(
-            self.records, self.now, self.worker, bytes(self.tids))
+        if self.records:
+            self.schedule.history.add(
+                self.records, self.now, self.worker, bytes(self.tids))
 
     # -- what a slot can hold
 

@@ -26,15 +26,15 @@ a task undoes the run of that one and of no other.
      ╰───────────────┴───────────────┴─────────╯
                        free
 
-Only the run of its own task settles a slot; a turn holds and frees it; who
+Only the run of its own task settles a slot; a turn holds and frees it; whoever
 unschedules a task cancels it.  Whoever recovers a claim frees every slot and
 writes it even if it was free: so a run or a turn of a worker that was wrongly
 believed dead conflicts, and its effects vanish.  For the same reason a turn
 writes every slot whose outcome it collects: undoing that run is then refused.
 
-What a run schedules stands in its slot as well, until the next turn puts it
-into the timetable: so the run writes nothing that others write.  Who
-unschedules or moves one of these before takes it out of the slot, and so
+What a run schedules is kept in its slot too, until the next turn puts it into
+the timetable: so the run writes nothing that others write.  Whoever
+unschedules or moves one of these before that takes it out of the slot, and so
 conflicts with that turn.
 """
 
@@ -296,7 +296,7 @@ class Claim(Persistent):
         return (slot for slot in self.slots if slot.waiting)
 
     def holds(self, task: Persistent) -> bool:
-        """Whether *task* stands here, in whatever way."""
+        """Whether *task* is here, in whatever way."""
         return any(slot.has(task) for slot in self.slots)
 
     def drop(self, task: Persistent, recorded: Callable[[int], Recorded]

@@ -118,7 +118,7 @@ class Chunk(Persistent):
     """The outcomes of one turn, in order, and the name of its worker.
 
     The tids are those of the transactions that have settled the outcomes, 8
-    bytes each; zeros stand for the one that has stored the chunk.
+    bytes each; zeros mean the one that has stored the chunk.
     """
 
     records: tuple[tuple[Any, ...], ...] = ()
@@ -144,7 +144,7 @@ class Chunk(Persistent):
 class History(Persistent):
     """See `IHistory`.
 
-    What still stands in the *claims* of a schedule is shown too.
+    What is still in the *claims* of a schedule is shown too.
     """
 
     keep = 10_000

@@ -24,6 +24,7 @@ then, so that nothing is lost; it still does not run beside the other.
 
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
@@ -32,6 +33,23 @@ from ZODB.utils import u64
 from zope.interface import implementer
 
 from zodbschedule.interfaces import IKeys
+from zodbschedule.store.spread import Spread
+
+
+class Holders(Spread):
+    """Key -> the waiting task that holds it."""
+
+    tree_class = OOBTree
+
+    def number(self, stored: str) -> int:
+        return crc32(stored.encode('utf-8', 'surrogatepass'))
+
+
+class ByOid(Spread):
+    """Oid of a task -> its key, and the task.  Oids come in ascending order.
+    """
+
+    tree_class = LOBTree
 
 
 @implementer(IKeys)
@@ -39,13 +57,13 @@ class Keys(Persistent):
     """See `IKeys`."""
 
     #: tasks that had no oid when they were scheduled, with their keys
-    _without_oid: tuple[tuple[Persistent, str], ...] = ()
+    without_oid: tuple[tuple[Persistent, str], ...] = ()
 
     def __init__(self) -> None:
         #: key -> the waiting task that holds it
-        self.holders = OOBTree()
-        #: the oid of every task with a key that stands here -> its key
-        self.by_oid = LOBTree()
+        self.holders = Holders()
+        #: the oid of every task with a key that is here -> the key, the task
+        self.by_oid = ByOid()
         #: key -> the oid of the task in a claim
         self.running = OOBTree()
 
@@ -61,15 +79,11 @@ class Keys(Persistent):
         return isinstance(key, str) and plain(key) in self.holders
 
     def __iter__(self) -> Iterator[str]:
-        key = next(iter(self.holders.keys()), None)
-        while key is not None:
-            yield key
-            later = self.holders.keys(min=key, excludemin=True)
-            key = next(iter(later), None)
+        return self.holders.ascending()
 
     def key_of(self, oid: int) -> str:
         """The key of the task with that oid; '', which is none."""
-        key: str = self.by_oid.get(oid, '')
+        key: str = self.by_oid.get(oid, ('', None))[0]
         return key
 
     def is_lost(self, oid: int) -> bool:
@@ -84,28 +98,27 @@ class Keys(Persistent):
         key = plain(key)
         self.holders.setdefault(key, task)
         if task._p_oid is None:
-            self._without_oid += ((task, key),)
+            self.without_oid += ((task, key),)
             return
         oid = u64(task._p_oid)
         if self.key_of(oid) != key:
-            # Unscheduled in a claim, where it had another: a run there is in
-            # vain.
+            # Unscheduled in a claim, where it had another: the run there
+            # comes to nothing.
             self.release(oid)
-        self.by_oid[oid] = key
+        self.by_oid[oid] = key, task
 
     def assign_oids(self) -> None:
         """Note the oids of those that had none; for the first turn."""
-        for task, key in self._without_oid:
-            self.by_oid[u64(task._p_oid)] = key
-        if self._without_oid:
-            self._without_oid = ()
+        for task, key in self.without_oid:
+            self.by_oid[u64(task._p_oid)] = key, task
+        self.without_oid = ()
 
     def remove(self, task: Persistent) -> None:
         """Forget *task*, which is leaving the schedule."""
         key = self._remove_without_oid(task)
         if task._p_oid is not None:
             oid = u64(task._p_oid)
-            key = self.by_oid.get(oid, key)
+            key = self.key_of(oid) or key
             # Unscheduled in a claim before, it is noted until that is freed.
             if self.running.get(key) != oid:
                 self.by_oid.pop(oid, None)
@@ -113,18 +126,18 @@ class Keys(Persistent):
             del self.holders[key]
 
     def _remove_without_oid(self, task: Persistent) -> str:
-        key = next((key for one, key in self._without_oid if one is task), '')
+        key = next((key for one, key in self.without_oid if one is task), '')
         if key:
-            self._without_oid = tuple(
-                pair for pair in self._without_oid if pair[0] is not task)
+            self.without_oid = tuple(
+                pair for pair in self.without_oid if pair[0] is not task)
         return key
 
     # -- in a claim
 
     def claim(self, oid: int) -> None:
         """The task goes into a claim."""
-        key = self.by_oid.get(oid)
-        if key is not None:
+        key = self.key_of(oid)
+        if key:
             holder = self.holders.get(key)
             if holder is not None and u64(holder._p_oid) == oid:
                 del self.holders[key]
@@ -145,12 +158,12 @@ class Keys(Persistent):
             self.holders[key] = task
 
     def drop(self, oid: int) -> None:
-        """The task that was in a claim is in the schedule no more.
+        """The task that was in a claim is not in the schedule any more.
 
         Unless it was unscheduled there, and scheduled anew.
         """
-        key = self.by_oid.get(oid)
-        if key is None:
+        key = self.key_of(oid)
+        if not key:
             return
         self.release(oid)
         holder = self.holders.get(key)
@@ -159,32 +172,23 @@ class Keys(Persistent):
 
     # -- for the check of soundness
 
-    def without_oid(self) -> dict[int, str]:
-        """The oids that tasks have got since they were noted, and the keys.
-        """
-        return {u64(task._p_oid): key for task, key in self._without_oid
-                if task._p_oid is not None}
-
-    def run(self, oid: int, key: str) -> None:
-        """Note *key* of a task that is in a claim, and had another or none.
-        """
+    def run(self, task: Persistent, key: str) -> None:
+        """Note *key* of *task*, which is in a claim."""
+        oid = u64(task._p_oid)
         self.release(oid)
-        self.by_oid[oid] = key
+        self.by_oid[oid] = key, task
         self.running.setdefault(key, oid)
 
-    def forget(self, oid: int) -> None:
-        """Note no key of the task with that oid."""
-        self.release(oid)
-        self.by_oid.pop(oid, None)
-        self._without_oid = tuple(
-            (task, key) for task, key in self._without_oid
-            if task._p_oid is None or u64(task._p_oid) != oid)
+    def forget(self, task: Persistent) -> None:
+        """Note no key of *task*, which is not here."""
+        self.release(u64(task._p_oid))
+        self.remove(task)
 
 
 def plain(key: str) -> str:
     """*key* as a str and no more.
 
     A class that inherits str may be anybody's, and may be missing one day;
-    then nothing of the tree that all keys stand in could be loaded.
+    then nothing of a tree with many keys could be loaded.
     """
     return str.__str__(key)

@@ -12,9 +12,11 @@
 ##############################################################################
 """The timetable: which tasks wait at which instant.
 
-An OOBTree maps a UTC datetime to what waits then: a PersistentList of up to
+`Instants` map a UTC datetime to what waits then: a PersistentList of up to
 `LEAF` tasks, at a busy instant an LOBTree of such lists (leaves), or None for
-an instant that was emptied and not yet swept.
+an instant that was emptied and not yet swept.  They are kept in several
+LOBTrees, by microseconds: with one tree a quarter of the inserts of four
+clients conflicted.
 
 All knowledge of BTree conflicts is here.  Two rules keep every task:
 
@@ -34,7 +36,7 @@ smallest of each bucket stays, and keeps it; those husks are swept in bulk,
 and seldom.  (A husk is None: an emptied list in its place would have to be
 loaded by whoever looks for the first task.)
 
-Values are found by structure: what hangs in the OOBTree is a list, a tree of
+Values are found by structure: what hangs in `Instants` is a list, a tree of
 lists or None, and what is in a list is a task, even a task that is a list.
 Nothing holds a BTree iterator over a change or a yield: they step by cursor.
 """
@@ -49,9 +51,13 @@ from itertools import islice
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
-from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from persistent.list import PersistentList
+
+from zodbschedule.instant import from_micros
+from zodbschedule.instant import to_micros
+from zodbschedule.store.spread import Spread
+from zodbschedule.store.spread import fetch
 
 
 # Tasks in one list.  Larger, and each append to a busy instant writes more;
@@ -73,6 +79,10 @@ SWEEP = 500
 FETCHED = 16
 
 
+# In microseconds.
+SECOND = 10 ** 6
+HOUR = 3600 * SECOND
+
 #: an instant, what it holds, the key and the list of a leaf, husks before it
 Place = tuple[datetime, Any, int | None, Any, int]
 
@@ -80,11 +90,44 @@ Place = tuple[datetime, Any, int | None, Any, int]
 Wanted = Callable[[datetime, Persistent], bool]
 
 
+class Instants(Spread):
+    """A UTC datetime -> what waits then.
+
+    Spread by the fraction of the second, which differs between times that
+    were taken from a clock.  Times a second apart are together for an hour:
+    a turn that takes many of them writes few buckets.
+
+    Kept by microseconds: buckets of an LOBTree are twice as large as those of
+    an OOBTree, so half as many are split, and written much faster.
+    """
+
+    tree_class = LOBTree
+
+    def stored(self, key: datetime) -> int:
+        return to_micros(key)
+
+    def restored(self, stored: int) -> datetime:
+        return from_micros(stored)
+
+    def number(self, stored: int) -> int:
+        return stored % SECOND + stored // HOUR
+
+    def items_of(self, tree: LOBTree, low: int | None, high: int | None,
+                 excludemin: bool) -> Iterator[tuple[int, Any]]:
+        # One after the other: a BTree loads the last bucket of a range first.
+        key = _smallest(tree, low)
+        if excludemin and key is not None and key == low:
+            key = _smallest(tree, key + 1)
+        while key is not None and (high is None or key <= high):
+            yield key, tree[key]
+            key = _smallest(tree, key + 1)
+
+
 class Timetable(Persistent):
     """The tasks that wait.  Never commits, and never asks for the time."""
 
     def __init__(self) -> None:
-        self.instants = OOBTree()
+        self.instants = Instants()
 
     # -- adding and removing
 
@@ -96,19 +139,21 @@ class Timetable(Persistent):
         turns that reschedule onto the same minutes would otherwise conflict.
         """
         tasks = list(tasks)
-        held = self.instants.get(instant)
+        key = to_micros(instant)
+        tree = self.instants.grown(key)
+        held = tree.get(key)
         if held is None:
             if len(tasks) <= LEAF:
-                self.instants[instant] = PersistentList(tasks)
+                tree[key] = PersistentList(tasks)
                 return
-            held = self.instants[instant] = LOBTree()
+            held = tree[key] = LOBTree()
         elif type(held) is not LOBTree:
             if len(held) + len(tasks) <= LEAF and not apart:
                 held.extend(tasks)
                 return
             leaves = LOBTree()
             leaves[_next_key(leaves)] = held
-            held = self.instants[instant] = leaves
+            held = tree[key] = leaves
         _grow(held, tasks, apart)
 
     def remove(self, instant: datetime, task: Persistent) -> bool:
@@ -138,14 +183,13 @@ class Timetable(Persistent):
             chosen = list(self._choose(portion, limit, until, wanted))
         elif skip:
             portion.cursor = after
-        keep = _smallest_keys(
-            self.instants, chosen[0][0], chosen[-1][0]) if chosen else set()
+        keep = self._keepers([to_micros(instant) for instant, *_ in chosen])
         for instant, held, key, leaf, tasks in chosen:
             taken = {id(task) for task in tasks}
             leaf.data = [task for task in leaf.data if id(task) not in taken]
             portion.leaves.append(leaf)
             if not leaf.data:
-                husk = instant in keep
+                husk = to_micros(instant) in keep
                 self._drop(instant, held, key, husk)
                 portion.husks += husk
             portion.tasks.extend((instant, task) for task in tasks)
@@ -175,6 +219,12 @@ class Timetable(Persistent):
                 yield instant, held, key, leaf, tasks
             if not limit:
                 return
+
+    def _keepers(self, taken: list[int]) -> set[int]:
+        """The smallest keys of the buckets that these are in."""
+        trees = {id(tree): tree for tree in map(self.instants.tree, taken)}
+        return set().union(*(_smallest_keys(tree, taken[0], taken[-1])
+                             for tree in trees.values()))
 
     def _places(self, start: datetime | None, until: datetime
                 ) -> Iterator[Place]:
@@ -230,23 +280,14 @@ class Timetable(Persistent):
 
     def find(self, task: Persistent) -> datetime | None:
         """The instant at which *task* waits, by looking everywhere."""
-        for instant in self.times():
-            if self.holds(instant, task):
-                return instant
-        return None
+        return next((instant for instant, held in self.instants.items()
+                     if any(_index(leaf, task) is not None
+                            for _, leaf in _leaves(held))), None)
 
     def times(self, min: datetime | None = None,
               max: datetime | None = None) -> Iterator[datetime]:
         """The instants at which tasks wait, ascending, lazily."""
-        instant = self._first(min, max, False)
-        while instant is not None:
-            yield instant
-            instant = self._first(instant, max, True)
-
-    def _first(self, min: datetime | None, max: datetime | None,
-               excludemin: bool) -> datetime | None:
-        items = self.instants.items(min=min, max=max, excludemin=excludemin)
-        return next((at for at, held in items if held is not None), None)
+        return self.instants.ascending(min, max)
 
     def at(self, instant: datetime) -> Iterator[Persistent]:
         """The tasks that wait at *instant*, by arrival, lazily."""
@@ -301,7 +342,7 @@ class Batch:
 
     def fetch(self) -> None:
         """Ask the storage for what the runs will load, all at once."""
-        _fetch([task for _, task in self.tasks])
+        fetch([task for _, task in self.tasks])
 
     def release(self) -> None:
         """Forget the state of those lists, after the commit.
@@ -312,8 +353,16 @@ class Batch:
             leaf._p_deactivate()
 
 
-def _smallest_keys(tree: OOBTree, first: datetime, last: datetime
-                   ) -> set[datetime]:
+def _smallest(tree: LOBTree, low: int | None) -> int | None:
+    """The smallest key that is not below *low*, if there is any."""
+    try:
+        key: int = tree.minKey(low)
+    except ValueError:
+        return None
+    return key
+
+
+def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
     """The smallest key of each bucket that may hold one between the two.
 
     By the state of the nodes, which are children with the bounds between
@@ -337,19 +386,9 @@ def _fetched(places: Iterator[Place], limit: int) -> Iterator[Place]:
     """*places*, whose lists are fetched together, each time more of them."""
     size = max(1, min(limit, FETCHED))
     while batch := list(islice(places, size)):
-        _fetch([leaf for _, _, _, leaf, _ in batch if leaf is not None])
+        fetch([leaf for _, _, _, leaf, _ in batch if leaf is not None])
         yield from batch
         size *= 2
-
-
-def _fetch(objects: list[Any]) -> None:
-    """Ask the storage for the states of *objects* that are not loaded.
-
-    One request after the other is most of what a turn takes on a server.
-    """
-    ghosts = [one for one in objects if one._p_changed is None]
-    if len(ghosts) > 1:
-        ghosts[0]._p_jar.prefetch([ghost._p_oid for ghost in ghosts])
 
 
 def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Commands for what add-ons contribute to a site of a Zope."""
+"""The commands for the tasks that add-ons contribute to a site of a Zope."""
 
 import functools
 from collections.abc import Callable
@@ -20,57 +20,57 @@ from typing import Any
 import click
 
 from zodbschedule.cli import output
-from zodbschedule.cli.database import changing
-from zodbschedule.cli.database import looking_at
-from zodbschedule.cli.known import pause_facts
+from zodbschedule.cli.database import change_schedule
+from zodbschedule.cli.database import read_schedule
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.sites import WholeSite
+from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.cli.zope_site import SiteLocation
 from zodbschedule.store.inspection import task_id
 
 
-def at_a_site(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which site of a Zope is meant."""
+def site_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that select a site of a Zope."""
     @conf_option(required=True,
                  help='The zope.conf of a Zope, which is started.')
     @click.option('--path', metavar='PATH',
-                  help='The path of a site; without it, the only one that '
+                  help='The path of the site.  Default: the only site that '
                        'has a schedule.')
     @functools.wraps(function)
     def command(conf: str, path: str | None, **options: Any) -> None:
-        function(WholeSite(conf, path), **options)
+        function(SiteLocation(conf, path), **options)
 
     return command
 
 
 @click.command('contributed')
 @json_option
-@at_a_site
-def list_contributed(place: WholeSite, as_json: bool) -> None:
+@site_options
+def list_contributed(location: SiteLocation, as_json: bool) -> None:
     """List the tasks that add-ons contribute to a site of a Zope."""
-    with looking_at(place) as site:
+    with read_schedule(location) as site:
         rows = [_facts(state)
                 for state in _contributed().contribution_states(site)]
     if as_json:
         output.show_json_lines(rows)
         return
-    output.show(_states(rows) if rows else 'nothing is contributed')
+    output.show(_table(rows) if rows else 'no tasks are contributed')
 
 
 @click.command()
 @click.argument('name', metavar='NAME')
-@at_a_site
-def reset(place: WholeSite, name: str) -> None:
-    """Have a contributed task be as its add-on ships it."""
-    def put_back(site: Any) -> None:
+@site_options
+def reset(location: SiteLocation, name: str) -> None:
+    """Reset a contributed task to the definition of its add-on."""
+    def restore(site: Any) -> None:
         try:
             _contributed().reset(site, name)
         except LookupError as error:
-            raise Problem(str(error)) from error
+            raise CommandError(str(error)) from error
 
-    changing(place, f'reset {name}', put_back)
-    click.echo(f'{name} is as it is shipped')
+    change_schedule(location, f'reset {name}', restore)
+    click.echo(f'{name} was reset')
 
 
 def _contributed() -> Any:
@@ -86,21 +86,21 @@ def _facts(state: Any) -> dict[str, Any]:
         'pause': pause_facts(state.pause), 'changed': sorted(state.changes)}
 
 
-def _states(rows: list[dict[str, Any]]) -> Any:
+def _table(rows: list[dict[str, Any]]) -> Any:
     return output.table(
-        ('name', 'id', 'stands', 'what'),
-        ((row['name'], row['id'], _stands(row), row['description'])
-         for row in rows), below=('what',))
+        ('name', 'id', 'state', 'description'),
+        ((row['name'], row['id'], _state(row), row['description'])
+         for row in rows), below=('description',))
 
 
-STANDS = {
-    'absent': 'its add-on is not here', 'unscheduled': 'unscheduled',
+STATES = {
+    'absent': 'add-on missing', 'unscheduled': 'unscheduled',
     'pause': 'paused'}
 
 
-def _stands(row: dict[str, Any]) -> str:
-    """How it stands, compared with what the add-on ships."""
-    found = [word for name, word in STANDS.items() if row[name]]
+def _state(row: dict[str, Any]) -> str:
+    """The state of the task, compared with the definition of its add-on."""
+    found = [word for name, word in STATES.items() if row[name]]
     if row['changed']:
         found.append(f'changed: {", ".join(row["changed"])}')
-    return ', '.join(found) or 'as shipped'
+    return ', '.join(found) or 'unchanged'

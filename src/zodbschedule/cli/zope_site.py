@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Schedules of the sites of a Zope, which is started for a command."""
+"""The schedule of a site of a Zope, which is started for a command."""
 
 import os
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from importlib import import_module
 from typing import Any
 
 from zodbschedule import Schedule
-from zodbschedule.cli.problem import Problem
-from zodbschedule.cli.problem import in_a_line
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import one_line
 
 
 @dataclass(frozen=True)
-class Site:
-    """A site, as a place; see `zodbschedule.cli.database.Place`."""
+class ZopeLocation:
+    """A site, as a `zodbschedule.cli.database.Location`."""
 
     conf: str
     #: from the root, or None for the only one that has a schedule
@@ -37,7 +37,7 @@ class Site:
 
     @contextmanager
     def started(self) -> Iterator['Zope']:
-        """The Zope, started up; its databases are closed in the end."""
+        """The Zope, started; its databases are closed in the end."""
         zope = Zope(self.conf)
         try:
             yield zope
@@ -46,65 +46,67 @@ class Site:
 
     @contextmanager
     def database(self, access: Any) -> Iterator[Any]:
-        """See `Place`.  Zope opens what its configuration says."""
+        """See `Location`.  Zope's configuration says how to open it."""
         with self.started() as zope:
             yield zope.db
 
     def find(self, connection: Any) -> Schedule:
-        """See `Place`."""
-        return self._found(connection)[1]
+        """See `Location`."""
+        return self._site_and_schedule(connection)[1]
 
     def make(self, connection: Any) -> bool:
-        """See `Place`."""
-        homes = import_module('zodbschedule.zope.sites')
+        """See `Location`."""
+        sites = import_module('zodbschedule.zope.sites')
         if self.path is None:
-            raise Problem('--path has to say which site is to have it')
-        site = self._site(connection, homes)
-        if homes.schedule_of(site) is not None:
+            raise CommandError(
+                '--path is missing; give the path of the site that is to '
+                'have a schedule')
+        site = self._site(connection, sites)
+        if sites.schedule_of(site) is not None:
             return False
         try:
-            homes.install(site)
+            sites.install(site)
         except ValueError as error:
-            raise Problem(str(error)) from error
+            raise CommandError(str(error)) from error
         return True
 
-    def _found(self, connection: Any) -> tuple[Any, Schedule]:
-        """The site and its schedule."""
-        homes = import_module('zodbschedule.zope.sites')
-        site = self._site(connection, homes)
-        found: Schedule | None = homes.schedule_of(site)
+    def _site_and_schedule(self, connection: Any) -> tuple[Any, Schedule]:
+        sites = import_module('zodbschedule.zope.sites')
+        site = self._site(connection, sites)
+        found: Schedule | None = sites.schedule_of(site)
         if found is None:
-            raise Problem(f'there is no schedule at {self}; make one by '
-                          f'zodbschedule init, or by installing the profile '
-                          f'{homes.PROFILE}')
+            raise CommandError(
+                f'there is no schedule at {self}; create one with: '
+                f'zodbschedule init, or install the profile {sites.PROFILE}')
         return site, found
 
-    def _site(self, connection: Any, homes: Any) -> Any:
+    def _site(self, connection: Any, sites: Any) -> Any:
         app = connection.root()['Application']
         path = self.path
         if path is None:
-            paths = homes.site_paths(app)
+            paths = sites.site_paths(app)
             if len(paths) != 1:
-                known = ', '.join(paths) or 'none'
-                raise Problem(f'--path has to say which site is meant; those '
-                              f'with a schedule: {known}')
+                raise CommandError(
+                    f'--path is missing; give one of the sites that have a '
+                    f'schedule: {", ".join(paths) or "none"}')
             path = paths[0]
-        found = homes.site_at(app, path)
+        found = sites.site_at(app, path)
         if found is None:
-            raise Problem(f'there is nothing at {path} in {self.conf}')
+            raise CommandError(f'there is no object at {path} in {self.conf}; '
+                               f'correct --path')
         return found
 
 
 @dataclass(frozen=True)
-class WholeSite(Site):
-    """A place where commands find the site and not its schedule alone."""
+class SiteLocation(ZopeLocation):
+    """A site, where commands find the site and not its schedule alone."""
 
     def find(self, connection: Any) -> Any:
-        return self._found(connection)[0]
+        return self._site_and_schedule(connection)[0]
 
 
 class Zope:
-    """A Zope that was started by this process; there can be one."""
+    """A Zope that this process has started; there can be one."""
 
     def __init__(self, conf: str) -> None:
         try:
@@ -112,24 +114,26 @@ class Zope:
             run = import_module('Zope2.Startup.run')
             self.workers = import_module('zodbschedule.zope.workers')
         except ImportError as error:
-            raise Problem(f'--zope needs Zope: {in_a_line(error)}') from error
+            raise CommandError(
+                f"--zope needs Zope ({one_line(error)}); install it with: "
+                f"pip install 'zodbschedule[zope]'") from error
         os.environ['ZOPE_CONFIG'] = conf
         try:
             run.configure_wsgi(conf)
             zope2.startup_wsgi()
         except Exception as error:
-            # Whatever is configured may be at fault.
-            raise Problem(
+            # Any error of the configuration, or of an add-on, ends up here.
+            raise CommandError(
                 f'{conf}: Zope does not start: {type(error).__name__}: '
-                f'{in_a_line(error)}') from error
+                f'{one_line(error)}') from error
         self.db = zope2.DB
 
     def worker(self, *paths: str, **options: Any) -> Any:
-        """One for the sites at those paths, or for all."""
+        """A worker for the sites at those paths, or for all sites."""
         self.workers.enlarge_pools(self.db, 2 * options['threads'] + 1)
         return self.workers.SitesWorker(self.db, *paths, **options)
 
     def close(self) -> None:
-        """Close what it has opened."""
+        """Close the databases of the Zope."""
         for db in list(self.db.databases.values()):
             db.close()

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What is going to run, and what a rule says."""
+"""The commands that show future runs, and the occurrences of a rule."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,22 +22,21 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import rules
+from zodbschedule.cli import parse
 from zodbschedule.cli import timeline
-from zodbschedule.cli import values
-from zodbschedule.cli import wording
-from zodbschedule.cli.database import Place
-from zodbschedule.cli.database import looking_at
-from zodbschedule.cli.known import pause_facts
-from zodbschedule.cli.known import what_of
-from zodbschedule.cli.options import SCREENFUL
-from zodbschedule.cli.options import at_a_place
-from zodbschedule.cli.options import bounded
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import read_schedule
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import DEFAULT_LIMIT
+from zodbschedule.cli.options import first_rows
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
+from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import timezone_option
-from zodbschedule.cli.problem import Problem
+from zodbschedule.cli.task_facts import label_of
+from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.store.inspection import task_id
 
 
@@ -45,61 +44,61 @@ from zodbschedule.store.inspection import task_id
 Occurrences = list[tuple[datetime, str | None]]
 
 
-# -- what is going to run ----------------------------------------------------
+# -- future runs -------------------------------------------------------------
 
 
 @click.command()
-@click.option('--until', type=values.moment, metavar='TIME', default='+7d',
+@click.option('--until', type=parse.moment, metavar='TIME', default='+7d',
               show_default=True, help='How far to look ahead.')
 @click.option('--timeline', 'drawn', is_flag=True,
-              help='Draw it: days across, tasks down.')
+              help='Draw a timeline: a column for each day, a row for each '
+                   'task.')
 @limit_option
 @timezone_option
 @json_option
-@at_a_place
-def forecast(place: Place, until: datetime, drawn: bool, limit: int | None,
-             zone: tzinfo, as_json: bool) -> None:
-    """Show what is going to run, and when; runs nothing.
+@location_options
+def forecast(location: Location, until: datetime, drawn: bool,
+             limit: int | None, zone: tzinfo, as_json: bool) -> None:
+    """Show the future runs and their times; run nothing.
 
-    Through the recurrences of the tasks, with notes where a gap or a fold of
-    a time zone changes a time.  What is paused is left out.
+    The runs of repeating tasks are included, with notes where daylight
+    saving time changes a time.  Paused tasks are left out.
     """
     if drawn and as_json:
-        raise Problem('--timeline and --json are given; give one of them')
+        raise CommandError('--timeline and --json are both given; give one')
     now = clock.now()
-    with looking_at(place) as schedule:
-        rows = foreseen(schedule, until, now)
+    with read_schedule(location) as schedule:
+        rows = future_runs(schedule, until, now)
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
-        elif drawn:
+            return
+        if drawn:
             _draw(rows, timeline.Frame(now, until, zone), limit)
         else:
             _list(rows, until, zone, limit)
-        if not as_json:
-            output.show(*_left_out(schedule))
+        output.show(*_remarks(schedule))
 
 
-def foreseen(schedule: Schedule, until: datetime, now: datetime
-             ) -> Iterator[dict[str, Any]]:
-    """The runs to come, as plain data, lazily."""
+def future_runs(schedule: Schedule, until: datetime, now: datetime
+                ) -> Iterator[dict[str, Any]]:
+    """The future runs, as plain data, lazily."""
     for run in schedule.forecast(until, now):
         yield {'time': run.time, 'occurrence': run.occurrence,
-               'id': task_id(run.task), 'description': what_of(run.task),
+               'id': task_id(run.task), 'description': label_of(run.task),
                'note': run.note}
         schedule._p_jar.cacheGC()  # or a million tasks stay in memory
 
 
 def _list(rows: Iterator[dict[str, Any]], until: datetime, zone: tzinfo,
           limit: int | None) -> None:
-    shown, more = bounded(rows, limit)
+    shown, more = first_rows(rows, limit)
     if not shown:
-        click.echo(
-            f'nothing is to run until {values.to_the_second(until)}')
+        click.echo(f'no runs until {format.timestamp(until)}')
         return
     now = clock.now()
     output.show(output.table(
-        ('time', 'id', 'what', 'note'),
-        ((values.shown(row['time'], now, zone), row['id'],
+        ('time', 'id', 'description', 'note'),
+        ((format.when(row['time'], now, zone), row['id'],
           row['description'], row['note']) for row in shown),
         optional=('note',), below=('note',)), *filter(None, [more]))
 
@@ -113,43 +112,47 @@ def _draw(rows: Iterator[dict[str, Any]], frame: timeline.Frame,
             break
     marks = timeline.ASCII if output.is_ascii() else timeline.Marks()
     output.show(*drawing.lines(
-        output.width(), SCREENFUL if limit is None else limit, marks))
+        output.width(), DEFAULT_LIMIT if limit is None else limit, marks))
 
 
-def _left_out(schedule: Schedule) -> Iterator[Any]:
+def _remarks(schedule: Schedule) -> Iterator[Any]:
+    """The lines below the runs: what is paused."""
     pause = pause_facts(schedule.paused())
     if pause is not None:
-        yield output.cell(wording.whole_pause(pause), 'yellow')
+        yield output.cell(format.schedule_pause(pause), 'yellow')
     elif schedule.pauses.entries:
-        yield output.cell('paused tasks are left out: see zodbschedule list',
-                          'yellow')
+        yield output.cell(
+            'paused tasks are left out; zodbschedule list shows them',
+            'yellow')
 
 
-# -- what a rule says --------------------------------------------------------
+# -- the occurrences of a rule -----------------------------------------------
 
 
 @click.command()
 @click.argument('expression')
 @click.option('--timezone', metavar='NAME',
-              help='The zone of the rule, as in Europe/Berlin.')
+              help='The time zone of the rule, such as Europe/Berlin.')
 @click.option('--dtstart', metavar='TIME',
-              help='Where an RRULE begins; without it, now.')
-@click.option('--from', 'start', type=values.moment, metavar='TIME',
-              help='What comes after this; without it, now.')
+              help='The start of an RRULE.  Default: now.')
+@click.option('--from', 'start', type=parse.moment, metavar='TIME',
+              help='Show the occurrences after this time.  Default: now.')
 @click.option('-n', '--limit', type=click.IntRange(min=1), metavar='N',
-              default=10, show_default=True, help='So many occurrences.')
+              default=10, show_default=True,
+              help='The number of occurrences.')
 @json_option
 def explain(expression: str, timezone: str | None, dtstart: str | None,
             start: datetime | None, limit: int, as_json: bool) -> None:
-    """Show when a rule occurs next, and what gaps and folds do to it.
+    """Show the next occurrences of a rule, without a database.
 
-    EXPRESSION is a cron expression, an RRULE of RFC 5545, or as in 'every
-    15m'.  A gap are the local times that are left out when clocks are put
-    forward, a fold those that come twice when they are put back.
+    EXPRESSION is a cron expression, an RRULE of RFC 5545, or an interval:
+    'every 15m'.  Notes tell where daylight saving time changes an occurrence:
+    a gap is the local times that are skipped when clocks are put forward, a
+    fold is those that occur twice when clocks are put back.
     """
-    rule = rules.expression(expression, dtstart, timezone)
+    rule = parse.expression(expression, dtstart, timezone)
     start = start or clock.now()
-    zone = None if timezone is None else values.zone(timezone)
+    zone = None if timezone is None else parse.zone(timezone)
     occurrences = [
         (occurrence if zone is None else occurrence.astimezone(zone),
          rule.note(occurrence))
@@ -175,19 +178,19 @@ def _show_rule(rule: Any, start: datetime, occurrences: Occurrences,
                ended: bool) -> None:
     output.show(output.cell(rule, 'bold'), '')
     if occurrences:
-        output.show(_occurrences(occurrences))
+        output.show(_occurrence_table(occurrences))
     if ended:
-        output.show('and no more: the rule ends there' if occurrences else
-                    f'no occurrence after {values.to_the_second(start)}')
+        output.show('no more occurrences: the rule ends' if occurrences else
+                    f'no occurrences after {format.timestamp(start)}')
     output.show('', *map(output.cell, rule.describe(start).splitlines()))
 
 
-def _occurrences(occurrences: Occurrences) -> Any:
+def _occurrence_table(occurrences: Occurrences) -> Any:
     now = clock.now()
     return output.table(
         ('local time', 'UTC', 'when', 'note'),
-        ((values.on_the_wall(local),
-          values.to_the_second(local) if local.utcoffset() else None,
-          values.relative(local, now), note)
+        ((format.local_time(local),
+          format.timestamp(local) if local.utcoffset() else None,
+          format.relative(local, now), note)
          for local, note in occurrences), optional=('UTC', 'note'),
         spare=('when', 'UTC'))

@@ -1,0 +1,155 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The commands that create a schedule and add tasks to it."""
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from zodbschedule import Every
+from zodbschedule import Schedule
+from zodbschedule import clock
+from zodbschedule.cli import parse
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import change_schedule
+from zodbschedule.cli.database import open_connection
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import location_options
+from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.schedule import DUPLICATE
+from zodbschedule.store.inspection import task_id
+
+
+@click.command()
+@location_options
+def init(location: Location) -> None:
+    """Create a schedule, and the database if it does not exist."""
+    with open_connection(location, Access.CREATE) as connection:
+        with connection.transaction_manager as transaction:
+            transaction.note('zodbschedule init')
+            made = location.make(connection)
+    click.echo(f'{location} {"was created" if made else "already exists"}')
+
+
+def recurrence_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a task repeats, as one argument."""
+    @click.option('--every', type=parse.period, metavar='DURATION',
+                  help='Repeat the task at this interval: 90s, 15m, 1h, 1d.')
+    @click.option('--cron', metavar='EXPRESSION',
+                  help="Repeat the task by a cron expression, such as "
+                       "'30 2 * * *'; needs --timezone.")
+    @click.option('--rrule', metavar='TEXT',
+                  help="Repeat the task by an RRULE of RFC 5545, such as "
+                       "'FREQ=WEEKLY;BYDAY=MO'.")
+    @click.option('--dtstart', metavar='TIME',
+                  help='The start of --rrule.  Default: now.')
+    @click.option('--timezone', metavar='NAME',
+                  help='The time zone of --cron and --rrule, such as '
+                       'Europe/Berlin.')
+    @functools.wraps(function)
+    def command(*args: Any, every: Any, cron: Any, rrule: Any, dtstart: Any,
+                timezone: Any, **options: Any) -> None:
+        function(*args, recurrence=parse.recurrence(
+            every, cron, rrule, dtstart, timezone), **options)
+
+    return command
+
+
+def retry_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how often a task is tried, as one argument."""
+    @click.option('--retry', 'attempts', type=click.IntRange(min=1),
+                  metavar='ATTEMPTS',
+                  help='The number of attempts before the task is parked.')
+    @click.option('--retry-delay', 'delay', type=parse.duration,
+                  metavar='DURATION',
+                  help='The delay before the second attempt; each further '
+                       'delay is twice as long.  Default: 1m.')
+    @functools.wraps(function)
+    def command(*args: Any, attempts: Any, delay: Any, **options: Any
+                ) -> None:
+        function(*args, retry=parse.retry(attempts, delay), **options)
+
+    return command
+
+
+@click.command()
+@click.argument('function')
+@click.option('--at', 'time', type=parse.moment, metavar='TIME',
+              help='When the task is due first.  Default: now, or the first '
+                   'occurrence.')
+@click.option('--args', type=parse.json_list, metavar='JSON', default='[]',
+              help='The positional arguments, as a JSON list.')
+@click.option('--kwargs', type=parse.json_object, metavar='JSON',
+              default='{}', help='The keyword arguments, as a JSON object.')
+@click.option('--principal', 'principalId', metavar='PRINCIPAL',
+              help='The id of the principal that the task runs as.')
+@click.option('--description', default='', metavar='TEXT',
+              help='What the task is for.  Default: the name of the '
+                   'function.')
+@recurrence_options
+@click.option('--missed', type=click.Choice(('one', 'all')), default='one',
+              show_default=True,
+              help='After an outage, run once for all missed occurrences, or '
+                   'once for each.')
+@click.option('--expires', type=parse.period, metavar='DURATION',
+              help='How long after its occurrence a run may begin.')
+@retry_options
+@click.option('--key', metavar='KEY',
+              help='A key; at most one waiting task has it.')
+@click.option('--duplicate', type=click.Choice(DUPLICATE),
+              help='What to do if a waiting task has the key.  Default: '
+                   'refuse.')
+@location_options
+def add(location: Location, function: str, args: list[Any],
+        duplicate: str | None, time: datetime | None, **options: Any) -> None:
+    """Schedule a call of FUNCTION, a dotted name, and print the task's id.
+
+    With --duplicate keep, or replace if both tasks are the same, this is the
+    id of the existing task.
+    """
+    if duplicate is not None and options['key'] is None:
+        raise CommandError('--duplicate needs --key')
+
+    def add_task(schedule: Schedule) -> str | None:
+        task = schedule.call(
+            function, *args, duplicate=duplicate or 'refuse',
+            time=_first_time(time, options['recurrence']), **options)
+        schedule._p_jar.add(task)  # gives it its id before the commit
+        return task_id(task)
+
+    try:
+        click.echo(change_schedule(location, f'add {function}', add_task))
+    except AlreadyScheduled as error:
+        raise _duplicate_key(options['key'], error) from error
+
+
+def _first_time(time: datetime | None, rule: Any) -> datetime | None:
+    """The time that the task is given.
+
+    A period would keep the fraction of the second in which the task was
+    added, and make the ids of its occurrences long.
+    """
+    if not isinstance(rule, Every):
+        return time
+    return (time or clock.now() + rule.period).replace(microsecond=0)
+
+
+def _duplicate_key(key: str, error: AlreadyScheduled) -> CommandError:
+    return CommandError(
+        f'task {task_id(error.task)} already has the key {key!r}; give '
+        f'--duplicate keep to keep that task, or --duplicate replace to '
+        f'replace it')

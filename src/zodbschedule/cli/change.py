@@ -1,0 +1,179 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The commands that change what is scheduled."""
+
+import getpass
+import os
+from datetime import datetime
+from typing import Any
+
+import click
+
+from zodbschedule import Schedule
+from zodbschedule import clock
+from zodbschedule.cli import format
+from zodbschedule.cli import parse
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import change_schedule
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import id_argument
+from zodbschedule.cli.options import location_options
+from zodbschedule.cli.options import optional_id_argument
+from zodbschedule.cli.task_facts import parked_entries
+from zodbschedule.cli.task_facts import parked_entry
+from zodbschedule.instant import to_micros
+from zodbschedule.scheduling.series import is_repeating
+from zodbschedule.scheduling.series import occurrence_of
+from zodbschedule.store.parked import ParkedTask
+
+
+@click.command()
+@id_argument
+@location_options
+def cancel(location: Location, id: str) -> None:
+    """Remove a task from the schedule, even while it runs."""
+    def remove(schedule: Schedule) -> None:
+        schedule.unschedule(_task(schedule, id, location))
+
+    change_schedule(location, f'cancel {id}', remove)
+    click.echo(f'{id} was cancelled')
+
+
+@click.command('run-now')
+@id_argument
+@location_options
+def run_now(location: Location, id: str) -> None:
+    """Run a task once more, as soon as possible, and then as before."""
+    def request(schedule: Schedule) -> str:
+        task = _task(schedule, id, location)
+        for paused, paused_id in ((None, None), (task, id)):
+            if schedule.paused(paused) is not None:
+                raise CommandError(
+                    f'{paused_id or location} is paused; resume it first, '
+                    f'with: zodbschedule {_note("resume", paused_id)}')
+        schedule.run_now(task)
+        if schedule.waits(task) is not None:
+            return 'is due now'
+        if is_repeating(task):
+            return 'is claimed by a worker and will run once more afterwards'
+        return 'is already claimed by a worker'
+
+    said = change_schedule(location, f'run-now {id}', request)
+    click.echo(f'{id} {said}')
+
+
+@click.command()
+@optional_id_argument
+@click.option('--reason', default='', metavar='TEXT',
+              help='The reason, for the record.')
+@location_options
+def pause(location: Location, id: str | None, reason: str) -> None:
+    """Keep a task, or the whole schedule, from starting until resume.
+
+    A run that has begun goes on.  Without ID the whole schedule is paused.
+    """
+    def begin(schedule: Schedule) -> None:
+        schedule.pause(_task_or_all(schedule, id, location), reason=reason,
+                       by=_user())
+
+    change_schedule(location, _note('pause', id), begin)
+    click.echo(f'{id or location} is paused')
+
+
+@click.command()
+@optional_id_argument
+@location_options
+def resume(location: Location, id: str | None) -> None:
+    """End the pause of a task, or without ID of the whole schedule."""
+    def end(schedule: Schedule) -> bool:
+        task = _task_or_all(schedule, id, location)
+        paused = schedule.paused(task) is not None
+        schedule.resume(task, by=_user())
+        return paused
+
+    paused = change_schedule(location, _note('resume', id), end)
+    click.echo(f'{id or location} '
+               f'{"is resumed" if paused else "was not paused"}')
+
+
+def _note(command: str, id: str | None) -> str:
+    return command if id is None else f'{command} {id}'
+
+
+def _user() -> str:
+    """The user of the operating system who calls the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the number has no name, as in a container
+        return f'uid {os.getuid()}'
+
+
+@click.command()
+@id_argument
+@click.option('--at', 'time', type=parse.moment, metavar='TIME',
+              help='When to run it.  Default: the time of the parked task.')
+@location_options
+def unpark(location: Location, id: str, time: datetime | None) -> None:
+    """Schedule a parked task, or a parked occurrence, again."""
+    def restore(schedule: Schedule) -> str:
+        entry = _entry(schedule, id, location)
+        task = schedule.unpark(entry, time)
+        when = schedule.waits(task)
+        if when is None:
+            return 'will run when the worker has finished the task'
+        if entry.occurrence is not None and to_micros(
+                entry.occurrence) != occurrence_of(task, to_micros(when)):
+            return 'will run after the occurrence that is waiting'
+        return f'is scheduled for {format.when(when, clock.now())}'
+
+    said = change_schedule(location, f'unpark {id}', restore)
+    click.echo(f'{id} {said}')
+
+
+@click.command()
+@id_argument
+@location_options
+def discard(location: Location, id: str) -> None:
+    """Delete a parked task, or a parked occurrence."""
+    def remove(schedule: Schedule) -> None:
+        schedule.discard(_entry(schedule, id, location))
+
+    change_schedule(location, f'discard {id}', remove)
+    click.echo(f'{id} was discarded')
+
+
+# -- what an id means --------------------------------------------------------
+
+
+def _task(schedule: Schedule, id: str, location: Location) -> Any:
+    task = schedule.get(id)
+    if task is None:
+        if parked_entries(schedule, id):
+            raise CommandError(f'{id} is parked; use zodbschedule unpark or '
+                               f'zodbschedule discard')
+        raise CommandError(f'there is no task {id} in {location}; '
+                           f'zodbschedule list shows the ids')
+    return task
+
+
+def _task_or_all(schedule: Schedule, id: str | None, location: Location
+                 ) -> Any:
+    return None if id is None else _task(schedule, id, location)
+
+
+def _entry(schedule: Schedule, id: str, location: Location) -> ParkedTask:
+    entry = parked_entry(schedule, id)
+    if entry is None:
+        raise CommandError(f'no task {id} is parked in {location}; '
+                           f'zodbschedule parked shows the ids')
+    return entry

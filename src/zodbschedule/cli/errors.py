@@ -1,0 +1,113 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Errors in one line, and the exit codes."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from zc.lockfile import LockError
+from ZODB.POSException import POSKeyError
+from ZODB.POSException import ReadOnlyError
+
+from zodbschedule.interfaces import ScheduleError
+
+
+#: a task was parked by this call, or is overdue
+EXIT_ALERT = 1
+#: wrong usage, or the command failed
+EXIT_ERROR = 2
+#: the user interrupted the command
+EXIT_INTERRUPTED = 130
+
+EXIT_CODES = """\b
+Exit codes:
+  0    success
+  1    a task was parked by this call; for check: a task is overdue
+  2    wrong usage, no such task, or the command failed
+  130  interrupted; tasks that did not run are back in the schedule"""
+
+# In characters.  Longer, and the message of a database driver fills a screen;
+# shorter, and the end of a long path, which tells most, is lost.
+MAX_LENGTH = 500
+
+log = logging.getLogger('zodbschedule')
+
+
+class CommandError(click.ClickException):
+    """Ends the command with one line and exit code 2."""
+
+    exit_code = EXIT_ERROR
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: object) -> str:
+    """*text* in one printable line of at most `MAX_LENGTH` characters."""
+    line = ' '.join(str(text).split())
+    line = ''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}'
+                   for c in line)
+    return line if len(line) <= MAX_LENGTH else f'{line[:MAX_LENGTH]}…'
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Inside this context every error becomes one line and an exit code.
+
+    With ``--verbose`` the log shows the traceback.  No error ends with
+    Python's own exit code, 1: a monitor would take it for `EXIT_ALERT`.
+    """
+    try:
+        yield
+    except CommandError:
+        log.info('The command failed', exc_info=True)
+        raise
+    except (click.ClickException, click.exceptions.Exit, click.Abort,
+            BrokenPipeError):
+        raise  # click handles these itself
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    except Exception as error:
+        log.info('The command failed', exc_info=True)
+        raise CommandError(_message(error)) from error
+
+
+def _message(error: Exception) -> str:
+    match error:
+        case ScheduleError():
+            return str(error)
+        case LockError():
+            return _lock_message(str(error))
+        case ReadOnlyError():
+            return ('the database is read-only; to change it, open it '
+                    'without read_only')
+        case POSKeyError():
+            return (f'the database is damaged: object {error} is missing; '
+                    f'restore it from a backup')
+        case _:
+            return f'{type(error).__name__}: {error}'
+
+
+def _lock_message(message: str) -> str:
+    """Name the process, which has written its id to the lock file."""
+    quoted = re.search(r"lock '(.+)\.lock'", message)
+    path = quoted[1] if quoted else 'the database'
+    lock = Path(f'{path}.lock')
+    pid = f' ({lock.read_text().strip()})' if lock.is_file() else ''
+    return (f'{path} is in use by another process{pid}; stop that process, '
+            f'or share the database through ZEO (commands that only read '
+            f'work meanwhile)')

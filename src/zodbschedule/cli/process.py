@@ -1,0 +1,179 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The command that runs the due tasks, and its progress bar."""
+
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import click
+import zope.event
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+
+from zodbschedule import Schedule
+from zodbschedule import clock
+from zodbschedule.cli import format
+from zodbschedule.cli import output
+from zodbschedule.cli import parse
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import Location
+from zodbschedule.cli.database import open_connection
+from zodbschedule.cli.errors import EXIT_ALERT
+from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import import_modules
+from zodbschedule.cli.options import import_option
+from zodbschedule.cli.options import json_option
+from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.interfaces import RunEnded
+from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import Tally
+
+
+# Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
+BAR_DELAY = 1.0
+
+# The most due tasks that are counted beforehand: counting loads the lists
+# that they are in.  Beyond that the bar has no end.
+MOST_COUNTED = 10_000
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option('--until', type=parse.moment, metavar='TIME',
+              help='Run the tasks that are due at this time.  Default: now.')
+@import_option
+@json_option
+@location_options
+@click.pass_context
+def process(ctx: click.Context, location: Location, until: datetime | None,
+            modules: tuple[str, ...], as_json: bool) -> None:
+    """Run all due tasks, each in its own transaction, and exit."""
+    import_modules(modules)
+    until = until or clock.now()
+    parked: list[TaskParked] = []
+    with open_connection(location, Access.CHANGE) as connection:
+        schedule = location.find(connection)
+        with subscribed(_collect_parked(parked)):
+            with progress_bar(schedule, until):
+                tally = _process(schedule, until)
+        pause = pause_facts(schedule.paused())
+    if as_json:
+        _tally_as_json(tally, parked)
+    else:
+        _tally_as_text(tally, parked, pause)
+    ctx.exit(EXIT_ALERT if parked else 0)
+
+
+def _process(schedule: Schedule, until: datetime) -> Tally:
+    try:
+        return schedule.process(until)
+    except SystemExit as error:
+        # Its exit code would be taken for ours.
+        raise CommandError(
+            f'a task called sys.exit({error.code!r}); it, and the tasks that '
+            f'did not run, are back in the schedule') from error
+
+
+def _collect_parked(parked: list[TaskParked]) -> Callable[[object], None]:
+    def collect(event: object) -> None:
+        if isinstance(event, TaskParked):
+            parked.append(event)
+
+    return collect
+
+
+def _tally_as_json(tally: Tally, parked: list[TaskParked]) -> None:
+    counts = {name: getattr(tally, name) for name in format.OUTCOMES}
+    output.show_json(counts | {'parked': [
+        {'id': each.id, 'time': each.time, 'reason': each.reason,
+         'description': each.description, 'principalId': each.principalId}
+        for each in parked]})
+
+
+def _tally_as_text(tally: Tally, parked: list[TaskParked],
+                   pause: dict[str, Any] | None) -> None:
+    counts = [f'{getattr(tally, name)} {words}'
+              for name, words in format.OUTCOMES.items()
+              if getattr(tally, name)]
+    idle = 'no tasks were due' if pause is None else 'no tasks were run'
+    click.echo(', '.join(counts) or idle)
+    if pause is not None:
+        output.show(output.cell(format.schedule_pause(pause)))
+    for each in parked:
+        output.show(output.cell(f'parked: {each.id} {each.reason}'))
+
+
+# -- while it runs -----------------------------------------------------------
+
+
+@contextmanager
+def subscribed(subscriber: Callable[[object], None]) -> Iterator[None]:
+    """Inside this context *subscriber* gets all events of this process."""
+    zope.event.subscribers.append(subscriber)
+    try:
+        yield
+    finally:
+        zope.event.subscribers.remove(subscriber)
+
+
+@contextmanager
+def progress_bar(schedule: Schedule, until: datetime) -> Iterator[None]:
+    """Inside this context a bar counts the runs, if they take long.
+
+    It appears on standard error, if that is a terminal.
+    """
+    screen = output.console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    progress = Progress(
+        TextColumn('processing'), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), console=screen, transient=True)
+    bar = ProgressBar(progress, count_due(schedule, until))
+    with subscribed(bar.count):
+        try:
+            yield
+        finally:
+            progress.stop()
+
+
+def count_due(schedule: Schedule, until: datetime) -> int | None:
+    """The number of due tasks; None if it is above `MOST_COUNTED`."""
+    due = islice(schedule.tasks(max=until), MOST_COUNTED + 1)
+    number = sum(1 for _ in due)
+    return number if number <= MOST_COUNTED else None
+
+
+class ProgressBar:
+    """Advances with each run that has ended."""
+
+    def __init__(self, progress: Progress, total: int | None) -> None:
+        self.progress = progress
+        self.began = time.monotonic()
+        self.task = progress.add_task('', total=total)
+
+    def count(self, event: object) -> None:
+        """Subscriber of all events."""
+        if isinstance(event, RunEnded):
+            self.progress.advance(self.task)
+            if time.monotonic() - self.began >= BAR_DELAY:
+                self.progress.start()

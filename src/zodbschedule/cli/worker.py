@@ -1,0 +1,339 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The command that runs a worker as a process, and what that process needs.
+
+These are signals that stop it, a file by which a probe knows that it is
+healthy, and a fix of asyncio.
+"""
+
+import functools
+import logging
+import os
+import signal
+import sys
+import threading
+from asyncio import selector_events
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import closing
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from ZODB.DB import DB
+
+from zodbschedule import Worker
+from zodbschedule.cli import logs
+from zodbschedule.cli import parse
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import Source
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import import_modules
+from zodbschedule.cli.options import import_option
+from zodbschedule.cli.options import locations_options
+from zodbschedule.cli.zope_site import ZopeLocation
+
+
+EXIT_CODES = """\b
+Exit codes:
+  0    stopped by SIGTERM or SIGINT; the tasks that it held are back in the
+       schedule, or left for recovery if the database was unavailable; a
+       parked task does not change this code
+  2    wrong usage, or the worker could not start
+  130  a second signal, SIGINT, has cut off the running tasks
+  143  a second signal, SIGTERM, has cut off the running tasks"""
+
+# The signals that stop the process.
+STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
+
+# Seconds between two touches of the health file.  Longer, and a probe has to
+# be more patient; shorter, and disks are kept awake for nothing.
+TOUCH_EVERY = 5.0
+
+# Seconds between two checks of a worker that is not healthy.
+CHECK_EVERY = 0.2
+
+#: of each Python that has the fault of asyncio, the first release without it
+FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
+
+log = logging.getLogger('zodbschedule')
+
+
+@click.command(epilog=EXIT_CODES)
+@click.option('--threads', type=int, metavar='N', default=1,
+              show_default=True,
+              help='The number of tasks that run at the same time.')
+@click.option('--name', metavar='NAME',
+              help='The name of the worker; no two running workers may share '
+                   'one.  Default: host and process id.')
+@click.option('--lease', type=parse.seconds, metavar='SECONDS',
+              help='How long the worker may be silent before others take it '
+                   'for dead.  Default: 30, or the setting of the schedule.')
+@click.option('--grace', type=parse.seconds, metavar='SECONDS', default='8',
+              show_default=True,
+              help='How long a run may go on after the signal to stop.')
+@click.option('--health-file', metavar='PATH',
+              type=click.Path(path_type=Path),
+              help='A file to touch every 5 s while the worker is healthy.')
+@import_option
+@locations_options
+@click.pass_context
+def worker(ctx: click.Context, locations: list[Any], threads: int,
+           name: str | None, lease: timedelta | None, grace: timedelta,
+           health_file: Path | None, modules: tuple[str, ...]) -> None:
+    """Run tasks when they are due, until SIGTERM or Ctrl-C.
+
+    Any number of workers can share a schedule.  A worker waits for a database
+    server that is not available yet, or no longer.
+    """
+    _check_options(threads, name, lease, health_file)
+    options = {'name': name, 'threads': threads, 'lease': lease,
+               'grace': grace}
+    with _log(ctx), Signals() as signals:
+        import_modules(modules)
+        with _make_worker(locations, options) as made:
+            signals.worker = made
+            with keep_health_file(health_file, lambda: made.healthy):
+                complete = made.run()
+            if not complete:
+                _exit_at_once(signals.code)
+    ctx.exit(signals.code)
+
+
+@contextmanager
+def _make_worker(locations: list[Any], options: dict[str, Any]
+                 ) -> Iterator[Worker]:
+    """A worker for the schedules at those locations."""
+    first = locations[0]
+    if isinstance(first, ZopeLocation):
+        with first.started() as zope:
+            fix_asyncio()
+            paths = dict.fromkeys(filter(None, (
+                location.path for location in locations)))
+            yield zope.worker(*paths, **options)
+        return
+    paths = dict.fromkeys('/'.join(location.keys) for location in locations)
+    source = Source(first.uri, Access.CHANGE)
+    fix_asyncio()
+    with _database(source, 2 * options['threads'] + 2) as db:
+        yield Worker(db, *paths, **options)
+
+
+def _check_options(threads: int, name: str | None, lease: timedelta | None,
+                   health_file: Path | None) -> None:
+    if threads < 1:
+        raise CommandError(f'--threads is {threads}; it must be at least 1')
+    if name == '':
+        raise CommandError('--name is empty; give a name, or omit --name')
+    if lease is not None and not lease:
+        raise CommandError('--lease is 0; it must be more than 0 seconds')
+    if health_file is not None:
+        clear_health_file(health_file)
+
+
+@contextmanager
+def _log(ctx: click.Context) -> Iterator[None]:
+    """Show the log, also without -v."""
+    if ctx.find_root().params['verbose']:
+        yield
+    else:
+        with logs.shown():
+            yield
+
+
+@contextmanager
+def _database(source: Source, connections: int
+              ) -> Iterator[DB | Callable[[], DB]]:
+    """The database, if it is a local file: waiting would not make it appear.
+
+    Otherwise a function that opens it; the worker calls that until the server
+    is available.  Each thread needs a connection, and at times another one.
+    """
+    def open_database() -> DB:
+        db = source.open()
+        db.setPoolSize(max(db.getPoolSize(), connections))
+        return db
+
+    if source.file is None:
+        yield open_database
+    else:
+        with closing(open_database()) as db:
+            yield db
+
+
+def _exit_at_once(code: int) -> None:
+    """End the process, although a thread still runs the task it cut off."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+# -- signals -----------------------------------------------------------------
+
+
+class StoppedEarly(BaseException):
+    """A signal has stopped the process before there was a worker."""
+
+
+class Signals:
+    """Inside this context signals stop the worker.
+
+    The first signal lets it finish, the second aborts its runs.  Before there
+    is a worker, nothing has to be returned, and the context ends at once.
+    """
+
+    worker: Any = None
+    code = 0
+    stopping = False
+
+    def __enter__(self) -> 'Signals':
+        self.before = {each: signal.signal(each, self.handle)
+                       for each in STOP_SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 *exception: object) -> bool:
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
+        return kind is StoppedEarly
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """A handler; it logs nothing, since it may interrupt the log."""
+        if self.worker is None:
+            raise StoppedEarly
+        if self.stopping:
+            self.code = 128 + number
+            self.worker.abort()
+        else:
+            self.stopping = True
+            self.worker.finish()
+
+
+# -- the health file ---------------------------------------------------------
+
+
+@contextmanager
+def keep_health_file(path: Path | None, is_healthy: Callable[[], bool]
+                     ) -> Iterator[None]:
+    """Inside this context the file exists and is new while that is true."""
+    if path is None:
+        yield
+        return
+    file = HealthFile(path, is_healthy)
+    file.start()
+    try:
+        yield
+    finally:
+        file.stop()
+
+
+def clear_health_file(path: Path) -> None:
+    """Remove the file of an earlier worker, and check that one can be made.
+
+    Raises CommandError if it cannot.
+    """
+    if not path.parent.is_dir():
+        raise CommandError(f'--health-file {path}: the folder {path.parent} '
+                           f'does not exist; create it')
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f'--health-file {path}: {error.strerror}') from error
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise CommandError(f'--health-file {path}: the folder {path.parent} '
+                           f'is not writable; choose another')
+
+
+class HealthFile:
+    """Touches the file, in its own thread."""
+
+    def __init__(self, path: Path, is_healthy: Callable[[], bool]) -> None:
+        self.path = path
+        self.is_healthy = is_healthy
+        self.failing = False
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(
+            target=self._run, name='zodbschedule health', daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Stop touching the file, and remove it."""
+        self.stopped.set()
+        self.thread.join()
+        self._attempt(lambda: self.path.unlink(missing_ok=True))
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self.stopped.wait(pause):
+            healthy = self.is_healthy()
+            if healthy:
+                self._attempt(self.path.touch)
+            pause = TOUCH_EVERY if healthy else CHECK_EVERY
+
+    def _attempt(self, change: Callable[[], None]) -> None:
+        """A file that cannot be changed is logged once, and harms nothing."""
+        try:
+            change()
+            self.failing = False
+        except OSError as error:
+            if not self.failing:
+                log.warning('The health file cannot be changed: %s', error)
+            self.failing = True
+
+
+# -- a fault of asyncio ------------------------------------------------------
+#
+# It keeps a client of ZEO from connecting again.  When the server is dead and
+# the client writes twice before it knows, the second write, by ``writelines``,
+# leaves the number of the socket with the selector, although the connection is
+# lost and the socket about to be closed.  The next socket gets the same
+# number and is never selected: the client stays disconnected for good.  Later
+# Pythons check whether the connection is lost, as ``write`` has always done:
+# https://github.com/python/cpython/issues/136234.
+
+
+def has_asyncio_fault(version: tuple[Any, ...]) -> bool:
+    """Whether a Python of that version, as of `sys.version_info`, has it."""
+    return bool(version[2] < FIXED_IN.get((version[0], version[1]), 0))
+
+
+def fix_asyncio(version: tuple[Any, ...] = sys.version_info,
+                transport: Any = None) -> None:
+    """Have that class of transports check, if Python has the fault.
+
+    By default asyncio's own for sockets, for all of this process.
+    """
+    if has_asyncio_fault(version):
+        transport = transport or vars(selector_events)[
+            '_SelectorSocketTransport']
+        transport.writelines = unless_lost(transport.writelines)
+
+
+def unless_lost(writelines: Callable[[Any, Iterable[bytes]], None]
+                ) -> Callable[[Any, Iterable[bytes]], None]:
+    """*writelines*, but on a lost connection the same as write()."""
+    @functools.wraps(writelines)
+    def fixed(transport: Any, data: Iterable[bytes]) -> None:
+        if transport._conn_lost:
+            transport.write(b''.join(data))
+        else:
+            writelines(transport, data)
+
+    return fixed
