@@ -12,9 +12,10 @@
 ##############################################################################
 """Repairs of a schedule, each of one flaw, in the caller's transaction.
 
-Each looks again whether there is something to do: another repair may have
-done it.  What refers to a record that is gone is parked, as a task is: so the
-flaw is not hidden, and the reference is kept in case the record comes back.
+They are made one after the other, so those that another repair may have made
+needless look again.  What refers to a record that is gone is parked, as a task
+is: so the flaw is not hidden, and the reference is kept in case the record
+comes back.
 """
 
 from datetime import datetime
@@ -64,16 +65,18 @@ def keep_one(schedule: ScheduleState, task: Any, first: Place, second: Place
 def park_task(schedule: ScheduleState, task: Any, place: Place, micros: int
               ) -> None:
     """Park *task*, whose record is gone."""
-    if place.holds(schedule, task):
-        place.remove(schedule, task)
-        schedule.keys.remove(task)
-        _park(schedule, task, micros, 'its record is gone')
+    place.remove(schedule, task)
+    schedule.keys.remove(task)
+    _park(schedule, task, micros, 'its record is gone')
 
 
 def correct_stamp(schedule: ScheduleState, task: Any, place: Place,
                   micros: int) -> None:
-    """Have *task* name the instant at which it waits."""
-    if place.holds(schedule, task):
+    """Have *task* name the instant at which it waits.
+
+    Not if it waits at the one that it names as well: it will stay there.
+    """
+    if place.holds(schedule, task) and schedule.in_timetable(task) is None:
         stamp(task, from_micros(micros))
 
 
@@ -91,10 +94,9 @@ def park_list(schedule: ScheduleState, instant: datetime, key: int | None,
 def drop_list(schedule: ScheduleState, instant: datetime, key: int | None,
               empty: Any) -> None:
     """Take an empty list, or an empty tree of lists, out of the timetable."""
-    if not empty:
-        # Written, so that whoever adds to it conflicts.
-        empty._p_changed = True
-        schedule.timetable.drop(instant, key)
+    # Written, so that whoever adds to it conflicts.
+    empty._p_changed = True
+    schedule.timetable.drop(instant, key)
 
 
 def park_claim(schedule: ScheduleState, claim_id: str, lost: Any) -> None:
@@ -152,9 +154,10 @@ def drop_holder(schedule: ScheduleState, key: str) -> None:
     """Nobody holds *key*, if the task that does waits without it."""
     keys = schedule.keys
     task = keys.get(key)
-    if schedule.in_timetable(task) is None or (
-            keys.key_of(oid_of(task)) != key):
-        keys.holders.pop(key, None)
+    if task is not None and (
+            schedule.in_timetable(task) is None
+            or keys.key_of(oid_of(task)) != key):
+        del keys.holders[key]
 
 
 def release_key(schedule: ScheduleState, key: str, oid: int) -> None:

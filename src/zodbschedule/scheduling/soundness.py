@@ -235,8 +235,9 @@ class Survey:
         yield from self.notes.key(task, place)
 
     def _seen(self, task: Any, place: Place) -> Iterator[Flaw]:
+        before = len(self.places)
         first = self.places.setdefault(oid_of(task), place)
-        if first is not place:
+        if len(self.places) == before:
             left = worse(self.schedule, task, first, place)
             kept = first if left is place else place
             yield flaw_of(
@@ -244,7 +245,7 @@ class Survey:
                 f'the task {first}, and also {place}',
                 f'it only {kept}', partial(
                     repairs.keep_one, self.schedule, task, first, place))
-        elif len(self.places) % REDUCED == 0:
+        elif before % REDUCED == 0:
             self.schedule._p_jar.cacheGC()
 
     def _stamp(self, task: Any, place: Place, micros: int) -> Iterator[Flaw]:
