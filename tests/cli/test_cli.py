@@ -48,6 +48,7 @@ from ZODB.POSException import ReadOnlyError
 from ZODB.utils import p64
 
 import zodbschedule.cli
+from zodbschedule import CallTask
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
@@ -1290,3 +1291,88 @@ def test_every_session_of_the_documentation_is_true(
                 assert re.fullmatch(pattern(expected), printed, re.S), (
                     f'{command} printed:\n{printed}\nnot:\n{expected}')
     assert steps > 10
+
+
+# -- check --deep
+
+
+def plant(shell, *functions):
+    """Change what the schedule consists of."""
+    with opened(shell.db) as root:
+        schedule = root['schedule']
+        for function in functions:
+            function(schedule)
+
+
+def twice(schedule):
+    """The first task waits at a second instant, too."""
+    schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
+
+
+def a_crash_is_left(schedule):
+    schedule.crashes[0x99] = 1, next(iter(schedule))
+
+
+def unreadable(schedule):
+    """The root of the parked tasks was never written."""
+    lost = ParkedTasks.__new__(ParkedTasks)
+    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
+    lost._p_deactivate()
+    schedule.parked = lost
+
+
+def test_a_deep_check_finds_a_sound_schedule(shell):
+    schedule_one(shell, CallTask('shop.restock', ['hats'], time=MORNING))
+    sound = 'OK: 1 task was checked; the schedule is sound'
+    assert shell('check', '--deep') == sound
+    assert shell('check', '--deep', '--mend') == sound
+    assert shell('check', '--deep', '--json') == '[]'
+
+
+def test_a_deep_check_says_what_is_wrong_and_what_mending_does(shell):
+    id = schedule_one(shell, CallTask(
+        'shop.restock', ['hats'], time=MORNING))
+    plant(shell, twice, a_crash_is_left)
+    summary, *lines, last = shell('check', '--deep', code=1).splitlines()
+    assert summary == 'FLAWED: 1 task was checked; 3 flaws were found'
+    assert lines[0] == (
+        f'two-places: {id} shop.restock: the task waits at 2030-01-31 '
+        f'08:00:00+00:00, and also waits at 2030-02-01 08:00:00+00:00; '
+        f'mending: it only waits at 2030-01-31 08:00:00+00:00')
+    assert lines[1].startswith(f'wrong-stamp: {id} shop.restock: ')
+    assert lines[2].startswith('stray-crash: 99 shop.restock: ')
+    assert last.endswith('run: zodbschedule check --deep --mend')
+    rows = shell.json('check', '--deep', code=1)
+    assert [(row['kind'], row['task'], row['mended']) for row in rows] == [
+        ('two-places', id, False), ('wrong-stamp', id, False),
+        ('stray-crash', '99', False)]
+
+
+def test_a_deep_check_mends(shell):
+    schedule_one(shell, CallTask('shop.restock', ['hats'], time=MORNING))
+    plant(shell, a_crash_is_left)
+    summary, line = shell('check', '--deep', '--mend').splitlines()
+    assert summary == ('OK: 1 task was checked; 1 flaw was mended; the '
+                       'schedule is sound')
+    assert line.endswith('; mended: the note is removed')
+    assert shell('check', '--deep') == (
+        'OK: 1 task was checked; the schedule is sound')
+    plant(shell, a_crash_is_left)
+    [row] = shell.json('check', '--deep', '--mend')
+    assert row['mended'] and row['remedy'] == 'the note is removed'
+
+
+def test_a_deep_check_tells_what_cannot_be_mended(shell):
+    plant(shell, unreadable)
+    for options in (), ('--mend',):
+        summary, line, last = shell(
+            'check', '--deep', *options, code=1).splitlines()
+        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
+        assert line.startswith('unreadable: record ')
+        assert line.endswith('; cannot be mended')
+        assert 'from a backup' in last
+
+
+def test_only_a_deep_check_mends(shell):
+    shell('check', '--mend', code=2)
+    assert '--mend needs --deep' in shell.err

@@ -452,6 +452,36 @@ def test_a_task_that_is_paused_while_it_is_claimed_does_not_begin(
     assert list(schedule) == [second]
 
 
+def paused_elsewhere(schedule, task):
+    manager = transaction.TransactionManager(explicit=True)
+    with manager:
+        connection = schedule._p_jar.db().open(manager)
+        other = connection.root()['schedule']
+        other.pause(connection.get(task._p_oid))
+    connection.close()
+
+
+def test_the_pause_of_a_task_ends_with_its_run(schedule, add, clock):
+    does['it'] = lambda task: paused_elsewhere(schedule, task)
+    task = add(BEGIN)
+    clock.advance(MINUTE)
+    assert schedule.process(clock.now()) == Tally(succeeded=1)
+    assert schedule.paused(task) is None
+    assert not schedule.pauses.entries
+
+
+def test_the_pause_of_a_task_lasts_while_it_is_parked(schedule, add, clock):
+    def fail(task):
+        paused_elsewhere(schedule, task)
+        raise ValueError
+
+    does['it'] = fail
+    task = add(BEGIN)
+    clock.advance(MINUTE)
+    assert schedule.process(clock.now()) == Tally(failed=1)
+    assert schedule.paused(task) is not None
+
+
 def test_the_pause_of_a_task_ends_with_it(schedule, add):
     task = add(BEGIN)
     schedule.pause(task)

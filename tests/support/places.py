@@ -3,63 +3,27 @@
 `check` is for any test that leaves a schedule behind, in any state.
 """
 
-from collections import Counter
 from contextlib import contextmanager
 
 import transaction
 from sample_tasks import Stage
 from sample_tasks import calls
 from sample_work import commit
-from ZODB.broken import Broken
-from ZODB.utils import p64
 from ZODB.utils import u64
 
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.soundness import flaws
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 
 
 def check(schedule):
-    """Each task in one place; of keys and requests nothing more or less.
-
-    Derived from the timetable, the claims and what is parked.
-    """
-    waiting = [oid(task) for task in schedule]
-    slots = [slot for claim in schedule.claims.values()
-             for slot in claim.slots if not slot.is_free]
-    held = [slot.oid for slot in slots]
-    coming = [oid(slot.following[1]) for slot in slots if slot.following]
-    scheduled = [oid(task) for slot in slots for _, task in slot.scheduled]
-    parked = [oid(entry.task) for entry in schedule.parked
-              if entry.occurrence is None]
-    running = [slot.oid for slot in slots if slot.waiting]
-    places = Counter(
-        waiting + running + coming + scheduled + parked)
-    assert set(places.values()) <= {1}, f'in two places: {places}'
-
-    keys = schedule.keys
-    noted = {**{one: key for one, (key, _) in keys.by_oid.items()}, **{
-        oid(task): key for task, key in keys.without_oid if task._p_oid}}
-    here = {*waiting, *held}
-    assert here >= noted.keys(), 'a key of a task that is not here'
-    keyed = {one: key_of(schedule, one) for one in [*waiting, *running]
-             if key_of(schedule, one)}
-    assert noted.items() >= keyed.items(), 'the key of a task is not noted'
-    for key, task in keys.holders.items():
-        assert oid(task) in waiting, f'{key} is held by one that is not there'
-        assert noted[oid(task)] == key
-    # Of one that was unscheduled in a claim, and then perhaps was given
-    # another key, the key is busy or not.
-    now = {noted[one]: one for one in held if one in noted}
-    assert dict(keys.running).items() <= now.items(), (
-        'a key is busy for nothing')
-    assert {key for key, one in now.items()
-            if one in {*running, *coming}} <= set(keys.running)
-
-    for one in schedule.requests.entries:
-        assert one in {*held, *parked, *waiting, *scheduled}
+    """The schedule is sound; else what is wrong is said, a flaw in a line."""
+    found = [f'{flaw.kind} {flaw.id} {flaw.problem}'
+             for flaw in flaws(schedule)]
+    assert not found, '\n'.join(found)
 
 
 def check_empty(schedule):
@@ -73,16 +37,11 @@ def check_empty(schedule):
     assert not schedule.keys.without_oid
     assert not schedule.requests.entries
     assert not schedule.crashes
+    assert not schedule.pauses.entries
 
 
 def oid(task):
     return u64(task._p_oid)
-
-
-def key_of(schedule, oid):
-    """What the task with that oid says of its key, as far as it can."""
-    task = schedule._p_jar.get(p64(oid))
-    return None if isinstance(task, Broken) else getattr(task, 'key', None)
 
 
 # -- A stage

@@ -36,7 +36,8 @@ EXIT_INTERRUPTED = 130
 EXIT_CODES = """\b
 Exit codes:
   0    success
-  1    a task was parked by this call; for check: a task is overdue
+  1    a task was parked by this call; for check: a task is overdue,
+       or the schedule is not sound
   2    wrong usage, no such task, or the command failed
   130  interrupted; tasks that did not run are back in the schedule"""
 

@@ -26,6 +26,7 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
+from zodbschedule.cli.deep_check import deep_check
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
@@ -136,18 +137,30 @@ def _processes_alive(schedule: Schedule, name: str) -> list[int]:
 @click.option('--max-overdue', 'allowed', type=parse.duration,
               metavar='DURATION', default='5m', show_default=True,
               help='How long a task may be overdue.')
+@click.option('--deep', is_flag=True,
+              help='Check instead whether the schedule is sound: each task in '
+                   'one place, and no record gone.')
+@click.option('--mend', 'mending', is_flag=True,
+              help='With --deep: mend what can be mended.  No task is lost; '
+                   'what cannot be put back in its place is parked.')
 @json_option
 @location_options
 @click.pass_context
 def check(ctx: click.Context, location: Location, allowed: timedelta,
-          as_json: bool) -> None:
+          deep: bool, mending: bool, as_json: bool) -> None:
     """Exit with 1 if a task is overdue for too long.
 
     For monitors and probes: this checks that the schedule is processed in
     time, by whatever process; the number of workers does not matter.  A task
     that is paused by itself does not count.  If the whole schedule is paused,
     its due tasks do.
+
+    With --deep: exit with 1 if the schedule is not sound.
     """
+    if mending and not deep:
+        raise click.UsageError('--mend needs --deep')
+    if deep:
+        ctx.exit(0 if deep_check(location, mending, as_json) else EXIT_ALERT)
     with read_schedule(location) as schedule:
         overdue = schedule.overdue(clock.now())
         workers = sum(1 for _ in schedule.workers)

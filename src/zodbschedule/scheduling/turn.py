@@ -247,8 +247,15 @@ class Collection:
 
         Or it is here again: parked, or unscheduled and scheduled anew.
         """
-        if not self.has_indexes:
-            return
+        if self.has_indexes:
+            self._leave_indexes(oid)
+        task = self.schedule.pauses.task(oid)
+        if task is not None and not self._is_back(task) and (
+                self.schedule.entry_of(task) is None):
+            # It was paused while it ran.
+            self.schedule.pauses.end(oid)
+
+    def _leave_indexes(self, oid: int) -> None:
         task = self.schedule.requests.task(oid)
         if task is None or self._is_back(task) or (
                 self.schedule.entry_of(task) is not None):

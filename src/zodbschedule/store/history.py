@@ -188,6 +188,19 @@ class History(Persistent):
                 del self.chunks[key]
             kept += key & (1 << SIZE) - 1
 
+    @staticmethod
+    def is_counted(key: int, chunk: Chunk) -> bool:
+        """Whether *key* says how many outcomes *chunk* holds."""
+        return key & (1 << SIZE) - 1 == len(chunk.records)
+
+    def count_anew(self, key: int) -> None:
+        """Put a chunk under a key that says how many outcomes it holds."""
+        chunk = self.chunks.pop(key)
+        high = key >> SIZE
+        while high << SIZE | len(chunk.records) in self.chunks:
+            high += 1
+        self.chunks[high << SIZE | len(chunk.records)] = chunk
+
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
             self._in_claims(), self._in_chunks(), key=_ended, reverse=True)

@@ -170,6 +170,20 @@ class Keys(Persistent):
         if holder is None or u64(holder._p_oid) != oid:
             self.by_oid.pop(oid, None)
 
+    # -- for the check of soundness
+
+    def run(self, task: Persistent, key: str) -> None:
+        """Note *key* of *task*, which is in a claim."""
+        oid = u64(task._p_oid)
+        self.release(oid)
+        self.by_oid[oid] = key, task
+        self.running.setdefault(key, oid)
+
+    def forget(self, task: Persistent) -> None:
+        """Note no key of *task*, which is not here."""
+        self.release(u64(task._p_oid))
+        self.remove(task)
+
 
 def plain(key: str) -> str:
     """*key* as a str and no more.

@@ -13,6 +13,7 @@
 """The parked tasks: set aside until a person unparks or discards them."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from datetime import datetime
 
 from BTrees.OOBTree import OOBTree
@@ -41,6 +42,16 @@ def entry_id(oid: int, occurrence: int | None = None) -> str:
     moment = from_micros(occurrence)
     part = f'.{moment:%f}' if moment.microsecond else ''
     return f'{oid:x}-{moment:%Y%m%dT%H%M%S}{part}Z'
+
+
+def parts_of(id: str) -> tuple[int, int | None]:
+    """The oid and the occurrence that `entry_id` has made *id* of."""
+    oid, _, part = id.partition('-')
+    if not part:
+        return int(oid, 16), None
+    form = '%Y%m%dT%H%M%S.%fZ' if '.' in part else '%Y%m%dT%H%M%SZ'
+    moment = datetime.strptime(part, form).replace(tzinfo=UTC)
+    return int(oid, 16), to_micros(moment)
 
 
 @implementer(IParkedTask)

@@ -61,6 +61,11 @@ class Pauses(Persistent):
         since, by, reason, _ = entry
         return Pause(from_micros(since), by, reason)
 
+    def task(self, oid: int) -> Any:
+        """The task with that oid, if it is paused by itself, or None."""
+        entry = self.entries and self.entries.get(oid)
+        return entry[3] if entry else None
+
     def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
         """Pause *task*, which has that oid; `ALL` and None: the schedule.
 

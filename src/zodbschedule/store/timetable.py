@@ -300,6 +300,32 @@ class Timetable(Persistent):
             yield from list(held.get(key, ()))
             key = next(iter(held.keys(min=key, excludemin=True)), None)
 
+    # -- for the check of soundness
+
+    def held_at(self, instant: datetime) -> Any:
+        """What is at *instant*: a list of tasks, a tree of lists, or None."""
+        return self.instants.get(instant)
+
+    def lists_at(self, instant: datetime
+                 ) -> Iterator[tuple[int | None, PersistentList]]:
+        """The lists of *instant*, each with its key in the tree, lazily."""
+        held = self.held_at(instant)
+        if type(held) is not LOBTree:
+            yield None, held
+            return
+        key = held.minKey() if held else None
+        while key is not None:
+            yield key, held[key]
+            key = next(iter(held.keys(min=key, excludemin=True)), None)
+
+    def drop(self, instant: datetime, key: int | None) -> None:
+        """Take out a list that is empty, or whose record is gone.
+
+        Without a key, all that is at *instant*.  The caller writes what is
+        taken out, if that is there.
+        """
+        self._drop(instant, self.held_at(instant), key)
+
 
 class Batch:
     """What one `Timetable.take` found."""
