@@ -7,7 +7,9 @@ from sample_work import at
 from sample_work import names
 from sample_work import prepare
 from sample_work import runs
+from ZODB.utils import u64
 
+from zodbschedule.execution.backoff import FIRST_PAUSE
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import relieve
@@ -59,6 +61,13 @@ class TestLook:
             self, schedule, consumer, clock):
         clock.set(at(-5))
         assert consumer.look() == (([], []), False, at(-2), True)
+
+    def test_and_when_a_task_is_not_held_off_any_more(
+            self, schedule, consumer):
+        for oid in read(consumer.manager, lambda: [
+                u64(task._p_oid) for task in schedule]):
+            consumer.backoff.hold(oid, NOON)
+        assert consumer.look() == (([], []), False, NOON + FIRST_PAUSE, True)
 
     def test_a_pass_begins_with_it_when_the_last_one_is_over(self, consumer):
         assert [consumer.look().begins for _ in range(2)] == [True, False]

@@ -35,10 +35,12 @@ from zodbschedule import principals
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.execution.consumer import WorkToDo
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness import stale
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
+from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
@@ -1513,7 +1515,7 @@ class TestShouldLook:
 
     @pytest.fixture
     def one(self, consumer):
-        config = SimpleNamespace(inherits=False)
+        config = SimpleNamespace(inherits=False, warned={})
         found = loop_module.ScheduleLoop(
             'schedule', None, None, config, bool, int)
         found.consumer = consumer
@@ -1543,6 +1545,14 @@ class TestShouldLook:
         assert one.should_look()
         clock.set(at(1))
         assert one.pause() == 0
+
+    def test_that_it_will_is_seen_by_a_look(self, one, consumer):
+        consumer.portion, consumer.over = {}, True
+        consumer.recover_all = list
+        consumer.look = lambda is_there: WorkToDo(
+            ClaimsToRecover([], []), False, at(1), True)
+        assert not one.attend()
+        assert one.hold_off == HoldOff(Reason.IDLE, at(1))
 
     @pytest.mark.parametrize('reason', ['one is due', 'a look was left out'])
     def test_when_the_claims_of_others_are_to_be_surveyed_but_not_earlier(
