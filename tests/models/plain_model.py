@@ -404,9 +404,10 @@ class Model:
         if action in ('again', 'retry'):
             self.set('time', number, to=self['time', number] + step)
             returned = number
-        elif action in ('return another', 'hand over'):
-            returned = other
-        elif action == 'schedule another':
+        elif action in ('return another', 'hand over') and other == number:
+            returned = number
+        elif action in (
+                'schedule another', 'return another', 'hand over'):
             self.schedule(other)
             # With a key it waits at once.
             if self.key_of(other) is None:
@@ -423,7 +424,8 @@ class Model:
                 self['attempts', returned] + 1 if stays else 0))
             self.move(returned, NEXT, self['time', returned])
         self.settle(claim, index, outcome, scheduled, returned)
-        came = other if action == 'schedule another' else returned
+        came = other if returned is None and action in (
+            'schedule another', 'return another', 'hand over') else returned
         return () if came is None else ((came, self['time', came]),)
 
     def settle(self, claim, index, outcome, scheduled=(), returned=None):
