@@ -37,7 +37,8 @@ LAYERS = (
         'interfaces', 'outcomes', 'instant', 'clock', 'durations', 'retry',
         'principals')),
     ('transactions and their errors', 790, ('transactions',)),
-    ('pickled objects, recurrences', 400, ('recurrence', 'task', 'store')),
+    ('pickled objects, recurrences', 400, (
+        'recurrence', 'task', 'callables', 'store')),
     ('in the transaction of the caller', 420, ('scheduling',)),
     ('which workers are alive', 690, ('liveness',)),
     ('one task, one transaction', 600, ('execution',)),

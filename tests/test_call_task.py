@@ -171,25 +171,26 @@ def test_a_function_of_the_main_module_is_refused(monkeypatch):
     assert '__main__.func cannot be found again' in refusal(func)
 
 
-def test_a_function_that_stands_under_another_name_is_refused(monkeypatch):
+def test_a_function_that_its_module_does_not_have_is_refused(monkeypatch):
     func = sample_functions.note
     monkeypatch.setattr(sample_functions, 'note', print)
     assert refusal(func) == (
-        f'sample_functions.note is not {func!r} but something else by now; '
-        f'pass what stands in the module under that name')
+        f'sample_functions.note is now another object than {func!r}; pass '
+        f'the object that the module has under that name')
     monkeypatch.delattr(sample_functions, 'note')
     assert 'sample_functions.note cannot be imported: AttributeError' in (
         refusal(func))
 
 
 @pytest.mark.parametrize('name, message', [
-    ('print', "'print' is no dotted name; write package.module.function"),
-    ('', "'' is no dotted name"),
-    ('.', "'.' is no dotted name"),
-    ('a..b', "'a..b' is no dotted name"),
-    ('.a.b', "'.a.b' is no dotted name"),
-    ('os.path:join', "'os.path:join' is no dotted name"),
-    ('os.path.join()', "'os.path.join()' is no dotted name"),
+    ('print',
+     "'print' is not a dotted name; write package.module.function"),
+    ('', "'' is not a dotted name"),
+    ('.', "'.' is not a dotted name"),
+    ('a..b', "'a..b' is not a dotted name"),
+    ('.a.b', "'.a.b' is not a dotted name"),
+    ('os.path:join', "'os.path:join' is not a dotted name"),
+    ('os.path.join()', "'os.path.join()' is not a dotted name"),
     ('no_such_module.f', 'no_such_module.f cannot be imported: ModuleNotFoun'),
     ('os.no_such', 'os.no_such cannot be imported: AttributeError'),
     ('sample_functions.Class.static', 'sample_functions.Class.static cannot '),

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import moment_of
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidTime
 
 
+NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
 PARIS = ZoneInfo('Europe/Paris')
 
 
@@ -102,3 +104,28 @@ def test_an_instant_beyond_the_years_of_utc_is_refused(moment):
         as_utc(moment)
     assert str(error.value) == (
         f'time is {moment!r}, which is outside the years 1 to 9999 of UTC')
+
+
+# -- A time or a delay
+
+
+@pytest.mark.parametrize('time, delay, expected', [
+    (None, None, None),
+    (NOON, None, NOON),
+    (None, timedelta(hours=1), NOON + timedelta(hours=1)),
+    (None, timedelta(hours=-1), NOON - timedelta(hours=1)),
+    (None, timedelta(0), NOON),
+])
+def test_a_moment_is_a_time_or_comes_after_a_delay(time, delay, expected):
+    assert moment_of(time, delay, NOON) == expected
+
+
+@pytest.mark.parametrize('time, delay, message', [
+    (NOON, timedelta(0), 'give one of them'),
+    (None, 60, 'delay is 60; it has to be a timedelta'),
+    (None, timedelta.max, 'leads beyond the years 1 to 9999'),
+    (None, timedelta.min, 'leads beyond the years 1 to 9999'),
+])
+def test_no_moment_comes_of_both_or_of_a_wrong_delay(time, delay, message):
+    with pytest.raises(InvalidTime, match=message):
+        moment_of(time, delay, NOON)

@@ -1,6 +1,9 @@
 """Every class keeps the contract that it declares."""
 
 import dataclasses
+import inspect
+import pydoc
+import re
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -9,6 +12,8 @@ import pytest
 import sample_thirdparty
 import transaction
 from zope.interface import Interface
+from zope.interface import implementer
+from zope.interface.interface import Method
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 from zope.schema import getFields
@@ -27,10 +32,10 @@ from zodbschedule.execution.current import CurrentRun
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.outcomes import Tally
 from zodbschedule.principals import Plain
-from zodbschedule.schedule import ClaimedTask
 from zodbschedule.scheduling.control import Move
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.store.history import History
@@ -67,6 +72,15 @@ def current():
 def worker():
     return WorkerState('1', 'worker', 'host', 1, NOON, timedelta(seconds=30),
                        NOON, None, None, 0, Tally())
+
+
+class Environment(Plain):
+    """The least that a run environment is."""
+
+    manager = transaction.manager
+
+    def enter(self, schedule, commits=True):
+        """Give *schedule* as it is."""
 
 
 RULE = Every(timedelta(hours=1))
@@ -107,6 +121,8 @@ IMPLEMENTATIONS = [
         (RRule, lambda: RRule('FREQ=DAILY', NOON), interfaces.IRecurrence),
         (Retry, lambda: Retry(3), interfaces.IRetry),
         (Plain, Plain, interfaces.IPrincipals),
+        (implementer(interfaces.IRunEnvironment)(Environment), Environment,
+         interfaces.IRunEnvironment),
         (RunEnded, ended, interfaces.IRunEnded),
         (PauseChanged, lambda: PauseChanged('1', True, None, 'why'),
          interfaces.IPauseChanged),
@@ -137,6 +153,70 @@ def test_every_interface_has_an_implementation_here():
         if isinstance(getattr(interfaces, name), type(Interface))}
     assert declared == {
         interface.__name__ for interface, *_ in IMPLEMENTATIONS}
+
+
+# -- What an editor shows
+
+SCHEDULE = [interface for interface, cls, _ in IMPLEMENTATIONS
+            if cls is Schedule]
+
+
+def parameters(method):
+    """The names of the parameters of a method of an interface."""
+    said = method.getSignatureInfo()
+    return {*said['positional'], said['varargs'], said['kwargs']} - {None}
+
+
+def methods(*wanted):
+    return [pytest.param(interface, name, id=f'{interface.__name__}.{name}')
+            for interface in wanted
+            for name, member in interface.namesAndDescriptions()
+            if isinstance(member, Method)]
+
+
+def names_not_in(doc, names):
+    return [name for name in names if not re.search(rf'\b{name}\b', doc)]
+
+
+@pytest.mark.parametrize('interface, name', methods(*(
+    getattr(interfaces, name) for name in interfaces.__all__
+    if isinstance(getattr(interfaces, name), type(Interface)))))
+def test_a_method_of_the_contract_says_what_it_takes(interface, name):
+    method = interface[name]
+    assert method.getDoc()
+    assert names_not_in(method.getDoc(), parameters(method)) == []
+
+
+@pytest.mark.parametrize('interface, name', methods(*SCHEDULE))
+def test_a_method_of_a_schedule_shows_its_contract(interface, name):
+    method = getattr(Schedule, name)
+    doc = inspect.getdoc(method)
+    assert doc
+    assert not doc.startswith('See ')
+    taken = list(inspect.signature(method).parameters)[1:]
+    if not name.startswith('__'):
+        assert [f':param {one}:' in doc for one in taken] == (
+            [True] * len(taken))
+    assert names_not_in(doc, taken) == []
+
+
+@pytest.mark.parametrize('cls', [Task, CallTask])
+def test_a_task_shows_its_options(cls):
+    taken = inspect.signature(cls).parameters
+    assert [f':param {one}:' in cls.__doc__ for one in taken] == (
+        [True] * len(taken))
+    for method in (cls.__call__, cls.schedule, cls.time.fget):
+        assert inspect.getdoc(method)
+
+
+def test_help_says_what_each_argument_of_a_call_is():
+    shown = pydoc.render_doc(Schedule.call, renderer=pydoc.plaintext)
+    for argument in ('func', 'args', 'kwargs', 'time', 'delay', 'duplicate',
+                     'options'):
+        assert f':param {argument}: ' in shown
+    for word in ('transaction', 'aware datetime', ':returns:',
+                 ':raises AlreadyScheduled:', ':raises InvalidTask:'):
+        assert word in shown
 
 
 # -- What really comes out
@@ -260,6 +340,13 @@ def test_every_public_name_is_there_and_listed_once():
     for module in (zodbschedule, interfaces):
         assert len(set(module.__all__)) == len(module.__all__)
         assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_the_interfaces_are_listed_in_their_order_from_that_of_2003():
+    defined = [name for name, one in vars(interfaces).items()
+               if getattr(one, '__module__', '') == interfaces.__name__]
+    assert list(interfaces.__all__) == defined
+    assert defined[:3] == ['ISchedule', 'IScheduleControl', 'ITask']
 
 
 def test_all_errors_that_calls_raise_can_be_had_from_the_package():

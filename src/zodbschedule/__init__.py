@@ -39,7 +39,7 @@ from zodbschedule.worker.worker import Worker
 __all__ = (
     # the schedule
     'Schedule',
-    # who runs it
+    # what runs its tasks
     'Worker',
     # what is scheduled
     'Task',
@@ -48,7 +48,7 @@ __all__ = (
     'Every',
     'Cron',
     'RRule',
-    # what a failure leads to
+    # what happens after a failure
     'Retry',
     'RetryLater',
     'GiveUp',

@@ -65,6 +65,30 @@ def _in_utc(moment: object, name: str) -> datetime:
             f'UTC') from None
 
 
+def moment_of(time: datetime | None, delay: timedelta | None, now: datetime
+              ) -> datetime | None:
+    """The time of a task, from what a caller says: *time*, or *now* + *delay*.
+
+    *time* is returned as it is, None included; it is not checked here.
+    Raises `InvalidTime` if both are given, or if *delay* is not a timedelta
+    or leads beyond the years 1 to 9999.
+    """
+    if delay is None:
+        return time
+    if time is not None:
+        raise InvalidTime(
+            f'both time, {time!r}, and delay, {delay!r}, are given; give one '
+            f'of them')
+    if not isinstance(delay, timedelta):
+        raise InvalidTime(f'delay is {delay!r}; it has to be a timedelta')
+    try:
+        return now + delay
+    except OverflowError:
+        raise InvalidTime(
+            f'delay is {delay!r}, which leads beyond the years 1 to 9999'
+        ) from None
+
+
 def later(moment: datetime, delay: timedelta) -> datetime:
     """*delay* after *moment*, or the last datetime that there is."""
     try:

@@ -10,13 +10,16 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The contract: who may ask what of a schedule, a task and a principal.
+"""The contract: what a schedule, a task and a principal adapter do.
 
-Three interfaces are those of the design of 2003, names included: `ISchedule`,
-`IScheduleControl` and `ITask`.  The others are split by who reads them.
+`ISchedule`, `IScheduleControl` and `ITask` are the design of 2003, names
+included.  The other interfaces are grouped by their readers.
 
-Every instant is an aware :class:`datetime.datetime`; those that come out of a
-schedule are in UTC.  Every duration is a :class:`datetime.timedelta`.
+Every instant is an aware :class:`datetime.datetime`; instants that a schedule
+returns are in UTC.  Every duration is a :class:`datetime.timedelta`.
+
+All methods of a schedule but `IScheduleControl.process` work in the caller's
+transaction and do not end it: a change takes effect when the caller commits.
 """
 
 from dataclasses import dataclass
@@ -37,90 +40,87 @@ from zope.schema import TextLine
 from zope.schema import Timedelta
 
 
-# -- When next ---------------------------------------------------------------
+# -- The design of 2003 ------------------------------------------------------
 
 
-class IRecurrence(Interface):
-    """A rule that names the next occurrence: an immutable value.
+class ISchedule(Interface):
+    """A task queue with scheduling policy."""
 
-    Two that say the same are equal and have one hash.  The state is plain
-    data, so a pickle is small and needs no class of a library.  None reads a
-    clock: every moment is an aware datetime, or raises `InvalidTime`; the
-    answer does not depend on the zone that the moment is written in.
-    """
+    def schedule(task):
+        """Add a task to the queue, at ``task.time``; return the task.
 
-    def next_after(moment):
-        """The first occurrence strictly after *moment*, or None at the end.
+        Happens in the caller's transaction.  A `zodbschedule.Task` without a
+        time gets one here: the next occurrence of its recurrence, or else
+        the current time.  A task can be in one schedule at a time.
 
-        An instant that exists, as an aware datetime in the rule's own zone.
-        The years of the calendar end with 9999, and so does every rule.
+        Raises `InvalidTask` if *task* does not provide `ITask`, is not
+        persistent, is wrapped or proxied, cannot be stored, or was loaded
+        through another connection or from another database.  Raises
+        `InvalidTime`, which is an `InvalidTask`, if it has no aware time.
+        Raises `AlreadyScheduled` if it is in this schedule already: it waits,
+        is held by a worker, or is parked.  If this raises, nothing has
+        changed, and the transaction can continue.
         """
 
-    def upcoming(moment, count):
-        """The first *count* occurrences after *moment*, lazily."""
+    def unschedule(task):
+        """Remove a task from the queue, even if its ``time`` has changed.
 
-    def passed(start, end, limit):
-        """How many occurrences are after *start* and not after *end*.
-
-        Counted up to *limit*, so the answer is at most that.
-        """
-
-    def anchored(first):
-        """This rule, counted from *first* if it says of itself no start.
-
-        Only an `Every` without a start gives another rule than itself.
-        """
-
-    def describe(moment):
-        """What the next gap and the next fold after *moment* do, as text.
-
-        A gap are the local times that a zone leaves out when its clocks are
-        put forward, a fold those that come twice when they are put back.
-        """
-
-    def note(occurrence):
-        """How a gap or a fold has changed this *occurrence*, or None.
-
-        *occurrence* is what `next_after` has given.
-        """
-
-    def __str__():
-        """The rule for a person to read."""
-
-    def __repr__():
-        """The rule as an expression that gives an equal one."""
-
-
-class IRetry(Interface):
-    """How long to wait before the next attempt: an immutable value."""
-
-    attempts = Int(title='How many runs there are at most', min=1)
-    delay = Timedelta(title='How long to wait after the first of them')
-    factor = Real(title='By how much each wait is longer than the last')
-    max_delay = Timedelta(
-        title='The longest wait, before the jitter, unless delay is longer')
-    jitter = Real(title='The part by which a wait is longer or shorter')
-    on = Attribute('The dotted names of the errors that are tried again.')
-
-    def delay_after(attempt, token, error):
-        """How long to wait after the failed *attempt*, or None: give up.
-
-        *attempt* counts from 1.  *token* is a str that names the occurrence:
-        the same token, attempt and rule give the same timedelta, in every
-        process.  None if the attempts are used up, or if neither the class
-        of *error* nor one that it inherits from is named in ``on``.
+        Happens in the caller's transaction.  A task that a worker holds or
+        runs now is cancelled: what its run has written is rolled back.
+        Raises `NotScheduled` if the task is not here.  A parked task is not:
+        see `IParking.discard`.
         """
 
 
-# -- What is scheduled -------------------------------------------------------
+class IScheduleControl(Interface):
+    """A task queue control interface."""
+
+    def process(time):
+        """Process due tasks: each task that is due at *time* gets called.
+
+        *time* is an aware datetime, usually the current time.  Returns an
+        `ITally`.
+
+        Each task runs in a transaction of its own, in order of time, then of
+        arrival, in one ascending pass.  Tasks that the runs schedule wait for
+        the next call.  The transactions are those of the transaction manager
+        of the schedule's connection, which is left as it was found, begun or
+        not.
+
+        Raises `PendingChanges` if the current transaction holds changes,
+        `NotStored` if the schedule is not in a database, `InvalidTime` if
+        *time* is not aware, and `PrincipalsMissing` if this process cannot
+        run tasks as the schedule requires.  Then nothing has happened.
+
+        An exception that a task raises does not propagate, unless it is not
+        an `Exception`, such as KeyboardInterrupt and SystemExit.  That aborts
+        the run and propagates, as does an error of a database that stays
+        unavailable, after all tasks that have not run are back in their
+        places.  A task that ends three runs in this way is parked.
+
+        Raises `ClaimLost` if another process took this one for dead, because
+        it gave no sign of life for longer than the lease.  What was committed
+        before stays committed.  The other tasks are back in their places, or
+        the other process has run them.
+        """
+
+    def getTaskTimes(min=None, max=None):
+        """All datetimes at which tasks wait: distinct, ascending, in UTC.
+
+        *min* and *max* are aware datetimes, both inclusive, or None.  Lazy;
+        the iteration may continue in a later transaction.  Tasks that a
+        worker has claimed do not wait.  A task that a run has scheduled,
+        without a key, waits from the next turn of its worker on.
+        """
 
 
 class ITask(Interface):
     """What to do, and when.
 
-    A class that provides this must be persistent.  It need not inherit
-    anything of ours.  A schedule sets one attribute on a task, if the task
-    takes it: ``_zodbschedule``, by which it finds it again.
+    A class that provides this has to be persistent.  It does not have to
+    inherit from a class of this package.  A schedule sets one attribute on a
+    task, if the task accepts it: ``_zodbschedule``, by which it finds the
+    task again.
     """
 
     time = Datetime(
@@ -144,28 +144,151 @@ class ITask(Interface):
     def __call__():
         """Execute, in a transaction of the task's own.
 
-        It must neither commit nor abort nor begin a transaction; savepoints
-        are fine.  Return ``None`` for success.  Return a task, this one or
-        another, to retry work after an error: that one takes this one's
-        place, at its own ``time``, and what was written is committed.  An
-        exception is logged, and everything written is aborted.
+        It must not commit, abort or begin a transaction; savepoints are
+        allowed.
+
+        Return ``None`` for success.  Return a task to retry work after an
+        error: what was written is committed, and the returned task takes the
+        place of this one, at its own ``time``.  That may be this task or
+        another one.  But a `zodbschedule.Task` with a recurrence may return
+        only itself: if it returns another task, the run fails with
+        `InvalidTask`.  It can schedule the other task, and return ``None``.
+
+        If it raises an exception, that is logged, and everything that was
+        written is aborted.
         """
 
     def schedule():
         """Called after a success, in the same transaction.
 
-        Return the next task, this one or another, or ``None`` if nothing
-        needs to be scheduled.  This is how repeating tasks are made.
+        Return the next task, which may be this task or another one, or
+        ``None`` if nothing needs to be scheduled.  This is how repeating
+        tasks are made.
+        """
+
+
+# -- For those who schedule --------------------------------------------------
+
+
+class IScheduling(ISchedule):
+    """The everyday form of scheduling."""
+
+    def schedule(task, *, duplicate='refuse'):
+        """As `ISchedule.schedule`; *duplicate* is about the key of the task.
+
+        It says what to do if another waiting task has that key.
+        ``'refuse'`` raises `AlreadyScheduled`, whose ``task`` is the other
+        task.  ``'keep'`` returns the other task, and ensures that its run
+        sees what this transaction writes: if a worker takes it before the
+        commit, this transaction conflicts.  ``'replace'`` puts *task* in the
+        place of the other; but if both are equal, it keeps and returns the
+        other, and writes nothing.
+        """
+
+    def call(func, *args, kwargs=None, time=None, delay=None,
+             duplicate='refuse', **options):
+        """Schedule a call of a function; return the task.
+
+        Happens in the caller's transaction.  *func* is a module-level
+        function, its dotted name, or a method of a persistent object of the
+        same database.  It is called as ``func(*args, **kwargs)``, see
+        `zodbschedule.CallTask`, which also takes the *options*.
+
+        *time* is an aware datetime, *delay* a timedelta from now; at most one
+        of them is given.  Without either, the call is due at the next
+        occurrence of its recurrence, or else immediately.  *duplicate* is as
+        for `schedule`.
+
+        Raises the errors of `schedule`, and `InvalidTask` if *func* cannot be
+        found again by its name.
+        """
+
+    keys = Attribute('The keys of waiting tasks: an `IKeys`.')
+
+
+class IRecurrence(Interface):
+    """A rule that names the next occurrence: an immutable value.
+
+    Two rules that say the same are equal and have the same hash.  The state
+    is plain data, so that a pickle is small and does not need a class of a
+    library.  No rule reads a clock.  Every *moment* is an aware datetime of
+    any zone, else `InvalidTime` is raised; the zone does not change the
+    result.
+    """
+
+    def next_after(moment):
+        """The first occurrence strictly after *moment*, or None at the end.
+
+        An instant that exists, as an aware datetime in the zone of the rule.
+        Every rule ends with the year 9999.
+        """
+
+    def upcoming(moment, count):
+        """The first *count* occurrences after *moment*, lazily."""
+
+    def passed(start, end, limit):
+        """The number of occurrences after *start* and not after *end*.
+
+        At most *limit*, at which it stops to count.
+        """
+
+    def anchored(first):
+        """This rule, with the start *first* if it has no start of its own.
+
+        Every rule but an `Every` without a start returns itself.
+        """
+
+    def describe(moment):
+        """What the next gap and the next fold after *moment* do, as text.
+
+        A gap is the local times that do not exist when the clocks of a zone
+        are put forward.  A fold is the local times that occur twice when
+        they are put back.
+        """
+
+    def note(occurrence):
+        """How a gap or a fold has changed *occurrence*, as text, or None.
+
+        *occurrence* is a result of `next_after`.
+        """
+
+    def __str__():
+        """The rule in words."""
+
+    def __repr__():
+        """The rule as an expression that gives an equal rule."""
+
+
+class IRetry(Interface):
+    """How often, and after how long, to retry: an immutable value."""
+
+    attempts = Int(title='The maximum number of attempts, the first included',
+                   min=1)
+    delay = Timedelta(title='The wait after the first attempt')
+    factor = Real(title='The factor by which each wait is longer than the '
+                        'one before')
+    max_delay = Timedelta(
+        title='The longest wait, before the jitter, unless delay is longer')
+    jitter = Real(title='The fraction by which a wait is longer or shorter')
+    on = Attribute('The dotted names of the errors that are retried.')
+
+    def delay_after(attempt, token, error):
+        """How long to wait after the failed *attempt*, or None: give up.
+
+        *attempt* counts from 1.  *token* is a str that identifies the
+        occurrence: with the same token, attempt and rule the timedelta is the
+        same in every process.  None if the attempts are used up, or if
+        neither the class of *error* nor one of its bases is named in ``on``.
         """
 
 
 class IScheduledTask(ITask):
-    """What a task of ours may carry besides, see `zodbschedule.Task`."""
+    """The options of the tasks of this package, see `zodbschedule.Task`."""
 
     key = TextLine(
         title='Key',
-        description='At most one waiting task of a schedule holds a key, and '
-                    'two tasks of one key never run at once.',
+        description='At most one waiting task of a schedule has a key, and '
+                    'two tasks with the same key never run at once.',
         required=False,
     )
 
@@ -178,7 +301,7 @@ class IScheduledTask(ITask):
 
     missed = Choice(
         title='Missed occurrences',
-        description="What becomes of occurrences that nobody ran in time: "
+        description="What to do about occurrences that were not run in time: "
                     "'one' runs once for all of them, 'all' runs each, in "
                     "order, as far back as `IScheduleSettings.catch_up`.",
         values=('one', 'all'),
@@ -188,280 +311,182 @@ class IScheduledTask(ITask):
     expires = Timedelta(
         title='Expires',
         description='How long after its occurrence, and its part of the '
-                    'spread, a run may begin; later, the outcome is expired, '
-                    'with no call.',
+                    'spread, a run may begin; after that the task is not '
+                    'called, and the outcome is expired.',
         required=False,
     )
 
     retry = Object(
         title='Retry',
-        description='How often, and after how long, it is tried again after '
-                    'a failure; without it, it is parked at once.',
+        description='How often, and after how long, the task is retried '
+                    'after a failure; without it, it is parked at the first.',
         schema=IRetry,
         required=False,
     )
 
 
-# -- Who schedules -----------------------------------------------------------
-
-
-class ISchedule(Interface):
-    """A task queue with scheduling policy."""
-
-    def schedule(task):
-        """Add a task to the queue, at ``task.time``; return it.
-
-        Happens in the caller's transaction.  A `zodbschedule.Task` that was
-        made without a time gets the current one here.  A task stands in one
-        schedule at a time.
-
-        Raises `InvalidTask` for what does not provide `ITask`, is not
-        persistent, is wrapped or proxied, cannot be stored, or was loaded
-        through another connection or from another database; `InvalidTime`,
-        which is an `InvalidTask`, if the task has no aware time; and
-        `AlreadyScheduled` for a task that stands somewhere in this schedule
-        already: it waits, is held by a worker, or is parked.  Nothing has
-        changed then, and the transaction can go on.
-        """
-
-    def unschedule(task):
-        """Remove a task from the queue, wherever its ``time`` points now.
-
-        Happens in the caller's transaction.  A task that a worker holds, or
-        runs at this moment, is cancelled: what its run has written is rolled
-        back.  Raises `NotScheduled` if the task is not there; a parked one
-        is not, see `IParking`.
-        """
-
-
-class IScheduling(ISchedule):
-    """The everyday form of scheduling."""
-
-    def schedule(task, *, duplicate='refuse'):
-        """As `ISchedule.schedule`; *duplicate* is about the key of the task.
-
-        If another waiting task holds that key: ``'refuse'`` raises
-        `AlreadyScheduled`, which carries that one.  ``'keep'`` returns that
-        one, and makes certain that its run sees what this transaction
-        writes: if it is taken meanwhile, this transaction conflicts.
-        ``'replace'`` puts the new task in its place, but keeps it, and writes
-        nothing, if both say the same.
-        """
-
-    def call(func, *args, kwargs=None, time=None, delay=None,
-             duplicate='refuse', **options):
-        """Schedule a call of a module-level function; return the task.
-
-        *func* is a module-level function, its dotted name, or a method of a
-        persistent object, and is called as ``func(*args, **kwargs)``; see
-        `zodbschedule.CallTask`, which takes the *options*.  *time* is an
-        aware datetime, *delay* a timedelta from now; at most one of the two
-        is given.  Without either the call is due at the next occurrence of
-        its recurrence, else at once.  Raises what `schedule` raises, and
-        `InvalidTask` for a function that cannot be found again by its name.
-        """
-
-    keys = Attribute('The keys that are held: an `IKeys`.')
-
-
 class IKeys(Interface):
-    """The keys that waiting tasks hold."""
+    """The keys of waiting tasks."""
 
     def get(key, default=None):
-        """The waiting task that holds *key*.  O(log n)."""
+        """The waiting task with *key*, a str, or *default*; in O(log n)."""
 
     def __iter__():
-        """The keys that are held, ascending, lazily."""
+        """The keys of waiting tasks, ascending, lazily."""
 
     def __contains__(key):
-        """Whether a waiting task holds *key*."""
+        """Whether a waiting task has *key*."""
 
 
-# -- Who controls ------------------------------------------------------------
+# -- For those who control ---------------------------------------------------
 
 
-class IScheduleControl(Interface):
-    """A task queue control interface."""
+class ITally(Interface):
+    """The number of tasks of one call of ``process()``, by outcome."""
 
-    def process(time):
-        """Process due tasks: each that is due at this datetime gets called.
-
-        Each runs in a transaction of its own, in order of time, then of
-        arrival, in one ascending pass.  What the runs schedule waits for the
-        next call.  Returns an `ITally`.
-
-        Uses the transaction manager of the schedule's own connection and
-        leaves it as found, begun or not.  Raises `PendingChanges` if the
-        current transaction holds work, `NotStored` if the schedule is in no
-        database, `InvalidTime` for a naive time and `PrincipalsMissing` if
-        this process cannot run tasks as the schedule demands; nothing has
-        happened then.
-
-        What a task raises does not come out of here, with one exception:
-        what is no `Exception`, such as KeyboardInterrupt and SystemExit,
-        aborts the run.  It goes through, as does an error that says that the
-        database is away and stays away, once everything that was not run
-        yet is back in its place.  A task whose runs ended so three times is
-        parked.
-
-        Raises `ClaimLost` if another process took this one for dead, because
-        it gave no sign of life for longer than the lease.  What was committed
-        until then stays; whatever else this call had taken is in its place
-        again, or has been run by the other.
-        """
-
-    def getTaskTimes(min=None, max=None):
-        """All datetimes at which tasks wait: distinct, ascending, in UTC.
-
-        Lazy; goes on rightly if a transaction ends between two steps.  Both
-        bounds are inclusive and aware.  What a worker has claimed no longer
-        waits; what a run has scheduled, without a key, waits from the next
-        turn of its worker on.
-        """
+    succeeded = Int(title='Returned None, and were committed')
+    retried = Int(title='Returned a task, or failed and will be retried')
+    failed = Int(title='Were parked')
+    expired = Int(title='Were too late to begin')
+    left = Int(title='Have no outcome, and stay in their places')
 
 
 class IScheduleAdministration(Interface):
-    """Changing what is scheduled already.
+    """Changing what is scheduled.
 
-    All of these happen in the caller's transaction.  They raise
-    `NotScheduled` for a task that is not there, and `InProgress` where a
-    worker holds the task at this moment and that is in the way.
+    Everything here happens in the caller's transaction.  For a task that is
+    not here, `NotScheduled` is raised.
     """
 
     def change(task, **options):
-        """Change options of a task, and move it accordingly; return it.
+        """Change options of a task, and move it if necessary; return it.
 
-        *options* are those of `zodbschedule.Task`.  With a ``time`` it waits
-        for that; with a new ``recurrence`` and no time, for the next
-        occurrence from now.  Raises `AlreadyScheduled` for a key that
-        another task holds, and `InvalidTask` for a wrong value; nothing has
-        changed then.
+        *options* are those of `zodbschedule.Task`.  With a ``time`` the task
+        waits for that; with a new ``recurrence`` and no time, for the next
+        occurrence from now.
+
+        Raises `InProgress` if a worker holds the task, and its time,
+        recurrence or key is to be changed; `AlreadyScheduled` if another task
+        has the key; and `InvalidTask` for an unknown option or a wrong value.
+        Then nothing has changed.
         """
 
     def run_now(task):
-        """Have *task* run once more, at once, and then as before.
+        """Let *task* run once more, immediately, and then as before.
 
-        The next occurrence of a repeating task is left alone, unless it is
-        due already: then it is the one that runs.  A repeating task that runs
-        at this moment runs again afterwards, never beside itself.
+        A repeating task keeps its next occurrence, unless that is due
+        already: then that one runs.  A repeating task that runs now runs
+        again afterwards, never beside itself.  Raises `InvalidTask` if the
+        task, or the whole schedule, is paused.
         """
 
     def pause(task=None, *, reason='', by=None):
-        """Take nothing more, or not this task, until `resume`.
+        """Let no run begin, or none of *task*, until `resume`.
 
-        What runs goes on.  Paused tasks keep their place; when they are
-        resumed, `IScheduledTask.missed` says what becomes of the occurrences
-        that have passed.  *by* says who it was; by default, the user of the
-        current transaction.  Pausing what is paused changes the reason.
+        Runs that have begun continue.  Paused tasks keep their places; when
+        they are resumed, `IScheduledTask.missed` applies to the occurrences
+        that have passed.  *reason* is a text for people.  *by* is the name of
+        who pauses, by default the user of the current transaction.  To pause
+        again changes *reason* and *by*.
+
+        Raises `NotStored` if *task* has no id, because the schedule is not in
+        a database.
         """
 
     def resume(task=None, *, by=None):
-        """End a pause; nothing happens if there is none."""
+        """End the pause of *task*, or of the schedule, if there is one.
+
+        *by* is the name of who resumes, as in `pause`.  Raises `NotStored`
+        as `pause`.
+        """
 
     def paused(task=None):
         """The `IPause` of the schedule, or of *task*; None if there is none.
+
+        Raises nothing for a task that is not here.
         """
 
     def refresh():
         """Compute all occurrences anew, after a zone database has changed.
 
-        Only of waiting tasks that their recurrence has placed, not of first
-        times that were given, and of nothing that is to be tried again.  A
-        task whose recurrence has come to name no more is left.  Returns a
-        list of `IMove`.  Loads every waiting task.
+        Only for waiting tasks whose time was computed by their recurrence:
+        not for a first time that was given, and not for a retry.  A task
+        whose recurrence names no further occurrence is not changed.  Returns
+        a list of `IMove`.  Loads every waiting task.
         """
 
+
 class IPause(Interface):
-    """Who has paused, when and why."""
+    """A pause of a task or of the whole schedule."""
 
     since = Datetime(title='When it was paused, UTC')
-    by = TextLine(title='Who has paused', required=False)
+    by = TextLine(title='Who has paused it', required=False)
     reason = TextLine(title='Why')
 
 
 class IMove(Interface):
-    """What `IScheduleAdministration.refresh` has moved."""
+    """One task that `IScheduleAdministration.refresh` has moved."""
 
     task = Attribute('The task.')
-    before = Datetime(title='The occurrence that it waited for, UTC')
-    after = Datetime(title='The one that it waits for now, UTC')
+    before = Datetime(title='The occurrence for which it waited, UTC')
+    after = Datetime(title='The occurrence for which it waits now, UTC')
 
 
-class IForecast(Interface):
-    """One run to come."""
-
-    time = Datetime(title='When it would begin, UTC')
-    occurrence = Datetime(title='The occurrence that it stands for, UTC')
-    task = Attribute('The task.')
-    note = TextLine(
-        title='What a gap or a fold has changed, or what is not known',
-        required=False)
-
-
-class ITally(Interface):
-    """How many runs of one call of ``process()`` ended in which way."""
-
-    succeeded = Int(title='Returned None, and were committed')
-    retried = Int(title='Returned a task, or failed and will be tried again')
-    failed = Int(title='Were parked')
-    expired = Int(title='Were too late to begin')
-    left = Int(title='Are in their place, to be tried again')
-
-
-# -- Who looks ---------------------------------------------------------------
+# -- For those who look ------------------------------------------------------
 
 
 class IScheduleReading(Interface):
     """Looking at a schedule.  Nothing here writes."""
 
     def __iter__():
-        """The tasks that wait, lazily, by time and then by arrival."""
+        """The tasks that wait, lazily, by time, then by arrival."""
 
     def __contains__(task):
-        """Whether *task* waits, or is held by a worker, in this schedule.
+        """Whether *task* waits in this schedule or is held by a worker.
 
-        True also for a task whose run has ended and that will wait again,
-        and for one that a run has scheduled, while the worker still holds it.
-        False for anything that is no task.
+        Also True while the worker still holds a task whose run has ended and
+        that will wait again, or that a run has scheduled.  False for anything
+        that is not a task.
         """
 
     def get(id, default=None):
         """The task with this id that waits or is held by a worker.
 
-        An id is what `zodbschedule.task.task_id` gives: the task's oid in
-        hex.  Any way to write that number will do, as ``'0x2A'`` for
-        ``'2a'``; what is no number gives the *default*.
+        *id* is the oid of the task in hex, a str, as
+        `zodbschedule.store.inspection.task_id` returns it.  Other forms of
+        the same number are accepted, such as ``'0x2A'`` for ``'2a'``.  If
+        there is no such task, or *id* is not a number: *default*.
         """
 
     def tasks(min=None, max=None):
-        """The tasks that wait between two aware instants, both inclusive.
+        """The tasks that wait, lazily, by time, then by arrival.
 
-        Lazy, by time and then by arrival; goes on rightly if a transaction
-        ends between two steps.
+        *min* and *max* are aware datetimes, both inclusive, or None.  The
+        iteration may continue in a later transaction.
         """
 
     def next_due():
-        """The earliest instant at which a task waits, or None."""
+        """The earliest instant at which a task waits, UTC, or None."""
 
     def overdue(now):
-        """How long the task that is due longest has been waiting: timedelta.
+        """How long the task that has been due longest has been waiting.
 
-        *now* is aware.  Zero if nothing is due then.  A task that is paused
-        by itself does not count; a pause of the whole schedule makes no
-        difference.  Counts what a worker
-        has claimed only if that worker gave no sign of life for longer than
-        the lease.
+        A timedelta; zero if no task is due at *now*, an aware datetime.  A
+        task that is paused itself does not count; a pause of the whole
+        schedule makes no difference.  A task that a worker has claimed counts
+        only if that worker gave no sign of life for longer than the lease.
         """
 
     def claimed():
-        """What workers hold: an iterator of `IClaimedTask`, by worker."""
+        """The tasks that workers hold: an iterator of `IClaimedTask`."""
 
     def forecast(until, now=None):
-        """What would run, and when, by *until*: `IForecast`, lazily, by time.
+        """The runs to expect by *until*: `IForecast`, lazily, by time.
 
-        Through recurrences; runs nothing and writes nothing.  What is paused
-        is left out.  *now*, by default the current time, is when that which
-        is due would run.
+        Follows recurrences; runs nothing and writes nothing.  Paused tasks
+        are left out.  *until*, inclusive, and *now* are aware datetimes.
+        *now*, by default the current time, is when tasks that are due would
+        run.
         """
 
     history = Attribute('The record of outcomes: an `IHistory`.')
@@ -476,77 +501,96 @@ class IClaimedTask(Interface):
     task = Attribute('The task.')
     time = Datetime(title='The instant at which it was or will be due, UTC')
     worker = TextLine(title='The name of the worker')
-    running = Bool(title='Whether it is the one that the worker runs now')
-    progress = Attribute('A pair of done and total, if its run has said so.')
+    running = Bool(title='Whether the worker runs it now')
+    progress = Attribute(
+        'A pair of done and total, if its run has reported that, or None.')
+
+
+class IForecast(Interface):
+    """One run to expect."""
+
+    time = Datetime(title='When it would begin, UTC')
+    occurrence = Datetime(title='The occurrence that it is for, UTC')
+    task = Attribute('The task.')
+    note = TextLine(
+        title='What a gap or a fold has changed, or what is not known',
+        required=False)
 
 
 class IWorkers(Interface):
-    """Who works on a schedule."""
+    """The workers of a schedule."""
 
     workers = Attribute(
         'An iterator of `IWorkerState`, one for each thread of a worker and '
-        'each call of ``process()`` that goes on.')
+        'each running call of ``process()``.')
 
     def recover(name):
-        """Put what workers of that name hold in its place again, by hand.
+        """Put the tasks that workers of that name hold back in their places.
 
-        Happens in the caller's transaction.  Whatever they run at this moment
-        is rolled back; one that is alive after all goes on with another
-        claim.  Returns how many tasks without an outcome were put back.
-        Raises `NotScheduled` if no worker of that name is registered.
+        Happens in the caller's transaction.  What such a worker runs now is
+        rolled back; if it is alive, it continues with another claim.  Returns
+        the number of tasks without an outcome that were put back.  Raises
+        `NotScheduled` if no worker of that name is registered.
         """
 
 
 class IWorkerState(Interface):
-    """One worker, or one thread of it, as it is on record."""
+    """One thread of a worker, or one call of ``process()``, as recorded."""
 
     id = TextLine(title='The id of its claim')
     name = TextLine(title='Its name')
-    host = TextLine(title='The host that it works on')
+    host = TextLine(title='The host that it runs on')
     pid = Int(title='The id of its process there')
     since = Datetime(title='When it was registered, UTC')
-    lease = Timedelta(title='For how long it is believed')
+    lease = Timedelta(title='How long it is trusted without a sign of life')
     beaten = Datetime(
         title='Its last sign of life, UTC; it gives none while it is idle')
-    task = Attribute('The task that it runs, or None.')
+    task = Attribute('The task that it runs now, or None.')
     running_since = Datetime(
-        title='Since when it runs that, UTC', required=False)
-    claimed = Int(title='How many tasks without an outcome it holds')
+        title='When that run began, UTC', required=False)
+    claimed = Int(title='The number of tasks without an outcome that it holds')
     counts = Object(
-        title='How its runs ended since then', schema=ITally)
+        title='How its runs have ended since it was registered',
+        schema=ITally)
 
 
 class IHistory(Interface):
     """A bounded record of outcomes, and of pauses."""
 
-    keep = Int(title='How many entries are kept; 0 keeps none')
-    max_age = Timedelta(title='How old an entry may get', required=False)
+    keep = Int(title='The number of entries that are kept; 0 keeps none')
+    max_age = Timedelta(title='The maximum age of an entry', required=False)
 
     def __iter__():
         """The `IOutcome` entries, newest first, lazily."""
 
     def select(task=None, outcome=None):
-        """Those of one task, or its id, and of one outcome; newest first."""
+        """The entries of a task and with an outcome, newest first, lazily.
+
+        *task* is a task or its id; None: of all tasks.  *outcome* is a text
+        as in `IOutcome`; None: with any.  Raises ValueError for another text.
+        """
 
 
 class IOutcome(Interface):
-    """What became of one run."""
+    """The outcome of one run, or one pause, as recorded."""
 
     id = TextLine(title='The id of the task')
     time = Datetime(title='The instant for which it was scheduled, UTC')
-    occurrence = Datetime(title='The occurrence that it stands for, UTC')
+    occurrence = Datetime(title='The occurrence that it was for, UTC')
     outcome = TextLine(
         title="'succeeded', 'retried', 'failed', 'expired', 'cancelled' or "
-              "'interrupted'; "
-              "'paused' or 'resumed', where principalId says who and error "
-              "says why, and the id is '0' for the schedule as a whole")
+              "'interrupted'; or 'paused' or 'resumed', where principalId is "
+              "who did that and error is why, and the id is '0' for the whole "
+              "schedule")
     began = Datetime(title='When the run began, UTC')
     ended = Datetime(title='When the run ended, UTC')
-    attempt = Int(title='Which attempt at its occurrence it was, from 1')
-    passed = Int(title='How many missed occurrences were passed over then')
+    attempt = Int(title='The number of the attempt at its occurrence, from 1')
+    passed = Int(
+        title='The number of missed occurrences that were passed over')
     worker = TextLine(title='The name of the worker')
     description = Text(title='The description that the task had')
-    principalId = TextLine(title='Whom it ran as', required=False)
+    principalId = TextLine(title='The principal that it ran as',
+                           required=False)
     error = TextLine(title='What went wrong, in one line', required=False)
     type = TextLine(
         title='What the task does: the dotted name of the function that it '
@@ -557,33 +601,7 @@ class IOutcome(Interface):
               'is not committed yet', required=False)
 
 
-# -- While a task runs -------------------------------------------------------
-
-
-class ICurrentRun(Interface):
-    """What a task can learn of its own run: `zodbschedule.current_run`."""
-
-    task = Attribute('The task that runs.')
-    schedule = Attribute('The schedule that it stands in.')
-    now = Datetime(title='When the run began, UTC')
-    attempt = Int(title='Which attempt at its occurrence this is, from 1')
-    occurrence = Datetime(title='The occurrence that it stands for, UTC')
-    token = TextLine(
-        title='The same in each attempt at one occurrence, and in no other '
-              'run of the database; for effects outside of it')
-    cancelled = Bool(
-        title='Whether the run is in vain, since it was cancelled or its '
-              'claim was recovered.  Looks into the database anew each time')
-
-    def progress(done, total):
-        """Show others how far it is, at most once a second.
-
-        Written in a transaction of its own.  Failures are logged and harm
-        nothing.
-        """
-
-
-# -- What failed -------------------------------------------------------------
+# -- For those who deal with failures ----------------------------------------
 
 
 class IParking(Interface):
@@ -594,106 +612,94 @@ class IParking(Interface):
     def unpark(entry, time=None):
         """Schedule the task of a parked entry again; return the task.
 
-        At *time*, an aware datetime, which becomes ``task.time``, or else at
-        the instant for which it was scheduled before.  If the entry is for
-        one occurrence of a series that goes on, the task runs for that
-        occurrence and then returns to its series; while a worker holds it,
-        it does so afterwards.  Happens in the caller's transaction.
+        Happens in the caller's transaction.  The task is due at *time*, an
+        aware datetime, which becomes ``task.time``; by default at the instant
+        for which it was scheduled before.  If the entry is for one occurrence
+        of a series that has continued, the task runs for that occurrence and
+        then returns to its series; if a worker holds it now, afterwards.
 
         Raises `NotScheduled` if the entry is not parked any more,
-        `AlreadyScheduled` if another task holds the key by now, and
-        `InvalidTask` if the class of the task cannot be imported or its
-        record is gone.
+        `AlreadyScheduled` if another task has the key now, `InvalidTask` if
+        the class of the task cannot be imported or its record is missing, and
+        `InvalidTime` if *time* is not aware.
         """
 
     def discard(entry):
-        """Forget a parked entry.  Happens in the caller's transaction.
+        """Delete a parked entry.  Happens in the caller's transaction.
 
         Raises `NotScheduled` if the entry is not parked any more.
         """
 
 
 class IParkedTasks(Interface):
-    """The tasks that are set aside until a person decides."""
+    """The tasks that are set aside until a person unparks or discards them."""
 
     def __iter__():
         """The `IParkedTask` entries, lazily, in the order of their ids."""
 
     def __contains__(entry):
-        """Whether this very entry is parked."""
+        """Whether this entry is parked now."""
 
     def __len__():
-        """How many are parked; costs a walk over all of them."""
+        """The number of entries; takes a walk over all of them."""
 
     def get(id, default=None):
-        """The entry with this id."""
+        """The entry with this id, a str, or *default*."""
 
 
 class IParkedTask(Interface):
     """One task that was set aside, and why."""
 
     id = TextLine(title='The id of the entry; begins with the id of its task')
-    task = Attribute('The task itself; may be broken, or a dangling ghost.')
+    task = Attribute(
+        'The task; its class or its record may be missing.')
     time = Datetime(title='The instant for which it was scheduled, UTC')
     occurrence = Datetime(
-        title='The occurrence that failed, UTC, if its series goes on without '
-              'it', required=False)
+        title='The occurrence that failed, UTC, if its series continues '
+              'without it', required=False)
     parked_at = Datetime(title='When it was set aside, UTC')
     reason = TextLine(title='Why, in one line')
     traceback = Text(title='The traceback, cut to a bounded length')
     description = Text(title='The description that the task had, if known')
-    principalId = TextLine(title='Whom it ran as', required=False)
+    principalId = TextLine(title='The principal that it ran as',
+                           required=False)
 
 
-# -- As whom -----------------------------------------------------------------
+# -- For a task while it runs ------------------------------------------------
 
 
-class IPrincipals(Interface):
-    """How a process adopts the principal of a task around a run.
+class ICurrentRun(Interface):
+    """The current run of a task: see `zodbschedule.current_run`."""
 
-    Register one with `zodbschedule.principals.register`.
-    """
+    task = Attribute('The task that runs.')
+    schedule = Attribute('The schedule that it belongs to.')
+    now = Datetime(title='When the run began, UTC')
+    attempt = Int(title='The number of the attempt at its occurrence, from 1')
+    occurrence = Datetime(title='The occurrence that it is for, UTC')
+    token = TextLine(
+        title='A text that is the same in each attempt at one occurrence, and '
+              'differs in every other run of the database; for effects '
+              'outside of the database')
+    cancelled = Bool(
+        title='Whether the run cannot be committed, because it was cancelled '
+              'or its claim was recovered.  Looks into the database each time')
 
-    name = TextLine(title='The name under which a schedule asks for it')
+    def progress(done, total):
+        """Show others how far the run is, at most once a second.
 
-    def ready():
-        """Raise `PrincipalsMissing` if no run may begin in this process."""
-
-    def adopt(principal_id, task):
-        """A context manager inside which *task* runs and is committed.
-
-        *principal_id* is a str or None.  Entered in the run's transaction.
-        An unknown principal raises, and the task fails: there is no
-        fallback.  Whatever is adopted always ends with the context.
+        *done* and *total* are numbers.  Written in a transaction of its own.
+        A failure of that is logged and has no other effect.
         """
 
 
-class IRunEnvironment(IPrincipals):
-    """An `IPrincipals` that gives each attempt of a run more than a principal.
-
-    A connection of its own at least: that of the schedule is for turns.
-    """
-
-    manager = Attribute(
-        'The transaction manager of the runs; turns are on that of the '
-        "schedule's connection, which may be the same.")
-
-    def enter(schedule, commits=True):
-        """A context manager in which one attempt of a run is made.
-
-        It gives *schedule* as it is in the connection of the attempt.
-        Entered when the transaction of the attempt has begun on `manager`;
-        left when it was committed, or is to be aborted, which is done here.
-        Unless it *commits*: then the connection is that of *schedule*, in
-        which nothing is to be committed or aborted, as in tests.
-        """
-
-
-# -- The persistent object ---------------------------------------------------
+# -- For those who configure -------------------------------------------------
 
 
 class IScheduleSettings(Interface):
-    """What can be set on a schedule, by plain attributes."""
+    """The settings of a schedule, plain attributes.
+
+    A change takes effect when the caller's transaction is committed.
+    """
 
     principals = TextLine(
         title='Principals',
@@ -709,26 +715,70 @@ class IScheduleSettings(Interface):
 
     lease = Timedelta(
         title='Lease',
-        description='For how long after its last sign of life a claim of '
-                    'another machine is believed.',
+        description='How long after its last sign of life a claim of '
+                    'another machine is trusted.',
     )
 
     catch_up = Timedelta(
         title='Catch up',
         description="How far back a task with missed='all' runs occurrences "
-                    "that were missed; what is older is passed over.",
+                    "that were missed; older ones are passed over.",
     )
 
     spread = Timedelta(
         title='Spread',
-        description='Recurring tasks begin later than their occurrence by a '
+        description='Repeating tasks begin later than their occurrence by a '
                     'part of this, which is fixed by the id of the task.',
     )
 
 
+class IPrincipals(Interface):
+    """A principal adapter: makes a run happen as the principal of its task.
+
+    Register one with `zodbschedule.principals.register`.
+    """
+
+    name = TextLine(title='The name by which a schedule refers to it')
+
+    def ready():
+        """Raise `PrincipalsMissing` if no run may begin in this process."""
+
+    def adopt(principal_id, task):
+        """A context manager in which *task* runs and is committed.
+
+        *principal_id* is a str or None.  Entered in the transaction of the
+        run.  Raises if the principal is not known, and then the task fails:
+        there is no fallback.  The principal always ends with the context.
+        """
+
+
+class IRunEnvironment(IPrincipals):
+    """A principal adapter that also sets up each attempt of a run.
+
+    At least it gives the attempt a connection of its own: the connection of
+    the schedule is for turns.
+    """
+
+    manager = Attribute(
+        'The transaction manager of the runs.  Turns use the manager of the '
+        "schedule's connection, which may be the same.")
+
+    def enter(schedule, commits=True):
+        """A context manager in which one attempt of a run is made.
+
+        Its value is *schedule* as loaded by the connection of the attempt.
+        It is entered after the transaction of the attempt has begun on
+        `manager`.  When it is left, that was committed, or it is aborted
+        here.
+
+        If *commits* is false, as in tests, the connection is that of
+        *schedule*, and nothing is committed or aborted.
+        """
+
+
 # -- Events ------------------------------------------------------------------
 #
-# Sent through zope.event after the commit that they tell of, outside of any
+# Sent through zope.event after the commit that they report, outside of any
 # transaction.  They hold plain data and no persistent object.
 
 
@@ -737,13 +787,14 @@ class IRunEnded(Interface):
 
     id = TextLine(title='The id of the task')
     outcome = TextLine(title='As in `IOutcome`')
-    attempt = Int(title='Which attempt at its occurrence it was, from 1')
-    occurrence = Datetime(title='The occurrence that it stands for, UTC')
+    attempt = Int(title='The number of the attempt at its occurrence, from 1')
+    occurrence = Datetime(title='The occurrence that it was for, UTC')
     error = TextLine(title='What went wrong, in one line', required=False)
     time = Datetime(title='The instant for which it was scheduled, UTC')
     description = Text(title='The description of the task')
     type = TextLine(title='What the task does, as in `IOutcome`')
-    principalId = TextLine(title='Whom it ran as', required=False)
+    principalId = TextLine(title='The principal that it ran as',
+                           required=False)
 
 
 class ITaskParked(Interface):
@@ -753,7 +804,8 @@ class ITaskParked(Interface):
     time = Datetime(title='The instant for which it was scheduled, UTC')
     reason = TextLine(title='Why, in one line')
     description = Text(title='The description of the task, if known')
-    principalId = TextLine(title='Whom it ran as', required=False)
+    principalId = TextLine(title='The principal that it ran as',
+                           required=False)
 
 
 class IPauseChanged(Interface):
@@ -762,7 +814,7 @@ class IPauseChanged(Interface):
     id = TextLine(title='The id of the task; None: the whole schedule',
                   required=False)
     paused = Bool(title='Whether it is paused now')
-    by = TextLine(title='Who it was', required=False)
+    by = TextLine(title='Who has done that', required=False)
     reason = TextLine(title='Why')
 
 
@@ -813,23 +865,23 @@ class ScheduleError(Exception):
 
 
 class InvalidTask(ScheduleError, ValueError):
-    """What was given cannot be scheduled."""
+    """A task cannot be scheduled, or an option has a wrong value."""
 
 
 class InvalidTime(InvalidTask):
-    """A time is naive, or no datetime at all."""
+    """A time is naive, or is not a datetime."""
 
 
 class InvalidRecurrence(InvalidTask):
-    """A recurrence cannot be what was asked for, or never occurs."""
+    """A recurrence cannot be as specified, or never occurs."""
 
 
 class AlreadyScheduled(ScheduleError, ValueError):
-    """The task stands in the schedule already."""
+    """The task, or another one with its key, is in the schedule already."""
 
     def __init__(self, message: str, task: object = None) -> None:
         super().__init__(message)
-        #: the task that stands there
+        #: the task that is there
         self.task = task
 
 
@@ -838,64 +890,67 @@ class NotScheduled(ScheduleError, LookupError):
 
 
 class InProgress(ScheduleError):
-    """A worker holds the task, so that it cannot be changed now."""
+    """A worker holds the task, so that it cannot be moved now."""
 
 
 class PendingChanges(ScheduleError):
-    """The caller's transaction holds work that is not ours to end."""
+    """The current transaction holds changes that are not ours to commit."""
 
 
 class NotStored(ScheduleError):
-    """The schedule is in no database."""
+    """The schedule is not in a database."""
 
 
 class PrincipalsMissing(ScheduleError):
-    """This process cannot run tasks as the schedule demands."""
+    """This process cannot run tasks as the schedule requires."""
 
 
 class CodeMissing(ScheduleError):
-    """A class, a function or a time zone cannot be had here, now."""
+    """A class, a function or a time zone is not available in this process."""
 
 
 class TransactionEnded(ScheduleError):
-    """A task tried to end the transaction that it runs in."""
+    """A task tried to end the transaction in which it runs."""
 
 
 class ClaimLost(ScheduleError):
-    """A worker was believed dead, and its claim was recovered."""
+    """A worker was taken for dead, and its claim was recovered."""
 
 
 __all__ = (
-    # tasks
+    # the design of 2003
+    'ISchedule',
+    'IScheduleControl',
     'ITask',
-    'IScheduledTask',
-    # when next
+    # for those who schedule
+    'IScheduling',
     'IRecurrence',
     'IRetry',
-    # scheduling, controlling, looking, parking
-    'ISchedule',
-    'IScheduling',
+    'IScheduledTask',
     'IKeys',
-    'IScheduleAdministration',
-    'IScheduleControl',
-    'IScheduleReading',
-    'IWorkers',
-    'IScheduleSettings',
-    'IParking',
-    # what those return
+    # for those who control
     'ITally',
+    'IScheduleAdministration',
     'IPause',
     'IMove',
-    'IForecast',
-    'ICurrentRun',
+    # for those who look
+    'IScheduleReading',
     'IClaimedTask',
+    'IForecast',
+    'IWorkers',
     'IWorkerState',
     'IHistory',
     'IOutcome',
+    # for those who deal with failures
+    'IParking',
     'IParkedTasks',
     'IParkedTask',
-    # principals
+    # for a task while it runs
+    'ICurrentRun',
+    # for those who configure
+    'IScheduleSettings',
     'IPrincipals',
+    'IRunEnvironment',
     # events
     'IRunEnded',
     'ITaskParked',

@@ -19,22 +19,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
-from typing import NamedTuple
 
-from persistent import Persistent
-from ZODB.POSException import POSKeyError
 from ZODB.utils import p64
 from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule.execution import process as processing
 from zodbschedule.instant import as_utc
-from zodbschedule.instant import from_micros
-from zodbschedule.instant import to_micros
-from zodbschedule.interfaces import CodeMissing
-from zodbschedule.interfaces import IClaimedTask
+from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
-from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import IParking
 from zodbschedule.interfaces import IScheduleAdministration
 from zodbschedule.interfaces import IScheduleControl
@@ -43,14 +36,11 @@ from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.interfaces import IScheduling
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.liveness import registry as working
-from zodbschedule.liveness.heartbeat import silence
-from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness import registry
 from zodbschedule.outcomes import Tally
-from zodbschedule.scheduling import control as steering
-from zodbschedule.scheduling import series
+from zodbschedule.scheduling import control
+from zodbschedule.scheduling import unparking
 from zodbschedule.scheduling.admission import admit
-from zodbschedule.scheduling.admission import refuse_key
 from zodbschedule.scheduling.admission import says_the_same
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.scheduling.forecast import runs_to_come
@@ -60,43 +50,58 @@ from zodbschedule.scheduling.places import read_current_waiting
 from zodbschedule.scheduling.places import take_from_timetable
 from zodbschedule.scheduling.places import take_out
 from zodbschedule.store.inspection import oid_of
-from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import CallTask
-from zodbschedule.task import Task
 from zodbschedule.task import key_of
 
 
-# What may become of a second task with the same key.
+# What may happen to a second task with the same key.
 DUPLICATE = 'refuse', 'keep', 'replace'
-
-@implementer(IClaimedTask)
-class ClaimedTask(NamedTuple):
-    """See `IClaimedTask`."""
-
-    task: Persistent
-    time: datetime
-    worker: str
-    running: bool = False
-    progress: tuple[float, float] | None = None
 
 
 @implementer(IScheduling, IScheduleControl, IScheduleReading, IParking,
              IScheduleAdministration, IWorkers, IScheduleSettings)
 class Schedule(ScheduleState):
-    """See `IScheduling`, `IScheduleControl`, `IScheduleReading`, `IParking`,
-    `IScheduleAdministration`, `IWorkers` and `IScheduleSettings`.
+    """A persistent queue of tasks.
 
-    Keep it anywhere in the database of the objects that its tasks change.
+    Keep it anywhere in the database of the objects that its tasks change::
+
+        root['schedule'] = schedule = Schedule()
+        schedule.call(send, 'hello', delay=timedelta(minutes=5))
+        transaction.commit()
+
+    Every method except `process` works in the caller's transaction and does
+    not end it: what it changes takes effect when that is committed.  Every
+    datetime has to be aware; those that are returned are in UTC.
+
+    :param principals: the name of the `IPrincipals` that all runs need.  By
+        default no security is enforced.
     """
 
     # -- ISchedule, IScheduling
 
     def schedule(self, task: Any, *, duplicate: str = 'refuse') -> Any:
-        """See `IScheduling`."""
+        """Add a task, in the caller's transaction, at its ``time``.
+
+        A `Task` without a time gets one here: the next occurrence of its
+        recurrence, or else the current time.  If this raises, nothing has
+        changed, and the transaction can continue.
+
+        :param task: a persistent object that provides `ITask`.
+        :param duplicate: what to do if another waiting task has the same key.
+            ``'refuse'`` raises `AlreadyScheduled`.  ``'keep'`` keeps the
+            other task, and ensures that its run sees what this transaction
+            writes.  ``'replace'`` puts *task* in its place, unless both are
+            equal.
+        :returns: *task*, or the other task if that was kept.
+        :raises InvalidTask: if *task* cannot be scheduled or stored.
+        :raises InvalidTime: (an `InvalidTask`) if its time is not aware.
+        :raises AlreadyScheduled: if *task* waits, is held by a worker or is
+            parked in this schedule, or if another task holds its key.
+        """
         if duplicate not in DUPLICATE:
             raise InvalidTask(
                 f'duplicate is {duplicate!r}; it has to be one of '
@@ -131,27 +136,49 @@ class Schedule(ScheduleState):
              kwargs: Mapping[str, Any] | None = None,
              time: datetime | None = None, delay: timedelta | None = None,
              duplicate: str = 'refuse', **options: Any) -> CallTask:
-        """See `IScheduling`."""
-        if delay is not None:
-            if time is not None:
-                raise InvalidTime(
-                    f'both time, {time!r}, and delay, {delay!r}, are given; '
-                    f'give one of them')
-            if not isinstance(delay, timedelta):
-                raise InvalidTime(
-                    f'delay is {delay!r}; it has to be a timedelta')
-            try:
-                time = clock.now() + delay
-            except OverflowError:
-                raise InvalidTime(
-                    f'delay is {delay!r}, which leads beyond the years that '
-                    f'there are') from None
-        task = CallTask(func, args, kwargs, time=time, **options)
+        """Schedule a call of *func*, in the caller's transaction.
+
+        ::
+
+            schedule.call(send, 'hello', delay=timedelta(minutes=5))
+            schedule.call(clean, kwargs={'days': 30}, key='clean',
+                          recurrence=Cron('0 3 * * *', 'Europe/Berlin'))
+
+        Give *time* or *delay*, not both.  Without either, the call is due at
+        the next occurrence of its recurrence, or else immediately.
+
+        :param func: a module-level function, its dotted name, or a method of
+            a persistent object of the same database.  It is stored by name.
+        :param args: the positional arguments of the call.  They are stored.
+        :param kwargs: the keyword arguments of the call, or None.
+        :param time: when to call it: an aware datetime in any zone, or None.
+        :param delay: how long after now to call it: a timedelta, or None.
+        :param duplicate: what to do if another waiting task has the same
+            key: ``'refuse'``, ``'keep'`` or ``'replace'``, see `schedule`.
+        :param options: those of `Task`: *description*, *principalId*, *key*,
+            *recurrence*, *missed*, *expires*, *retry*.
+        :returns: the task; with *duplicate*, perhaps the one that was kept.
+        :raises InvalidTask: if *func* cannot be found again by its name, an
+            argument cannot be stored, or an option has a wrong value.
+        :raises InvalidTime: (an `InvalidTask`) if *time* is not aware, or
+            *delay* is not a timedelta, or both are given.
+        :raises AlreadyScheduled: if another task holds the key.
+        """
+        task = CallTask(func, args, kwargs,
+                        time=moment_of(time, delay, clock.now()), **options)
         scheduled: CallTask = self.schedule(task, duplicate=duplicate)
         return scheduled
 
     def unschedule(self, task: Any) -> None:
-        """See `ISchedule`."""
+        """Remove a task, in the caller's transaction.
+
+        A task that a worker holds or runs now is cancelled: what its run has
+        written is rolled back.
+
+        :param task: the task.  Its ``time`` may have changed meanwhile.
+        :raises NotScheduled: if *task* is not here.  A parked task is not:
+            use `discard`.
+        """
         local = self.local(task)
         if local is None:
             raise NotScheduled(f'{task!r} is not scheduled here')
@@ -164,29 +191,70 @@ class Schedule(ScheduleState):
     # -- IScheduleControl
 
     def process(self, time: datetime) -> Tally:
-        """See `IScheduleControl`."""
+        """Run all tasks that are due at *time*: one transaction a task.
+
+        One pass, in order of time, then of arrival.  Tasks that the runs
+        schedule wait for the next call.  The transactions are those of the
+        manager of the schedule's connection, which must not hold changes.
+
+        A failure of a task is handled and does not raise.  An exception that
+        is not an `Exception`, such as KeyboardInterrupt, aborts the current
+        run and propagates, as does an error of a database that stays
+        unavailable.  Tasks that have not run are put back first.
+
+        :param time: an aware datetime in any zone; usually now.
+        :returns: how many tasks had which outcome: `ITally`.
+        :raises PendingChanges: if the current transaction holds changes.
+        :raises NotStored: if the schedule is not in a database.
+        :raises InvalidTime: if *time* is not aware.
+        :raises PrincipalsMissing: if this process lacks the principal
+            adapter that the schedule names.
+        :raises ClaimLost: if another process took this call for dead.
+        """
         return processing.process(self, as_utc(time))
 
     def getTaskTimes(self, min: datetime | None = None,
                      max: datetime | None = None) -> Iterator[datetime]:
-        """See `IScheduleControl`."""
+        """The instants at which tasks wait: distinct, ascending, in UTC.
+
+        Lazy; it may continue in a later transaction.  What a worker holds
+        does not wait: see `claimed`.
+
+        :param min: the first instant, inclusive: an aware datetime, or None.
+        :param max: the last instant, inclusive: an aware datetime, or None.
+        :raises InvalidTime: if *min* or *max* is not aware.
+        """
         return self.timetable.times(_bound(min, 'min'), _bound(max, 'max'))
 
     # -- IScheduleReading
 
     def tasks(self, min: datetime | None = None,
               max: datetime | None = None) -> Iterator[Any]:
-        """See `IScheduleReading`."""
+        """The tasks that wait, by time, then by arrival.
+
+        Lazy; it may continue in a later transaction.
+
+        :param min: the first instant, inclusive: an aware datetime, or None.
+        :param max: the last instant, inclusive: an aware datetime, or None.
+        :raises InvalidTime: if *min* or *max* is not aware.
+        """
         return self.waiting(_bound(min, 'min'), _bound(max, 'max'))
 
     def __iter__(self) -> Iterator[Any]:
+        """The tasks that wait, lazily, by time, then by arrival."""
         return self.tasks()
 
     def __contains__(self, task: object) -> bool:
+        """Whether *task* waits in this schedule or is held by a worker."""
         return self.has(self.local(task))
 
     def get(self, id: str, default: Any = None) -> Any:
-        """See `IScheduleReading`."""
+        """The task with that id, if it waits or is held by a worker.
+
+        :param id: the oid of the task in hex, as
+            `zodbschedule.store.inspection.task_id` returns it.
+        :param default: what is returned if there is no such task.
+        """
         if self._p_jar is None:
             return default
         try:
@@ -197,127 +265,173 @@ class Schedule(ScheduleState):
         return task if task in self else default
 
     def next_due(self) -> datetime | None:
-        """See `IScheduleReading`."""
+        """The earliest instant at which a task waits, in UTC, or None."""
         return next(self.getTaskTimes(), None)
 
     def overdue(self, now: datetime) -> timedelta:
-        """See `IScheduleReading`."""
-        now = as_utc(now, 'now')
-        since = [now, *filter(None, [self._longest_due(now)])]
-        for claim in self.claims.values():
-            if silence(claim, now.timestamp()) > (
-                    believed(claim, self).total_seconds()):
-                since.extend(from_micros(slot.micros)
-                             for slot in claim.held())
-        return now - min(since)
+        """How long the task that has been due longest has been waiting.
 
-    def _longest_due(self, now: datetime) -> datetime | None:
-        """The first instant at which one waits that is not paused itself."""
-        due = ((instant, task) for instant in self.getTaskTimes(max=now)
-               for task in self.timetable.at(instant))
-        return next((instant for instant, task in due
-                     if not oid_of(task) or oid_of(task) not in self.pauses),
-                    None)
+        Zero if no task is due.  Tasks that are paused themselves do not
+        count.  Tasks that a worker holds count only if it has given no sign
+        of life for longer than its lease.
 
-    def claimed(self) -> Iterator[ClaimedTask]:
-        """See `IScheduleReading`."""
-        for claim in list(self.claims.values()):
-            running = claim.running
-            for index, slot in enumerate(claim.slots):
-                if slot.waiting:
-                    yield ClaimedTask(
-                        slot.task, from_micros(slot.micros), claim.name,
-                        index == running, claim.progress_of(slot))
-                for micros, task in slot.coming:
-                    yield ClaimedTask(task, from_micros(micros), claim.name)
+        :param now: an aware datetime.
+        :raises InvalidTime: if *now* is not aware.
+        """
+        return registry.overdue(self, as_utc(now, 'now'))
+
+    def claimed(self) -> Iterator[registry.ClaimedTask]:
+        """The tasks that workers hold, as `IClaimedTask`, by worker."""
+        return registry.claimed(self)
+
+    def forecast(self, until: datetime, now: datetime | None = None
+                 ) -> Iterator[Forecast]:
+        """The runs that are to be expected, as `IForecast`, by time.
+
+        Lazy.  Follows recurrences, but runs nothing and writes nothing.
+        Paused tasks are left out.
+
+        :param until: the last instant, inclusive: an aware datetime.
+        :param now: when tasks that are already due would run: an aware
+            datetime; by default the current time.
+        :raises InvalidTime: if *until* or *now* is not aware.
+        """
+        return runs_to_come(
+            self, as_utc(until, 'until'),
+            clock.now() if now is None else as_utc(now, 'now'))
 
     # -- IWorkers
 
     @property
-    def workers(self) -> Iterator[working.WorkerState]:
-        """See `IWorkers`."""
-        return working.states(self)
+    def workers(self) -> Iterator[registry.WorkerState]:
+        """The registered workers, as `IWorkerState`.
+
+        One for each thread of a worker and each running call of `process`.
+        """
+        return registry.states(self)
 
     def recover(self, name: str) -> int:
-        """See `IWorkers`."""
-        return working.recover(self, name)
+        """Put the tasks of dead workers back, in the caller's transaction.
+
+        Workers are recovered without this when their lease has expired.  If
+        a worker of that name is alive, what it runs now is rolled back.
+
+        :param name: the name of the workers.
+        :returns: how many tasks without an outcome were put back.
+        :raises NotScheduled: if no worker of that name is registered.
+        """
+        return registry.recover(self, name)
 
     # -- IParking
 
     def unpark(self, entry: ParkedTask, time: datetime | None = None) -> Any:
-        """See `IParking`."""
-        self._refuse_unparked(entry)
-        task: Any = entry.task
-        try:
-            refuse_broken(task)
-            task._p_activate()
-        except CodeMissing as error:
-            raise InvalidTask(f'{error}; it stays parked') from error
-        except POSKeyError as error:
-            raise InvalidTask(
-                f'The record of task {entry.id} is gone; discard the entry'
-            ) from error
-        instant = entry.time if time is None else as_utc(time)
-        if entry.occurrence is not None:
-            steering.request(self, task, entry.occurrence, instant)
-            self.parked.remove(entry)
-            return task
-        refuse_key(self, task, key_of(task))
-        if time is not None:
-            task.time = instant
-        if isinstance(task, Task):
-            series.revive(task, to_micros(entry.time))
-        self.parked.remove(entry)
-        put(self, task, instant)
-        return task
+        """Schedule a parked task again, in the caller's transaction.
+
+        If the entry is for one occurrence of a series that has continued,
+        the task runs for that occurrence and then returns to its series.
+
+        :param entry: an entry of ``schedule.parked``.
+        :param time: when to run it: an aware datetime.  By default the
+            instant at which it was due before, so it is due immediately.
+        :returns: the task.
+        :raises NotScheduled: if *entry* is not parked here any more.
+        :raises AlreadyScheduled: if another task holds its key now.
+        :raises InvalidTask: if its class cannot be imported, or its record
+            is missing.
+        :raises InvalidTime: if *time* is not aware.
+        """
+        return unparking.unpark(self, entry, time)
 
     def discard(self, entry: ParkedTask) -> None:
-        """See `IParking`."""
-        self._refuse_unparked(entry)
-        self.parked.remove(entry)
-        if entry.occurrence is None:
-            forget(self, entry.task)
+        """Delete a parked entry, in the caller's transaction.
 
-    def _refuse_unparked(self, entry: ParkedTask) -> None:
-        if not isinstance(entry, ParkedTask) or entry not in self.parked:
-            raise NotScheduled(f'{entry!r} is not parked here any more')
+        :param entry: an entry of ``schedule.parked``.
+        :raises NotScheduled: if *entry* is not parked here any more.
+        """
+        unparking.discard(self, entry)
 
     # -- IScheduleAdministration
 
     def change(self, task: Any, **options: Any) -> Any:
-        """See `IScheduleAdministration`."""
-        return steering.change(self, self._here(task), options)
+        """Change options of a task, in the caller's transaction.
+
+        ::
+
+            schedule.change(task, time=task.time + timedelta(hours=1))
+
+        With a *time*, the task waits for that.  With a *recurrence* and no
+        time, it waits for the next occurrence.
+
+        :param task: a task that waits.  One that a worker holds too, unless
+            *time*, *recurrence* or *key* is changed.
+        :param options: *time* and the other options of `Task`.
+        :returns: the task.
+        :raises NotScheduled: if *task* is not here.
+        :raises InProgress: if a worker holds it, so that it cannot be moved.
+        :raises AlreadyScheduled: if another task holds the key.
+        :raises InvalidTask: if an option is unknown or has a wrong value.
+        """
+        return control.change(self, self._here(task), options)
 
     def run_now(self, task: Any) -> None:
-        """See `IScheduleAdministration`."""
-        steering.run_now(self, self._here(task))
+        """Let a task run now, in addition; in the caller's transaction.
+
+        It is due when this is committed.  A repeating task keeps its next
+        occurrence, unless that is due: then that one runs.  If a worker runs
+        it now, it runs again afterwards.
+
+        :param task: the task.
+        :raises NotScheduled: if *task* is not here.
+        :raises InvalidTask: if *task* or the schedule is paused.
+        """
+        control.run_now(self, self._here(task))
 
     def pause(self, task: Any = None, *, reason: str = '',
               by: str | None = None) -> None:
-        """See `IScheduleAdministration`."""
-        steering.pause(self, self._here_or_all(task), reason, by)
+        """Let no run begin until `resume`; in the caller's transaction.
+
+        Runs that have begun continue.  What is paused already only gets the
+        new *reason* and *by*.
+
+        :param task: the task to pause; None: the whole schedule.
+        :param reason: why, for people.
+        :param by: who pauses it; by default the user of the transaction.
+        :raises NotScheduled: if *task* is not here.
+        :raises NotStored: if *task* has no id yet, since the schedule is not
+            in a database.
+        """
+        control.pause(self, self._here_or_all(task), reason, by)
 
     def resume(self, task: Any = None, *, by: str | None = None) -> None:
-        """See `IScheduleAdministration`."""
-        steering.resume(self, self._here_or_all(task), by)
+        """End a pause, if there is one; in the caller's transaction.
+
+        :param task: the task to resume; None: the whole schedule.
+        :param by: who resumes it; by default the user of the transaction.
+        :raises NotScheduled: if *task* is not here.
+        :raises NotStored: as `pause`.
+        """
+        control.resume(self, self._here_or_all(task), by)
 
     def paused(self, task: Any = None) -> Pause | None:
-        """See `IScheduleAdministration`."""
+        """The pause that is in effect, as `IPause`, or None.
+
+        :param task: the task; None: the whole schedule, whose pause is not
+            shown for its tasks.
+        """
         if task is None:
             return self.pauses.get(ALL)
         oid = oid_of(task)
         return self.pauses.get(oid) if oid else None
 
-    def refresh(self) -> list[steering.Move]:
-        """See `IScheduleAdministration`."""
-        return steering.refresh(self)
+    def refresh(self) -> list[control.Move]:
+        """Compute all occurrences anew, in the caller's transaction.
 
-    def forecast(self, until: datetime, now: datetime | None = None
-                 ) -> Iterator[Forecast]:
-        """See `IScheduleAdministration`."""
-        return runs_to_come(
-            self, as_utc(until, 'until'),
-            clock.now() if now is None else as_utc(now, 'now'))
+        For use after the time zone database was updated.  Loads every task
+        that waits, and moves those whose recurrence now names another time.
+
+        :returns: the tasks that were moved, as a list of `IMove`.
+        """
+        return control.refresh(self)
 
     # -- what is here
 
@@ -331,7 +445,6 @@ class Schedule(ScheduleState):
         if not self.has(local):
             raise NotScheduled(f'{task!r} is not scheduled here')
         return local
-
 
 
 def _bound(moment: datetime | None, name: str) -> datetime | None:

@@ -10,7 +10,8 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Tasks of ours: `Task` to subclass, `CallTask` to call a function."""
+"""The two classes of tasks: `Task` to subclass, `CallTask` to call a function.
+"""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -18,39 +19,116 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 from persistent import Persistent
-from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
 from zope.interface import implementer
 
+from zodbschedule.callables import Reference
+from zodbschedule.callables import refer
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import IRetry
 from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import task_id
 
 
-# What says that an option is not given; for all others that is None.
+# -- What options may be -----------------------------------------------------
+
+
+def _optional(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and value != ''
+
+
+def _is_period(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+#: the options of `Task` but its time: whether a value fits, and what does, in
+#: words
+OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'description': (_is_text, 'a str'),
+    'principalId': (_optional(_is_text), 'a str or None'),
+    'key': (_optional(_is_key), 'a str that is not empty, or None'),
+    'recurrence': (_optional(IRecurrence.providedBy),
+                   'an Every, a Cron, an RRule, or another IRecurrence'),
+    'missed': (lambda value: value in ('one', 'all'), "'one' or 'all'"),
+    'expires': (_optional(_is_period), 'a timedelta above zero, or None'),
+    'retry': (_optional(IRetry.providedBy), 'a Retry, or None'),
+}
+
+# The value that says that an option is not given; for the others it is None.
 NOT_GIVEN = {'description': '', 'missed': ''}
+
+
+def check_option(name: str, value: Any) -> None:
+    """Raise `InvalidTask` if an option of `Task` cannot have that value."""
+    fits, wanted = OPTIONS[name]
+    if not fits(value):
+        raise InvalidTask(f'{name} is {value!r}; it has to be {wanted}')
+
+
+def check_options(task: 'Task') -> None:
+    """Check the options that *task* has now: anybody can set attributes."""
+    for name, default in DEFAULTS:
+        value = getattr(task, name)
+        if value is not default:
+            check_option(name, value)
+
+
+# -- The tasks ---------------------------------------------------------------
 
 
 @implementer(IScheduledTask)
 class Task(Persistent):
-    """Subclass this, and define ``__call__``.  See `IScheduledTask`.
+    """A task to subclass: define ``__call__``, which does the work.
 
-    *time* is an aware datetime in any zone; it is kept in UTC.  Without one,
-    the task is due at the next occurrence of its *recurrence* when it is
-    scheduled, and without either at once.  *expires* is a timedelta; *retry*
-    a `zodbschedule.Retry`.  What is not given is as the class says, and then
-    *missed* is ``'one'``.  Raises `InvalidTask` for a wrong value.
+    ::
+
+        class Cleanup(Task):
+
+            def __call__(self):
+                remove_old_files(self.days)
+
+        schedule.schedule(
+            Cleanup(recurrence=Cron('0 3 * * *', 'Europe/Berlin')))
+
+    An option that is not given has the value of the class, which a subclass
+    may set.
+
+    :param time: when to run: an aware datetime in any zone, kept in UTC.  By
+        default the next occurrence of *recurrence* when the task is
+        scheduled; without that, the time at which it is scheduled.
+    :param description: what the task is for; it appears in the undo log.
+    :param principalId: the id of the principal that it runs as; None:
+        anonymous.
+    :param key: at most one waiting task of a schedule has a key, and two
+        tasks with the same key never run at once.
+    :param recurrence: the rule by which it repeats: an `Every`, a `Cron` or
+        an `RRule`.
+    :param missed: ``'one'``, the default, runs once for all occurrences that
+        were missed; ``'all'`` runs each, as far back as ``catch_up`` of the
+        schedule.
+    :param expires: how long after its time a run may begin; a later one is
+        not made, and its outcome is ``'expired'``.
+    :param retry: how often a failed run is retried, and after how long: a
+        `Retry`.  Without it, the task is parked at its first failure.
+    :raises InvalidTask: if an option has a wrong value.
+    :raises InvalidTime: (an `InvalidTask`) if *time* is not aware.
     """
 
     _time: int | None = None
@@ -62,7 +140,7 @@ class Task(Persistent):
     expires: timedelta | None = None
     retry: Any = None
 
-    #: where it is in its series: see `zodbschedule.scheduling.series.Series`
+    #: its place in its series: see `zodbschedule.scheduling.series.Series`
     _series: tuple[Any, ...] = ()
 
     def __init__(self, time: datetime | None = None, *, description: str = '',
@@ -76,14 +154,19 @@ class Task(Persistent):
             'key': key, 'recurrence': recurrence, 'missed': missed,
             'expires': expires, 'retry': retry}
         for name, value in given.items():
-            # What is not given is not stored: it is as the class says.
+            # Only what is given is stored: the class has the rest.
             if value != NOT_GIVEN.get(name):
                 check_option(name, value)
                 setattr(self, name, value)
 
     @property
     def time(self) -> datetime | None:
-        """When it should execute, in UTC; None until that is known."""
+        """When to run, in UTC; None until that is known.
+
+        It can be set to an aware datetime in any zone; another value raises
+        `InvalidTime`.  That does not move a task that is scheduled: use
+        `Schedule.change`.
+        """
         return None if self._time is None else from_micros(self._time)
 
     @time.setter
@@ -91,10 +174,24 @@ class Task(Persistent):
         self._time = to_micros(as_utc(time))
 
     def __call__(self) -> Any:
+        """Do the work, in a transaction of the task's own.
+
+        To be defined by a subclass.  It must not end the transaction.
+        `current_run` tells it about its run.
+
+        :returns: None for success; the task itself, to be retried at its
+            ``time``; or, without a recurrence, another task to replace it.
+        :raises Exception: everything that it has written is aborted; it is
+            retried if it has a ``retry``, and parked otherwise.
+        """
         raise TypeError(f'{type(self).__name__} does not define __call__')
 
     def schedule(self) -> Any:
-        """A task is executed once, unless a subclass says otherwise."""
+        """Called after a success, in the same transaction; may be overridden.
+
+        :returns: the next task, this one or another; or None, and then the
+            task continues by its recurrence, or ends without one.
+        """
 
     def __repr__(self) -> str:
         try:
@@ -104,20 +201,31 @@ class Task(Persistent):
         return f'<{type(self).__name__} {task_id(self) or "(new)"} {what}>'
 
 
+# The options that a schedule checks, each with its default in `Task`.
+DEFAULTS = [(name, getattr(Task, name))
+            for name in OPTIONS.keys() - {'description', 'principalId'}]
+
+
 class CallTask(Task):
-    """Call *func* with *args* and *kwargs*; *options* are those of `Task`.
+    """A task that calls a function or a method.  See `Schedule.call`.
 
-    *func* is a module-level function, its dotted name, or a method of a
-    persistent object of the same database.  It is kept by name and found
-    when it runs, so that a database opens without the code.  What it returns
-    is dropped, unless that is a task.
+    What it calls is stored by name and found when it runs.  The return value
+    is discarded, unless it is a task: see ``Task.__call__``.
 
-    Raises `InvalidTask` for a function that cannot be found again by name.
+    :param func: a module-level function, its dotted name, or a method of a
+        persistent object of the same database.
+    :param args: the positional arguments: a tuple or a list.
+    :param kwargs: the keyword arguments: a mapping, or None.
+    :param time: as for `Task`.
+    :param options: those of `Task`.  The *description* is by default the
+        dotted name of *func*.
+    :raises InvalidTask: if *func* cannot be found again by its name, or an
+        argument or an option has a wrong value.
     """
 
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
-    #: the object whose method is called, if it is one
+    #: the object whose method is called; None: it calls a function
     of: Persistent | None = None
     _description = ''
 
@@ -126,13 +234,9 @@ class CallTask(Task):
                  kwargs: Mapping[str, Any] | None = None, *,
                  time: datetime | None = None, **options: Any) -> None:
         super().__init__(time, **options)
-        _refuse_proxied(func)
-        owner = getattr(func, '__self__', None)
-        if isinstance(owner, Persistent):
+        self.func, owner = refer(func)
+        if owner is not None:
             self.of = owner
-            self.func = _method_name(func, owner)
-        else:
-            self.func = _dotted_name(func)
         if args:
             self.args = _args(args)
         if kwargs:
@@ -140,7 +244,7 @@ class CallTask(Task):
 
     @property
     def description(self) -> str:
-        """What the task is for; by default, the name of what it calls."""
+        """What the task is for; by default the name of what it calls."""
         return self._description or self.function
 
     @description.setter
@@ -150,104 +254,17 @@ class CallTask(Task):
     @property
     def function(self) -> str:
         """The dotted name of the function or method that it calls."""
-        if self.of is None:
-            return self.func
-        return f'{class_name(self.of)}.{self.func}'
+        return str(Reference(self.func, self.of))
 
     def __call__(self) -> Any:
+        """Call it; a task that it returns is returned, see `Task`."""
         return self.called()
 
     def called(self, *first: Any) -> Any:
         """Call it, with arguments *first* before its own."""
-        if self.of is None:
-            func = _find(self.func)
-        else:
-            func = _find_method(self.of, self.func)
+        func = Reference(self.func, self.of).resolve()
         result = func(*first, *self.args, **(self.kwargs or {}))
         return result if ITask.providedBy(result) else None
-
-
-def _find_method(obj: Persistent, name: str) -> Any:
-    """That method of *obj*, or `CodeMissing`."""
-    cls = type(obj)
-    if isinstance(obj, Broken):
-        raise CodeMissing(
-            f'{cls.__module__}.{cls.__name__} cannot be imported')
-    try:
-        return getattr(obj, name)
-    except AttributeError as error:
-        raise CodeMissing(
-            f'{cls.__module__}.{cls.__name__} has no method {name}'
-        ) from error
-
-
-def _find(name: str) -> Any:
-    """The module-level object with that dotted name, or `CodeMissing`."""
-    module, _, attribute = name.rpartition('.')
-    try:
-        return getattr(import_module(module), attribute)
-    except Exception as error:
-        # Anything can go wrong while a module is imported.
-        raise CodeMissing(
-            f'{name} cannot be imported: {type(error).__name__}: {error}'
-        ) from error
-
-
-def _dotted_name(func: object) -> str:
-    if isinstance(func, str):
-        return _checked_name(func)
-    module = getattr(func, '__module__', None)
-    name = getattr(func, '__qualname__', None)
-    if not callable(func) or not module or not name:
-        raise InvalidTask(
-            f'{func!r} has no name to find it again by; pass a module-level '
-            f'function, and what it needs as arguments')
-    if '.' in name or '<' in name or module == '__main__':
-        raise InvalidTask(
-            f'{module}.{name} cannot be found again by its name from another '
-            f'process; move it to the top level of a module')
-    dotted = f'{module}.{name}'
-    if _find_or_refuse(dotted) is not func:
-        raise InvalidTask(
-            f'{dotted} is not {func!r} but something else by now; pass what '
-            f'stands in the module under that name')
-    return dotted
-
-
-def _checked_name(name: str) -> str:
-    if not all(part.isidentifier() for part in name.split('.')) or (
-            '.' not in name):
-        raise InvalidTask(
-            f'{name!r} is no dotted name; write package.module.function')
-    if not callable(_find_or_refuse(name)):
-        raise InvalidTask(f'{name} cannot be called')
-    return name
-
-
-def _find_or_refuse(name: str) -> Any:
-    try:
-        return _find(name)
-    except CodeMissing as error:
-        raise InvalidTask(str(error)) from error
-
-
-def _refuse_proxied(func: object) -> None:
-    if type(func) is not func.__class__:
-        raise InvalidTask(
-            f'{func!r} is wrapped or proxied; pass the function itself')
-
-
-def _method_name(method: Any, owner: Persistent) -> str:
-    if type(owner) is not owner.__class__:
-        raise InvalidTask(
-            f'{owner!r} is wrapped or proxied; pass a method of the object '
-            f'itself')
-    name = method.__name__
-    if getattr(owner, name, None) != method:
-        raise InvalidTask(
-            f'{method!r} is not what its object has under the name {name}; '
-            f'pass what is found there')
-    return str(name)
 
 
 def _args(args: Any) -> tuple[Any, ...]:
@@ -266,6 +283,9 @@ def _kwargs(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
+# -- What any task says of itself --------------------------------------------
+
+
 def type_of(task: Any) -> str:
     """What *task* does: the dotted name of what it calls, or of its class.
 
@@ -278,62 +298,7 @@ def type_of(task: Any) -> str:
         return class_name(task)
 
 
-def class_name(obj: object) -> str:
-    """The dotted name of the class of *obj*."""
-    cls = type(obj)
-    return f'{cls.__module__}.{cls.__qualname__}'
-
-
 def key_of(task: Any) -> str | None:
-    """The key that *task* asks for."""
+    """The key that *task* has, or None."""
     key = task.key if isinstance(task, Task) else None
     return key if isinstance(key, str) else None
-
-
-# -- What options may be -----------------------------------------------------
-
-
-def check_option(name: str, value: Any) -> None:
-    """Raise `InvalidTask` if an option of `Task` cannot have that value."""
-    fits, wanted = OPTIONS[name]
-    if not fits(value):
-        raise InvalidTask(f'{name} is {value!r}; it has to be {wanted}')
-
-
-def check_options(task: Task) -> None:
-    """Check what *task* carries by now: attributes can be set by anybody."""
-    for name, default in DEFAULTS:
-        value = getattr(task, name)
-        if value is not default:
-            check_option(name, value)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_key(value: object) -> bool:
-    return value is None or isinstance(value, str) and value != ''
-
-
-OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    'description': (_is_text, 'a str'),
-    'principalId': (
-        lambda value: value is None or _is_text(value), 'a str or None'),
-    'key': (_is_key, 'a str that is not empty, or None'),
-    'recurrence': (
-        lambda value: value is None or IRecurrence.providedBy(value),
-        'an Every, a Cron, an RRule, or another IRecurrence'),
-    'missed': (lambda value: value in ('one', 'all'), "'one' or 'all'"),
-    'expires': (
-        lambda value: value is None or (
-            isinstance(value, timedelta) and value > timedelta(0)),
-        'a timedelta above zero, or None'),
-    'retry': (
-        lambda value: value is None or IRetry.providedBy(value),
-        'a Retry, or None'),
-}
-
-# The options that a schedule checks, each with its default in `Task`.
-DEFAULTS = [(name, getattr(Task, name))
-            for name in OPTIONS.keys() - {'description', 'principalId'}]

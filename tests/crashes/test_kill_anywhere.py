@@ -57,7 +57,7 @@ def session(uri, outcomes, moment, **options):
 
 def long_session(uri, outcomes, moment):
     """A session with a run that is beaten, and relieved of all others."""
-    heartbeat.LONG, workers.LOOK = .05, .01
+    heartbeat.LONG, workers.CHECK_INTERVAL = .05, .01
     besides.append(
         lambda task: time.sleep(.2 * (task.description == 'long')))
     session(uri, outcomes, moment, lease=timedelta(seconds=.15))

@@ -27,7 +27,7 @@ from ZODB.POSException import StorageError
 from zodbschedule import Every
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
-from zodbschedule.liveness.heartbeat import is_abandoned
+from zodbschedule.liveness.stale import is_abandoned
 from zodbschedule.scheduling import turn
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
@@ -126,14 +126,14 @@ def finish(database, minutes=0):
 MOMENTS = {
     'registered, and nothing taken': 'module exchange before 1',
     'in the first turn, before its commit': 'module exchange after 1',
-    'after the first turn': 'ProcessPass turn after 1',
-    'between two runs': 'ProcessPass run after 2',
+    'after the first turn': 'Consumer turn after 1',
+    'between two runs': 'Consumer run after 2',
     'in a turn that collects': 'module exchange after 2',
-    'after a turn that collects': 'ProcessPass turn after 2',
-    'in the middle of the second portion': 'ProcessPass run before 7',
-    'before the claim is withdrawn': 'ProcessPass withdraw before 1',
+    'after a turn that collects': 'Consumer turn after 2',
+    'in the middle of the second portion': 'Consumer run before 7',
+    'before the claim is withdrawn': 'Consumer withdraw before 1',
     'in the last transaction': 'module withdraw after 1',
-    'after the last transaction': 'ProcessPass withdraw after 1',
+    'after the last transaction': 'Consumer withdraw after 1',
 }
 
 
@@ -260,8 +260,8 @@ def test_killed_in_a_run_every_effect_happens_once(
 def test_killed_again_and_again_what_tasks_schedule_happens_once(
         database, killed):
     prepare(database, *(Rescheduling(f'{n}', at(n)) for n in range(-3, 0)))
-    for moment in ('ProcessPass run after 1', 'module withdraw after 1',
-                   'ProcessPass turn after 1'):
+    for moment in ('Consumer run after 1', 'module withdraw after 1',
+                   'Consumer turn after 1'):
         killed('process_and_pause', moment, at=moment)
     for minute in range(0, 100, 10):
         finish(database, minute)
@@ -396,7 +396,8 @@ def test_whoever_ran_when_the_claim_was_left_counts_as_likely_cause(
         database):
     schedule = left_behind(database, this()._replace(started='1'))
     begin(schedule)
-    recovering = processing.ProcessPass(schedule, NOON)
+    recovering = processing.Consumer(schedule, '')
+    recovering.begin(NOON)
     begin(schedule)
     schedule._p_jar.transaction_manager.abort()
     recovering.recover('theirs')
@@ -425,7 +426,7 @@ def test_what_could_not_be_withdrawn_is_recovered_by_the_next_call(
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.ProcessPass, 'withdraw', away)
+        patch.setattr(processing.Consumer, 'withdraw', away)
         with pytest.raises(KeyboardInterrupt):
             schedule.process(NOON)
     assert 'the next call recovers it' in caplog.text

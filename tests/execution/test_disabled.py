@@ -24,8 +24,8 @@ from sample_work import runs
 from ZODB.FileStorage import FileStorage
 
 from zodbschedule import Worker
-from zodbschedule.execution.disabled import OFF
-from zodbschedule.execution.disabled import barred
+from zodbschedule.execution.process import OFF
+from zodbschedule.execution.process import why_disabled
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -83,7 +83,7 @@ def test_a_server_that_is_away_is_not_read_only(answers, reason):
         def isReadOnly(self):
             return True
 
-    assert barred(Connection()) == reason
+    assert why_disabled(Connection()) == reason
     assert not answers
 
 
@@ -99,6 +99,6 @@ def test_a_read_only_database_runs_nothing(database, caplog):
         with Worker(db):
             wait_until(lambda: 'not attended to: the database is read-only'
                        in caplog.text, 'a line of log')
-        assert 'is no task' not in caplog.text
+        assert 'is not a task' not in caplog.text
     finally:
         db.close()

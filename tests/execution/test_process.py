@@ -506,13 +506,13 @@ def test_an_interruption_between_two_runs_is_nobodys_crash(
     stage.add('one', minutes=1, cls=Noting)
     stage.add('two', cls=Noting)
 
-    run_one = processing.ProcessPass.run
+    run_one = processing.Consumer.run
 
     def interrupted(self, index, oid):
         run_one(self, index, oid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(processing.ProcessPass, 'run', interrupted)
+    monkeypatch.setattr(processing.Consumer, 'run', interrupted)
     with pytest.raises(KeyboardInterrupt):
         stage.process()
     seen = stage.look()

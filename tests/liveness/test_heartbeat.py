@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import ZODB.BaseStorage
 from databases import wait_until
+from persistent.TimeStamp import TimeStamp
 from sample_work import NOON
 from sample_work import Hooked
 from sample_work import Note
@@ -22,11 +23,11 @@ from ZODB.POSException import ConflictError
 
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.liveness import heartbeat
-from zodbschedule.liveness.heartbeat import Heart
-from zodbschedule.liveness.heartbeat import Pulse
-from zodbschedule.liveness.heartbeat import is_abandoned
-from zodbschedule.liveness.heartbeat import looks_stale
-from zodbschedule.liveness.heartbeat import seconds_between
+from zodbschedule.liveness.heartbeat import ClaimHeartbeat
+from zodbschedule.liveness.heartbeat import HeartbeatThread
+from zodbschedule.liveness.stale import is_abandoned
+from zodbschedule.liveness.stale import looks_stale
+from zodbschedule.liveness.stale import seconds_between
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
@@ -49,9 +50,9 @@ def claim(database, incarnation=ELSEWHERE):
     return schedule
 
 
-def pulse(schedule, lease=None):
+def beat_of(schedule, lease=None):
     """What a heart knows of that claim."""
-    return Pulse(schedule, 'theirs', lease)
+    return ClaimHeartbeat(schedule, 'theirs', lease)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def hearts():
     made = []
 
     def make(*args):
-        made.append(Heart(.005, *args))
+        made.append(HeartbeatThread(.005, *args))
         made[-1].start()
         return made[-1]
 
@@ -96,7 +97,8 @@ class TestBeating:
 
     def test_a_short_call_never_beats(self, database, monkeypatch):
         beats = []
-        monkeypatch.setattr(Pulse, 'beat', lambda self: beats.append(self))
+        monkeypatch.setattr(
+            ClaimHeartbeat, 'beat', lambda self: beats.append(self))
         schedule = prepare(database, Note('a'))
         assert schedule.process(NOON).succeeded == 1
         assert not beats
@@ -124,7 +126,7 @@ class TestBeating:
             beats.append(None)
             raise ConflictError('The first fails.')
 
-        monkeypatch.setattr(Pulse, 'beat', fail)
+        monkeypatch.setattr(ClaimHeartbeat, 'beat', fail)
         schedule = prepare(database, Hooked('a'))
         hooks['a'] = lambda: wait_until(
             lambda: len(beats) > 3, 'a heartbeat after one that failed')
@@ -134,7 +136,7 @@ class TestBeating:
     def test_a_beat_of_a_claim_that_was_recovered_changes_nothing(
             self, database):
         schedule = claim(database)
-        found = pulse(schedule)
+        found = beat_of(schedule)
         turn.withdraw(schedule, 'theirs', schedule.claims['theirs'], NOON)
         commit(schedule)
         before = schedule._p_jar.db().lastTransaction()
@@ -147,7 +149,7 @@ class TestBeating:
         schedule = claim(database)
         turn.exchange(schedule, schedule.claims['theirs'], 0, None, NOON,
                       lambda instant, task: True)
-        pulse(schedule).beat()
+        beat_of(schedule).beat()
         commit(schedule)
         assert schedule.claims['theirs'].heartbeat.beats == 1
 
@@ -155,39 +157,40 @@ class TestBeating:
         (None, 10), (timedelta(seconds=6), 2)])
     def test_it_beats_a_few_times_within_the_lease(
             self, database, lease, interval):
-        assert pulse(claim(database), lease).interval == interval
+        assert beat_of(claim(database), lease).interval == interval
 
     @pytest.mark.parametrize('lease, interval', [
         (None, 1), (timedelta(seconds=6), 2)])
     def test_from_the_next_turn_it_follows_a_lease_that_was_changed(
             self, database, lease, interval):
         schedule = prepare(database)
-        holding = Consumer(schedule, 'ours', lease)
-        holding.begin(NOON)
+        consumer = Consumer(schedule, 'ours', lease)
+        consumer.begin(NOON)
         schedule.lease = timedelta(seconds=3)
         commit(schedule)
-        holding.turn(1)
-        assert holding.pulse.interval == interval
-        holding.withdraw()
+        consumer.turn(1)
+        assert consumer.heartbeat.interval == interval
+        consumer.withdraw()
 
     @pytest.mark.storages('FileStorage')
     def test_a_turn_is_a_sign_of_life_and_who_holds_nothing_gives_none(
             self, database, hearts, monkeypatch):
         beats = []
-        monkeypatch.setattr(Pulse, 'beat', lambda self: beats.append(self))
+        monkeypatch.setattr(
+            ClaimHeartbeat, 'beat', lambda self: beats.append(self))
         schedule = claim(database)
-        idle, signed, silent = (pulse(schedule) for _ in range(3))
+        idle, signed, silent = (beat_of(schedule) for _ in range(3))
         idle.signed = silent.signed = time.monotonic() - 11
         idle.holds = False
         heart = hearts()
         for one in (idle, signed, silent):
-            heart.hold(one)
+            heart.add(one)
         wait_until(lambda: len(beats) > 3, 'heartbeats')
         assert set(beats) == {silent}
         # From now on that holds nothing, and the other does.
-        silent.sign(False)
+        silent.turn_committed(False)
         idle.signed = time.monotonic() - 11
-        idle.sign(True)
+        idle.turn_committed(True)
         count = len(beats)
         signed.signed = time.monotonic() - 11
         wait_until(lambda: len(beats) > count + 3, 'heartbeats')
@@ -212,36 +215,36 @@ class TestRelief:
     def test_a_run_that_is_short_is_let_alone(
             self, database, hearts, reliefs):
         heart = hearts(lambda one, index: reliefs.append(index))
-        one = pulse(claim(database))
-        heart.hold(one)
+        one = beat_of(claim(database))
+        heart.add(one)
         for index in range(20):
-            assert one.begin(index)
+            assert one.start_run(index)
             time.sleep(.005)
-            one.end()
+            one.finish_run()
         assert not reliefs
 
     def test_while_one_lasts_once(self, database, heart, reliefs):
-        one = pulse(claim(database))
-        heart.hold(one)
-        assert one.begin(7)
-        wait_until(lambda: one.eased, 'relief')
-        other = pulse(one.db.open().root()['schedule'])
-        heart.hold(other)
-        assert other.begin(8)
-        wait_until(lambda: other.eased, 'relief')
+        one = beat_of(claim(database))
+        heart.add(one)
+        assert one.start_run(7)
+        wait_until(lambda: one.is_relieved, 'relief')
+        other = beat_of(one.db.open().root()['schedule'])
+        heart.add(other)
+        assert other.start_run(8)
+        wait_until(lambda: other.is_relieved, 'relief')
         assert reliefs == [7, 8]
 
     def test_afterwards_no_run_begins_before_the_next_turn(
             self, database, heart):
-        one = pulse(claim(database))
-        heart.hold(one)
-        one.begin(0)
-        wait_until(lambda: one.eased, 'relief')
-        one.end()
-        assert not one.begin(1)
+        one = beat_of(claim(database))
+        heart.add(one)
+        one.start_run(0)
+        wait_until(lambda: one.is_relieved, 'relief')
+        one.finish_run()
+        assert not one.start_run(1)
         assert one.running is None
-        one.sign(True)
-        assert one.begin(1)
+        one.turn_committed(True)
+        assert one.start_run(1)
 
     def test_a_run_does_not_end_in_the_middle_of_it(
             self, database, hearts, monkeypatch):
@@ -254,11 +257,11 @@ class TestRelief:
             ended.wait(.1)
             order.append('relieved')
 
-        one = pulse(claim(database))
-        hearts(relieve).hold(one)
-        one.begin(0)
+        one = beat_of(claim(database))
+        hearts(relieve).add(one)
+        one.start_run(0)
         assert begun.wait(60)
-        one.end()
+        one.finish_run()
         order.append('ended')
         ended.set()
         assert order == ['relieved', 'ended']
@@ -273,10 +276,10 @@ class TestRelief:
                 raise ConflictError('The first fails.')
             reliefs.append(index)
 
-        one = pulse(claim(database))
-        hearts(relieve, errors.append).hold(one)
-        one.begin(3)
-        wait_until(lambda: one.eased, 'relief')
+        one = beat_of(claim(database))
+        hearts(relieve, errors.append).add(one)
+        one.start_run(3)
+        wait_until(lambda: one.is_relieved, 'relief')
         assert [str(error) for error in errors] == ['The first fails.']
         assert reliefs == [3]
 
@@ -289,12 +292,12 @@ class TestRelief:
             lost.set()
             raise ConnectionError('The answer is lost.')
 
-        one = pulse(claim(database))
-        hearts(relieve, lambda error: None).hold(one)
-        one.begin(0)
+        one = beat_of(claim(database))
+        hearts(relieve, lambda error: None).add(one)
+        one.start_run(0)
         assert lost.wait(60)
-        one.end()
-        assert not one.begin(1)
+        one.finish_run()
+        assert not one.start_run(1)
 
 
 @pytest.mark.storages('FileStorage')
@@ -309,11 +312,11 @@ class TestStopping:
             going_on.wait()
             beats.append(self)
 
-        monkeypatch.setattr(Pulse, 'beat', beat)
-        one = pulse(claim(database))
+        monkeypatch.setattr(ClaimHeartbeat, 'beat', beat)
+        one = beat_of(claim(database))
         one.interval = 0
-        heart = Heart(.001)
-        heart.hold(one)
+        heart = HeartbeatThread(.001)
+        heart.add(one)
         heart.start()
         assert begun.wait(60)
         # Not for longer than it is asked to wait.
@@ -324,12 +327,12 @@ class TestStopping:
         assert not heart.thread.is_alive() and beats == [one]
 
     def test_whatever_it_beat_is_held_no_more(self, database):
-        one = pulse(claim(database, this()))
-        heart = Heart(1)
-        heart.hold(one)
+        one = beat_of(claim(database, this()))
+        heart = HeartbeatThread(1)
+        heart.add(one)
         heart.start()
         heart.stop()
-        assert not heart.pulses
+        assert not heart.heartbeats
         assert is_abandoned('theirs', this())
 
 
@@ -337,11 +340,11 @@ class TestAbandoned:
 
     def test_one_that_this_process_works_on_is_not(self, database):
         schedule = claim(database, this())
-        heart = Heart(1)
-        one = pulse(schedule)
-        heart.hold(one)
+        heart = HeartbeatThread(1)
+        one = beat_of(schedule)
+        heart.add(one)
         assert is_abandoned('theirs', this()) is False
-        heart.drop(one)
+        heart.remove(one)
         # Not even its own call works on it any more.
         assert is_abandoned('theirs', this()) is True
 
@@ -369,14 +372,14 @@ class TestAge:
 
     def test_within_the_lease_it_does_not_look_stale(self, database):
         found = claim(database).claims['theirs']
-        beaten = heartbeat.TimeStamp(found.beaten()).timeTime()
+        beaten = TimeStamp(found.beaten()).timeTime()
         assert not looks_stale(found, self.LEASE, beaten)
         assert not looks_stale(found, self.LEASE, beaten + 30)
         assert looks_stale(found, self.LEASE, beaten + 31)
 
     def test_a_beat_from_the_future_looks_stale(self, database):
         found = claim(database).claims['theirs']
-        beaten = heartbeat.TimeStamp(found.beaten()).timeTime()
+        beaten = TimeStamp(found.beaten()).timeTime()
         assert looks_stale(found, self.LEASE, beaten - 1)
 
 
@@ -405,7 +408,7 @@ class TestLease:
     def test_a_beat_prolongs_it(self, database, clock, storage_time):
         schedule = claim(database)
         storage_time.now += 25
-        pulse(schedule).beat()
+        beat_of(schedule).beat()
         storage_time.now += 25
         begin(schedule)
         assert schedule.process(NOON).succeeded == 0

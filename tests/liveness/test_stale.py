@@ -13,11 +13,10 @@ from persistent.TimeStamp import TimeStamp
 from sample_work import Note
 from sample_work import commit
 
-from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness import stale as observing
 from zodbschedule.liveness.heartbeat import BEATS
 from zodbschedule.liveness.stale import IDLE
-from zodbschedule.liveness.stale import Others
+from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import believed
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.liveness.stale import stale
@@ -34,7 +33,7 @@ ELSEWHERE = Incarnation('elsewhere', 'another boot pid:[1]', 1, '1')
 
 @pytest.fixture
 def others():
-    return Others()
+    return OtherClaims()
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def silence(clock):
 def alive(monkeypatch, *claim_ids):
     """This very process works on those claims."""
     monkeypatch.setattr(
-        heartbeat, 'alive', {(os.getpid(), one) for one in claim_ids})
+        observing, 'alive', {(os.getpid(), one) for one in claim_ids})
 
 
 class TestProcessesOfThisMachine:
@@ -165,16 +164,16 @@ class TestSilence:
     def test_it_is_looked_at_a_few_times_in_its_lease(
             self, schedule, others, make, silence, ticks):
         silence(make('a'), 31 * SECOND)
-        assert not others.is_due()
+        assert not others.is_one_due()
         assert others.look(schedule, 'mine').doubtful == ['a']
         ticks.now += LEASE.total_seconds() / BEATS - 1
-        assert not others.is_due()
+        assert not others.is_one_due()
         assert others.look(schedule, 'mine').doubtful == []
         ticks.now += 1
         # Though nothing has changed.
-        assert others.is_due()
+        assert others.is_one_due()
         assert others.look(schedule, 'mine').doubtful == ['a']
-        assert not others.is_due()
+        assert not others.is_one_due()
 
 
 class TestIdle:
@@ -185,7 +184,7 @@ class TestIdle:
         claim = make('a', full=False, lease=10)
         silence(claim, IDLE - SECOND)
         assert others.look(schedule, 'mine').doubtful == []
-        others = Others()
+        others = OtherClaims()
         silence(claim, IDLE + SECOND)
         assert others.look(schedule, 'mine').doubtful == ['a']
 
@@ -194,7 +193,7 @@ class TestIdle:
         silence(make('a', full=False), 31 * SECOND)
         others.look(schedule, 'mine')
         ticks.now += 10 ** 6
-        assert not others.is_due()
+        assert not others.is_one_due()
 
     @pytest.mark.parametrize('by', [-SECOND, timedelta(days=400)])
     def test_a_wrong_clock_does_not_make_it_doubtful_each_time(
@@ -215,9 +214,9 @@ class TestIdle:
         commit(schedule)
         silence(claim, 31 * SECOND)
         assert others.look(schedule, 'mine').doubtful == ['a']
-        assert not others.is_due()
+        assert not others.is_one_due()
         ticks.now += 10
-        assert others.is_due()
+        assert others.is_one_due()
 
     def test_when_it_holds_nothing_any_more_nobody_wakes_up(
             self, schedule, others, make, silence, ticks):
@@ -227,10 +226,10 @@ class TestIdle:
         claim.fill([])
         commit(schedule)
         ticks.now += 10
-        assert others.is_due()
+        assert others.is_one_due()
         assert others.look(schedule, 'mine').doubtful == []
         ticks.now += 10 ** 6
-        assert not others.is_due()
+        assert not others.is_one_due()
 
 
 class TestStale:

@@ -57,7 +57,7 @@ from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
-from zodbschedule.liveness.heartbeat import Heart
+from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import task_id
@@ -178,7 +178,7 @@ class Worker(Watched, holding.Consumer):
     pass
 
 
-class ProcessPass(Watched, processing.ProcessPass):
+class Call(Watched, holding.Consumer):
     pass
 
 
@@ -210,7 +210,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clock = StandingClock(NOON)
-        self.heart = Heart(1)
+        self.heart = HeartbeatThread(1)
         self.model = Model()
         self.numbers = itertools.count()
         self.names = itertools.count(1)
@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         for owner, name, value in [
                 (Actor, 'reached', self.reached),
                 (Watched, 'machine', self),
-                (processing, 'ProcessPass', ProcessPass),
+                (processing, 'Consumer', Call),
                 (processing, 'PORTION', PORTION),
                 # A turn that conflicts looks for what it takes at random.
                 (holding, 'CROWD', 1),
@@ -536,13 +536,13 @@ class Machine(RuleBasedStateMachine):
                 root['schedule'], name, patient=True)
             worker.begin(self.clock.now())
             worker.prepare()
-        self.heart.hold(worker.pulse)
+        self.heart.add(worker.heartbeat)
         worker.register()
 
     def forget(self, name):
         """It has no claim any more."""
         if self.holdings[name] is not None:
-            self.heart.drop(self.holdings[name].pulse)
+            self.heart.remove(self.holdings[name].heartbeat)
             self.holdings[name] = None
 
     def _leave_behind(self, name):
@@ -641,7 +641,7 @@ class Machine(RuleBasedStateMachine):
 
         self.as_user(
             work, lambda model: model.relieve(worker.mind, worker.running))
-        worker.pulse.relieved = True
+        worker.heartbeat.may_be_relieved = True
 
     def die(self, dice, offset):
         raise Died

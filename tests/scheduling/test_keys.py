@@ -1119,7 +1119,7 @@ class TestAtTheSameTime:
     def test_without_looking_whether_a_key_is_busy_they_do(
             self, database, tmp_path, monkeypatch):
         monkeypatch.setattr(
-            processing.ProcessPass, '_key_is_free', lambda self, oid: True)
+            processing.Consumer, '_key_is_free', lambda self, oid: True)
         schedule = prepare(database, *(
             Note(name) for name in ('a', 'b')))
         seen = []

@@ -95,7 +95,7 @@ def away(stage, monkeypatch):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.ProcessPass, 'withdraw', fail)
+        patch.setattr(processing.Consumer, 'withdraw', fail)
         with pytest.raises(StorageError):
             stage.process()
 

@@ -410,7 +410,7 @@ def test_a_principal_id_that_is_no_text_is_refused(schedule, principal):
 def test_a_task_of_another_database_is_refused(schedule, foreign):
     message = refusal(schedule, foreign['task'])
     assert message.startswith(f'{foreign["task"]!r} cannot be scheduled: ')
-    assert 'it belongs to another database; a schedule stands in' in message
+    assert 'it belongs to another database; a schedule is kept in' in message
 
 
 def test_a_task_of_another_connection_is_refused(schedule, root, other):

@@ -115,7 +115,7 @@ def lose_the_claim(stage, monkeypatch, minutes=0):
         raise StorageError('The database is away.')
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing.ProcessPass, 'withdraw', away)
+        patch.setattr(processing.Consumer, 'withdraw', away)
         with pytest.raises(StorageError):
             stage.process(minutes)
 

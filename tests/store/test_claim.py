@@ -405,7 +405,8 @@ class TestRecoveryByTwo:
     def test_the_second_finds_nothing_to_recover(self, database):
         abandon(prepare(database, Note('a')))
         one, other = database.schedule(), database.client().schedule()
-        late = processing.ProcessPass(other, NOON)
+        late = processing.Consumer(other, '')
+        late.begin(NOON)
         recover(one)
         late.recover('dead')
         assert names(database.schedule()) == ['a']

@@ -143,4 +143,4 @@ def announce_moments(monkeypatch, reached):
 
     notify(holding, 'exchange', None, 'taken')
     notify(holding, 'withdraw', None, 'collected')
-    notify(processing.ProcessPass, 'run', 'before the run', 'after the run')
+    notify(processing.Consumer, 'run', 'before the run', 'after the run')

@@ -67,7 +67,7 @@ def test_who_asks_no_more_does_not_say_that_it_is_back(said):
 @pytest.mark.parametrize('problem, line', [
     (OSError('one\n  two'), 'one two'),
     (OSError(), 'OSError'),
-    ('x' * 1000, 'x' * availability.REASON),
+    ('x' * 1000, 'x' * availability.PROBLEM_LENGTH),
 ])
 def test_what_is_wrong_is_a_line_of_bounded_length(said, problem, line):
     Availability().away('a', problem)

@@ -30,9 +30,10 @@ class Attending(WorkerThread):
     """Finds nothing to do; others change the database so often."""
 
     def __init__(self, clock, interval, looks, found=()):
-        self.stopping = self.clock = clock
+        self.asked_to_stop = self.clock = clock
         self.interval = interval
-        self.config = SimpleNamespace(ends=lambda: len(self.looked) == looks)
+        self.config = SimpleNamespace(
+            stopping=lambda: len(self.looked) == looks)
         self.found = found
         self.looked = []
 
@@ -104,11 +105,11 @@ class Busy:
 def test_told_to_end_it_attends_to_no_other_schedule(clock):
     told = []
     attending = WorkerThread.__new__(WorkerThread)
-    attending.stopping = clock
+    attending.asked_to_stop = clock
     attending.watcher = None
     attending.config = SimpleNamespace(
-        ends=lambda: bool(told), paths=('a', 'b'),
+        stopping=lambda: bool(told), paths=('a', 'b'),
         availability=SimpleNamespace(back=lambda one: None))
-    attending.loops = [Busy(told), Busy(told)]
+    attending.loops = {'a': Busy(told), 'b': Busy(told)}
     assert attending._round()
     assert told == [True]

@@ -13,7 +13,6 @@ from zodbschedule.worker import watcher as waiting
 from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.watcher import LocalProbe
 from zodbschedule.worker.watcher import PollingProbe
-from zodbschedule.worker.watcher import back_off
 from zodbschedule.worker.watcher import probe_of
 from zodbschedule.worker.watcher import watching
 
@@ -500,9 +499,10 @@ class TestWatcher:
             count = len(pauses)
             wait_until(lambda: len(pauses) > count + 2, 'looks')
             db.storage.tid = 2
-        assert pauses[:3] == [waiting.LOOK * times for times in (2, 4, 8)]
-        assert max(pauses) == waiting.PATIENCE
-        assert waiting.LOOK in pauses[count:]
+        assert pauses[:3] == [
+            waiting.LOCAL_INTERVAL * times for times in (2, 4, 8)]
+        assert max(pauses) == waiting.LONGEST_PROBE_PAUSE
+        assert waiting.LOCAL_INTERVAL in pauses[count:]
 
     def test_since_when_it_asks_is_known(self, db, watcher):
         asked, going_on = threading.Event(), threading.Event()
@@ -523,7 +523,7 @@ class TestWatcher:
 
     def test_one_that_gets_no_answer_is_left_to_itself(
             self, db, availability, monkeypatch):
-        monkeypatch.setattr(waiting, 'PATIENCE', .01)
+        monkeypatch.setattr(waiting, 'LONGEST_PROBE_PAUSE', .01)
         asked, going_on = threading.Event(), threading.Event()
 
         def answer():
@@ -541,8 +541,3 @@ class TestWatcher:
         going_on.set()
         watcher.thread.join(60)
         assert not watcher.thread.is_alive()
-
-
-def test_each_pause_is_about_twice_as_long_up_to_the_longest():
-    for failures, pause in [(1, .1), (2, .2), (5, 1.6), (7, 5), (10 ** 6, 5)]:
-        assert pause / 2 <= back_off(failures, 5) <= pause

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from databases import SQLITE
@@ -34,19 +35,24 @@ from zodbschedule import principals
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness import heartbeat
-from zodbschedule.liveness.heartbeat import Pulse
+from zodbschedule.liveness import stale
+from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
 from zodbschedule.store.incarnation import this
+from zodbschedule.worker import holdoff
 from zodbschedule.worker import loop as loop_module
 from zodbschedule.worker import thread as thread_module
 from zodbschedule.worker import worker as worker_module
+from zodbschedule.worker.config import Paths
+from zodbschedule.worker.holdoff import HoldOff
+from zodbschedule.worker.holdoff import Reason
 from zodbschedule.worker.loop import FIRST
 from zodbschedule.worker.loop import PortionSize
-from zodbschedule.worker.thread import Paths
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -429,7 +435,7 @@ class TestStarting:
         worker = Worker(open)
         worker.start()
         seen.wait_for('a')
-        assert log(f'Worker {worker.name}: an error that is no task')
+        assert log(f'Worker {worker.name}: an error that is not a task')
         worker.grace = ZERO
         worker.finish()
         database.db.close, close = str, database.db.close
@@ -496,7 +502,7 @@ class TestSchedules:
         monkeypatch.setattr(loop_module, 'FIRST', 1)
         monkeypatch.setattr(loop_module, 'WORK', 0)
         # And nothing else has it look again.
-        monkeypatch.setattr(loop_module, 'SURVEY', 0)
+        monkeypatch.setattr(stale, 'SURVEY_INTERVAL', 0)
         clock.set(NOON)
         seen.add(Again('a'))
         start('schedule', 'other')
@@ -789,6 +795,19 @@ class Special(principals.Plain):
     name = 'special'
 
 
+class Refusing(principals.Plain):
+    """Finds out at each run that it cannot adopt anybody."""
+
+    name = 'special'
+
+    def __init__(self, tries):
+        self.tries = tries
+
+    def adopt(self, principal_id, task):
+        self.tries.append(task)
+        raise PrincipalsMissing('there are no users')
+
+
 class TestSteering:
 
     @pytest.fixture(autouse=True)
@@ -834,8 +853,8 @@ class TestSteering:
 
     def test_until_they_are_registered(
             self, seen, start, log, monkeypatch):
-        monkeypatch.setattr(loop_module, 'RELUCTANT', .01)
-        monkeypatch.setattr(loop_module, 'SLICE', .01)
+        monkeypatch.setattr(holdoff, 'UNAVAILABLE_PAUSE', .01)
+        monkeypatch.setattr(holdoff, 'SLICE', .01)
         seen.add(Note('a'))
         self.need_special(seen)
         start()
@@ -863,6 +882,26 @@ class TestSteering:
         idle(worker)
         assert seen.ran() == ['a']
         assert seen.names() == ['b'] and seen.claims() == []
+
+    def test_what_a_run_finds_missing_is_not_tried_at_once_again(
+            self, seen, start, log, monkeypatch):
+        monkeypatch.setattr(
+            holdoff, 'pause_after', lambda failures, longest: 1000)
+        tries = []
+        principals.register(Refusing(tries))
+        self.need_special(seen)
+        seen.add(Note('a'))
+        worker = start()
+        for name in 'bc':
+            # What it has written itself does not wake it.
+            wait_until(lambda: log('The schedule at'), 'a run')
+            wait_until(lambda: seen.claims() == [], 'no claim')
+            idle(worker)
+            seen.add(Note(name))
+        idle(worker)
+        assert len(tries) == 1
+        assert seen.names() == ['a', 'b', 'c']
+        assert worker.healthy
 
     def test_a_schedule_that_is_paused_wakes_it_when_it_is_resumed(
             self, seen, start):
@@ -944,7 +983,7 @@ class TestLongRuns:
     @pytest.fixture(autouse=True)
     def _short_is_long(self, monkeypatch):
         monkeypatch.setattr(heartbeat, 'LONG', .05)
-        monkeypatch.setattr(worker_module, 'LOOK', .01)
+        monkeypatch.setattr(worker_module, 'CHECK_INTERVAL', .01)
         calls.clear()
 
     @EVERYWHERE
@@ -992,8 +1031,8 @@ class TestLongRuns:
         worker = start()
         run.wait()
         before = seen.tid()
-        pulse, = worker._heart.pulses
-        wait_until(lambda: pulse.eased, 'relief')
+        beat, = worker._heartbeats.heartbeats
+        wait_until(lambda: beat.is_relieved, 'relief')
         assert seen.tid() == before
         run.going_on.set()
         seen.wait_for('long')
@@ -1006,8 +1045,8 @@ class TestLongRuns:
         run.wait()
         with seen.transaction() as schedule:
             schedule.recover(worker.name)
-        pulse, = worker._heart.pulses
-        wait_until(lambda: pulse.eased, 'relief')
+        beat, = worker._heartbeats.heartbeats
+        wait_until(lambda: beat.is_relieved, 'relief')
         run.going_on.set()
         seen.wait_for('long', 'a')
         assert sorted(calls) == ['a', 'long', 'long']
@@ -1029,9 +1068,9 @@ class TestHeartbeat:
             beat(self)
 
         found = []
-        beat = Pulse.beat
-        monkeypatch.setattr(Pulse, 'beat', count)
-        monkeypatch.setattr(worker_module, 'LOOK', .005)
+        beat = ClaimHeartbeat.beat
+        monkeypatch.setattr(ClaimHeartbeat, 'beat', count)
+        monkeypatch.setattr(worker_module, 'CHECK_INTERVAL', .005)
         return found
 
     def test_it_beats_only_while_a_run_lasts(
@@ -1062,8 +1101,8 @@ class TestHeartbeat:
             raise OSError('no answer')
 
         beats = []
-        monkeypatch.setattr(Pulse, 'beat', fail)
-        monkeypatch.setattr(worker_module, 'LOOK', .005)
+        monkeypatch.setattr(ClaimHeartbeat, 'beat', fail)
+        monkeypatch.setattr(worker_module, 'CHECK_INTERVAL', .005)
         monkeypatch.setattr(
             worker_module, 'is_storage_failure', lambda error: away)
         run = lasting('a')
@@ -1101,7 +1140,7 @@ class TestRecovering:
     @EVERYWHERE
     def test_one_elsewhere_is_believed_for_its_lease(
             self, seen, start, monkeypatch):
-        monkeypatch.setattr(loop_module, 'SURVEY', .05)
+        monkeypatch.setattr(stale, 'SURVEY_INTERVAL', .05)
         seen.add(Note('a'))
         leave_behind(seen, ELSEWHERE, lease=.3)
         idle(start())
@@ -1109,7 +1148,7 @@ class TestRecovering:
         assert len(seen.claims()) == 1
 
     def test_and_no_shorter(self, seen, start, monkeypatch):
-        monkeypatch.setattr(loop_module, 'SURVEY', .01)
+        monkeypatch.setattr(stale, 'SURVEY_INTERVAL', .01)
         seen.add(Note('a'))
         leave_behind(seen, ELSEWHERE, lease=1000)
         idle(start())
@@ -1206,7 +1245,7 @@ class TestRecovering:
         assert not log(f'Worker {worker.name}:')
 
 
-# -- Errors that are no task's
+# -- Errors that are not a task's
 
 
 class TestErrors:
@@ -1242,12 +1281,26 @@ class TestErrors:
         seen.wait_for('a')
         wait_until(lambda: worker.healthy, 'health')
         assert log('The schedule at')[0].startswith(
-            "The schedule at schedule: an error that is no task's.")
+            "The schedule at schedule: an error that is not a task's.")
+
+    def test_it_is_over_before_the_first_run_is(
+            self, seen, start, log, fail, lasting):
+        run = lasting('a')
+        fail[seen.schedule._p_oid] = ValueError('a fault of ours')
+        seen.add(Hooked('a'))
+        worker = start()
+        wait_until(lambda: log('The schedule at'), 'the error')
+        assert not worker.healthy
+        fail.clear()
+        run.wait()
+        assert worker.healthy
+        run.going_on.set()
+        seen.wait_for('a')
 
     def test_nothing_that_changes_makes_it_fail_more_often(
             self, seen, start, log, fail, monkeypatch):
         monkeypatch.setattr(
-            loop_module, 'back_off', lambda failures, longest: 1000)
+            holdoff, 'pause_after', lambda failures, longest: 1000)
         fail[seen.schedule._p_oid] = ValueError('a fault of ours')
         seen.add(Note('a'))
         worker = start()
@@ -1341,14 +1394,14 @@ class TestOutage:
 
     def test_that_it_fails_after_an_error_is_told(
             self, seen, start, log, away, monkeypatch):
-        def look(self):
+        def look(self, is_there):
             away['is'] = True
             raise ValueError('a fault of ours')
 
         worker = start()
         idle(worker)
         with monkeypatch.context() as patches:
-            patches.setattr(loop_module.ScheduleLoop, '_look', look)
+            patches.setattr(Consumer, 'look', look)
             seen.add(Note('a'))
             wait_until(lambda: log('The database is away'), 'the outage')
         away['is'] = False
@@ -1450,51 +1503,71 @@ class TestHealth:
 # -- When to look again, though nothing has changed
 
 
-class TestStirring:
+class TestShouldLook:
 
     @pytest.fixture
-    def one(self, clock):
+    def consumer(self):
+        """One that has just looked at the claims of others."""
+        others = stale.OtherClaims(surveyed=time.monotonic())
+        return SimpleNamespace(others=others)
+
+    @pytest.fixture
+    def one(self, consumer):
+        config = SimpleNamespace(inherits=False)
         found = loop_module.ScheduleLoop(
-            'schedule', None, None, bool, int, label='', lease=None,
-            inherits=False, said={})
-        found.surveyed = time.monotonic()
+            'schedule', None, None, config, bool, int)
+        found.consumer = consumer
+        found.hold_off = HoldOff(Reason.IDLE)
         return found
 
-    def test_by_itself_it_does_not(self, one):
+    def test_at_first(self, one):
+        one.hold_off = None
+        assert one.should_look()
+        assert one.pause() == holdoff.SLICE
+
+    def test_by_itself_one_that_is_idle_does_not(self, one):
         assert not one.should_look()
-        assert one.pause() == loop_module.SLICE
+        assert one.pause() == holdoff.SLICE
+
+    def test_without_a_claim_it_does(self, one):
+        one.consumer = None
+        assert one.should_look()
 
     def test_when_something_comes_due(self, one, clock):
         clock.set(NOON)
-        one.next = NOON + timedelta(seconds=.25)
+        due = NOON + timedelta(seconds=.25)
+        one.hold_off = HoldOff(Reason.IDLE, due)
         assert not one.should_look()
         assert one.pause() == .25
-        clock.set(one.next)
+        clock.set(due)
         assert one.should_look()
         clock.set(at(1))
         assert one.pause() == 0
 
     @pytest.mark.parametrize('reason', ['one is due', 'a look was left out'])
-    def test_when_the_claims_of_others_are_to_be_looked_at_but_not_earlier(
-            self, one, reason):
+    def test_when_the_claims_of_others_are_to_be_surveyed_but_not_earlier(
+            self, one, consumer, reason):
         # Earlier it would look in vain, again and again.
         if reason == 'one is due':
-            one.others.again['theirs'] = 0
+            consumer.others.again['theirs'] = 0
         else:
-            one.unsurveyed = True
+            consumer.others.left_out = True
         assert not one.should_look()
-        one.surveyed -= loop_module.SURVEY
+        consumer.others.surveyed -= stale.SURVEY_INTERVAL
         assert one.should_look()
 
-    def test_when_a_process_has_ended(self, one):
-        one.others.known['theirs'] = this()._replace(started='1')
+    def test_when_a_process_has_ended(self, one, consumer):
+        consumer.others.known['theirs'] = this()._replace(started='1')
         assert one.should_look()
 
-    def test_after_a_while_if_it_was_not_attended_to(self, one, clock):
-        one.others.known['theirs'] = this()._replace(started='1')
-        one.reluctant = time.monotonic() + 1000
+    @pytest.mark.parametrize('reason', [
+        Reason.UNAVAILABLE, Reason.REFUSED, Reason.FAILED])
+    def test_after_a_while_if_it_was_not_attended_to(
+            self, one, consumer, clock, reason):
+        consumer.others.known['theirs'] = this()._replace(started='1')
+        one.hold_off = HoldOff(reason, time.monotonic() + 1000)
         assert not one.should_look()
-        one.reluctant = time.monotonic()
+        one.hold_off = HoldOff(reason, time.monotonic())
         assert one.should_look()
 
 
@@ -1504,7 +1577,7 @@ class TestStirring:
 class TestShare:
 
     def test_at_first_some(self):
-        assert PortionSize().limit() == FIRST
+        assert PortionSize().tasks() == FIRST
 
     @pytest.mark.parametrize('seconds, limit', [
         (0, PORTION), (1e-9, PORTION), (.001, PORTION), (.01, 25), (.05, 5),
@@ -1512,15 +1585,15 @@ class TestShare:
     def test_as_many_as_make_a_portion_of_work(
             self, monkeypatch, seconds, limit):
         monkeypatch.setattr(loop_module, 'WORK', .25)
-        share = PortionSize()
-        share.note(seconds)
-        assert share.limit() == limit
+        size = PortionSize()
+        size.note(seconds)
+        assert size.tasks() == limit
 
     def test_it_follows_how_long_runs_last(self):
-        share = PortionSize()
-        share.note(.001)
-        share.note(10)
-        assert share.limit() == 1
+        size = PortionSize()
+        size.note(.001)
+        size.note(10)
+        assert size.tasks() == 1
         for _ in range(50):
-            share.note(.001)
-        assert share.limit() == PORTION
+            size.note(.001)
+        assert size.tasks() == PORTION

@@ -40,7 +40,7 @@ from zodbschedule import Task
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.schedule import ClaimedTask
+from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP

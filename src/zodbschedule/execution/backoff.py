@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Which tasks wait longer than their time says, since they cannot be run now.
+"""Which tasks wait longer than their time says, since they cannot run now.
 
 Kept in memory, for each database: another process finds out by itself.
 """
@@ -21,46 +21,47 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 
-# How long a task that could not be committed rests, at first and at most.
-REST = timedelta(seconds=1)
-LONGEST_REST = timedelta(minutes=1)
+# For how long a task that could not be committed is held off, at first and at
+# most.  Shorter, and a task that always conflicts takes more of the time of
+# others; longer, and one that conflicted by chance runs later.
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=1)
 
 
-class Rest:
-    """Which tasks of one database rest, and until when.
+class Backoff:
+    """Which tasks of one database are held off, and until when.
 
-    Threads share it: what one has just seen here another may have ended.
+    Threads share it: what one has just seen here another may have removed.
     """
 
     def __init__(self) -> None:
-        self.until: dict[int, tuple[datetime, timedelta]] = {}
+        #: oid -> when it last could not run, and for how long it waits then
+        self.pauses: dict[int, tuple[datetime, timedelta]] = {}
 
-    def rests(self, oid: int, now: datetime) -> bool:
-        """Whether that task is to be left alone at *now*."""
-        found = self.until.get(oid)
-        if found is None:
-            return False
-        since, pause = found
+    def holds(self, oid: int, now: datetime) -> bool:
+        """Whether that task is not to be taken at *now*."""
+        since, pause = self.pauses.get(oid, (now, timedelta(0)))
         return since <= now < since + pause
 
-    def note(self, oid: int, now: datetime, in_vain: bool) -> None:
-        """After a run in vain leave it alone for twice as long as before."""
-        if in_vain:
-            _, pause = self.until.get(oid, (now, REST / 2))
-            self.until[oid] = now, min(pause * 2, LONGEST_REST)
-        else:
-            self.until.pop(oid, None)
+    def hold(self, oid: int, now: datetime) -> None:
+        """Hold that task off from *now* on, twice as long as before."""
+        _, pause = self.pauses.get(oid, (now, FIRST_PAUSE / 2))
+        self.pauses[oid] = now, min(pause * 2, LONGEST_PAUSE)
 
-    def ends(self, oids: set[int], now: datetime) -> datetime | None:
-        """When the first of those tasks has rested, if any of them rests."""
-        known = filter(None, map(self.until.get, oids))
+    def forget(self, oid: int) -> None:
+        """That task could run."""
+        self.pauses.pop(oid, None)
+
+    def next_end(self, oids: set[int], now: datetime) -> datetime | None:
+        """When the first of those tasks may be taken again, or None."""
+        known = filter(None, map(self.pauses.get, oids))
         return min((since + pause for since, pause in known
                     if since + pause > now), default=None)
 
 
-_rests: WeakKeyDictionary[Any, Rest] = WeakKeyDictionary()
+_backoffs: WeakKeyDictionary[Any, Backoff] = WeakKeyDictionary()
 
 
-def rest_of(db: Any) -> Rest:
-    """What all who work on that `ZODB.DB` know of tasks that rest."""
-    return _rests.setdefault(db, Rest())
+def backoff_of(db: Any) -> Backoff:
+    """What all threads that work on that `ZODB.DB` share."""
+    return _backoffs.setdefault(db, Backoff())

@@ -10,24 +10,33 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""A claim, as the one who holds it works with it.
+"""A consumer takes due tasks into a claim of its own, and runs them.
 
 ::
 
-    register ─▶ begin a pass ─▶ turn ─▶ run … run ─▶ turn ─▶ … ─▶ withdraw
+    look ─▶ recover the claims of others ─▶ step ─▶ step … ─▶ withdraw
+      ╰─▶ nothing is due
 
-Everything here is plain data between two transactions: the claim and its
-slots are found anew by their id in each.
+    step: a turn, and the runs of what that took
+
+`process()` is one loop of it, the worker's `ScheduleLoop` another.  Between
+two transactions there is only plain data here: each finds the claim and its
+slots anew by their ids.
 """
 
 import logging
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from itertools import count
+from typing import NamedTuple
+from typing import TypeVar
 
 from persistent import Persistent
 from ZODB.broken import Broken
@@ -35,16 +44,19 @@ from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 
 from zodbschedule import clock
-from zodbschedule.execution.backoff import rest_of
+from zodbschedule.execution.backoff import backoff_of
 from zodbschedule.execution.failure import is_long_overdue
 from zodbschedule.execution.outcome import PassContext
+from zodbschedule.execution.outcome import RunResult
 from zodbschedule.execution.run import Run
 from zodbschedule.execution.run import claim_of
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import TaskParked
-from zodbschedule.liveness.heartbeat import Pulse
+from zodbschedule.liveness.heartbeat import ClaimHeartbeat
+from zodbschedule.liveness.stale import ClaimsToRecover
+from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import stale
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
@@ -60,9 +72,12 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
+from zodbschedule.transactions.retrying import read
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.transactions.savepoints import Savepoints
 
+
+T = TypeVar('T')
 
 log = logging.getLogger('zodbschedule')
 
@@ -72,31 +87,54 @@ log = logging.getLogger('zodbschedule')
 # more.  Measured in docs/performance.rst.
 PORTION = 128
 
-# A turn holds no user code, so it may be tried until it passes.
+# How often a turn is tried: it holds no user code, so until it succeeds.
 TURN_TRIES = 100
 
-# Among how many portions, at most, a turn looks for one that nobody else
+# Among how many portions, at most, a turn looks for one that no other worker
 # takes at the same time.
 CROWD = 16
 
-# Among how many for each that has a claim it looks from the beginning, if
+# How many portions there are to choose from for each worker with a claim, if
 # there are several.  Fewer, and more turns conflict; more, and tasks run less
 # in the order of time.
 ROOM = 3
 
-# For how many of them there is room at most: what a turn leaves to others it
-# has to step over.
+# For how many of them there is room at most: a turn has to step over what it
+# leaves to others.
 ROOMS = 8
 
 
-class Consumer:
-    """One claim of a schedule, and the pass that goes on with it.
+class WorkToDo(NamedTuple):
+    """What a look at a schedule tells."""
 
-    *name* is the label of the claim, *lease* for how long it is believed, if
-    that is not what the schedule says.  With *patient* whatever could not be
-    run now rests, and not only what conflicts: else a loop of passes spins.
-    *contained* is what of the errors of a task is a failure of that task.
-    Unless it *commits* it makes savepoints.
+    claims: ClaimsToRecover
+    #: whether there is something to take, or an outcome to collect
+    due: bool
+    #: when there will be, as far as that is known, in UTC
+    next: datetime | None
+    #: whether a pass began with this look
+    begins: bool
+
+
+class Dissolved(NamedTuple):
+    """A claim that was withdrawn."""
+
+    #: its worker, for a person to read
+    holder: str
+    #: what was parked, since its runs had ended their process
+    parked: list[TaskParked]
+
+
+class Consumer:
+    """One claim of a schedule, and the passes that are made with it.
+
+    *name* is the label of the claim; *lease* is how long it is believed, if
+    not as the schedule says.  With *patient*, for a loop of passes, a task
+    that could not run for any reason is held off, and not only one that
+    conflicted.  *contained* is the class of those errors of a task that are
+    failures of that task.  Unless it *commits* it makes savepoints.
+
+    `begin` begins a pass, and so does a `look` after the last one is over.
     """
 
     def __init__(self, schedule: ScheduleState, name: str,
@@ -111,9 +149,11 @@ class Consumer:
         self.lease = lease
         self.patient = patient
         self.contained = contained
-        self.rest = rest_of(schedule._p_jar.db())
+        self.backoff = backoff_of(schedule._p_jar.db())
         self.claim_id = uuid.uuid4().hex
-        self.pulse = Pulse(schedule, self.claim_id, lease)
+        self.heartbeat = ClaimHeartbeat(schedule, self.claim_id, lease)
+        self.others = OtherClaims()
+        #: whether the claim is known to have been committed
         self.registered = False
         self.turns = 0
         #: among how many portions the next turn chooses one
@@ -122,32 +162,99 @@ class Consumer:
         self.portion: dict[int, int] = {}
         #: which of them have an outcome
         self.settled: list[int] = []
-        #: the slot whose task runs
+        #: for how many seconds the runs of the last step lasted
+        self.durations: list[float] = []
+        #: the slot whose task runs, or whose run has ended the call
         self.running: int | None = None
         #: the outcomes of its runs
         self.counts: Counter[int] = Counter()
+        #: whether the pass is over, or none was begun
+        self.over = True
+
+    # -- what a loop does
 
     def begin(self, now: datetime) -> None:
         """Begin a pass, over what is due at *now*."""
         self.now = now
         self.begun = clock.now()
+        self.over = False
         #: where the pass goes on, inclusive
         self.cursor: datetime | None = None
         #: emptied instants that were passed, or left behind
         self.husks = 0
-        #: what the runs of this pass put into its way, and it does not take
+        #: what the runs of this pass scheduled ahead of it, which it leaves
         self.fresh: set[int] = set()
         #: what is due and stays in its place
         self.left: set[int] = set()
-        #: the keys of what a turn is about to take, and whose they are
+        #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
+        #: emptied instants that were passed, or left behind
+        self.husks = 0
+
+    def look(self, is_there: Callable[[], bool] = lambda: True
+             ) -> WorkToDo | None:
+        """What there is to do; in a transaction that writes nothing.
+
+        None if the schedule is not at its place any more, as *is_there*
+        says.  Raises `PrincipalsMissing` if tasks may not run here.
+        """
+        return read(
+            self.manager, lambda: self._work_to_do() if is_there() else None,
+            TURN_TRIES)
+
+    def recover_all(self, claims: ClaimsToRecover) -> None:
+        """Recover what is abandoned, or was silent longer than its lease."""
+        for claim_id in claims.abandoned:
+            self.recover(claim_id)
+        if claims.doubtful:
+            self._recover_stale(claims.doubtful)
+
+    def step(self, limit: int, taken: Callable[[], None] = lambda: None,
+             stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Make one turn, and the runs of what it took; whether to go on.
+
+        The turn takes up to *limit* tasks.  *taken* is called when it was
+        committed; *stopping*, before each run, says whether to leave it and
+        those that follow.
+        """
+        self.turn(limit)
+        self.over = len(self.portion) < limit
+        taken()
+        with self.guard.on_duty():
+            for index, oid in self.portion.items():
+                begun = time.monotonic()
+                if stopping() or not self.run(index, oid):
+                    break
+                self.durations.append(time.monotonic() - begun)
+        return not self.over
+
+    def withdraw(self, suspect: int | None = None) -> None:
+        """Hand back what is left, and leave no claim behind.
+
+        The run of the task in the slot *suspect* has ended the call.
+        """
+        self._dissolve(self.claim_id, 'hand back', lambda claim: suspect)
+
+    # -- looking
+
+    def _work_to_do(self) -> WorkToDo:
+        begins = self.over
+        if begins:
+            self.begin(clock.now())
+        self.prepare()
+        claims = ClaimsToRecover([], [])
+        if self.schedule.claims:
+            claims = self.others.survey(self.schedule, self.claim_id)
+        due = bool(self.portion) or self.is_anything_due()
+        self.over = not due
+        return WorkToDo(claims, due, None if due else self._next(), begins)
 
     def prepare(self) -> None:
-        """Make certain that tasks may run here, in the current transaction."""
-        principals = find(self.schedule.principals)
+        """Make sure that tasks may run here, in the current transaction."""
+        environment = principals = find(self.schedule.principals)
         principals.ready()
-        environment = (
-            principals if IRunEnvironment.providedBy(principals) else None)
+        if not IRunEnvironment.providedBy(principals):
+            environment = None
         self.guard = Guard(
             self.schedule._p_jar, environment and environment.manager)
         self.context = PassContext(
@@ -155,7 +262,18 @@ class Consumer:
             self.begun, self.guard, self.contained, environment,
             self.commits)
 
-    def _transact(self, work: Callable[[], Any]) -> Any:
+    def _next(self) -> datetime | None:
+        """When a task comes due, or ceases to be held off."""
+        if not self.patient:
+            return None  # There is no further pass.
+        now = self.now
+        times = (at for at in self.schedule.timetable.times(now) if at > now)
+        ends = next(times, None), self.backoff.next_end(self.left, now)
+        return min(filter(None, ends), default=None)
+
+    # -- transactions
+
+    def _transact(self, work: Callable[[], T]) -> T:
         return transact(self.manager, work, TURN_TRIES)
 
     def _commit(self, what: str) -> None:
@@ -165,7 +283,7 @@ class Consumer:
     # -- our own claim
 
     def register(self) -> None:
-        """Have a claim, and give a sign of life with it."""
+        """Make a claim, and give a sign of life with it; commits."""
         def sign() -> None:
             self._claim().heartbeat.beats += 1
             self._commit('give a sign of life')
@@ -173,47 +291,73 @@ class Consumer:
         self._transact(sign)
         self.registered = True
 
+    def _claim(self) -> Claim:
+        """Our claim, in the current transaction; made if there is none yet."""
+        if not self.registered and self.claim_id not in self.schedule.claims:
+            claim = Claim(
+                self.name, incarnation.this(), to_micros(clock.now()),
+                None if self.lease is None else self.lease.total_seconds())
+            self.schedule.claims[self.claim_id] = claim
+            return claim
+        return claim_of(self.schedule, self.claim_id)
+
+    # -- a turn
+
     def turn(self, limit: int) -> None:
-        """Collect what became of a portion, and take the next one."""
-        tries = 0
-
-        def turn() -> Batch:
-            nonlocal tries
-            tries += 1
-            claim = self._claim()
-            if claim.turns > self.turns:
-                return self._committed(claim)
-            self.pulse.follow(self.schedule)
-            self.chosen.clear()
-            # A task that asks for itself would run again and again.
-            if self.schedule.requests.entries:
-                self.fresh.update(
-                    oid for oid in self.settled
-                    if oid in self.schedule.requests)
-            portion = exchange(
-                self.schedule, claim, limit, self.cursor, self.now,
-                self._wanted, self._skipped(tries, limit))
-            self.portion = _held_by(claim)
-            portion.husks += self.husks
-            if portion.husks >= SWEEP:
-                # A full portion has looked no further; the rest would be
-                # loaded, each time.
-                full = len(portion.tasks) == limit
-                self.schedule.timetable.sweep(
-                    portion.cursor if full and portion.cursor else self.now)
-                portion.husks = 0
-            self._commit('take due tasks')
-            return portion
-
-        portion = self._transact(turn)
-        portion.release()
+        """Collect the outcomes of one portion and take the next; commits."""
+        batch = self._transact(partial(self._turn, limit, count(1)))
+        batch.release()
         self.registered = True
         self.turns += 1
-        self.cursor = portion.cursor
-        self.husks = portion.husks
+        self.cursor = batch.cursor
+        self.husks = batch.husks
         self.settled = []
+        self.durations = []
         self.crowd = max(1, self.crowd * .9)
-        self.pulse.sign(bool(self.portion))
+        self.heartbeat.turn_committed(bool(self.portion))
+
+    def _turn(self, limit: int, tries: Iterator[int]) -> Batch:
+        claim = self._claim()
+        if claim.turns > self.turns:
+            return self._committed(claim)
+        self.heartbeat.follow(self.schedule)
+        self.chosen.clear()
+        # A task that asks for itself would run again and again.
+        requests = self.schedule.requests
+        if requests.entries:
+            self.fresh.update(oid for oid in self.settled if oid in requests)
+        batch = exchange(
+            self.schedule, claim, limit, self.cursor, self.now, self._wanted,
+            self._skipped(next(tries), limit))
+        # The slots are free then, and filled in order.
+        self.portion = {index: u64(task._p_oid)
+                        for index, (_, task) in enumerate(batch.tasks)}
+        self._sweep(batch, limit)
+        self._commit('take due tasks')
+        return batch
+
+    def _committed(self, claim: Claim) -> Batch:
+        """What a turn took, when the answer to its commit was lost."""
+        # Some of it may have been cancelled by now.
+        self.portion = {}
+        batch = Batch(self.cursor)
+        for index, slot in enumerate(claim.slots):
+            if slot.waiting:
+                self.portion[index] = u64(slot.task._p_oid)
+                batch.cursor = from_micros(slot.micros)
+        abort(self.manager)
+        return batch
+
+    def _sweep(self, batch: Batch, limit: int) -> None:
+        """Remove emptied instants when there are many."""
+        batch.husks += self.husks
+        if batch.husks >= SWEEP:
+            # A full portion has looked no further; the rest would be loaded,
+            # each time.
+            full = len(batch.tasks) == limit
+            self.schedule.timetable.sweep(
+                batch.cursor if full and batch.cursor else self.now)
+            batch.husks = 0
 
     def _skipped(self, tries: int, limit: int) -> int:
         """How many lists to leave to others, so that turns do not meet.
@@ -228,150 +372,122 @@ class Consumer:
         crowd = max(self.crowd, ROOM * holders if holders > 1 else 1)
         return random.randrange(round(crowd)) * limit
 
-    def _claim(self) -> Claim:
-        """Our claim, made by the first who asks."""
-        if not self.registered and self.claim_id not in self.schedule.claims:
-            claim = Claim(
-                self.name, incarnation.this(), to_micros(clock.now()),
-                None if self.lease is None else self.lease.total_seconds())
-            self.schedule.claims[self.claim_id] = claim
-            return claim
-        return claim_of(self.schedule, self.claim_id)
-
-    def _committed(self, claim: Claim) -> Batch:
-        """What a turn took, the answer to whose commit was lost."""
-        portion = Batch(self.cursor)
-        # Some of it may have been cancelled by now.
-        self.portion = _held_by(claim)
-        for slot in claim.held():
-            portion.cursor = from_micros(slot.micros)
-        abort(self.manager)
-        return portion
-
-    def withdraw(self, suspect: int | None = None) -> None:
-        """Hand back whatever is left, and leave no claim behind."""
-        self._dissolve(self.claim_id, lambda claim: suspect, 'hand back')
-
     # -- the claims of others
 
-    def recover_stale(self, doubtful: list[str]) -> None:
-        """Recover those claims that were silent for longer than the lease."""
-        def look() -> list[str]:
-            found = stale(self.schedule, doubtful, claim_of(
-                self.schedule, self.claim_id))
-            abort(self.manager)
-            return found
-
+    def _recover_stale(self, doubtful: list[str]) -> None:
         self.register()
-        for claim_id in self._transact(look):
+        for claim_id in read(self.manager, lambda: stale(
+                self.schedule, doubtful, self._claim()), TURN_TRIES):
             self.recover(claim_id)
 
     def recover(self, claim_id: str) -> None:
-        """Put what the claim of another holds in its place again."""
-        whose = ''
-
-        def suspect(claim: Claim) -> int | None:
-            nonlocal whose
-            whose = f'{claim.name} (process {claim.incarnation.pid} on ' \
-                    f'{claim.incarnation.host})'
-            if claim.incarnation == incarnation.this():
-                return None  # it has not crashed: here we are
-            return claim.running
-
-        if self._dissolve(claim_id, suspect, 'recover a claim'):
-            log.warning('The claim %s of %s was recovered.', claim_id, whose)
-            # What it held may stand anywhere.
+        """Put what the claim of another holds in its place again; commits."""
+        dissolved = self._dissolve(claim_id, 'recover a claim', _suspect)
+        if dissolved is not None:
+            log.warning('The claim %s of %s was recovered.', claim_id,
+                        dissolved.holder)
+            # What it held may wait at any instant.
             self.cursor = None
 
-    def _dissolve(self, claim_id: str,
-                  suspect: Callable[[Claim], int | None], what: str) -> bool:
-        """Withdraw a claim; whether it was there."""
-        # What a commit has parked, the answer to which may be lost.
-        parked: list[TaskParked] | None = None
+    def _dissolve(self, claim_id: str, what: str,
+                  suspect: Callable[[Claim], int | None]) -> Dissolved | None:
+        """Withdraw a claim; None if it is not there."""
+        # What was perhaps committed, by tries without an answer.
+        unanswered: list[Dissolved] = []
 
-        def dissolve() -> None:
-            nonlocal parked
+        def dissolve() -> Dissolved | None:
             claim = self.schedule.claims.get(claim_id)
             if claim is None:
                 abort(self.manager)
-                return
+                return unanswered[-1] if unanswered else None
             entries = withdraw(
                 self.schedule, claim_id, claim, self.now, suspect(claim))
-            parked = [parked_event(entry) for entry in entries]
+            dissolved = Dissolved(
+                _holder(claim), [parked_event(entry) for entry in entries])
+            unanswered.append(dissolved)
             try:
                 self._commit(what)
             except ConflictError:
-                parked = None
+                unanswered.clear()
                 raise
+            return dissolved
 
-        self._transact(dissolve)
-        for event in parked or ():
+        dissolved = self._transact(dissolve)
+        for event in dissolved.parked if dissolved is not None else ():
             self.counts[FAILED] += 1
             report_parked(event)
-        return parked is not None
+        return dissolved
 
     # -- one run
 
     def run(self, index: int, oid: int) -> bool:
-        """Run what is in that slot; False if it was handed back."""
-        if not self.pulse.begin(index):
-            # What else was, may stand anywhere.
+        """Run the task in that slot; False if it was handed back."""
+        if not self.heartbeat.start_run(index):
+            # What was handed back with it may wait at any instant.
             self.cursor = None
             return False
         self.running = index
         try:
-            ending = Run(self.context, index, oid).execute()
+            result = Run(self.context, index, oid).execute()
         finally:
-            self.pulse.end()
+            self.heartbeat.finish_run()
         self.running = None
-        if ending.outcome is None:
+        self._note(oid, result)
+        return True
+
+    def _note(self, oid: int, result: RunResult) -> None:
+        if result.outcome is None:
             self.left.add(oid)
             self.fresh.add(oid)
         else:
             self.settled.append(oid)
             self.left.discard(oid)
-            self.counts[ending.outcome] += 1
-        in_vain = self.patient and ending.outcome is None
-        self.rest.note(oid, self.now, ending.conflicted or in_vain)
-        for micros, task in ending.scheduled:
+            self.counts[result.outcome] += 1
+        if result.conflicted or self.patient and result.outcome is None:
+            self.backoff.hold(oid, self.now)
+        elif self.backoff.pauses:
+            self.backoff.forget(oid)
+        for micros, task in result.scheduled:
             if task._p_oid and self._is_ahead(micros):
                 self.fresh.add(u64(task._p_oid))
-        return True
 
     def _is_ahead(self, micros: int) -> bool:
-        """Whether this pass would come upon that instant."""
+        """Whether this pass would still come to that instant."""
         instant = from_micros(micros)
         return instant <= self.now and (
             self.cursor is None or instant >= self.cursor)
 
-    # -- what is wanted
+    # -- which tasks are taken
 
     def is_anything_due(self) -> bool:
-        """Whether there is anything for this pass to take."""
+        """Whether there is a task for this pass to take."""
         self.chosen.clear()
-        return ALL not in self.schedule.pauses and (
+        paused = self.schedule.pauses.entries
+        return not (paused and ALL in paused) and (
             self.schedule.timetable.has(self.now, self._wanted))
 
     def _wanted(self, instant: datetime, task: Persistent) -> bool:
-        """Whether a task that is due may be taken; loads nothing."""
+        """Whether a task that is due may be taken; loads nothing of it."""
         oid = u64(task._p_oid)
-        if oid in self.fresh:
+        pauses = self.schedule.pauses
+        if oid in self.fresh or pauses.entries and pauses.hold(oid):
             return False
-        if self.schedule.pauses.hold(oid):
-            return False
-        if self.rest.rests(oid, self.now):
+        if self.backoff.pauses and self.backoff.holds(oid, self.now):
             self.left.add(oid)
             return False
         if isinstance(task, Broken) and not is_long_overdue(
                 self.schedule, instant, self.now):
-            if oid not in self.left:
-                log.warning('Task %x is left in its place: %s.%s cannot be '
-                            'imported', oid, type(task).__module__,
-                            type(task).__name__)
-                self.rest.note(oid, self.now, self.patient)
-            self.left.add(oid)
+            self._leave_broken(oid, type(task))
             return False
         return self._key_is_free(oid)
+
+    def _leave_broken(self, oid: int, missing: type) -> None:
+        if oid not in self.left:
+            log.warning('Task %x is left in its place: %s.%s cannot be '
+                        'imported', oid, missing.__module__, missing.__name__)
+            if self.patient:
+                self.backoff.hold(oid, self.now)
+        self.left.add(oid)
 
     def _key_is_free(self, oid: int) -> bool:
         """Whether no task of the same key is taken, or runs."""
@@ -386,7 +502,14 @@ class Consumer:
         return True
 
 
-def _held_by(claim: Claim) -> dict[int, int]:
-    """Which slots of *claim* wait: index -> the oid of the task."""
-    return {index: u64(slot.task._p_oid)
-            for index, slot in enumerate(claim.slots) if slot.waiting}
+def _suspect(claim: Claim) -> int | None:
+    """The slot whose task ran when the process of *claim* ended."""
+    if claim.incarnation == incarnation.this():
+        return None  # This process has not ended.
+    return claim.running
+
+
+def _holder(claim: Claim) -> str:
+    """The worker of *claim*, for a person to read."""
+    return f'{claim.name} (process {claim.incarnation.pid} on ' \
+           f'{claim.incarnation.host})'

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The run that goes on: what a task can learn of it, and say of itself."""
+"""The current run: what a task can learn of it, and report to it."""
 
 import logging
 from collections.abc import Callable
@@ -30,11 +30,12 @@ from zodbschedule.transactions.retrying import in_own_connection
 
 log = logging.getLogger('zodbschedule')
 
-# How long after one report of progress the next is written.  More often, and
-# a task that reports each of a million steps would spend its time on that.
+# How long after one report of progress the next is written.  Shorter, and a
+# task that reports each of a million steps would spend its time on that;
+# longer, and the progress that is shown is older.
 THROTTLE = timedelta(seconds=1)
 
-#: gives the current run: that is made only if somebody asks
+#: gives the current run, which is made when the task first asks for it
 current: ContextVar[Callable[[], 'CurrentRun'] | None] = ContextVar(
     'zodbschedule.current_run', default=None)
 
@@ -42,16 +43,16 @@ current: ContextVar[Callable[[], 'CurrentRun'] | None] = ContextVar(
 def current_run() -> 'CurrentRun | None':
     """The run that the caller is part of, an `ICurrentRun`, or None.
 
-    As `asyncio.current_task`: it goes by the context (see `contextvars`), so
-    that a thread that a task starts has none.
+    It depends on the context (see `contextvars`), as `asyncio.current_task`
+    does: a thread that a task starts has none.
     """
-    shown = current.get()
-    return None if shown is None else shown()
+    make = current.get()
+    return None if make is None else make()
 
 
 @implementer(ICurrentRun)
 class CurrentRun:
-    """See `ICurrentRun`.  Good for nothing when the run has ended."""
+    """See `ICurrentRun`.  It is of no use after the run has ended."""
 
     def __init__(self, task: Any, schedule: ScheduleState, id: str,
                  attempt: int, occurrence: int, now: datetime, where: 'Where'
@@ -76,9 +77,8 @@ class CurrentRun:
     @property
     def cancelled(self) -> bool:
         """See `ICurrentRun`."""
-        found: bool = self._where.look(
-            lambda claim, slot: slot is None or not slot.waiting)
-        return found
+        return bool(self._where.look(
+            lambda claim, slot: slot is None or not slot.waiting))
 
     def progress(self, done: float, total: float) -> None:
         """See `ICurrentRun`."""
@@ -101,11 +101,11 @@ class CurrentRun:
 
 
 class Where:
-    """The place of a run, as plain data: a slot of a claim of a schedule."""
+    """The slot that a run is in, as plain data."""
 
     def __init__(self, schedule: ScheduleState, claim_id: str, index: int,
                  commits: bool = True) -> None:
-        #: the connection, if nobody else could see what it holds
+        #: the connection, if no other one could see what it holds
         self.connection = None if commits else schedule._p_jar
         self.db = schedule._p_jar.db()
         self.schedule_oid = schedule._p_oid
@@ -113,16 +113,16 @@ class Where:
         self.index = index
 
     def look(self, work: Callable[[Any, Any], Any]) -> Any:
-        """What *work* makes of the claim and the slot, as they are now.
+        """What *work* returns, given the claim and the slot as they are now.
 
-        In a transaction of its own.  Both are None if the claim was
-        recovered.
+        In a transaction of its own, which is committed.  Both are None if the
+        claim was recovered.
         """
-        def found(connection: Any) -> Any:
+        def look(connection: Any) -> Any:
             claim = connection.get(self.schedule_oid).claims.get(
                 self.claim_id)
             return work(claim, claim and claim.slots[self.index])
 
         if self.connection is not None:
-            return found(self.connection)
-        return in_own_connection(self.db, found)
+            return look(self.connection)
+        return in_own_connection(self.db, look)

@@ -14,26 +14,25 @@
 
 ::
 
-    look ─▶ register, recover ─▶ turn ─▶ run … run ─▶ turn ─▶ … ─▶ withdraw
-      ╰─▶ nothing is due and no claim is left behind: nothing is written
+    look ─▶ recover ─▶ step ─▶ step … ─▶ withdraw
+      ╰─▶ nothing is due and no claim is abandoned: nothing is written
+
+The steps are those of `zodbschedule.execution.consumer`.
 """
 
 import logging
+import os
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
-from typing import NamedTuple
 
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
-from zodbschedule.execution.disabled import barred
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import NotStored
-from zodbschedule.liveness.heartbeat import LOOK
-from zodbschedule.liveness.heartbeat import Heart
-from zodbschedule.liveness.stale import Found
-from zodbschedule.liveness.stale import Others
+from zodbschedule.liveness.heartbeat import beating
+from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -41,16 +40,19 @@ from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.principals import find
 from zodbschedule.store.state import ScheduleState
-from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.borrowing import borrowed
 from zodbschedule.transactions.borrowing import inner
-from zodbschedule.transactions.retrying import abort
 
 
 log = logging.getLogger('zodbschedule')
 
-# What a call of process() is called, where a worker has a name.
+# The label of the claim of a call, where that of a worker has its name.
 NAME = 'process()'
+
+#: the environment variable that stops all runs, for instance on a staging
+#: copy of production; 0 or nothing stops none
+OFF = 'ZODBSCHEDULE_OFF'
 
 
 def process(schedule: ScheduleState, now: datetime, commit: bool = True
@@ -61,22 +63,40 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True
     """
     if schedule._p_jar is None:
         raise NotStored(
-            'The schedule is in no database, so no run could be committed; '
+            'The schedule is not in a database, so no run could be committed; '
             "put it there first, as in root['schedule'] = Schedule(), and "
             'commit')
-    faults.mend(schedule._p_jar.db())
-    reason = barred(schedule._p_jar)
+    workarounds.mend(schedule._p_jar.db())
+    reason = why_disabled(schedule._p_jar)
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
     with ExitStack() as borrowing:
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
-        return ProcessPass(schedule, now, commit).process()
+        consumer = Consumer(schedule, NAME, commits=commit)
+        consumer.begin(now)
+        return _make_pass(consumer)
+
+
+def why_disabled(connection: Any) -> str:
+    """Why tasks must not run in this process; '' if they may."""
+    if os.environ.get(OFF, '0') not in ('', '0'):
+        return f'{OFF} is set in the environment of this process'
+    # A ZEO server that is away looks read-only too.
+    if _is_answering(connection) and connection.isReadOnly() and (
+            _is_answering(connection)):
+        return 'the database is read-only'
+    return ''
+
+
+def _is_answering(connection: Any) -> bool:
+    is_connected = getattr(connection.db().storage, 'is_connected', None)
+    return is_connected is None or is_connected()
 
 
 def _managers(schedule: ScheduleState) -> list[Any]:
-    """Those on which transactions are made: of turns, and of runs."""
+    """The managers of the transactions of turns, and of runs."""
     manager = schedule._p_jar.transaction_manager
     principals = find(schedule.principals)
     if IRunEnvironment.providedBy(principals) and (
@@ -85,73 +105,35 @@ def _managers(schedule: ScheduleState) -> list[Any]:
     return [manager]
 
 
-class ProcessPass(Consumer):
-    """One call of ``process()``."""
-
-    def __init__(self, schedule: ScheduleState, now: datetime,
-                 commits: bool = True) -> None:
-        super().__init__(schedule, NAME, commits=commits)
-        self.begin(now)
-
-    def process(self) -> Tally:
-        """Make the pass."""
-        survey = self._transact(self._survey)
-        for claim_id in survey.claims.abandoned:
-            self.recover(claim_id)
-        if any(survey.claims) or survey.due:
-            self._held(survey)
-        return Tally(
-            self.counts[SUCCEEDED], self.counts[RETRIED],
-            self.counts[FAILED], self.counts[EXPIRED], len(self.left))
-
-    def _survey(self) -> 'Survey':
-        self.prepare()
-        found = Others().look(self.schedule, self.claim_id)
-        due = self.is_anything_due()
-        abort(self.manager)
-        return Survey(found, due)
-
-    def _held(self, survey: 'Survey') -> None:
-        """Work with a claim that is alive, and withdraw it at the end."""
-        heart = Heart(min(LOOK, self.pulse.interval))
-        heart.hold(self.pulse)
-        heart.start()
-        try:
-            self._work(survey)
-        except ClaimLost:
-            raise
-        except BaseException as error:
-            self._interrupted(error)
-            raise
-        finally:
-            heart.stop()
-
-    def _work(self, survey: 'Survey') -> None:
-        if survey.claims.doubtful:
-            self.recover_stale(survey.claims.doubtful)
-        with self.guard.on_duty():
-            full = True
-            while full:
-                self.turn(PORTION)
-                for index, oid in self.portion.items():
-                    self.run(index, oid)
-                full = len(self.portion) == PORTION
-        self.withdraw()
-
-    def _interrupted(self, error: BaseException) -> None:
-        """Hand everything back, whatever it is that goes through."""
-        ended_itself = not isinstance(error, Exception)
-        try:
-            self.withdraw(self.running if ended_itself else None)
-        except Exception:
-            log.warning(
-                'The claim %s could not be withdrawn; the next call recovers '
-                'it.', self.claim_id, exc_info=True)
+def _make_pass(consumer: Consumer) -> Tally:
+    work = consumer.look()
+    if work is not None and (work.due or any(work.claims)):
+        with beating(consumer.heartbeat):
+            _work(consumer, work.claims)
+    counts = consumer.counts
+    return Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
+                 counts[EXPIRED], len(consumer.left))
 
 
-class Survey(NamedTuple):
-    """What a pass finds before it begins."""
+def _work(consumer: Consumer, claims: ClaimsToRecover) -> None:
+    """Work with a claim, and leave none behind, whatever is raised."""
+    try:
+        consumer.recover_all(claims)
+        while consumer.step(PORTION):
+            pass
+        consumer.withdraw()
+    except ClaimLost:
+        raise
+    except BaseException as error:
+        _hand_back(consumer, error)
+        raise
 
-    claims: Found
-    #: whether anything is due
-    due: bool
+
+def _hand_back(consumer: Consumer, error: BaseException) -> None:
+    """Withdraw the claim, although the call ends with *error*."""
+    ended_by_task = not isinstance(error, Exception)
+    try:
+        consumer.withdraw(consumer.running if ended_by_task else None)
+    except Exception:
+        log.warning('The claim %s could not be withdrawn; the next call '
+                    'recovers it.', consumer.claim_id, exc_info=True)

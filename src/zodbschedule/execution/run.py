@@ -275,11 +275,12 @@ class Attempt:
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
-        refuse_broken(slot.task)
-        self._begin(slot)
-        if series.is_expired(slot.task, slot.micros, self.now):
-            return self._expire(slot)
-        return self._run(slot, slot.task)
+        micros, task = slot.subject
+        refuse_broken(task)
+        self._begin(task, micros)
+        if series.is_expired(task, micros, self.now):
+            return self._expire(slot, task)
+        return self._run(slot, task)
 
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
@@ -289,13 +290,13 @@ class Attempt:
                 f'while this pass ran them as {here!r} says; call process() '
                 f'again')
 
-    def _begin(self, slot: Slot) -> None:
+    def _begin(self, task: Any, micros: int) -> None:
         self.run.began = clock.now()
         self.now = self.context.moment(self.run.began)
         self.scheduled.clear()
         self.manager.get().set_data(RUN, self)
         self.snapshot = self.run.snapshot = self.run.snapshot_of(
-            slot.task, slot.micros)
+            task, micros)
 
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
@@ -327,10 +328,10 @@ class Attempt:
                       self.context.commits))
         return self.current
 
-    def _expire(self, slot: Slot) -> RunResult:
+    def _expire(self, slot: Slot, task: Any) -> RunResult:
         """Too late to begin: no call, but an outcome."""
         decision = self.run.continue_series(
-            self.schedule, slot.task, slot.micros, EXPIRED, self.now)
+            self.schedule, task, self.snapshot.micros, EXPIRED, self.now)
         self.run.set_metadata(
             self.manager, self.snapshot.principal_id,
             f'expired: {self.snapshot.description}')
@@ -341,7 +342,7 @@ class Attempt:
     # -- what becomes of a task that is called
 
     def _call(self, slot: Slot, task: Any) -> Decision:
-        micros = slot.micros
+        micros = self.snapshot.micros
         result = task()
         if result is not None:
             return self._retry(slot, task, result, micros)

@@ -10,4 +10,4 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Who works on a schedule, and who is dead."""
+"""Which workers are alive, and which are dead."""

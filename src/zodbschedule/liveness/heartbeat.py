@@ -10,11 +10,11 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Signs of life for claims, and what another claim's silence means.
+"""Heartbeats: signs of life for claims, written while their runs last.
 
-A heart is a thread with a connection of its own, beside those that run tasks.
-It beats each claim that holds something while a run of it lasts; and it may
-relieve a claim whose run lasts long of whatever else that holds.
+A `HeartbeatThread` uses connections of its own, beside those that run tasks.
+It beats each claim that holds something while a run of it lasts.  It may also
+relieve a claim: hand back what the claim holds besides a run that lasts long.
 """
 
 import logging
@@ -22,37 +22,38 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from persistent.TimeStamp import TimeStamp
-
-from zodbschedule.store import incarnation
-from zodbschedule.store.claim import Claim
-from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
 
 log = logging.getLogger('zodbschedule')
 
-# A claim is beaten so often within its lease: one beat may be lost.
+# How many heartbeats fit into one lease.  More, and each long run writes more;
+# fewer than two, and a claim is recovered when one heartbeat is lost.
 BEATS = 3
 
-# After so many seconds a run is long: its claim is relieved of the rest.
+# After how many seconds a run is long: its claim is relieved of the rest.
+# Shorter, and more tasks are handed back than others can run; longer, and
+# tasks wait behind a long run although another worker is idle.
 LONG = 1.0
 
-# How often a heart looks at its claims, in seconds.
-LOOK = .25
+# How often a heartbeat thread checks its claims, in seconds.
+CHECK_INTERVAL = .25
 
-#: the claims that this very process holds now: process id, claim id
+#: the claims that this very process works on: process id, claim id
 alive: set[tuple[int, str]] = set()
 
 
-class Pulse:
-    """What a heart has to know of one claim, of a schedule in a database.
+class ClaimHeartbeat:
+    """What a heartbeat thread needs to know of one claim.
 
-    Whoever runs the tasks of the claim says when a run begins and ends.
+    The thread that runs the tasks of the claim says when a run begins and
+    ends, and when a turn was committed.
     """
 
     def __init__(self, schedule: ScheduleState, claim_id: str,
@@ -62,40 +63,59 @@ class Pulse:
         self.claim_id = claim_id
         self.lease = lease
         self.follow(schedule)
-        #: held by a run as it begins or ends, and while the claim is relieved
+        #: held while a run begins or ends, and while the claim is relieved
         self.lock = threading.Lock()
+        #: when the last sign of life was given, by a monotonic clock
         self.signed = time.monotonic()
         #: whether the claim holds anything
         self.holds = True
-        #: the slot of the run that goes on, and since when it does
+        #: the slot of the current run, and when that began, by the same clock
         self.running: tuple[int, float] | None = None
         #: whether what it held besides that run may have been handed back,
         #: and whether that is certain
-        self.relieved = self.eased = False
+        self.may_be_relieved = self.is_relieved = False
 
     def follow(self, schedule: ScheduleState) -> None:
-        """Beat as the lease asks for that *schedule* has now, if not ours."""
+        """Beat as often as the lease of *schedule* needs, or our own lease."""
         lease = self.lease or schedule.lease
-        #: how long after one sign of life the next is due, in seconds
+        #: how long after one sign of life the next one is due, in seconds
         self.interval = lease.total_seconds() / BEATS
 
-    def sign(self, holds: bool) -> None:
-        """A turn was committed, which is a sign of life."""
+    def turn_committed(self, holds: bool) -> None:
+        """A turn is a sign of life; *holds*: whether it took anything."""
         self.signed = time.monotonic()
         self.holds = holds
-        self.relieved = self.eased = False
+        self.may_be_relieved = self.is_relieved = False
 
-    def begin(self, index: int) -> bool:
+    def start_run(self, index: int) -> bool:
         """A run is to begin; False if its task was handed back."""
         with self.lock:
-            if not self.relieved:
+            if not self.may_be_relieved:
                 self.running = index, time.monotonic()
-            return not self.relieved
+            return not self.may_be_relieved
 
-    def end(self) -> None:
+    def finish_run(self) -> None:
         """The run has ended."""
         with self.lock:
             self.running = None
+
+    def check(self, relief: 'Relief | None') -> None:
+        """Relieve the claim, and beat it, if it is time for that."""
+        if relief is not None:
+            with self.lock:
+                self._relieve(relief)
+        if self.holds and time.monotonic() - self.signed >= self.interval:
+            self.beat()
+
+    def _relieve(self, relief: 'Relief') -> None:
+        if self.running is None or self.is_relieved:
+            return
+        index, since = self.running
+        if time.monotonic() - since > LONG:
+            # Set first: the commit may succeed although its answer is lost.
+            self.may_be_relieved = True
+            relief(self, index)
+            self.is_relieved = True
 
     def beat(self) -> None:
         """Write a sign of life, in a transaction of its own."""
@@ -104,117 +124,79 @@ class Pulse:
 
     def _write(self, connection: Any) -> None:
         claim = connection.get(self.schedule_oid).claims.get(self.claim_id)
-        if claim is not None:  # else another has recovered it
+        if claim is not None:  # else another process has recovered it
             claim.heartbeat.beats += 1
 
 
 #: hands back what a claim holds besides the slot with that index
-Relief = Callable[[Pulse, int], None]
+Relief = Callable[[ClaimHeartbeat, int], None]
 
 
-class Heart:
+class HeartbeatThread:
     """A thread that beats claims, and relieves them by *relief* if given.
 
-    Its connections are opened for each beat: claims that make a turn more
-    often than in a third of their lease are never beaten.
+    *failed* is called with each error.  A connection is opened for each beat:
+    a claim that makes a turn more often than three times in its lease is
+    never beaten.
     """
 
     def __init__(self, interval: float, relief: Relief | None = None,
                  failed: Callable[[Exception], None] | None = None) -> None:
         self.interval = interval
         self.relief = relief
-        self.failed = failed or self._log
-        self.pulses: set[Pulse] = set()
+        self.failed = failed or _log_failure
+        self.heartbeats: set[ClaimHeartbeat] = set()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.thread = threading.Thread(
             target=self._run, name='zodbschedule heartbeat', daemon=True)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread."""
         self.thread.start()
 
-    def hold(self, pulse: Pulse) -> None:
+    def add(self, heartbeat: ClaimHeartbeat) -> None:
         """Beat that claim from now on."""
-        alive.add((os.getpid(), pulse.claim_id))
+        alive.add((os.getpid(), heartbeat.claim_id))
         with self.lock:
-            self.pulses = self.pulses | {pulse}
+            self.heartbeats = self.heartbeats | {heartbeat}
 
-    def drop(self, pulse: Pulse) -> None:
-        """Beat it no more."""
-        alive.discard((os.getpid(), pulse.claim_id))
+    def remove(self, heartbeat: ClaimHeartbeat) -> None:
+        """Do not beat that claim any more."""
+        alive.discard((os.getpid(), heartbeat.claim_id))
         with self.lock:
-            self.pulses = self.pulses - {pulse}
+            self.heartbeats = self.heartbeats - {heartbeat}
 
     def stop(self, timeout: float | None = None) -> None:
-        """Beat nothing more; returns when the last beat is through.
+        """Stop; returns when the last beat has ended.
 
-        Or after *timeout* seconds: the database may say nothing.
+        Or after *timeout* seconds: the database may not answer.
         """
-        for pulse in self.pulses:
-            self.drop(pulse)
+        for heartbeat in self.heartbeats:
+            self.remove(heartbeat)
         self.stopped.set()
         self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):
-            for pulse in self.pulses:
+            for heartbeat in self.heartbeats:
                 try:
-                    self._care(pulse)
+                    heartbeat.check(self.relief)
                 except Exception as error:
                     self.failed(error)
 
-    def _care(self, pulse: Pulse) -> None:
-        now = time.monotonic()
-        if self.relief is not None:
-            with pulse.lock:
-                index, since = pulse.running or (0, now)
-                if now - since > LONG and not pulse.eased:
-                    # Also if the answer to its commit is lost.
-                    pulse.relieved = True
-                    self.relief(pulse, index)
-                    pulse.eased = True
-        if pulse.holds and now - pulse.signed >= pulse.interval:
-            pulse.beat()
 
-    @staticmethod
-    def _log(error: Exception) -> None:
-        log.warning('A heartbeat was lost.', exc_info=error)
+@contextmanager
+def beating(heartbeat: ClaimHeartbeat) -> Iterator[None]:
+    """Inside, a thread beats that claim, as often as its lease needs."""
+    thread = HeartbeatThread(min(CHECK_INTERVAL, heartbeat.interval))
+    thread.add(heartbeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.stop()
 
 
-def is_abandoned(claim_id: str, holder: Incarnation) -> bool | None:
-    """Whether nobody works on that claim; None if only its age can tell."""
-    if (os.getpid(), claim_id) in alive:
-        return False
-    here = incarnation.this()
-    if here.machine and holder == here:
-        # A call in this process that could not withdraw it: the database
-        # was away.
-        return True
-    # A process that lives may have been stopped, or may have given up its
-    # call: then its age tells.
-    return incarnation.is_gone(holder) or None
-
-
-def seconds_between(earlier: bytes, later: bytes) -> float:
-    """How much time the storage saw between two of its tids."""
-    span: float = TimeStamp(later).timeTime() - TimeStamp(earlier).timeTime()
-    return span
-
-
-def silence(claim: Claim, now: float) -> float:
-    """For how many seconds *claim* has given no sign of life.
-
-    *now*, seconds since 1970 by some clock, is good for no more than to see
-    whether it is worth a write to learn its age.
-    """
-    age: float = now - TimeStamp(claim.beaten()).timeTime()
-    return age
-
-
-def looks_stale(claim: Claim, lease: timedelta, now: float) -> bool:
-    """Whether it is worth a write to learn the age of *claim*.
-
-    A beat from the future says that the clock is wrong.
-    """
-    return not 0 <= silence(claim, now) <= lease.total_seconds()
+def _log_failure(error: Exception) -> None:
+    log.warning('A heartbeat was lost.', exc_info=error)

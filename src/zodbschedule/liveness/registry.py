@@ -10,8 +10,12 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Who works on a schedule, as its claims tell."""
+"""Which workers a schedule has, what they hold, and how late they are.
 
+Read from the claims; only `recover` writes, in the caller's transaction.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -24,8 +28,11 @@ from zope.interface import implementer
 
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness.stale import silence
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -33,6 +40,7 @@ from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState
 
 
@@ -53,8 +61,22 @@ class WorkerState(NamedTuple):
     counts: Tally
 
 
+@implementer(IClaimedTask)
+class ClaimedTask(NamedTuple):
+    """See `IClaimedTask`."""
+
+    task: Persistent
+    time: datetime
+    worker: str
+    running: bool = False
+    progress: tuple[float, float] | None = None
+
+
+# -- The workers
+
+
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
-    """Whoever has a claim in *schedule*, one after the other."""
+    """The state of each worker, or call of ``process()``, with a claim."""
     for claim_id, claim in list(schedule.claims.items()):
         yield _state(schedule, claim_id, claim)
 
@@ -64,17 +86,16 @@ def _state(schedule: ScheduleState, claim_id: str, claim: Claim
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
-    counts = list(claim.counts)
-    for slot in claim.slots:
-        counts[slot.outcome or 0] += slot.outcome is not None
+    counts = Counter(dict(enumerate(claim.counts)))
+    counts.update(slot.outcome for slot in claim.slots if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease, _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
         None if running is None else _when(claim.running_since()),
-        len(list(claim.held())),
-        Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
-              counts[EXPIRED]))
+        len(list(claim.held())), Tally(
+            counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
+            counts[EXPIRED]))
 
 
 def _when(tid: bytes) -> datetime:
@@ -82,7 +103,10 @@ def _when(tid: bytes) -> datetime:
 
 
 def recover(schedule: ScheduleState, name: str) -> int:
-    """Dissolve the claims of that name; how many tasks are back."""
+    """Dissolve the claims of that name; how many tasks wait again.
+
+    In the current transaction.  Raises `NotScheduled` if there are none.
+    """
     claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
               if claim.name == name]
     if not claims:
@@ -92,3 +116,45 @@ def recover(schedule: ScheduleState, name: str) -> int:
         held += len(list(claim.held()))
         withdraw(schedule, claim_id, claim, clock.now())
     return held
+
+
+# -- What they hold
+
+
+def claimed(schedule: ScheduleState) -> Iterator[ClaimedTask]:
+    """See `IScheduleReading`."""
+    for claim in list(schedule.claims.values()):
+        yield from _held(claim)
+
+
+def _held(claim: Claim) -> Iterator[ClaimedTask]:
+    running = claim.running
+    for index, slot in enumerate(claim.slots):
+        if slot.waiting:
+            yield ClaimedTask(
+                slot.task, from_micros(slot.micros), claim.name,
+                index == running, claim.progress_of(slot))
+        for micros, task in slot.coming:
+            yield ClaimedTask(task, from_micros(micros), claim.name)
+
+
+# -- How late they are
+
+
+def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
+    """See `IScheduleReading`; *now* is in UTC."""
+    since = [now, *filter(None, [_longest_due(schedule, now)])]
+    for claim in schedule.claims.values():
+        if silence(claim, now.timestamp()) > (
+                believed(claim, schedule).total_seconds()):
+            since.extend(from_micros(slot.micros) for slot in claim.held())
+    return now - min(since)
+
+
+def _longest_due(schedule: ScheduleState, now: datetime) -> datetime | None:
+    """The first instant at which a task waits that is not paused itself."""
+    due = ((instant, task) for instant in schedule.timetable.times(max=now)
+           for task in schedule.timetable.at(instant))
+    return next((instant for instant, task in due
+                 if not oid_of(task) or oid_of(task) not in schedule.pauses),
+                None)

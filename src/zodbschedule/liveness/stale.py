@@ -10,71 +10,96 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Which claims of others nobody works on any more.
+"""Which claims of others are stale: their process does not work on them.
 
-Of a process on this machine that is known without the database, at any time.
-Of others only their silence tells, in the time of the storage; whoever wants
-to know that for certain has to write something of its own.  A claim that
-holds nothing is in nobody's way, and is silent as long as its worker is idle.
+A process of this machine that has ended is known at once, without the
+database.  For others only the silence of their claim tells, in the time of the
+storage; to know that for certain a process has to write something of its own.
+A claim that holds nothing blocks nobody, and is silent as long as its worker
+is idle.
 """
 
+import os
 import time
+from dataclasses import dataclass
+from dataclasses import field
 from datetime import timedelta
 from typing import NamedTuple
 
+from persistent.TimeStamp import TimeStamp
+
 from zodbschedule import clock
 from zodbschedule.liveness.heartbeat import BEATS
-from zodbschedule.liveness.heartbeat import is_abandoned
-from zodbschedule.liveness.heartbeat import looks_stale
-from zodbschedule.liveness.heartbeat import seconds_between
+from zodbschedule.liveness.heartbeat import alive
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.state import ScheduleState
 
 
-# A claim that holds nothing is believed for so long.  Its worker, if it lives,
-# registers anew when it takes something.
+# For how long a claim that holds nothing is believed.  Its worker, if it is
+# alive, registers anew when it takes something.
 IDLE = timedelta(days=1)
 
+# How often the claims of others are surveyed, at most, in seconds.  More
+# often, and a busy worker loads its neighbors' claims at each turn; less
+# often, and what a process held that has ended waits longer.
+SURVEY_INTERVAL = 1.0
 
-class Found(NamedTuple):
-    """What there is to do about the claims of others."""
 
-    #: the ids of those that nobody works on any more
+class ClaimsToRecover(NamedTuple):
+    """The claims of others that are, or may be, to be recovered."""
+
+    #: the ids of those whose process does not work on them any more
     abandoned: list[str]
     #: the ids of those whose age has to be learned
     doubtful: list[str]
 
 
-class Others:
-    """The claims of others, in one schedule, as one who holds one knows them.
-    """
+@dataclass
+class OtherClaims:
+    """What the holder of one claim knows of the claims of others."""
 
-    def __init__(self) -> None:
-        #: their processes, by the ids of the claims
-        self.known: dict[str, Incarnation] = {}
-        #: when those that hold something are to be looked at again, by a
-        #: monotonic clock
-        self.again: dict[str, float] = {}
-        #: and the others, if the database has changed
-        self.idle: dict[str, float] = {}
+    #: their processes, by the ids of the claims
+    known: dict[str, Incarnation] = field(default_factory=dict)
+    #: when those that hold something are to be checked again, by a monotonic
+    #: clock
+    again: dict[str, float] = field(default_factory=dict)
+    #: when the others are, provided that the database has changed
+    idle: dict[str, float] = field(default_factory=dict)
+    #: when the last survey was made, by a monotonic clock
+    surveyed: float = float('-inf')
+    #: whether the last look at the schedule has left out the survey
+    left_out: bool = False
 
-    def look(self, schedule: ScheduleState, mine: str) -> Found:
-        """Look at all claims but *mine*, in the current transaction."""
-        found = Found([], [])
-        here = [claim_id for claim_id in schedule.claims if claim_id != mine]
-        for claim_id in self.known.keys() - set(here):
+    def survey(self, schedule: ScheduleState, own_id: str) -> ClaimsToRecover:
+        """As `look`, unless that was done a moment ago."""
+        self.left_out = not (self.is_survey_due() or self.is_one_gone())
+        if self.left_out:
+            return ClaimsToRecover([], [])
+        self.surveyed = time.monotonic()
+        return self.look(schedule, own_id)
+
+    def look(self, schedule: ScheduleState, own_id: str) -> ClaimsToRecover:
+        """Check all claims but our own, in the current transaction."""
+        there = [claim_id for claim_id in schedule.claims
+                 if claim_id != own_id]
+        for claim_id in self.known.keys() - set(there):
             self._forget(claim_id)
-        for claim_id in here:
+        return self._sort(schedule, there)
+
+    def _sort(self, schedule: ScheduleState, claim_ids: list[str]
+              ) -> ClaimsToRecover:
+        claims = ClaimsToRecover([], [])
+        for claim_id in claim_ids:
             if claim_id not in self.known:
                 self.known[claim_id] = schedule.claims[claim_id].incarnation
-            gone = is_abandoned(claim_id, self.known[claim_id])
-            if gone:
-                found.abandoned.append(claim_id)
-            elif gone is None and self._is_doubtful(schedule, claim_id):
-                found.doubtful.append(claim_id)
-        return found
+            abandoned = is_abandoned(claim_id, self.known[claim_id])
+            if abandoned:
+                claims.abandoned.append(claim_id)
+            elif abandoned is None and self._is_doubtful(schedule, claim_id):
+                claims.doubtful.append(claim_id)
+        return claims
 
     def _is_doubtful(self, schedule: ScheduleState, claim_id: str) -> bool:
         now = time.monotonic()
@@ -87,11 +112,11 @@ class Others:
             self.idle.pop(claim_id, None)
             self.again[claim_id] = then
         else:
-            # When it is filled the database changes.
+            # The database changes when it is filled.
             self.again.pop(claim_id, None)
             if now < self.idle.get(claim_id, now):
                 return False
-            # By a clock that is wrong it may look stale each time.
+            # If a clock is wrong, it may look stale each time.
             self.idle[claim_id] = then
         return looks_stale(claim, lease, clock.now().timestamp())
 
@@ -100,31 +125,38 @@ class Others:
         self.again.pop(claim_id, None)
         self.idle.pop(claim_id, None)
 
-    def is_due(self) -> bool:
-        """Whether to look again, though nothing has changed."""
+    def is_survey_due(self) -> bool:
+        """Whether the last survey was made long enough ago."""
+        return time.monotonic() - self.surveyed >= SURVEY_INTERVAL
+
+    def should_survey(self) -> bool:
+        """Whether to make a survey, though the database has not changed."""
+        return self.is_survey_due() and (
+            self.left_out or self.is_one_due()) or self.is_one_gone()
+
+    def is_one_due(self) -> bool:
+        """Whether a claim is to be checked again."""
         now = time.monotonic()
         return any(then <= now for then in self.again.values())
 
     def is_one_gone(self) -> bool:
-        """Whether a process has ended; asks nobody but this machine."""
+        """Whether a process of this machine has ended."""
         return any(
             incarnation.is_gone(one) for one in set(self.known.values()))
 
 
-def stale(schedule: ScheduleState, doubtful: list[str], mine: Claim
+def stale(schedule: ScheduleState, doubtful: list[str], own_claim: Claim
           ) -> list[str]:
-    """Those that have been silent for too long.
+    """Those that have been silent for too long, by the time of the storage.
 
-    By the time of the storage: *mine* has given a sign of life just now.
+    *own_claim* has given a sign of life just now.
     """
-    now = mine.beaten()
-    found = []
-    for claim_id in doubtful:
-        claim = schedule.claims.get(claim_id)
-        if claim is not None and seconds_between(claim.beaten(), now) > (
-                believed(claim, schedule).total_seconds()):
-            found.append(claim_id)
-    return found
+    now = own_claim.beaten()
+    claims = ((claim_id, schedule.claims.get(claim_id))
+              for claim_id in doubtful)
+    return [claim_id for claim_id, claim in claims
+            if claim is not None and seconds_between(claim.beaten(), now) > (
+                believed(claim, schedule).total_seconds())]
 
 
 def believed(claim: Claim, schedule: ScheduleState) -> timedelta:
@@ -137,17 +169,58 @@ def believed(claim: Claim, schedule: ScheduleState) -> timedelta:
     return lease
 
 
-def namesakes(schedule: ScheduleState, name: str, mine: str) -> list[str]:
+def is_abandoned(claim_id: str, holder: Incarnation) -> bool | None:
+    """Whether nothing works on that claim; None if only its age can tell."""
+    if (os.getpid(), claim_id) in alive:
+        return False
+    here = incarnation.this()
+    if here.machine and holder == here:
+        # A call in this process could not withdraw it, since the database
+        # was away.
+        return True
+    # A process that is alive may have been stopped, or may have given up its
+    # call: then the age tells.
+    return incarnation.is_gone(holder) or None
+
+
+def namesakes(schedule: ScheduleState, name: str, own_id: str) -> list[str]:
     """The claims of earlier workers of that name.
 
-    Not those of a process that is known to live here: they are in use.
+    Not those of a process that is known to be alive here: they are in use.
     """
     return [claim_id for claim_id, claim in schedule.claims.items()
-            if claim_id != mine and claim.name == name
+            if claim_id != own_id and claim.name == name
             and not _is_in_use(claim_id, claim.incarnation)]
 
 
 def _is_in_use(claim_id: str, holder: Incarnation) -> bool:
-    gone = is_abandoned(claim_id, holder)
-    return gone is False or (
-        gone is None and incarnation.is_gone(holder) is False)
+    abandoned = is_abandoned(claim_id, holder)
+    return abandoned is False or (
+        abandoned is None and incarnation.is_gone(holder) is False)
+
+
+# -- Age
+
+
+def seconds_between(earlier: bytes, later: bytes) -> float:
+    """How much time passed between two tids of one storage, by its clock."""
+    span: float = TimeStamp(later).timeTime() - TimeStamp(earlier).timeTime()
+    return span
+
+
+def silence(claim: Claim, now: float) -> float:
+    """For how many seconds *claim* has given no sign of life.
+
+    *now*, seconds since 1970 by some clock, only serves to decide whether it
+    is worth a write to learn the age.
+    """
+    age: float = now - TimeStamp(claim.beaten()).timeTime()
+    return age
+
+
+def looks_stale(claim: Claim, lease: timedelta, now: float) -> bool:
+    """Whether it is worth a write to learn the age of *claim*.
+
+    A heartbeat from the future says that a clock is wrong.
+    """
+    return not 0 <= silence(claim, now) <= lease.total_seconds()

@@ -12,8 +12,8 @@
 ##############################################################################
 """A bounded record of outcomes.
 
-Each turn adds one chunk, an object of its own: with one list for all 44 % of
-the turns of four workers conflicted, with a chunk a turn 7 %.
+Each turn adds one chunk, an object of its own.  With one list for all, 44 % of
+the turns of four workers conflicted; with a chunk a turn, 7 %.
 """
 
 import heapq
@@ -45,24 +45,26 @@ from zodbschedule.store.inspection import task_id
 # bound is kept without loading any; the high bits are microseconds.
 SIZE = 11
 
-# By how many bits of microseconds a chunk may stand behind the one before it.
+# The bits of the random distance, in microseconds, from a chunk to the one
+# before it.  With fewer, two turns at the same time conflict more often.
 LOT = 10
 
-# Outdated chunks are deleted in about one turn of so many: deleting the first
-# bucket of the tree conflicts with every other turn.
+# Outdated chunks are deleted in about one of so many turns, because deleting
+# the first bucket of the tree conflicts with every other turn.
 TRIM = 32
 
 
-# What is recorded beside the outcomes of runs.
+# What is recorded besides the outcomes of runs.
 PAUSED = 7
 RESUMED = 8
 
 NAMES = {**OUTCOMES, PAUSED: 'paused', RESUMED: 'resumed'}
 
 
-# What a record begins with; and what follows, as far as it says more than
-# this: the type, None if it is the description; the attempt; how many
-# occurrences were passed over; and how much the occurrence is before the time.
+# The number of fields that every record has, and the defaults of those that
+# may follow; defaults at the end are left out.  They are: the type, None if it
+# equals the description; the attempt; the number of occurrences that were
+# passed over; how many microseconds the occurrence is before the time.
 HEAD = 8
 TAIL: tuple[Any, ...] = (None, 1, 0, 0)
 
@@ -89,7 +91,7 @@ class Outcome(NamedTuple):
     @classmethod
     def read(cls, record: tuple[Any, ...], worker: str, tid: bytes
              ) -> 'Outcome':
-        """The outcome that a stored record tells of."""
+        """The outcome in a stored record, of a run of *worker*."""
         (oid, time, outcome, ended, description, principal, error, lasted,
          type, attempt, passed, early) = record + TAIL[len(record) - HEAD:]
         return cls(
@@ -104,7 +106,7 @@ def record(oid: int, micros: int, outcome: int, ended: int, description: str,
            type: str, principal: str | None = None, error: str | None = None,
            *, began: int, attempt: int = 1, passed: int = 0,
            occurrence: int | None = None) -> tuple[Any, ...]:
-    """What is stored of an outcome: builtins, instants in microseconds."""
+    """An outcome as it is stored: builtins, instants in microseconds."""
     early = 0 if occurrence is None else micros - occurrence
     tail = (None if type == description else type, attempt, passed, early)
     length = len(tail)
@@ -118,7 +120,7 @@ class Chunk(Persistent):
     """The outcomes of one turn, in order, and the name of its worker.
 
     The tids are those of the transactions that have settled the outcomes, 8
-    bytes each; zeros mean the one that has stored the chunk.
+    bytes each; zeros mean the transaction that has stored the chunk.
     """
 
     records: tuple[tuple[Any, ...], ...] = ()
@@ -144,7 +146,7 @@ class Chunk(Persistent):
 class History(Persistent):
     """See `IHistory`.
 
-    What is still in the *claims* of a schedule is shown too.
+    It also shows the outcomes that are still in the *claims* of the schedule.
     """
 
     keep = 10_000
@@ -177,7 +179,7 @@ class History(Persistent):
             self.trim(now)
 
     def trim(self, now: datetime) -> None:
-        """Forget what is beyond the bounds, by whole chunks."""
+        """Delete what is beyond the bounds, by whole chunks."""
         kept, oldest = 0, 0
         if self.max_age is not None:
             oldest = to_micros(earlier(now, self.max_age))

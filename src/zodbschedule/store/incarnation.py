@@ -10,12 +10,12 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Which process this is, so that others can tell whether it is gone.
+"""Which process this is, so that others can find out whether it is gone.
 
-A process is the same one if boot id, pid namespace, pid and start time agree:
-in containers every worker is pid 1, and a pid is used again.  Where the
-system does not say (no ``/proc``), nothing is known and only the lease
-decides.
+Two incarnations are the same process if boot id, pid namespace, pid and start
+time are equal: in containers every worker is pid 1, and pids are reused.  If
+the system does not provide them (no ``/proc``), nothing is known, and only the
+lease decides.
 """
 
 import os
@@ -27,13 +27,13 @@ class Incarnation(NamedTuple):
     """One life of one process.  Plain data, stored in its claims."""
 
     host: str
-    machine: str  # boot id and pid namespace; '' if the system says neither
+    machine: str  # boot id and pid namespace; '' if they are not known
     pid: int
-    started: str  # clock ticks since boot; '' if the system does not say
+    started: str  # clock ticks since boot; '' if that is not known
 
 
 def this() -> Incarnation:
-    """The process that asks.  Asked anew each time: a fork has another."""
+    """The current process.  Not cached, since a fork is another one."""
     pid = os.getpid()
     return Incarnation(
         socket.gethostname(), machine(), pid, started(pid) or '')
@@ -61,15 +61,14 @@ def machine() -> str:
 def started(pid: int) -> str | None:
     """When that process began, in clock ticks since boot; None if it is gone.
 
-    '' if it is there and the system hides the rest, as it does of others'
-    processes where /proc is mounted with hidepid.  A process that was killed
-    and not yet waited for has no more than its entry left (states Z and X of
-    proc(5)): it is gone.
+    '' if it exists and the system hides the rest, as for processes of other
+    users where /proc is mounted with hidepid.  A process that was killed and
+    not yet waited for (states Z and X of proc(5)) is gone.
     """
     try:
         with open(f'/proc/{pid}/stat', errors='replace') as file:
-            # The second field is the name in parentheses, which may hold
-            # anything; field 3 is the state, field 22 the start time.
+            # The second field is the name in parentheses, which may contain
+            # any character; field 3 is the state, field 22 the start time.
             fields = file.read().rpartition(')')[2].split()
     except OSError:
         return None if has_ended(pid) else ''
@@ -77,7 +76,7 @@ def started(pid: int) -> str | None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether no process has that id; of one that has, nothing is known."""
+    """Whether no process has that id; one that has may be another."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

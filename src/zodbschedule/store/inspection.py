@@ -10,11 +10,12 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What can be known of a task, whatever its class is.
+"""What can be known of a task of any class.
 
-The class of a task may be anybody's, may be missing, and may answer anything;
-its record may be gone.  So what the package reads of a task that it does not
-run, it reads here.  Nothing is written but the stamp.
+The class of a task may belong to any application, may be missing, and its
+attributes may have any value or raise; its record may be missing.  So this
+module does all the reading of a task that is not run.  It writes nothing but
+the stamp.
 """
 
 from datetime import datetime
@@ -40,10 +41,10 @@ DESCRIPTION = 1_000
 
 
 def task_id(task: Persistent) -> str | None:
-    """The id of *task*: its oid in hex, the same wherever it stands.
+    """The id of *task*: its oid in hex, a str; the same in every place.
 
-    None if it has not been stored yet: it gets its id when the transaction
-    that schedules it is committed.
+    None if it has not been stored yet.  It gets its id when the transaction
+    that schedules it is committed, at the latest.
     """
     return None if task._p_oid is None else f'{u64(task._p_oid):x}'
 
@@ -54,7 +55,7 @@ def oid_of(task: Persistent) -> int:
 
 
 def normal_id(id: str) -> str:
-    """An id as we write it, from any way to write the number."""
+    """An id as `task_id` writes it, from other forms of the number."""
     try:
         return f'{int(id, 16):x}'
     except ValueError:
@@ -62,7 +63,10 @@ def normal_id(id: str) -> str:
 
 
 def text(value: str, limit: int) -> str:
-    """*value* as valid Unicode, its middle left out beyond *limit*."""
+    """*value* as valid Unicode, of about *limit* characters at most.
+
+    The middle is left out.
+    """
     if not value.isascii():
         value = value.encode('utf-8', 'replace').decode('utf-8')
     if len(value) <= limit:
@@ -72,7 +76,7 @@ def text(value: str, limit: int) -> str:
 
 
 def known_text(task: Any, name: str) -> str:
-    """A text of *task*, as far as it can be known."""
+    """The text attribute *name* of *task*; '' if that cannot be known."""
     try:
         value = getattr(task, name)
     except Exception:
@@ -81,7 +85,7 @@ def known_text(task: Any, name: str) -> str:
 
 
 def known_principal(task: Any) -> str | None:
-    """The principal's id of *task*, as far as it can be known."""
+    """The principal id of *task*; None if that cannot be known."""
     try:
         value = task.principalId
     except Exception:
@@ -89,11 +93,17 @@ def known_principal(task: Any) -> str | None:
     return text(value, DESCRIPTION) if isinstance(value, str) else None
 
 
+def class_name(obj: object) -> str:
+    """The dotted name of the class of *obj*."""
+    cls = type(obj)
+    return f'{cls.__module__}.{cls.__qualname__}'
+
+
 # -- Whether it can be loaded
 
 
 def may_be_task(obj: Persistent) -> bool:
-    """Whether *obj* provides `ITask`, as far as that can be known."""
+    """Whether *obj* provides `ITask`; True if that cannot be known."""
     try:
         return isinstance(obj, Broken) or ITask.providedBy(obj)
     except POSKeyError:
@@ -101,7 +111,7 @@ def may_be_task(obj: Persistent) -> bool:
 
 
 def loads(task: Any) -> bool:
-    """Whether the state of *task* can be had here."""
+    """Whether the state of *task* can be loaded here."""
     try:
         refuse_unloadable(task)
     except CodeMissing:
@@ -110,7 +120,7 @@ def loads(task: Any) -> bool:
 
 
 def refuse_unloadable(task: Any) -> None:
-    """Raise `CodeMissing` if the state of *task* cannot be had here."""
+    """Raise `CodeMissing` if the state of *task* cannot be loaded here."""
     refuse_broken(task)
     try:
         task._p_activate()
@@ -130,25 +140,26 @@ def refuse_broken(task: Any) -> None:
 
 # -- The stamp: at which instant it was scheduled last
 
-# The attribute by which a task says at which instant it was scheduled last,
-# in microseconds since 1970.  Writing it makes two who schedule one task at
-# the same time conflict, in both orders of commits.  Named after us, since
-# the class of the task may be anybody's.
+# The attribute with the instant at which a task was scheduled last, in
+# microseconds since 1970.  It is written each time, so that two transactions
+# that schedule one task at the same time conflict, in both orders of commits.
+# It has the name of this package, since the class of the task may be of any
+# other.
 STAMP = '_zodbschedule'
 
 
 def stamp(task: Any, instant: datetime) -> None:
-    """Write at which instant *task* is scheduled; written in any case."""
+    """Write on *task* at which instant it is scheduled, even if unchanged."""
     try:
         setattr(task, STAMP, to_micros(instant))
     except Exception:
-        # It takes no attribute of ours; then it is looked for everywhere.
+        # It does not take the attribute: then the timetable is searched.
         pass
     task._p_changed = True
 
 
 def stamp_of(task: Any) -> int | None:
-    """When *task* was scheduled last, if it says so."""
+    """When *task* was scheduled last, in microseconds, if it is stamped."""
     try:
         if isinstance(task, Broken):
             stamped = task.__Broken_state__.get(STAMP)
@@ -156,15 +167,15 @@ def stamp_of(task: Any) -> int | None:
             stamped = getattr(task, STAMP, None)
     except (POSKeyError, AttributeError):
         return None
-    # Its class may answer anything to anybody who asks.
+    # An attribute of such a class may have any value.
     return stamped if type(stamped) is int else None
 
 
 def never_stamped(task: Any) -> bool:
-    """Whether *task* stands nowhere, for certain: whatever does has a stamp.
+    """Whether *task* certainly was never scheduled: then it has no stamp.
 
-    Asked first: looking into the claims loads every slot that a run has
-    written meanwhile, and each insert would pay for that.
+    This is asked first, because a search of the claims loads every slot that
+    a run has written meanwhile, and each insert would pay for that.
     """
     return stamp_of(task) is None and keeps_stamp(task)
 

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What was set aside after failure, until a person unparks or discards it."""
+"""The parked tasks: set aside until a person unparks or discards them."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -28,9 +28,9 @@ from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import text
 
 
-# How much is kept of a reason and of a traceback, in characters.  Larger, and
-# a task that fails on a large value fills the database; smaller, and the
-# frames that matter, the first and the last, are cut.
+# How much of a reason and of a traceback is kept, in characters.  If it were
+# more, a task that fails on a large value would fill the database; if less,
+# the frames that matter, the first and the last, would be cut.
 REASON = 500
 TRACEBACK = 20_000
 
@@ -131,6 +131,6 @@ class ParkedTasks(Persistent):
         self.entries[entry.id] = entry
 
     def remove(self, entry: ParkedTask) -> None:
-        """Take *entry* out; written, so that two who do this conflict."""
+        """Remove *entry*; it is written, so that two who do this conflict."""
         del self.entries[entry.id]
         entry._p_changed = True

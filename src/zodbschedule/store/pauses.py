@@ -41,20 +41,20 @@ class Pause(NamedTuple):
 class Pauses(Persistent):
     """The pauses of a schedule, by the oid of the task, or `ALL`."""
 
-    #: oid -> since when, in microseconds, by whom, why, and the task; None
-    #: until something is paused, since each run looks here
+    #: oid -> since when, in microseconds; by whom; why; and the task.  None
+    #: until something is paused, because each run looks here
     entries: LOBTree | None = None
 
     def __contains__(self, oid: object) -> bool:
         return self.entries is not None and oid in self.entries
 
     def hold(self, oid: int) -> bool:
-        """Whether that one is paused, by itself or with all."""
+        """Whether the task with that oid, or the whole schedule, is paused."""
         entries = self.entries
         return entries is not None and (ALL in entries or oid in entries)
 
     def get(self, oid: int) -> Pause | None:
-        """The pause of that one, or None."""
+        """The pause of the task with that oid, or of `ALL`; or None."""
         entry = self.entries and self.entries.get(oid)
         if not entry:
             return None
@@ -67,9 +67,9 @@ class Pauses(Persistent):
         return entry[3] if entry else None
 
     def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
-        """Pause *task*, which has that oid, or all.
+        """Pause *task*, which has that oid; `ALL` and None: the schedule.
 
-        The second time, only by and reason are new.
+        If it is paused already, only by and reason change.
         """
         since = to_micros(pause.since)
         if self.entries is None:
@@ -80,6 +80,6 @@ class Pauses(Persistent):
         self.entries[oid] = (since, pause.by, pause.reason, task)
 
     def end(self, oid: int) -> bool:
-        """Resume that one; whether it was paused."""
+        """End the pause of that oid, or of `ALL`; whether there was one."""
         entries = self.entries
         return entries is not None and entries.pop(oid, None) is not None

@@ -10,15 +10,15 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Occurrences that a person asked for while their task was in a claim.
+"""Requests: occurrences that a person asked for while a claim held their task.
 
-A run writes nothing that is shared, and nobody else may write what it will
-write: so they are kept here until the task comes back.
+A run writes nothing that is shared, and no other transaction may write what
+the run will write.  So requests are kept here until the task comes back.
 
-Nothing that is asked for may stay behind.  Whoever asks writes this object,
-and reads the place of the task as current; whoever lets a task come back, or
-go, reads this one as current.  So of two who do that at the same time the
-second conflicts, whichever that is.
+No request may be lost.  A transaction that adds one writes this object, and
+reads the place of the task as current.  A transaction that lets a task come
+back or leave reads this object as current.  If two do that at the same time,
+the second one conflicts, in both orders.
 """
 
 from typing import Any
@@ -30,8 +30,7 @@ from ZODB.utils import u64
 
 
 class Requests(Persistent):
-    """What each of these tasks is to run for, once more, and in which order.
-    """
+    """The occurrences for which each task is to run once more, in order."""
 
     def __init__(self) -> None:
         #: oid -> a list of the task, and of occurrences in microseconds
@@ -41,18 +40,18 @@ class Requests(Persistent):
         return oid in self.entries
 
     def task(self, oid: int) -> Any:
-        """The task with that oid, if something is asked of it, or None."""
+        """The task with that oid, if it has requests, or None."""
         entry = self.entries.get(oid)
         return None if entry is None else entry[0]
 
     def read_current(self) -> None:
-        """Conflict with whoever asks before this is committed."""
+        """Conflict if a request is added before this is committed."""
         self._p_activate()
         if self._p_jar is not None:
             self._p_jar.readCurrent(self)
 
     def fence(self) -> None:
-        """Conflict with whoever asks, in both orders."""
+        """Conflict with a request that is added, in both orders."""
         self._p_changed = True
 
     def add(self, task: Persistent, occurrence: int) -> None:
@@ -66,16 +65,16 @@ class Requests(Persistent):
         self.fence()
 
     def pop(self, oid: int) -> int:
-        """The first occurrence that was asked of the task with that oid."""
+        """Remove and return the first occurrence requested of that task."""
         entry = self.entries[oid]
-        # Written, even if it is left: whoever appends to it conflicts.
+        # Written, even if it is left, so that to append to it conflicts.
         occurrence: int = entry.pop(1)
         if len(entry) == 1:
             del self.entries[oid]
         return occurrence
 
     def forget(self, oid: int) -> None:
-        """The task with that oid has left the schedule."""
+        """Delete the requests of the task with that oid: it has left."""
         self.read_current()
         entry = self.entries.pop(oid, None)
         if entry is not None:

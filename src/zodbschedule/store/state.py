@@ -10,12 +10,12 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What a schedule holds, and its settings: the root of all that is pickled.
+"""The state of a schedule, and its settings: the root of all that is pickled.
 
 A task that is scheduled is in one of three places: the timetable; a claim, to
-be run there, or because a run there has scheduled it; or the parked set.  What
-is here only finds it; see `zodbschedule.scheduling.places` for how it gets
-there and away.
+be run there, or because a run there has scheduled it; or the parked set.  This
+module only finds it; `zodbschedule.scheduling.places` puts it into its place
+and removes it.
 """
 
 import uuid
@@ -50,10 +50,20 @@ class ScheduleState(Persistent):
     """The base of `zodbschedule.Schedule`, which adds methods only."""
 
     # New settings get their defaults here, so that older databases open.
+
+    #: the name of the `IPrincipals` that every run needs
     principals = 'plain'
+    #: how long a task whose class or function cannot be imported is left in
+    #: its place before it is parked: a timedelta
     import_grace = timedelta(hours=1)
+    #: how long after its last sign of life a claim of another machine is
+    #: trusted: a timedelta
     lease = timedelta(seconds=30)
+    #: how far back a task with ``missed='all'`` runs occurrences that were
+    #: missed: a timedelta
     catch_up = timedelta(days=1)
+    #: how much later than their occurrence repeating tasks begin at most, each
+    #: by a part that its id fixes: a timedelta
     spread = timedelta(0)
 
     def __init__(self, principals: str = 'plain') -> None:
@@ -62,8 +72,11 @@ class ScheduleState(Persistent):
         self.timetable = Timetable()
         #: id of an incarnation -> `zodbschedule.store.claim.Claim`
         self.claims = OOBTree()
+        #: the tasks that were set aside after a failure: an `IParkedTasks`
         self.parked = ParkedTasks()
+        #: the record of outcomes: an `IHistory`
         self.history = History(self.claims)
+        #: the keys of waiting tasks: an `IKeys`
         self.keys = Keys()
         self.pauses = Pauses()
         self.requests = Requests()
@@ -74,9 +87,9 @@ class ScheduleState(Persistent):
         self.seed = uuid.uuid4().hex
 
     def local(self, task: Any) -> Any:
-        """*task* as our own connection has it, and without a wrapper.
+        """*task* as loaded by the connection of the schedule, unwrapped.
 
-        None if it cannot be here.
+        None if it cannot be in this schedule.
         """
         if not isinstance(task, Persistent) or not may_be_task(task):
             return None
@@ -88,22 +101,22 @@ class ScheduleState(Persistent):
         return self.load(task._p_oid)
 
     def load(self, oid: bytes) -> Any:
-        """The object with that oid, as far as it can be had; else None."""
+        """The object with that oid, even if its record is missing; or None."""
         try:
             return self._p_jar.get(oid)
         except POSKeyError:
-            # Its record is gone, but perhaps not what refers to it.
+            # Its record is gone, but what refers to it may be there.
             everywhere = chain(self.waiting(), self._in_claims())
             return next(
                 (task for task in everywhere if task._p_oid == oid), None)
 
     def waiting(self, min: datetime | None = None,
                 max: datetime | None = None) -> Iterator[Any]:
-        """What is in the timetable, lazily, by time and then by arrival."""
+        """The tasks in the timetable, lazily, by time, then by arrival."""
         return (task for instant in self.timetable.times(min, max)
                 for task in self.timetable.at(instant))
 
-    # -- Where a task is.  Each takes it as `local` gives it.
+    # -- Where a task is.  The methods take it as `local` returns it.
 
     def has(self, local: Any) -> bool:
         """Whether a task waits here, or is in a claim."""
@@ -128,7 +141,7 @@ class ScheduleState(Persistent):
                      if micros is not None), None)
 
     def is_in_claim(self, local: Any) -> bool:
-        """Whether a task is in a claim, in whatever way."""
+        """Whether a task is in a claim, to be run or scheduled by a run."""
         return any(task is local for task in self._in_claims())
 
     def is_taken(self, local: Any) -> bool:
@@ -148,7 +161,7 @@ class ScheduleState(Persistent):
                 or self.entry_of(local) is not None)
 
     def instants_of(self, local: Any) -> Iterator[datetime]:
-        """Where a task is in the timetable, if it is there at all."""
+        """The instants at which a task may be in the timetable."""
         stamped = stamp_of(local)
         if stamped is not None:
             yield from_micros(stamped)

@@ -79,6 +79,17 @@ def _wait_after(error: BaseException, tried: int,
     return min(MAX_WAIT, first * 2.0 ** (tried - 1)) * random.uniform(.5, 1.5)
 
 
+def read(manager: Any, work: Callable[[], T],
+         conflict_tries: int = CONFLICT_TRIES) -> T:
+    """What *work* returns, in a new transaction that writes nothing."""
+    def look() -> T:
+        result = work()
+        abort(manager)
+        return result
+
+    return transact(manager, look, conflict_tries)
+
+
 def in_own_connection(db: Any, work: Callable[[Any], T],
                       conflict_tries: int = CONFLICT_TRIES) -> T:
     """Call *work* with a new connection of *db*; return its result.

@@ -18,21 +18,21 @@ import threading
 
 log = logging.getLogger('zodbschedule')
 
-# How much is said of what is wrong, in characters.
-REASON = 300
+# How much of a problem is logged, in characters.
+PROBLEM_LENGTH = 300
 
 
 class Availability:
-    """What those who use a database say of it.
+    """Whether a database answers, by what its users, the sources, report.
 
-    When one of them gets no answer it is away, until one gets an answer and
-    nobody is left who gets none.
+    It is away as soon as one source gets no answer, until one gets an answer
+    and no source is left that gets none.
     """
 
     def __init__(self) -> None:
-        #: whether it answers, as was said last
+        #: whether it answers, as was logged last
         self.answers = True
-        #: who gets no answer; nobody if it answers
+        #: the sources that get no answer; none if it answers
         self.waiting: set[object] = set()
         self.lock = threading.Lock()
 
@@ -42,9 +42,9 @@ class Availability:
             self.waiting.add(source)
             if self.answers:
                 self.answers = False
-                said = ' '.join(str(problem).split())
+                line = ' '.join(str(problem).split())[:PROBLEM_LENGTH]
                 log.warning('The database is away: %s',
-                            said[:REASON] or type(problem).__name__)
+                            line or type(problem).__name__)
 
     def back(self, source: object) -> None:
         """*source* gets an answer."""
@@ -57,6 +57,6 @@ class Availability:
                 log.info('The database is back.')
 
     def leave(self, source: object) -> None:
-        """*source* asks no more, and so does not know."""
+        """*source* does not ask any more, and so cannot know."""
         with self.lock:
             self.waiting.discard(source)

@@ -12,16 +12,15 @@
 ##############################################################################
 """Waiting until a database changes, without writing anything.
 
-Where the last transaction is known without asking anybody (FileStorage; ZEO,
-whose server tells its clients) that is looked at, often.  RelStorage is asked
-by a short query, less often, in a transaction that ends at once.
+Where the last transaction is known without a request (FileStorage; ZEO, whose
+server tells its clients) it is read, often.  RelStorage is asked by a short
+query, less often, in a transaction that ends at once.
 
-Whoever waits reads the baseline before it looks for something to do: what is
-committed after that look ends the wait, so that no wake-up is missed.
+A thread that waits reads the baseline before it looks for something to do:
+what is committed after that look ends the wait, so that no wake-up is missed.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -41,20 +40,18 @@ log = logging.getLogger('zodbschedule')
 # How often to look, in seconds.  More often, and an idle process needs more
 # of the processor; less often, and what another process schedules for now
 # begins later.  Measured in docs/performance.rst.
-LOOK = .015
-POLL = .2
+LOCAL_INTERVAL = .015
+POLL_INTERVAL = .2
 
-# How long to wait at most before a database that is away is asked again.
-PATIENCE = 2.0
-
-# How long to wait before the second try of what has failed, in seconds.
-AGAIN = .1
+# How long to wait at most before a database that is away is asked again, in
+# seconds.
+LONGEST_PROBE_PAUSE = 2.0
 
 
 class LocalProbe:
-    """Looks at a storage that knows its last transaction itself."""
+    """Probes a storage that knows its last transaction itself."""
 
-    interval = LOOK
+    interval = LOCAL_INTERVAL
 
     def __init__(self, storage: Any) -> None:
         self.storage = storage
@@ -63,7 +60,7 @@ class LocalProbe:
         self.seen = self.mark()
 
     def mark(self) -> object:
-        """Something that is another one when the database has changed."""
+        """A value that differs when the database has changed."""
         return self.storage.lastTransaction()
 
     def look(self) -> bool:
@@ -78,9 +75,9 @@ class LocalProbe:
 
 
 class PollingProbe:
-    """Asks a storage that does not hear of the transactions of others."""
+    """Asks a storage that is not told of the transactions of others."""
 
-    interval = POLL
+    interval = POLL_INTERVAL
 
     def __init__(self, storage: Any) -> None:
         self.storage = storage
@@ -88,7 +85,7 @@ class PollingProbe:
         self.count = 0
 
     def mark(self) -> object:
-        """As last seen, so that what was not seen yet ends the wait."""
+        """As last seen: a change that was not seen yet ends the wait."""
         return self.count
 
     def look(self) -> bool:
@@ -105,11 +102,10 @@ class PollingProbe:
         except Exception:
             self.close()
             raise
-        # None says that it cannot tell what has changed.
-        if changed is None or changed:
-            self.count += 1
-            return True
-        return False
+        # None: the storage cannot tell what has changed.
+        has_changed = changed is None or bool(changed)
+        self.count += has_changed
+        return has_changed
 
     def close(self) -> None:
         """End the session."""
@@ -120,22 +116,22 @@ class PollingProbe:
 
 
 class MultiProbe:
-    """Looks at all databases of one multi-database."""
+    """Probes all databases of one multi-database."""
 
     def __init__(self, probes: list[LocalProbe | PollingProbe]) -> None:
         self.probes = probes
         self.interval = min(probe.interval for probe in probes)
-        #: when each is to look next, by a monotonic clock
+        #: when each is due next, by a monotonic clock
         self.next = [0.0] * len(probes)
 
     def mark(self) -> object:
-        """Something that is another one when any of them has changed."""
+        """A value that differs when any of them has changed."""
         return [probe.mark() for probe in self.probes]
 
     def look(self) -> bool:
         """Whether one has changed; raises if one is away.
 
-        Each looks no more often than it would alone.
+        None is probed more often than it would be alone.
         """
         now, changed = time.monotonic(), False
         for number, probe in enumerate(self.probes):
@@ -145,28 +141,28 @@ class MultiProbe:
         return changed
 
     def close(self) -> None:
-        """See the others."""
+        """Close all of them."""
         for probe in self.probes:
             probe.close()
 
 
 def probe_of(db: Any) -> LocalProbe | PollingProbe | MultiProbe:
-    """What looks at *db*, and at all that belong to the same multi-database.
+    """The probe of *db*, and of all of the same multi-database.
 
-    A schedule may stand in any of them, as mounted sites of Zope do.
+    A schedule may be in any of them, as mounted sites of Zope are.
     """
-    found: list[LocalProbe | PollingProbe] = [
-        (PollingProbe if IMVCCStorage.providedBy(one.storage) else LocalProbe)(
-            one.storage)
-        for one in {id(one): one
-                    for one in (db, *db.databases.values())}.values()]
-    return found[0] if len(found) == 1 else MultiProbe(found)
+    storages = {id(one): one.storage for one in (db, *db.databases.values())}
+    probes: list[LocalProbe | PollingProbe] = [
+        (PollingProbe if IMVCCStorage.providedBy(storage) else LocalProbe)(
+            storage)
+        for storage in storages.values()]
+    return probes[0] if len(probes) == 1 else MultiProbe(probes)
 
 
 class Watcher:
-    """A thread that looks at one database for all who wait in this process.
+    """A thread that probes one database for all waiting threads here.
 
-    As long as nobody waits it looks at nothing.
+    As long as no thread waits, nothing is probed.
     """
 
     def __init__(self, db: Any) -> None:
@@ -174,7 +170,7 @@ class Watcher:
         self.condition = threading.Condition()
         self.waiting = 0
         self.stopped = False
-        #: who is to be told whether the database answers
+        #: what is told whether the database answers
         self.availabilities: list[Availability] = []
         #: since when it asks, by a monotonic clock
         self.asking: float | None = None
@@ -183,21 +179,21 @@ class Watcher:
         self.thread.start()
 
     def mark(self) -> object:
-        """The baseline; to be read before the look for something to do."""
+        """The baseline, read before the look for something to do."""
         return self.probe.mark()
 
     def wait(self, mark: object, seconds: float,
-             ended: Callable[[], bool]) -> bool:
-        """Wait until the database is not at *mark*, or time is over.
+             stopping: Callable[[], bool]) -> bool:
+        """Wait until the database is not at *mark*; False if time is over.
 
-        Or until `ring` finds that it has *ended*.  Whether it has changed.
+        *stopping*, which is asked at each `ring`, ends the wait as well.
         """
         end = time.monotonic() + seconds
         with self.condition:
             self.waiting += 1
             self.condition.notify_all()
             try:
-                while not ended() and self.probe.mark() == mark:
+                while not stopping() and self.probe.mark() == mark:
                     left = end - time.monotonic()
                     if left <= 0:
                         return False
@@ -207,16 +203,16 @@ class Watcher:
                 self.waiting -= 1
 
     def ring(self) -> None:
-        """Have all who wait see whether they are to end."""
+        """Have all waiting threads check whether they are to stop."""
         with self.condition:
             self.condition.notify_all()
 
     def close(self) -> None:
-        """End the thread, soon: it may hear nothing from the database."""
+        """End the thread, soon: the database may not answer it."""
         with self.condition:
             self.stopped = True
             self.condition.notify_all()
-        self.thread.join(PATIENCE)
+        self.thread.join(LONGEST_PROBE_PAUSE)
 
     def _run(self) -> None:
         pause = self.probe.interval
@@ -225,7 +221,7 @@ class Watcher:
             try:
                 changed = self.probe.look()
             except Exception as error:
-                pause = min(PATIENCE, pause * 2)
+                pause = min(LONGEST_PROBE_PAUSE, pause * 2)
                 for availability in self.availabilities:
                     availability.away(self, error)
             else:
@@ -247,12 +243,6 @@ class Watcher:
             return not self.stopped
 
 
-def back_off(failures: int, longest: float) -> float:
-    """How long to wait after so many failures, in seconds."""
-    pause = AGAIN * 2 ** min(failures - 1, 20)
-    return float(min(longest, pause) * random.uniform(.5, 1))
-
-
 _watchers: WeakKeyDictionary[Any, Watcher] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -270,7 +260,7 @@ def watching(db: Any, availability: Availability) -> Iterator[Watcher]:
     finally:
         with _lock:
             availabilities = list(watcher.availabilities)
-            # One of them: each thread of a worker has brought the same.
+            # Only once: each thread of a worker has added the same one.
             availabilities.remove(availability)
             watcher.availabilities = availabilities
             last = not availabilities

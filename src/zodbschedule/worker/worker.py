@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The loop that does turns and runs, unattended: `Worker`."""
+"""Threads that run what is due, until they are asked to stop: `Worker`."""
 
 import atexit
 import logging
@@ -28,51 +28,53 @@ import transaction
 
 from zodbschedule import clock
 from zodbschedule.execution.consumer import TURN_TRIES
-from zodbschedule.liveness.heartbeat import LOOK
-from zodbschedule.liveness.heartbeat import Heart
-from zodbschedule.liveness.heartbeat import Pulse
+from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
+from zodbschedule.liveness.heartbeat import ClaimHeartbeat
+from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw
-from zodbschedule.transactions import workarounds as faults
+from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.worker.availability import Availability
-from zodbschedule.worker.thread import Path
-from zodbschedule.worker.thread import Paths
-from zodbschedule.worker.thread import WorkerConfig
+from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
+from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
-from zodbschedule.worker.thread import spelled
 
 
 log = logging.getLogger('zodbschedule')
 
-# How often a worker looks whether it is to end, and how its threads are.
+# How often a worker checks whether it is to stop, and how its threads are, in
+# seconds.
 SUPERVISE = .1
 
-# After how many seconds without an answer a database is said to be away.
+# After how many seconds without an answer a database is considered away.
 SILENT = 10.0
 
-# Shorter than what Docker gives a container to end, which is 10 s.
+# For how long runs may go on when a worker is to stop.  Shorter than the 10 s
+# that Docker gives a container.
 GRACE = timedelta(seconds=8)
 
-# How many seconds to try to hand back what was cut off.
+# For how many seconds to try to hand back what was cut off.
 HAND_BACK = 2.0
 
-# What a worker is asked for; plain ints, since a signal handler may run in
-# the middle of anything, also while a lock is held.
+# What a worker is asked for; plain ints, since a signal handler may run at any
+# moment, also while a lock is held.
 WORK, FINISH, ABORT = range(3)
 
 
 class Worker:
-    """Runs what is due, in threads, until it is asked to end.
+    """Runs what is due, in threads, until it is asked to stop.
 
     *db* is an open `ZODB.DB`, or a callable without arguments that opens one:
-    then it is opened here, as often as it takes until the database is there,
-    and closed in the end.  *paths* say where the schedules stand: keys from
-    the root, separated by slashes, by default ``'schedule'``; or a callable
-    that gives it, called with the root; or a `Paths`, of which each thread
-    looks after all that there are at the moment.  One that is not there yet
-    is waited for.
+    then it is called until the database is available, and what it has opened
+    is closed in the end.  *paths* say where the schedules are: keys from the
+    root, separated by slashes, by default ``'schedule'``; or a callable that
+    is given the root and returns the schedule; or a `Paths`, of which each
+    thread attends to all that there are at the moment.  A schedule that does
+    not exist yet is waited for.
 
     *name* is the label of its claims, by default host and process.  A worker
     that is given a name recovers at once what an earlier one of that name has
@@ -80,44 +82,41 @@ class Worker:
     is how many tasks it runs at once, each in a thread with a connection and
     a claim of its own.  *lease*, a timedelta, is for how long its claims are
     believed without a sign of life, by default as `IScheduleSettings.lease`
-    says.  *grace*, a timedelta, is how long it lets a run go on when it is
-    asked to end.
+    says.  *grace*, a timedelta, is for how long a run may go on when the
+    worker is asked to stop.
 
-    Raises ValueError for what it cannot work with.  It can be started once.
+    Raises ValueError for arguments that it cannot work with.  It can be
+    started once.
     """
 
-    #: on what the turns of a thread are made; that of the runs, by default
+    #: gives the transaction manager of the turns of a thread, by default that
+    #: of the runs
     manager: Callable[[], Any] = staticmethod(lambda: transaction.manager)
-    #: what its threads do
+    #: the class of its threads
     thread = WorkerThread
 
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
-        if threads < 1:
-            raise ValueError(f'threads is {threads}; it has to be 1 or more')
-        if lease is not None and lease <= timedelta(0):
-            raise ValueError(f'lease is {lease}; it has to be longer than 0')
-        for path in paths:
-            if isinstance(path, str) and not path.strip('/'):
-                raise ValueError(
-                    f'the path {path!r} names no key; write, for instance, '
-                    f"'schedule'")
+        _refuse_unfit(paths, threads, lease)
         self.name = name or f'{socket.gethostname()}:{os.getpid()}'
         self.grace = grace
-        self._database = Database(db)
+        self._source = DatabaseSource(db)
         self._availability = Availability()
-        self._heart = Heart(LOOK, _relieve, self._heart_failed)
+        self._heartbeats = HeartbeatThread(
+            CHECK_INTERVAL, _relieve, _log_lost_heartbeat)
         config = WorkerConfig(
-            self.name, self._database.get, paths or ('schedule',), lease,
-            bool(name), self._ends, self._heart, self._availability, {},
-            self.manager)
+            self.name, self._source.get, paths or ('schedule',), lease,
+            bool(name), self._stopping, self._heartbeats, self._availability,
+            {}, self.manager)
         self._threads = [
             self.thread(config, number) for number in range(threads)]
         self._asked = WORK
         self._result = True
         self._supervisor: threading.Thread | None = None
         self._begun = False
+        #: when it was asked to stop, by a monotonic clock
+        self._finishing_since: float | None = None
         self._silent = False
 
     # -- from outside
@@ -127,7 +126,7 @@ class Worker:
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
         off what runs.  Returns True if every run has ended by itself and
-        everything is handed back, so that no claim is left.  False if a run
+        everything was handed back, so that no claim is left.  False if a run
         was cut off, whose task is back in its place; or if the database did
         not answer, as the log says: then others recover what it held.
         """
@@ -143,8 +142,8 @@ class Worker:
     def _work(self) -> bool:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._threads),
-                 ', '.join(map(spelled, self._threads[0].config.paths)))
-        self._heart.start()
+                 ', '.join(map(path_text, self._threads[0].config.paths)))
+        self._heartbeats.start()
         for thread in self._threads:
             thread.start()
         interrupted: BaseException | None = None
@@ -161,19 +160,19 @@ class Worker:
         return self._result
 
     def start(self) -> None:
-        """Do as `run`, in threads in the background; returns at once."""
+        """Do as `run`, in the background; returns at once."""
         self._begin()
         self._supervisor = threading.Thread(
             target=self._work, name=f'zodbschedule {self.name}', daemon=True)
         self._supervisor.start()
-        # So that a program that ends without a word leaves no claim behind.
+        # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
 
     def stop(self, timeout: timedelta | None = None) -> bool:
-        """End what `start` has begun; returns as `run`.
+        """End what `start` has begun; returns as `run` does.
 
-        Takes nothing more, lets runs end within *timeout*, by default the
-        grace of this worker, and hands the rest back.
+        Takes nothing more, lets runs end within *timeout*, a timedelta, by
+        default the grace of this worker, and hands the rest back.
         """
         if timeout is not None:
             self.grace = timeout
@@ -193,52 +192,59 @@ class Worker:
         self.stop()
 
     def finish(self) -> None:
-        """Ask it to end, within its grace; for signal handlers too."""
+        """Ask it to stop, within its grace; for signal handlers too."""
         self._asked = max(self._asked, FINISH)
 
     def abort(self) -> None:
-        """Ask it to cut off what runs, and end; for signal handlers too."""
+        """Ask it to cut off what runs, and stop; for signal handlers too."""
         self._asked = ABORT
 
-    def _ends(self) -> bool:
+    def _stopping(self) -> bool:
         return self._asked != WORK
 
     @property
     def healthy(self) -> bool:
         """Whether it works, and the database answers.
 
-        A run that lasts long is healthy.
+        It is healthy during a run, however long that lasts.
         """
         return (self._begun and self._asked == WORK
                 and self._availability.answers
                 and all(thread.healthy for thread in self._threads))
 
-    # -- looking after the threads
+    # -- the supervisor
 
     def _supervise(self) -> bool:
-        since = None
-        ended = True
+        in_time = True
         while self._is_alive():
-            if self._asked and since is None:
-                since = time.monotonic()
-                for thread in self._threads:
-                    thread.finish()
-            if self._asked == ABORT or since is not None and (
-                    time.monotonic() - since > self.grace.total_seconds()):
-                ended = self._cut_off()
+            self._finish_threads()
+            if self._is_grace_over():
+                in_time = self._cut_off()
                 break
-            self._listen()
+            self._check_silence()
             time.sleep(SUPERVISE)
-        self._heart.stop(HAND_BACK)
+        self._heartbeats.stop(HAND_BACK)
         if not self._is_alive():
-            self._database.close()
-        return ended and all(thread.handed_back for thread in self._threads)
+            self._source.close()
+        return in_time and all(
+            thread.handed_back for thread in self._threads)
+
+    def _finish_threads(self) -> None:
+        if self._asked and self._finishing_since is None:
+            self._finishing_since = time.monotonic()
+            for thread in self._threads:
+                thread.finish()
+
+    def _is_grace_over(self) -> bool:
+        since = self._finishing_since
+        return self._asked == ABORT or since is not None and (
+            time.monotonic() - since > self.grace.total_seconds())
 
     def _is_alive(self) -> bool:
         return any(thread.is_alive for thread in self._threads)
 
-    def _listen(self) -> None:
-        """Notice a database that says nothing, not even that it is away."""
+    def _check_silence(self) -> None:
+        """Notice a database that does not answer, and raises nothing."""
         silence = max(thread.silence() for thread in self._threads)
         if silence > SILENT:
             self._availability.away(
@@ -248,18 +254,12 @@ class Worker:
             self._silent = False
             self._availability.back(self)
 
-    def _heart_failed(self, error: Exception) -> None:
-        if is_storage_failure(error):
-            log.debug('A heartbeat was lost: %r', error)
-        else:
-            log.warning('A heartbeat was lost.', exc_info=error)
-
     def _cut_off(self) -> bool:
-        """Hand back what is held: the commit of a run will conflict.
+        """Hand back what is held, so that the commits of runs will conflict.
 
-        Whether no run was cut off.
+        Returns whether that has cut off no run.
         """
-        cut_off: list[Pulse] = []
+        cut_off: list[ClaimHeartbeat] = []
         handing = threading.Thread(
             target=self._hand_back, args=(cut_off,), daemon=True)
         handing.start()
@@ -272,24 +272,24 @@ class Worker:
         if cut_off:
             log.warning('Worker %s has cut off what ran.', self.name)
         for thread in self._threads:
-            thread.settle(HAND_BACK)
+            thread.join_unless_running(HAND_BACK)
         return not cut_off
 
-    def _hand_back(self, cut_off: list[Pulse]) -> None:
-        for pulse in self._heart.pulses:
+    def _hand_back(self, cut_off: list[ClaimHeartbeat]) -> None:
+        for heartbeat in self._heartbeats.heartbeats:
             try:
-                if in_own_connection(
-                        pulse.db, partial(_dissolve, pulse), TURN_TRIES):
-                    cut_off.append(pulse)
+                if in_own_connection(heartbeat.db, partial(
+                        _withdraw, heartbeat), TURN_TRIES):
+                    cut_off.append(heartbeat)
             except Exception:
-                cut_off.append(pulse)
+                cut_off.append(heartbeat)
                 log.warning(
                     'The claim %s could not be withdrawn; others will '
-                    'recover it.', pulse.claim_id, exc_info=True)
+                    'recover it.', heartbeat.claim_id, exc_info=True)
 
 
-class Database:
-    """What a worker works with; opened by it, or by somebody else."""
+class DatabaseSource:
+    """Gives a worker its database: an open one, or one that it opens."""
 
     def __init__(self, db: Any) -> None:
         self.open: Callable[[], Any] | None = db if callable(db) else None
@@ -297,15 +297,15 @@ class Database:
         self.lock = threading.Lock()
 
     def get(self) -> Any:
-        """The `ZODB.DB`; raises whatever keeps it from being opened."""
+        """The `ZODB.DB`; raises what the callable that opens it raises."""
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = self.open()
-            faults.mend(self.db)
+            workarounds.mend(self.db)
             return self.db
 
     def close(self) -> None:
-        """Close what was opened here."""
+        """Close the database if it was opened here."""
         if self.open is not None and self.db is not None:
             try:
                 self.db.close()
@@ -315,21 +315,41 @@ class Database:
             self.db = None
 
 
-def _relieve(pulse: Pulse, index: int) -> None:
+def _refuse_unfit(paths: tuple[Path | Paths, ...], threads: int,
+                  lease: timedelta | None) -> None:
+    if threads < 1:
+        raise ValueError(f'threads is {threads}; it has to be 1 or more')
+    if lease is not None and lease <= timedelta(0):
+        raise ValueError(f'lease is {lease}; it has to be longer than 0')
+    for path in paths:
+        if isinstance(path, str) and not path.strip('/'):
+            raise ValueError(
+                f'the path {path!r} names no key; write, for instance, '
+                f"'schedule'")
+
+
+def _log_lost_heartbeat(error: Exception) -> None:
+    if is_storage_failure(error):
+        log.debug('A heartbeat was lost: %r', error)
+    else:
+        log.warning('A heartbeat was lost.', exc_info=error)
+
+
+def _relieve(heartbeat: ClaimHeartbeat, index: int) -> None:
     def work(connection: Any) -> None:
-        relieve(connection.get(pulse.schedule_oid), pulse.claim_id, index,
-                clock.now())
+        relieve(connection.get(heartbeat.schedule_oid), heartbeat.claim_id,
+                index, clock.now())
 
-    in_own_connection(pulse.db, work, TURN_TRIES)
+    in_own_connection(heartbeat.db, work, TURN_TRIES)
 
 
-def _dissolve(pulse: Pulse, connection: Any) -> bool:
-    """Whether that is in vain which runs."""
-    schedule = connection.get(pulse.schedule_oid)
-    claim = schedule.claims.get(pulse.claim_id)
+def _withdraw(heartbeat: ClaimHeartbeat, connection: Any) -> bool:
+    """Withdraw that claim; whether a run is cut off by that."""
+    schedule = connection.get(heartbeat.schedule_oid)
+    claim = schedule.claims.get(heartbeat.claim_id)
     if claim is None:
-        return False  # it has just ended by itself
-    running = pulse.running
-    in_vain = running is not None and claim.slots[running[0]].waiting
-    withdraw(schedule, pulse.claim_id, claim, clock.now())
-    return in_vain
+        return False  # it was withdrawn by its thread just now
+    running = heartbeat.running
+    cuts_off = running is not None and claim.slots[running[0]].waiting
+    withdraw(schedule, heartbeat.claim_id, claim, clock.now())
+    return cuts_off

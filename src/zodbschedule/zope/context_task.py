@@ -29,6 +29,7 @@ from zope.globalrequest import getRequest
 
 from zodbschedule import clock
 from zodbschedule.execution.current import current_run
+from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
@@ -282,10 +283,4 @@ def task_time(time: Any, delay: timedelta | None) -> datetime | None:
             raise InvalidTask(
                 f'time is {time!r}; it has to have a time zone')
         time = time.asdatetime()
-    moment: datetime | None = time
-    if delay is None:
-        return moment
-    if moment is not None:
-        raise InvalidTask(
-            f'time is {time!r} and delay is {delay!r}; give one of them')
-    return clock.now() + delay
+    return moment_of(time, delay, clock.now())

@@ -34,12 +34,12 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
-from zodbschedule.execution.disabled import barred
+from zodbschedule.execution.process import why_disabled
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
+from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
 from zodbschedule.worker.loop import ScheduleLoop
-from zodbschedule.worker.thread import Path
-from zodbschedule.worker.thread import Paths
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.environment import APPLICATION
@@ -96,7 +96,7 @@ class SitesWorkerThread(WorkerThread):
         now = time.monotonic()
         if now - self.synchronized_at > SYNCHRONIZE_INTERVAL:
             self.synchronized_at = now
-            for path in self.paths:
+            for path in self.loops:
                 self._contribute(path)
 
     def _loop(self, path: Path) -> ScheduleLoop:
@@ -114,7 +114,7 @@ class SitesWorkerThread(WorkerThread):
     def _synchronize(self, location: Any) -> None:
         root = self.connection.root()
         schedule = location(root)
-        if schedule is not None and not barred(schedule._p_jar):
+        if schedule is not None and not why_disabled(schedule._p_jar):
             synchronize(site_at(root[APPLICATION], location.path))
             self.manager.get().note('zodbschedule: contribute tasks')
         self.manager.commit()
