@@ -253,13 +253,13 @@ class Survey:
         if stamped == micros or stamped is None and not keeps_stamp(task):
             return
         said = 'no instant' if stamped is None else from_micros(stamped)
-        problem = (f'the task {place}, is due at {from_micros(micros)}, and '
-                   f'names {said} instead, so that it cannot be found')
+        problem = (f'the task {place}, and its stamp names {said} instead of '
+                   f'{from_micros(micros)}, so that it cannot be unscheduled')
         if isinstance(task, Broken):
             yield flaw_of(task, FlawKind.WRONG_STAMP, problem)
         else:
             yield flaw_of(
-                task, FlawKind.WRONG_STAMP, problem, 'it names that instant',
+                task, FlawKind.WRONG_STAMP, problem, 'the stamp is corrected',
                 partial(repairs.correct_stamp, self.schedule, task, place,
                         micros))
 
