@@ -265,6 +265,17 @@ class TestWhatARunWrites:
         assert stage.process() == Tally(succeeded=1)
         assert stage.look().waiting == ['b', 'd']
 
+    def test_behind_a_savepoint_the_cache_may_forget_its_slot(self, stage):
+        def call(task):
+            stage.schedule.schedule(stage.make('b'))
+            stage.tm.savepoint()
+            stage.schedule.schedule(stage.make('c'))
+            task._p_jar.cacheMinimize()
+
+        stage.add('a', call=call)
+        assert stage.process() == Tally(succeeded=1)
+        assert stage.look().waiting == ['b', 'c']
+
     def test_with_a_key_it_waits_at_once(self, stage):
         def call(task):
             with_key = stage.schedule.schedule(stage.make('b', key='k'))
