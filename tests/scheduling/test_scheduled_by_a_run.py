@@ -519,6 +519,15 @@ class TestActing:
         assert self.end(stage, waits, minute)
 
     @ACTS
+    def test_whichever_run_of_the_pass_has_scheduled_it(
+            self, stage, act, waits, minute):
+        stage.add('first', cls=Planning, minutes=2, call=lambda task: None)
+        planned = plan(stage, {'minutes': -5}, {'minutes': -700})
+        then(stage, lambda task: act(stage, stage.schedule, planned[0]))
+        assert stage.process() == Tally(succeeded=3)
+        assert self.end(stage, waits, minute)
+
+    @ACTS
     def test_another_connection(self, stage, act, waits, minute):
         plan(stage, {'minutes': -5}, {'minutes': -700})
         elsewhere(stage, lambda schedule: act(
