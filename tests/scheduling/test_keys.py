@@ -434,6 +434,12 @@ class TestUnborn:
         self.store(stage, unborn)
         assert stage.over()
 
+    def test_each_of_them_leaves_with_its_own_key(self, stage, unborn):
+        unborn.unschedule(unborn.keys.get('b'))
+        assert list(unborn.keys) == ['a']
+        self.store(stage, unborn)
+        assert stage.held() == {'a': 'a'}
+
     def test_stored_it_is_unscheduled_with_its_key(self, stage, unborn):
         self.store(stage, unborn)
         with stage.transaction():

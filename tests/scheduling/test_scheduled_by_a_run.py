@@ -265,6 +265,17 @@ class TestWhatARunWrites:
         assert stage.process() == Tally(succeeded=1)
         assert stage.look().waiting == ['b', 'd']
 
+    def test_behind_a_savepoint_the_cache_may_forget_its_slot(self, stage):
+        def call(task):
+            stage.schedule.schedule(stage.make('b'))
+            stage.tm.savepoint()
+            stage.schedule.schedule(stage.make('c'))
+            task._p_jar.cacheMinimize()
+
+        stage.add('a', call=call)
+        assert stage.process() == Tally(succeeded=1)
+        assert stage.look().waiting == ['b', 'c']
+
     def test_with_a_key_it_waits_at_once(self, stage):
         def call(task):
             with_key = stage.schedule.schedule(stage.make('b', key='k'))
@@ -505,6 +516,15 @@ class TestActing:
         planned = plan(stage, {'minutes': -5}, {'minutes': -700})
         then(stage, lambda task: act(stage, stage.schedule, planned[0]))
         assert stage.process() == Tally(succeeded=2)
+        assert self.end(stage, waits, minute)
+
+    @ACTS
+    def test_whichever_run_of_the_pass_has_scheduled_it(
+            self, stage, act, waits, minute):
+        stage.add('first', cls=Planning, minutes=2, call=lambda task: None)
+        planned = plan(stage, {'minutes': -5}, {'minutes': -700})
+        then(stage, lambda task: act(stage, stage.schedule, planned[0]))
+        assert stage.process() == Tally(succeeded=3)
         assert self.end(stage, waits, minute)
 
     @ACTS

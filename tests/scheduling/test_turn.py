@@ -1,5 +1,7 @@
 """What a turn collects, takes and sweeps."""
 
+from datetime import timedelta
+
 import pytest
 from sample_work import NOON
 from sample_work import Note
@@ -8,13 +10,21 @@ from sample_work import begin
 from sample_work import commit
 from sample_work import names
 
+from zodbschedule import Every
+from zodbschedule import Task
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
+from zodbschedule.outcomes import CANCELLED
+from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.parking import park
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp
 from zodbschedule.store.timetable import LEAF
 from zodbschedule.store.timetable import Timetable
 
@@ -167,6 +177,86 @@ class TestCrashes:
         self.crash(schedule)
         assert len(schedule.crashes) == 1
         assert names(schedule) == ['a', 'b']
+
+
+class TestRequested:
+    """A task leaves its claim, and something is requested of it."""
+
+    @pytest.fixture
+    def task(self, schedule, claim):
+        """Taken into the second of three slots, and requested."""
+        tasks = [schedule.schedule(Note(name)) for name in 'bac']
+        for task in tasks:
+            task.recurrence = Every(timedelta(hours=1))
+        commit(schedule)
+        exchange(schedule, claim)
+        schedule.requests.add(tasks[1], turn.to_micros(at(5)))
+        for slot in claim.slots:
+            if slot.task is not tasks[1]:
+                slot.settle(SUCCEEDED, slot.oid)
+        return tasks[1]
+
+    def end(self, claim, outcome):
+        slot = claim.slots[1]
+        slot.settle(outcome, slot.oid)
+
+    def test_it_waits_for_that(self, schedule, claim, task):
+        self.end(claim, FAILED)
+        exchange(schedule, claim, 0)
+        assert names(schedule) == ['a']
+        assert not schedule.requests.entries
+
+    def test_parked_as_a_whole_it_does_not_wait_as_well(
+            self, schedule, claim, task):
+        park(schedule, task, turn.to_micros(NOON), 'it cannot be written')
+        self.end(claim, FAILED)
+        exchange(schedule, claim, 0)
+        assert names(schedule) == []
+        assert oid_of(task) in schedule.requests
+
+    @pytest.mark.parametrize('index', [0, 2])
+    def test_scheduled_by_another_run_it_waits_once(
+            self, schedule, claim, task, index):
+        claim.slots[index].schedule(turn.to_micros(at(7)), task)
+        self.end(claim, CANCELLED)
+        exchange(schedule, claim, 0)
+        assert names(schedule) == ['a']
+        assert list(schedule.getTaskTimes()) == [at(7)]
+        assert oid_of(task) in schedule.requests
+
+    def test_scheduled_anew_it_waits_once(self, schedule, claim, task):
+        stamp(task, at(7))
+        schedule.timetable.add(at(7), [task])
+        self.end(claim, CANCELLED)
+        exchange(schedule, claim, 0)
+        assert names(schedule) == ['a']
+        assert oid_of(task) in schedule.requests
+
+
+def test_each_outcome_has_the_tid_of_its_run_also_behind_a_superseded_one(
+        schedule, claim):
+    series = schedule.schedule(Task(
+        NOON, key='key', recurrence=Every(timedelta(hours=1))))
+    schedule.schedule(Note('b'))
+    commit(schedule)
+    exchange(schedule, claim)
+    schedule.schedule(Task(at(60), key='key'))
+    for slot in claim.slots:
+        noon = turn.to_micros(NOON)
+        following = noon + 1, slot.task
+        slot.settle(
+            SUCCEEDED, record(slot.oid, noon, SUCCEEDED, noon, '', '',
+                              began=noon),
+            following if slot.task is series else None)
+        commit(schedule)
+    tids = [slot._p_serial for slot in claim.slots]
+    exchange(schedule, claim, 0)
+    commit(schedule)
+    collected, = schedule.history.chunks.values()
+    found = [(entry.outcome, entry.tid) for entry in collected.newest_first()]
+    assert found == [('succeeded', tids[1]),
+                     ('cancelled', collected._p_serial),
+                     ('succeeded', tids[0])]
 
 
 class TestSweeping:
