@@ -20,13 +20,13 @@ from ZODB.utils import u64
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.instant import to_micros
-from zodbschedule.scheduling import soundness
 from zodbschedule.scheduling import turn
-from zodbschedule.scheduling.flaw import FlawKind
-from zodbschedule.scheduling.flaw import is_gone
-from zodbschedule.scheduling.soundness import Survey
-from zodbschedule.scheduling.soundness import flaws
-from zodbschedule.scheduling.soundness import mend
+from zodbschedule.scheduling.soundness import survey as soundness
+from zodbschedule.scheduling.soundness.flaw import FlawKind
+from zodbschedule.scheduling.soundness.flaw import is_gone
+from zodbschedule.scheduling.soundness.survey import Survey
+from zodbschedule.scheduling.soundness.survey import flaws
+from zodbschedule.scheduling.soundness.survey import mend
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import Chunk

@@ -14,7 +14,7 @@ from ZODB.utils import u64
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
-from zodbschedule.scheduling.soundness import flaws
+from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 

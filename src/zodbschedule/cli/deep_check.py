@@ -21,9 +21,9 @@ from zodbschedule.cli import output
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
-from zodbschedule.scheduling.flaw import Flaw
-from zodbschedule.scheduling.soundness import Survey
-from zodbschedule.scheduling.soundness import mend
+from zodbschedule.scheduling.soundness.flaw import Flaw
+from zodbschedule.scheduling.soundness.survey import Survey
+from zodbschedule.scheduling.soundness.survey import mend
 
 
 # What to do: if something can be mended, and if nothing can.

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from zodbschedule.instant import from_micros
 from zodbschedule.outcomes import CANCELLED
-from zodbschedule.scheduling.flaw import known_stamp
+from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState

@@ -27,11 +27,11 @@ from ZODB.utils import p64
 from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
-from zodbschedule.scheduling.flaw import known_stamp
 from zodbschedule.scheduling.parking import park_and_notify
-from zodbschedule.scheduling.sightings import InTimetable
-from zodbschedule.scheduling.sightings import Place
-from zodbschedule.scheduling.sightings import worse
+from zodbschedule.scheduling.soundness.flaw import known_stamp
+from zodbschedule.scheduling.soundness.sightings import InTimetable
+from zodbschedule.scheduling.soundness.sightings import Place
+from zodbschedule.scheduling.soundness.sightings import worse
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Heartbeat
 from zodbschedule.store.claim import Slot

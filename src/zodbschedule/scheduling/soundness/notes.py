@@ -19,15 +19,15 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from zodbschedule.scheduling import repairs
-from zodbschedule.scheduling.flaw import Flaw
-from zodbschedule.scheduling.flaw import FlawKind
-from zodbschedule.scheduling.flaw import flaw_of
-from zodbschedule.scheduling.flaw import is_gone
-from zodbschedule.scheduling.flaw import items_of
-from zodbschedule.scheduling.flaw import known_key
-from zodbschedule.scheduling.sightings import InTimetable
-from zodbschedule.scheduling.sightings import Place
+from zodbschedule.scheduling.soundness import repairs
+from zodbschedule.scheduling.soundness.flaw import Flaw
+from zodbschedule.scheduling.soundness.flaw import FlawKind
+from zodbschedule.scheduling.soundness.flaw import flaw_of
+from zodbschedule.scheduling.soundness.flaw import is_gone
+from zodbschedule.scheduling.soundness.flaw import items_of
+from zodbschedule.scheduling.soundness.flaw import known_key
+from zodbschedule.scheduling.soundness.sightings import InTimetable
+from zodbschedule.scheduling.soundness.sightings import Place
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
