@@ -21,13 +21,15 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from math import log2
 from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 
-SOURCE = Path(__file__).parents[1] / 'src' / 'zodbschedule'
+# Where the package is that would be imported; nothing of it is.
+SOURCE = Path(find_spec('zodbschedule').origin).parent
 
 # The layers, from the bottom, each with the middle of its boxes in the image:
 # a module may import from its own layer and from those before it.  Names that

@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
 from types import ModuleType
@@ -28,6 +29,7 @@ from zodbschedule import principals
 
 
 HOME = Path(__file__).parents[1]
+PACKAGE = Path(find_spec('zodbschedule').origin).parent
 #: what needs a Zope is executed there, see tests/zope
 ELSEWHERE = {'zope.rst'}
 PAGES = [HOME / 'README.rst', *sorted(
@@ -208,7 +210,7 @@ def place_of(path):
     """Where that is, as the page on the architecture writes it."""
     if path.startswith('tests/'):
         return HOME / path
-    place = HOME.joinpath('src', 'zodbschedule', *path.split('.'))
+    place = PACKAGE.joinpath(*path.split('.'))
     return place if place.is_dir() else place.with_suffix('.py')
 
 
