@@ -39,7 +39,7 @@ LAYERS = (
         'interfaces', 'outcomes', 'instant', 'clock', 'durations', 'retry',
         'principals')),
     ('transactions and their errors', 790, ('transactions',)),
-    ('pickled objects, recurrences', 400, (
+    ('pickled; when next', 400, (
         'recurrence', 'task', 'callables', 'store')),
     ('in the transaction of the caller', 420, ('scheduling',)),
     ('which workers are alive', 690, ('liveness',)),
