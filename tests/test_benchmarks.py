@@ -46,6 +46,10 @@ TOLD = {
         'users of 0 ms: points more',
         'users of 20 ms: points more',
         'while users insert: runs wasted'),
+    'inserts': tuple(
+        f'{kind}, {ms} ms, {beside}: points more'
+        for kind in ('now', 'in three days', 'with a key', 'both')
+        for ms in (0, 50, 200) for beside in ('nobody', 'a worker')),
     'portions': ('rate of the pair that is fixed',),
     'together': (
         'two at once against one: ratio',
