@@ -41,6 +41,7 @@ from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.spread import TREES
+from zodbschedule.task import type_of
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
@@ -893,6 +894,14 @@ def lose_record(schedule, task):
 
     jar._storage.load = without
     jar.cacheMinimize()
+
+
+def test_what_a_call_does_whose_record_is_gone_is_not_known(schedule):
+    task = schedule.call(print, time=NOON)
+    transaction.commit()
+    assert type_of(task) == 'builtins.print'
+    lose_record(schedule, task)
+    assert type_of(task) == 'zodbschedule.task.CallTask'
 
 
 def test_a_task_whose_record_is_gone_can_be_found_and_unscheduled(schedule):

@@ -19,6 +19,7 @@ from ZODB.Connection import Connection
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution.consumer import CROWD
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.store.spread import TREES
 from zodbschedule.store.timetable import LEAF
 from zodbschedule.store.timetable import Timetable
 
@@ -292,8 +293,10 @@ class TestFetching:
         one.turn(60)
         tasks = [request for request in asked if set(request) & oids]
         assert set(*tasks) == oids
-        # Of lists a few at first, and then more.
-        lists = [len(request) for request in asked if request not in tasks]
+        # All trees; then of lists a few at first, and then more.
+        trees, *lists = [
+            len(request) for request in asked if request not in tasks]
+        assert trees == TREES
         assert sum(lists) == 60 and len(lists) == 3
         one.withdraw()
 
