@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import mixture
 import pytest
+from databases import wait_until
 from persistent.list import PersistentList
 from places import check
 from sample_tasks import Doing
@@ -683,13 +684,14 @@ def test_mending_ends(full, monkeypatch):
 @pytest.mark.storages('FileStorage', 'ZEO')
 def test_a_database_that_moves_is_sound_at_each_look(database):
     mixture.set_up(database, mixture.one_of_each())
-    end = 0
+
+    def is_done():
+        with mixture.looking(database) as schedule:
+            check(schedule)
+            return mixture.is_done(schedule)
+
     with Worker(database.client().db, 'schedule', threads=2):
-        looks = iter(range(100))
-        while not end and next(looks, None) is not None:
-            with mixture.looking(database) as schedule:
-                check(schedule)
-                end = mixture.is_done(schedule)
+        wait_until(is_done, 'the end of all tasks')
     mixture.check_done(database)
 
 
