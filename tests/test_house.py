@@ -36,7 +36,7 @@ PROJECT = Path(__file__).parents[1].joinpath('pyproject.toml')
 OUTWARD = ('__main__', 'cli', 'testing', 'zope', 'zope_security')
 # The contract, time, and rules: they know nothing of persistence.
 PURE = ('interfaces', 'outcomes', 'clock', 'instant', 'durations', 'retry',
-        'recurrence')
+        'recurrence', 'errors', 'plain_text')
 # What is pickled: it never reads a clock, commits, aborts or logs.
 PICKLED = ('store', 'task')
 # All these happen in the caller's transaction.

@@ -12,9 +12,9 @@ import transaction
 from zodbschedule import InvalidTask
 from zodbschedule import InvalidTime
 from zodbschedule import Task
+from zodbschedule.plain_text import text
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
-from zodbschedule.store.inspection import text
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from persistent import Persistent
 from ZODB.broken import Broken
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.store.inspection import class_name
@@ -122,8 +123,7 @@ def _find(name: str) -> Any:
     except Exception as error:
         # Anything can go wrong while a module is imported.
         raise CodeMissing(
-            f'{name} cannot be imported: {type(error).__name__}: {error}'
-        ) from error
+            f'{name} cannot be imported: {ErrorText(error)}') from error
 
 
 def _find_or_refuse(name: str) -> Any:

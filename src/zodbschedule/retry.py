@@ -18,9 +18,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 from zope.interface import implementer
 
+from zodbschedule.errors.chain import class_names
+from zodbschedule.errors.chain import leaves
+from zodbschedule.errors.chain import name_of
+from zodbschedule.errors.verdict import FinalVerdict
+from zodbschedule.errors.verdict import Verdict
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import IRetry
 
@@ -31,7 +37,7 @@ LONGEST = timedelta(days=999_999_999).total_seconds()
 DOTTED_NAME = re.compile(r'[^\W\d]\w*(\.[^\W\d]\w*)+')
 
 
-class RetryLater(Exception):
+class RetryLater(Verdict):
     """A task raises it to ask for another attempt.
 
     *delay* is how long to wait, a timedelta of zero or more.  With None the
@@ -42,6 +48,10 @@ class RetryLater(Exception):
 
     Raises `InvalidTask`, a ValueError, for other arguments.
     """
+
+    # For subclasses that do not call this __init__.
+    delay: timedelta | None = None
+    reason = ''
 
     def __init__(self, delay: timedelta | None = None,
                  reason: str = '') -> None:
@@ -55,7 +65,7 @@ class RetryLater(Exception):
         return self.reason
 
 
-class GiveUp(Exception):
+class GiveUp(FinalVerdict):
     """A task raises it to ask for no further attempt.
 
     *reason* is a str for log, history and the parked entry.  What the run has
@@ -69,6 +79,18 @@ class GiveUp(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(_check_text('reason', reason))
         self.reason = reason
+
+
+def delay_asked(said: Any) -> timedelta | None:
+    """The delay of a `RetryLater`, of any class; None if it names none.
+
+    Raises `InvalidTask` for what `RetryLater` does not take, and whatever
+    that class raises.
+    """
+    delay: timedelta | None = said.delay
+    if delay is not None:
+        _check_duration('delay', delay)
+    return delay
 
 
 @implementer(IRetry)
@@ -117,8 +139,12 @@ class Retry:
         return timedelta(seconds=min(max(seconds, 0), LONGEST))
 
     def _is_for(self, error: BaseException) -> bool:
-        """By name, so that nothing has to be imported."""
-        return any(_name_of(cls) in self.on for cls in type(error).__mro__)
+        """By name, so that nothing has to be imported.
+
+        Of a group, for any of its errors.
+        """
+        return any(name in self.on for each in (error, *leaves(error))
+                   for name in class_names(each))
 
     def _nominal(self, attempt: int) -> float:
         """The wait in seconds, before the jitter."""
@@ -178,13 +204,9 @@ def _check_exception(exception: object) -> str:
     """The dotted name of an exception, a class or that name."""
     name = exception if isinstance(exception, str) else ''
     if isinstance(exception, type) and issubclass(exception, BaseException):
-        name = _name_of(exception)
+        name = name_of(exception)
     if not DOTTED_NAME.fullmatch(name):
         raise InvalidTask(
             f'on has {exception!r}; it takes exception classes of a module, '
             f"or their dotted names, such as 'builtins.OSError'")
     return name
-
-
-def _name_of(cls: type) -> str:
-    return f'{cls.__module__}.{cls.__qualname__}'

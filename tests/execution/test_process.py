@@ -1,5 +1,6 @@
 """One pass over what is due: its order, its claim, its tally."""
 
+import errno
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -20,12 +21,14 @@ from ZODB.POSException import ReadOnlyError
 
 from zodbschedule import InvalidTime
 from zodbschedule import NotStored
+from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.outcomes import Tally
+from zodbschedule.principals import Plain
 from zodbschedule.scheduling.turn import withdraw
 
 
@@ -371,22 +374,109 @@ def test_a_conflict_when_handing_back_is_tried_again(stage, lose):
 
 
 @on_file
-def test_a_failure_of_the_storage_over_one_task_stops_nobody(
+def test_a_failure_of_the_storage_over_one_task_is_one_of_that_task(
         stage, lose, caplog):
     # Its record is too large, for instance.
     tries = []
-    lost = lose('bad', error=OSError, passes=False, times=1000)
-    assert stage.run_between(call=tries.append) == Tally(left=1)
-    assert len(tries) == 8
-    assert "is left for a next time: OSError('not stored')" in caplog.text
-    seen = stage.look()
-    assert seen.waiting == ['bad']
-    assert not seen.parked
-    tid = stage.tid()
+    lost = lose('bad', error=OSError, passes=False, times=3)
+    assert stage.run_between(call=tries.append) == Tally(failed=1)
+    assert len(tries) == 3
+    assert lost.times == 0
+    assert caplog.text.count('and takes what others write') == 3
+    assert stage.look().parked == {'bad': 'OSError: not stored'}
+
+
+@on_file
+def test_its_retry_decides_when_it_is_tried_again(stage, lose):
+    tries = []
+    lose('bad', error=OSError, passes=False, times=3)
+    assert stage.run_between(
+        call=tries.append, retry=Retry(2)) == Tally(retried=1)
+    assert stage.process(minutes=2) == Tally(succeeded=1)
+    assert len(tries) == 4
+    assert [outcome for name, outcome in stage.look().outcomes
+            if name == 'bad'] == ['retried', 'succeeded']
+
+
+@on_file
+@pytest.mark.parametrize('failures', [1, 2])
+def test_a_storage_that_fails_now_and_then_costs_no_attempt(
+        stage, lose, failures):
+    lose('bad', error=OSError, passes=False, times=failures)
+    assert stage.run_between() == Tally(succeeded=1)
+    assert ('bad', 'succeeded') in stage.look().outcomes
+
+
+@on_file
+def test_a_task_that_ends_in_a_load_has_failed(stage):
+    # A limit of its own strikes there, for instance.
+    def strikes(task):
+        tries.append(task)
+        storage = task._p_jar._storage
+
+        def load(*args):
+            raise RecursionError('too deep')
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(storage, 'load', load)
+            task._p_jar.cacheMinimize()
+            task._p_jar.root()['effects']._p_activate()
+
+    tries = []
+    assert stage.run_between(call=strikes) == Tally(failed=1)
+    assert len(tries) == 3
+    assert stage.look().parked == {'bad': 'RecursionError: too deep'}
+
+
+@on_file
+def test_what_fails_before_the_call_is_not_the_task_s(
+        stage, monkeypatch, caplog):
+    # For instance, who it runs as is looked up in another database.
+    def adopt(self, principal_id, task):
+        stage.connection.cacheMinimize()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stage.connection._storage, 'load', fails)
+            stage.connection.root()['effects']._p_activate()
+
+    def fails(*args):
+        raise OSError('the other is away')
+
+    stage.add('due', cls=Noting)
+    monkeypatch.setattr(Plain, 'adopt', adopt)
     assert stage.process() == Tally(left=1)
-    assert stage.tid() == tid
+    assert 'is left for a next time: OSError: the other is away' in caplog.text
+    assert stage.look().waiting == ['due']
+
+
+class NoRoom(OSError):
+    """As a system says that a disk is full."""
+
+    def __init__(self, text):
+        super().__init__(errno.ENOSPC, text)
+
+
+@on_file
+def test_a_full_storage_ends_the_pass_and_parks_nothing(stage, lose):
+    tries = []
+    stage.add('bad', call=tries.append, minutes=1)
+    stage.add('after', call=tries.append)
+    lost = lose('bad', error=NoRoom, passes=False, times=1000)
+    with pytest.raises(NoRoom):
+        stage.process()
+    assert len(tries) == 1
+    # All are held off for a while, and the one that asked for more longer.
+    assert stage.process() == Tally()
+    stage.clock.advance(timedelta(seconds=1))
+    stage.now = stage.clock.now()
+    assert stage.process() == Tally(succeeded=1, left=1)
+    stage.clock.advance(timedelta(seconds=1))
+    stage.now = stage.clock.now()
+    with pytest.raises(NoRoom):
+        stage.process()
+    assert len(tries) == 3
     lost.times = 0
-    assert stage.process(1) == Tally(succeeded=1)
+    assert stage.process(minutes=5) == Tally(succeeded=1)
+    assert not stage.look().parked
 
 
 @on_file

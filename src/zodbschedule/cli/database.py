@@ -39,6 +39,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import Schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.transactions.workarounds import mend
 
 
@@ -271,7 +272,7 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
         # Each storage, and each database driver, has errors of its own.
         raise CommandError(
             f'cannot open {without_password(uri)}: '
-            f'{str(error) or type(error).__name__}') from error
+            f'{ErrorText(error).message}') from error
 
 
 # -- the schedule ------------------------------------------------------------

@@ -23,6 +23,7 @@ from zc.lockfile import LockError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
 
 
@@ -74,8 +75,8 @@ def errors_in_one_line() -> Iterator[None]:
     """
     try:
         yield
-    except CommandError:
-        log.info('The command failed', exc_info=True)
+    except CommandError as error:
+        log.info('The command failed', exc_info=ErrorText(error).exc_info)
         raise
     except (click.ClickException, click.exceptions.Exit, click.Abort,
             BrokenPipeError):
@@ -83,7 +84,7 @@ def errors_in_one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     except Exception as error:
-        log.info('The command failed', exc_info=True)
+        log.info('The command failed', exc_info=ErrorText(error).exc_info)
         raise CommandError(_message(error)) from error
 
 
@@ -100,7 +101,7 @@ def _message(error: Exception) -> str:
             return (f'the database is damaged: object {error} is missing; '
                     f'restore it from a backup')
         case _:
-            return f'{type(error).__name__}: {error}'
+            return str(ErrorText(error))
 
 
 def _lock_message(message: str) -> str:

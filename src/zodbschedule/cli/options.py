@@ -30,6 +30,7 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.zope_site import ZopeLocation
+from zodbschedule.errors.text import ErrorText
 
 
 T = TypeVar('T')
@@ -170,4 +171,4 @@ def _import(name: str) -> None:
                 f'--import {name}: there is no module {error.name}; install '
                 f'it, or correct the name') from error
         raise CommandError(
-            f'--import {name}: {type(error).__name__}: {error}') from error
+            f'--import {name}: {ErrorText(error)}') from error

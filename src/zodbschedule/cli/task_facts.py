@@ -38,6 +38,8 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.errors.chain import causes
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.liveness.registry import ClaimedTask
@@ -133,7 +135,8 @@ def problem_of(task: Persistent) -> str | None:
     except StorageError:
         raise
     except Exception as error:
-        return f'cannot be loaded: {error.__cause__ or error}'
+        *_, first = causes(error)
+        return f'cannot be loaded: {ErrorText(first).message}'
     return None
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from zodbschedule import Schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
+from zodbschedule.errors.text import ErrorText
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,7 @@ class Zope:
         except Exception as error:
             # Any error of the configuration, or of an add-on, ends up here.
             raise CommandError(
-                f'{conf}: Zope does not start: {type(error).__name__}: '
-                f'{one_line(error)}') from error
+                f'{conf}: Zope does not start: {ErrorText(error)}') from error
         self.db = zope2.DB
 
     def worker(self, *paths: str, **options: Any) -> Any:

@@ -4,7 +4,7 @@
 #
 # This software is subject to the provisions of the Zope Public License,
 # Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
-# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND NO_ROOM EXPRESS OR IMPLIED
 # WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
 # WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
 # FOR A PARTICULAR PURPOSE.
@@ -26,6 +26,9 @@ from weakref import WeakKeyDictionary
 # others; longer, and one that conflicted by chance runs later.
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
+
+# Stands for all tasks, while the storage has no room: no task has this oid.
+NO_ROOM = 0
 
 
 class Backoff:
@@ -52,8 +55,19 @@ class Backoff:
         """That task could run."""
         self.pauses.pop(oid, None)
 
+    def refuse(self, oid: int, now: datetime) -> None:
+        """Hold all tasks off: the storage has no room for what *oid* writes.
+
+        That one longer, so that it keeps the others from nothing if it alone
+        asks for too much.
+        """
+        for each in (NO_ROOM, oid, oid):
+            self.hold(each, now)
+
     def next_end(self, oids: set[int], now: datetime) -> datetime | None:
         """When the first of those tasks may be taken again, or None."""
+        if self.holds(NO_ROOM, now):
+            oids = {NO_ROOM}
         known = filter(None, map(self.pauses.get, oids))
         return min((since + pause for since, pause in known
                     if since + pause > now), default=None)

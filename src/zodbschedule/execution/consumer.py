@@ -44,6 +44,7 @@ from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 
 from zodbschedule import clock
+from zodbschedule.execution.backoff import NO_ROOM
 from zodbschedule.execution.backoff import backoff_of
 from zodbschedule.execution.failure import is_long_overdue
 from zodbschedule.execution.outcome import PassContext
@@ -70,6 +71,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
+from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -429,6 +431,10 @@ class Consumer:
         self.running = index
         try:
             result = Run(self.context, index, oid).execute()
+        except Exception as error:
+            if is_full(error):
+                self.backoff.refuse(oid, self.now)
+            raise
         finally:
             self.heartbeat.finish_run()
         self.running = None
@@ -447,6 +453,7 @@ class Consumer:
             self.backoff.hold(oid, self.now)
         elif self.backoff.pauses:
             self.backoff.forget(oid)
+            self.backoff.forget(NO_ROOM)
         for micros, task in result.scheduled:
             if task._p_oid and self._is_ahead(micros):
                 self.fresh.add(u64(task._p_oid))
@@ -463,6 +470,8 @@ class Consumer:
         """Whether there is a task for this pass to take."""
         self.chosen.clear()
         paused = self.schedule.pauses.entries
+        if self.backoff.holds(NO_ROOM, self.now):
+            return False
         return not (paused and ALL in paused) and (
             self.schedule.timetable.has(self.now, self._wanted))
 

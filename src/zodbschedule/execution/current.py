@@ -22,6 +22,7 @@ from typing import Any
 from zope.interface import implementer
 
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
 from zodbschedule.store.state import ScheduleState
@@ -96,8 +97,9 @@ class CurrentRun:
 
         try:
             self._where.look(report)
-        except Exception:
-            log.warning('A report of progress was lost.', exc_info=True)
+        except Exception as error:
+            log.warning('A report of progress was lost.',
+                        exc_info=ErrorText(error).exc_info)
 
 
 class Where:

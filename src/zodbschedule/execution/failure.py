@@ -14,23 +14,31 @@
 
 ::
 
-    conflicts, or the storage fails ─────────────────────▶ left in its place
+    conflicts ───────────────────────────────────────────▶ left in its place
     its code is missing ─▶ not for long ─────────────────▶ left in its place
           ╰──────────────▶ too long ─╮
     anything else ───────────────────┴─▶ may be tried again ─▶ put off
                                                   ╰─▶ not ─▶ parked
 
 What is written of that is a transaction of its own: that of the run is gone.
+
+An error that was raised inside the storage may be an error of the task all the
+same: it ran into a limit of its own while it loaded, its session was ended
+since it took too long, or another database that it uses is away.  The database
+itself is asked, by writing to it: if that passes, the task is tried again, a
+few times, and then it has failed.
 """
 
 import logging
 import sys
-import traceback
 from datetime import datetime
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from typing import Any
 
+from zodbschedule.errors.chain import is_a
+from zodbschedule.errors.text import ErrorText
+from zodbschedule.errors.verdict import verdict
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.execution.outcome import TaskSnapshot
@@ -44,7 +52,7 @@ from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
-from zodbschedule.retry import RetryLater
+from zodbschedule.retry import delay_asked
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.events import parked_event
 from zodbschedule.scheduling.events import report_parked
@@ -54,7 +62,6 @@ from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
-from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
@@ -69,9 +76,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger('zodbschedule')
-
-# How much of an error the history keeps, in characters.
-ERROR = 200
 
 # Parking holds no user code, so it may be tried until it passes.
 PARK_TRIES = 100
@@ -94,6 +98,9 @@ class Failure:
     def __init__(self, run: 'Run', error: BaseException) -> None:
         self.run = run
         self.error = error
+        self.text = ErrorText(error)
+        #: what the task itself has said, if it has
+        self.said = verdict(error)
         self.context = run.context
         self.schedule = run.context.schedule
         self.manager = run.context.manager
@@ -102,27 +109,28 @@ class Failure:
 
     def handle(self) -> RunResult:
         """See `handle_failure`."""
-        error = self.error
-        away = is_storage_failure(error)
-        if away:
-            transact(self.manager, self._beat, PARK_TRIES)
-        if away or is_transient(error):
+        if self._is_passing():
             log.warning('Task %s was not committed, and is left for a next '
-                        'time: %r', self.run.id, error)
+                        'time: %s', self.run.id, self.text)
             return RunResult(None, conflicted=True)
-        if isinstance(error, CodeMissing) and not transact(
+        if is_a(self.error, CodeMissing) and not transact(
                 self.manager, self._is_long_overdue):
-            log.warning('Task %s is left in its place: %s', self.run.id, error)
+            log.warning('Task %s is left in its place: %s', self.run.id,
+                        self.text.message)
             return RunResult(None)
         result = self._put_off_or_park()
         if result.outcome == FAILED and self.parked is not None:
-            report_parked(self.parked, error)
+            report_parked(self.parked, self.error)
         return result
 
-    def _beat(self) -> None:
-        """Write something: raises if the database is away for all."""
-        self.run.claim(self.schedule).heartbeat.beats += 1
-        self.manager.commit()
+    def _is_passing(self) -> bool:
+        """Whether that is no failure of the task.
+
+        If it was called, a storage that fails was asked by now.
+        """
+        if is_storage_failure(self.error):
+            return not self.run.called
+        return is_transient(self.error)
 
     def _is_long_overdue(self) -> bool:
         slot = self.run.slot(self.schedule)
@@ -140,7 +148,8 @@ class Failure:
                     isinstance(problem, ClaimLost)):
                 raise
             # Nothing of the task can be written.
-            log.warning('Task %s cannot continue: %r', self.run.id, problem)
+            log.warning('Task %s cannot continue: %s', self.run.id,
+                        ErrorText(problem))
             return transact(
                 self.manager, lambda: self._end_badly(False), PARK_TRIES)
 
@@ -156,21 +165,33 @@ class Failure:
 
     def _wait_after(self, task: Any, micros: int) -> timedelta | None:
         """How long until it is to be tried again; None: not at all."""
-        error = self.error
         policy = task.retry if isinstance(task, Task) else None
-        asked = isinstance(error, RetryLater)
-        if isinstance(error, GiveUp) or (policy is None and not asked):
+        asked = self.said is not None
+        if self._gives_up() or (policy is None and not asked):
             return None
         attempt = series.attempt_of(task)
         if policy is not None and attempt >= policy.attempts:
             return None
-        if isinstance(error, RetryLater) and error.delay is not None:
-            return error.delay
+        wait = self._delay_asked()
         token = f'{self.run.id}-{series.occurrence_of(task, micros)}'
-        wait = policy and policy.delay_after(attempt, token, error)
+        if wait is None and policy is not None:
+            wait = policy.delay_after(attempt, token, self.error)
         if wait is None and asked:
-            wait = UNLIMITED.delay_after(attempt, token, error)
+            wait = UNLIMITED.delay_after(attempt, token, self.error)
         return wait
+
+    def _gives_up(self) -> bool:
+        return self.said is not None and is_a(self.said, GiveUp)
+
+    def _delay_asked(self) -> timedelta | None:
+        """The delay that the task asks for, if that is one."""
+        try:
+            return None if self.said is None else delay_asked(self.said)
+        except Exception as problem:
+            log.warning('Task %s asks to be tried again after a delay that '
+                        'cannot be used: %s', self.run.id,
+                        ErrorText(problem).message)
+            return None
 
     def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
@@ -186,14 +207,13 @@ class Failure:
             f'to be tried again: {snapshot.description}')
         result = self.run.settle(
             slot, snapshot, Decision(RETRIED, (to_micros(at), task)),
-            in_a_line(self.error))
+            str(self.text))
         self.manager.commit()
-        # What a task asks for needs no traceback.
-        asked = isinstance(self.error, RetryLater)
         log.warning(
             'Task %s failed at attempt %d, and is tried again at %s: %s',
-            self.run.id, snapshot.attempt, at, in_a_line(self.error),
-            exc_info=None if asked else self.error)
+            self.run.id, snapshot.attempt, at, self.text,
+            # What a task asks for needs no traceback.
+            exc_info=self.text.exc_info if self.said is None else None)
         return result
 
     def _park(self, slot: Slot, task: Any, whole: bool) -> RunResult:
@@ -207,12 +227,12 @@ class Failure:
                 self.schedule, task, slot.micros, FAILED,
                 self.context.moment())
         entry = park(
-            self.schedule, task, snapshot.micros, reason_of(self.error),
-            ''.join(traceback.format_exception(self.error)), occurrence)
+            self.schedule, task, snapshot.micros, self.text.reason,
+            self.text.traceback, occurrence)
         self.run.set_metadata(
             self.manager, entry.principalId, f'parked: {entry.description}')
         result = self.run.settle(
-            slot, snapshot, decision, text(entry.reason, ERROR))
+            slot, snapshot, decision, str(self.text))
         self.parked = parked_event(entry)
         self.manager.commit()
         return result
@@ -231,15 +251,3 @@ def is_long_overdue(schedule: ScheduleState, planned: datetime, now: datetime
     """Whether code that is missing has been missing for too long."""
     grace: timedelta = schedule.import_grace
     return now - planned > grace
-
-
-def reason_of(error: BaseException) -> str:
-    """What went wrong: in its own words, if the task has said so."""
-    if isinstance(error, (GiveUp, RetryLater)) and str(error):
-        return str(error)
-    return ''.join(traceback.format_exception_only(error))
-
-
-def in_a_line(error: BaseException) -> str:
-    """Why it failed, in one line of bounded length."""
-    return text(' '.join(reason_of(error).split()), ERROR)

@@ -26,6 +26,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.interfaces import ClaimLost
@@ -134,6 +135,7 @@ def _hand_back(consumer: Consumer, error: BaseException) -> None:
     ended_by_task = not isinstance(error, Exception)
     try:
         consumer.withdraw(consumer.running if ended_by_task else None)
-    except Exception:
+    except Exception as problem:
         log.warning('The claim %s could not be withdrawn; the next call '
-                    'recovers it.', consumer.claim_id, exc_info=True)
+                    'recovers it.', consumer.claim_id,
+                    exc_info=ErrorText(problem).exc_info)

@@ -26,10 +26,11 @@
 
 What is transient is tried again a few times, each time by another attempt,
 and then the task is left in its place.  The user's failure and the database's
-failure are separate paths: the second is raised, unless the database is there
-for all others.
+failure are separate paths: the second is raised.  Which of them it is, if the
+storage has raised it, the database is asked: see `execution.failure`.
 """
 
+import logging
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -37,6 +38,8 @@ from typing import Any
 import zope.event
 
 from zodbschedule import clock
+from zodbschedule.errors.chain import is_a
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
@@ -57,6 +60,7 @@ from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
@@ -69,18 +73,35 @@ from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import refuse_broken
-from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
+from zodbschedule.transactions.errors import is_full
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
 
+log = logging.getLogger('zodbschedule')
+
 # What FileStorage can store of a transaction's user and description, in bytes
 # of UTF-8.
 METADATA = 65_535
+
+# How often the storage may fail in one run, while the database takes what
+# others write, before that is a failure of the task.  More, and a task that is
+# at fault is called for nothing; fewer, and a server that is restarted twice
+# in a row counts as an attempt.
+STORAGE_FAILURES = 3
+
+# How long to wait after the first of them, in seconds; after the second, twice
+# as long.
+STORAGE_PAUSE = .5
+
+# How often the database is asked: that holds no user code, so until it answers
+# or is away.
+ASK_TRIES = 100
 
 #: what is decided after most calls
 SUCCESS = Decision(SUCCEEDED)
@@ -99,6 +120,8 @@ class Run:
         self.oid = oid
         #: whether the task was called, in the last attempt
         self.called = False
+        #: how often the storage has failed, although the database is there
+        self.storage_failures = 0
         #: when the last attempt began
         self.began = context.begun
         #: what the task said of itself, in the last attempt
@@ -120,13 +143,12 @@ class Run:
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
-        try:
-            result = self._try()
-        except self.context.contained as error:
-            refused = isinstance(error, (ClaimLost, PrincipalsMissing))
-            if refused and not self.called:
-                raise
-            result = handle_failure(self, error)
+        result = None
+        while result is None:
+            try:
+                result = self._try()
+            except self.context.contained as error:
+                result = self._handle(error)
         if self.event is not None and result.outcome is not None and (
                 self.event.outcome == OUTCOMES[result.outcome]):
             notify(self.event)
@@ -137,10 +159,11 @@ class Run:
         manager = context.manager
         if context.environment is None:
             return transact(manager, lambda: Attempt(
-                self, context.schedule, manager).execute())
+                self, context.schedule, manager).execute(), storage_tries=1)
         if context.commits:
             manager = context.environment.manager
-        return transact(manager, partial(self._try_in_environment, manager))
+        return transact(manager, partial(self._try_in_environment, manager),
+                        storage_tries=1)
 
     def _try_in_environment(self, manager: Any) -> RunResult:
         context = self.context
@@ -149,6 +172,29 @@ class Run:
                 context.schedule, context.commits) as schedule:
             context.guard.connection = schedule._p_jar
             return Attempt(self, schedule, manager).execute()
+
+    def _handle(self, error: BaseException) -> RunResult | None:
+        """What becomes of the failed run; None: it is tried again."""
+        refused = is_a(error, (ClaimLost, PrincipalsMissing))
+        if refused and not self.called or is_full(error):
+            raise error
+        if is_storage_failure(error):
+            self._ask(error)
+            self.storage_failures += 1
+            if self.storage_failures < STORAGE_FAILURES:
+                clock.wait(STORAGE_PAUSE * self.storage_failures)
+                return None
+        return handle_failure(self, error)
+
+    def _ask(self, error: BaseException) -> None:
+        """Write something: raises if the database is away for all."""
+        def beat() -> None:
+            self.claim(self.context.schedule).heartbeat.beats += 1
+            self.context.manager.commit()
+
+        transact(self.context.manager, beat, ASK_TRIES)
+        log.warning('The storage has failed in the run of task %s, and takes '
+                    'what others write: %s', self.id, ErrorText(error))
 
     # -- the slot of the task
 

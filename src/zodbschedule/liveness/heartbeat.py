@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
@@ -199,4 +200,4 @@ def beating(heartbeat: ClaimHeartbeat) -> Iterator[None]:
 
 
 def _log_failure(error: Exception) -> None:
-    log.warning('A heartbeat was lost.', exc_info=error)
+    log.warning('A heartbeat was lost.', exc_info=ErrorText(error).exc_info)

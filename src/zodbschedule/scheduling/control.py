@@ -26,6 +26,7 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -115,7 +116,8 @@ def _set(task: Any, options: dict[str, Any]) -> None:
             with suppress(Exception):
                 setattr(task, name, value)
         raise InvalidTask(
-            f'{task!r} does not take the {name}: {error}') from error
+            f'{task!r} does not take the {name}: {ErrorText(error)}'
+        ) from error
 
 
 def _moment(task: Any, options: dict[str, Any], now: datetime

@@ -16,6 +16,7 @@ import logging
 
 import zope.event
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
@@ -29,8 +30,9 @@ def notify(event: object) -> None:
     for subscriber in list(zope.event.subscribers):
         try:
             subscriber(event)
-        except Exception:
-            log.exception('A subscriber failed, given %r', event)
+        except Exception as error:
+            log.error('A subscriber failed, given %r', event,
+                      exc_info=ErrorText(error).exc_info)
 
 
 def notify_after_commit(schedule: ScheduleState, event: object) -> None:
@@ -57,5 +59,5 @@ def report_parked(event: TaskParked, error: BaseException | None = None
                   ) -> None:
     """Tell the log and the subscribers, after the commit."""
     log.error('Task %s was parked: %s', event.id, event.reason,
-              exc_info=error)
+              exc_info=None if error is None else ErrorText(error).exc_info)
     notify(event)

@@ -26,6 +26,7 @@ from persistent import Persistent
 from persistent.wref import WeakRef
 from transaction.interfaces import TransientError
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import InvalidTask
 
 
@@ -56,7 +57,7 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
         path, culprit = _culprit(task, jar)
         raise InvalidTask(
             f'{task!r} cannot be stored: {path or "it"} is '
-            f'{_short(culprit)}: {error}') from error
+            f'{_short(culprit)}: {ErrorText(error)}') from error
 
 
 class _Nowhere:

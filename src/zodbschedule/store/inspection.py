@@ -26,9 +26,11 @@ from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
 from ZODB.utils import u64
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import ITask
+from zodbschedule.plain_text import text
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -60,19 +62,6 @@ def normal_id(id: str) -> str:
         return f'{int(id, 16):x}'
     except ValueError:
         return id
-
-
-def text(value: str, limit: int) -> str:
-    """*value* as valid Unicode, of about *limit* characters at most.
-
-    The middle is left out.
-    """
-    if not value.isascii():
-        value = value.encode('utf-8', 'replace').decode('utf-8')
-    if len(value) <= limit:
-        return value
-    half = limit // 2
-    return f'{value[:half]}\n…\n{value[-half:]}'
 
 
 def known_text(task: Any, name: str) -> str:
@@ -127,7 +116,8 @@ def refuse_unloadable(task: Any) -> None:
     except Exception as error:
         if is_transient(error) or is_storage_failure(error):
             raise
-        raise CodeMissing(f'it cannot be loaded: {error!r}') from error
+        raise CodeMissing(
+            f'it cannot be loaded: {ErrorText(error)}') from error
 
 
 def refuse_broken(task: Any) -> None:

@@ -24,8 +24,8 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
+from zodbschedule.plain_text import text
 from zodbschedule.store.inspection import normal_id
-from zodbschedule.store.inspection import text
 
 
 # How much of a reason and of a traceback is kept, in characters.  If it were

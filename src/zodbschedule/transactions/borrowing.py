@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import PendingChanges
 
 
@@ -47,9 +48,10 @@ def borrowed(manager: Any) -> Iterator[None]:
 def _begin(manager: Any) -> None:
     try:
         manager.begin()
-    except Exception:
+    except Exception as error:
         # The storage fails, and the manager is in a transaction all the same.
-        log.warning('No new transaction could be prepared.', exc_info=True)
+        log.warning('No new transaction could be prepared.',
+                    exc_info=ErrorText(error).exc_info)
 
 
 def inner(manager: Any) -> Any:

@@ -12,7 +12,9 @@
 ##############################################################################
 """Which errors may pass: conflicts, and failures of the storage."""
 
-from collections.abc import Iterator
+import errno
+import sqlite3
+from collections.abc import Iterable
 from traceback import walk_tb
 from types import TracebackType
 
@@ -28,10 +30,22 @@ from ZODB.POSException import ReadOnlyError
 from ZODB.POSException import TransactionTooLargeError
 from ZODB.POSException import Unsupported
 
+from zodbschedule.errors.chain import causes
+from zodbschedule.errors.chain import is_a
+from zodbschedule.errors.chain import traceback_of
+from zodbschedule.errors.verdict import verdict
+
 
 # What a load or a two-phase commit raises although the storage works.
 NOT_OF_STORAGE = (POSKeyError, ReadOnlyError, TransactionTooLargeError,
                   Unsupported, ConflictError)
+
+# How systems and database drivers say that there is no room: the attribute of
+# their errors, and its values.
+NO_ROOM = {
+    'errno': (errno.ENOSPC, errno.EDQUOT),
+    'pgcode': ('53100',),
+    'sqlite_errorcode': (sqlite3.SQLITE_FULL,)}
 
 # What a connection raises for a new object whose oid another object has.
 DUPLICATE_OID = ('A different object already has the same oid',)
@@ -51,7 +65,7 @@ _NOT_STORAGE = (
 
 def is_transient(error: BaseException) -> bool:
     """Whether *error*, or what caused it, is a conflict or the like."""
-    return any(isinstance(cause, TransientError) for cause in _causes(error))
+    return any(is_a(cause, TransientError) for cause in _reasons(error))
 
 
 def is_storage_failure(error: BaseException) -> bool:
@@ -63,19 +77,37 @@ def is_storage_failure(error: BaseException) -> bool:
     unpickled, which runs code of the application.
     """
     return any(
-        not isinstance(cause, NOT_OF_STORAGE)
-        and (_is_raised_in_storage(cause.__traceback__)
+        not is_a(cause, NOT_OF_STORAGE)
+        and (_is_raised_in_storage(traceback_of(cause))
              or _is_duplicate_oid(cause))
-        for cause in _causes(error))
+        for cause in _reasons(error))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error itself, and each that led to the one before."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+def is_full(error: BaseException) -> bool:
+    """Whether a storage has refused what it has no room for.
+
+    Not by what is asked of the database: it may still take what is small.
+    """
+    return is_storage_failure(error) and any(
+        map(_has_no_room, causes(error)))
+
+
+def _has_no_room(error: BaseException) -> bool:
+    """By the codes of systems and of database drivers."""
+    try:
+        return any(getattr(error, name, None) in codes
+                   for name, codes in NO_ROOM.items())
+    except Exception:
+        # An error of the application may raise anything when it is asked.
+        return False
+
+
+def _reasons(error: BaseException) -> Iterable[BaseException]:
+    """The error itself, and all that led to it.
+
+    None if the task has said what is to become of it: that comes first.
+    """
+    return causes(error) if verdict(error) is None else ()
 
 
 def _is_raised_in_storage(traceback: TracebackType | None) -> bool:
@@ -95,4 +127,4 @@ def _is_duplicate_oid(error: BaseException) -> bool:
     A ZEO server does that after it is started again, see
     `zodbschedule.transactions.workarounds`.
     """
-    return isinstance(error, ValueError) and error.args == DUPLICATE_OID
+    return type(error) is ValueError and error.args == DUPLICATE_OID

@@ -23,6 +23,7 @@ from transaction.interfaces import AlreadyInTransaction
 from transaction.interfaces import NoTransaction
 
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -45,12 +46,13 @@ MAX_WAIT = 2
 
 
 def transact(manager: Any, work: Callable[[], T],
-             conflict_tries: int = CONFLICT_TRIES) -> T:
+             conflict_tries: int = CONFLICT_TRIES,
+             storage_tries: int = STORAGE_TRIES) -> T:
     """Call *work* in a new transaction of *manager*; return its result.
 
     *work* commits.  After a transient error, such as a conflict, or a failure
     of the storage it is called again, each time in a new transaction: at most
-    *conflict_tries* or `STORAGE_TRIES` times.  The last error is raised.
+    *conflict_tries* or *storage_tries* times.  The last error is raised.
     After any error the transaction is aborted.
     """
     tried = 0
@@ -61,18 +63,18 @@ def transact(manager: Any, work: Callable[[], T],
         except BaseException as error:
             abort(manager)
             tried += 1
-            wait = _wait_after(error, tried, conflict_tries)
+            wait = _wait_after(error, tried, conflict_tries, storage_tries)
             if wait is None:
                 raise
-            log.debug('Try %d failed: %r', tried, error)
+            log.debug('Try %d failed: %s', tried, ErrorText(error))
         clock.wait(wait)
 
 
-def _wait_after(error: BaseException, tried: int,
-                conflict_tries: int) -> float | None:
+def _wait_after(error: BaseException, tried: int, conflict_tries: int,
+                storage_tries: int) -> float | None:
     """How many seconds to wait for the next try; None: there is none."""
     storage = is_storage_failure(error)
-    tries, first = (STORAGE_TRIES, .05) if storage else (conflict_tries, .01)
+    tries, first = (storage_tries, .05) if storage else (conflict_tries, .01)
     may_pass = storage or is_transient(error)
     if tried >= tries or not may_pass or not isinstance(error, Exception):
         return None
@@ -130,5 +132,6 @@ def abort(manager: Any) -> None:
         manager.abort()
     except NoTransaction:
         pass
-    except Exception:
-        log.warning('A transaction could not be aborted.', exc_info=True)
+    except Exception as error:
+        log.warning('A transaction could not be aborted.',
+                    exc_info=ErrorText(error).exc_info)

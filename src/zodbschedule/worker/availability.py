@@ -15,6 +15,8 @@
 import logging
 import threading
 
+from zodbschedule.errors.text import ErrorText
+
 
 log = logging.getLogger('zodbschedule')
 
@@ -42,9 +44,10 @@ class Availability:
             self.waiting.add(source)
             if self.answers:
                 self.answers = False
+                if isinstance(problem, BaseException):
+                    problem = ErrorText(problem).message
                 line = ' '.join(str(problem).split())[:PROBLEM_LENGTH]
-                log.warning('The database is away: %s',
-                            line or type(problem).__name__)
+                log.warning('The database is away: %s', line)
 
     def back(self, source: object) -> None:
         """*source* gets an answer."""

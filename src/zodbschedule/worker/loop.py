@@ -32,6 +32,7 @@ from datetime import datetime
 from typing import Any
 
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.process import why_disabled
@@ -270,7 +271,7 @@ class ScheduleLoop:
         hold_off = self._hold_off(Reason.FAILED)
         log.error('The schedule at %s: an error that is not a task\'s. It is '
                   'attended to again in %.1f seconds.', self.name,
-                  hold_off.left(), exc_info=error)
+                  hold_off.left(), exc_info=ErrorText(error).exc_info)
 
     def _warn(self, message: str) -> None:
         """Say why the schedule is not attended to; the same only once."""

@@ -20,6 +20,7 @@ from typing import Any
 import transaction
 from ZODB.POSException import POSKeyError
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -140,10 +141,11 @@ class WorkerThread:
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, Unopened) or is_storage_failure(error):
             self.config.availability.away(self, error)
-            log.debug('The database does not answer.', exc_info=error)
+            log.debug('The database does not answer.',
+                      exc_info=ErrorText(error).exc_info)
         else:
             log.error('Worker %s: an error that is not a task\'s; it goes on.',
-                      self.config.name, exc_info=error)
+                      self.config.name, exc_info=ErrorText(error).exc_info)
 
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to stop."""
@@ -167,7 +169,7 @@ class WorkerThread:
         try:
             return self.config.database()
         except Exception as error:
-            raise Unopened(str(error) or type(error).__name__) from error
+            raise Unopened(ErrorText(error).message) from error
 
     def _attend(self, watcher: Watcher) -> None:
         useless = 0  # looks in a row, each after a change

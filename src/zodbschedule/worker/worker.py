@@ -27,6 +27,7 @@ from typing import Any
 import transaction
 
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
@@ -281,11 +282,12 @@ class Worker:
                 if in_own_connection(heartbeat.db, partial(
                         _withdraw, heartbeat), TURN_TRIES):
                     cut_off.append(heartbeat)
-            except Exception:
+            except Exception as error:
                 cut_off.append(heartbeat)
                 log.warning(
                     'The claim %s could not be withdrawn; others will '
-                    'recover it.', heartbeat.claim_id, exc_info=True)
+                    'recover it.', heartbeat.claim_id,
+                    exc_info=ErrorText(error).exc_info)
 
 
 class DatabaseSource:
@@ -309,9 +311,9 @@ class DatabaseSource:
         if self.open is not None and self.db is not None:
             try:
                 self.db.close()
-            except Exception:
+            except Exception as error:
                 log.warning('The database could not be closed.',
-                            exc_info=True)
+                            exc_info=ErrorText(error).exc_info)
             self.db = None
 
 
@@ -330,9 +332,10 @@ def _refuse_unfit(paths: tuple[Path | Paths, ...], threads: int,
 
 def _log_lost_heartbeat(error: Exception) -> None:
     if is_storage_failure(error):
-        log.debug('A heartbeat was lost: %r', error)
+        log.debug('A heartbeat was lost: %s', ErrorText(error))
     else:
-        log.warning('A heartbeat was lost.', exc_info=error)
+        log.warning('A heartbeat was lost.',
+                    exc_info=ErrorText(error).exc_info)
 
 
 def _relieve(heartbeat: ClaimHeartbeat, index: int) -> None:

@@ -50,6 +50,7 @@ from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 from ZPublisher.pubevents import PubSuccess
 
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.retry import RetryLater
@@ -163,9 +164,10 @@ class ZopeSite:
         explicit, self.manager.explicit = self.manager.explicit, False
         try:
             notify(PubSuccess(request))
-        except Exception:
+        except Exception as error:
             log.warning('A run was committed, but an IPubSuccess subscriber '
-                        'failed afterwards.', exc_info=True)
+                        'failed afterwards.',
+                        exc_info=ErrorText(error).exc_info)
         finally:
             abort(self.manager)
             self.manager.explicit = explicit
@@ -181,7 +183,7 @@ def _find_user(principal_id: str | None, site: Any) -> Any:
             raise
         # For instance, the directory that holds the users is down.
         raise RetryLater(reason=(
-            f'{principal_id!r} could not be looked up: {error!r}'
+            f'{principal_id!r} could not be looked up: {ErrorText(error)}'
         )) from error
 
 
@@ -219,7 +221,7 @@ def _enter_site(stack: ExitStack, app: Any, schedule: SiteSchedule,
             raise
         # The task is not at fault: every task of the site would fail.
         raise PrincipalsMissing(
-            f'The site {schedule.path} cannot be entered: {error!r}'
+            f'The site {schedule.path} cannot be entered: {ErrorText(error)}'
         ) from error
 
 

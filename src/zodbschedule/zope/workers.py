@@ -34,6 +34,7 @@ import Zope2
 from transaction import TransactionManager
 
 from zodbschedule import Worker
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.process import why_disabled
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
@@ -109,7 +110,8 @@ class SitesWorkerThread(WorkerThread):
         except Exception as error:
             if is_storage_failure(error):
                 raise
-            log.exception('Tasks could not be contributed to %s.', path)
+            log.error('Tasks could not be contributed to %s.', path,
+                      exc_info=ErrorText(error).exc_info)
 
     def _synchronize(self, location: Any) -> None:
         root = self.connection.root()

@@ -1,0 +1,26 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Text as it can be stored, printed and logged anywhere."""
+
+
+def text(value: str, limit: int) -> str:
+    """*value* as valid Unicode, of about *limit* characters at most.
+
+    The middle is left out.
+    """
+    if not value.isascii():
+        value = value.encode('utf-8', 'replace').decode('utf-8')
+    if len(value) <= limit:
+        return value
+    half = limit // 2
+    return f'{value[:half]}\n…\n{value[-half:]}'
