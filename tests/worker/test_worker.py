@@ -744,7 +744,8 @@ class TestTasks:
         seen.wait_for('c')
         assert tries() == 2
         assert log('Task')[0].endswith(
-            "is left for a next time: ConflictError('always')")
+            'is left for a next time: ZODB.POSException.ConflictError: '
+            'always')
         assert 'a' in seen.names()
 
     def test_one_whose_function_is_missing_waits_until_it_is_there(

@@ -53,7 +53,7 @@ class ErrorText:
     def message(self) -> str:
         """What it says, without the name of its class if there is more."""
         return _first(
-            lambda: str(self.error), lambda: name_of(type(self.error)))
+            lambda: str(self.error), lambda: _name(self.error))
 
     @property
     def reason(self) -> str:
@@ -63,8 +63,8 @@ class ErrorText:
         return _first(
             lambda: '' if said is None else str(said),
             lambda: ''.join(traceback.format_exception_only(told)),
-            lambda: str(told) and f'{name_of(type(told))}: {told}',
-            lambda: name_of(type(told)))
+            lambda: str(told) and f'{_name(told)}: {told}',
+            lambda: _name(told))
 
     @property
     def traceback(self) -> str:
@@ -111,3 +111,8 @@ def _first(*ways: Callable[[], str]) -> str:
         if found:
             return text(found, WHOLE)
     return text(last(), WHOLE)
+
+
+def _name(error: BaseException) -> str:
+    """The name of its class, as Python shows it."""
+    return name_of(type(error)).removeprefix('builtins.')

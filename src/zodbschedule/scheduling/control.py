@@ -116,8 +116,8 @@ def _set(task: Any, options: dict[str, Any]) -> None:
             with suppress(Exception):
                 setattr(task, name, value)
         raise InvalidTask(
-            f'{task!r} does not take the {name}: {ErrorText(error)}'
-        ) from error
+            f'{task!r} does not take the {name}: '
+            f'{ErrorText(error).message}') from error
 
 
 def _moment(task: Any, options: dict[str, Any], now: datetime

@@ -57,7 +57,7 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
         path, culprit = _culprit(task, jar)
         raise InvalidTask(
             f'{task!r} cannot be stored: {path or "it"} is '
-            f'{_short(culprit)}: {ErrorText(error)}') from error
+            f'{_short(culprit)}: {ErrorText(error).message}') from error
 
 
 class _Nowhere:
