@@ -358,7 +358,7 @@ def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
 
 def test_a_database_that_another_process_has_is_said(shell, start):
     with opened(shell.db):
-        said = start('worker').ends(2)
+        said = start('worker').ends(3)
     assert f'{shell.db} is in use by another process ({os.getpid()})' in said
     assert said.count('\n') == 1
 
