@@ -17,7 +17,6 @@ asyncio.
 """
 
 import functools
-import logging
 import os
 import sys
 import threading
@@ -48,6 +47,7 @@ from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.zope_site import ZopeLocation
+from zodbschedule.logger import log
 
 
 EXIT_CODES = """\b
@@ -71,8 +71,6 @@ CHECK_EVERY = 0.2
 
 #: of each Python that has the fault of asyncio, the first release without it
 FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
-
-log = logging.getLogger('zodbschedule')
 
 
 @click.command(epilog=EXIT_CODES)

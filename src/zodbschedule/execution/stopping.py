@@ -23,7 +23,6 @@ outside, so the task of a run that is cut off is handed back: then its commit
 conflicts.  That counts nothing, since no process has died.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Collection
@@ -35,11 +34,10 @@ from zodbschedule import clock
 from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
+from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions.retrying import in_own_connection
 
-
-log = logging.getLogger('zodbschedule')
 
 # For how long runs may go on when it is to stop.
 GRACE = timedelta(seconds=8)

@@ -13,7 +13,6 @@
 """Threads that run what is due, until they are asked to stop: `Worker`."""
 
 import atexit
-import logging
 import os
 import socket
 import threading
@@ -34,6 +33,7 @@ from zodbschedule.execution.stopping import Stop
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
+from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
@@ -45,8 +45,6 @@ from zodbschedule.worker.config import WorkerConfig
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
 
-
-log = logging.getLogger('zodbschedule')
 
 # After how many seconds without an answer a database is considered away.
 SILENT = 10.0
