@@ -50,11 +50,11 @@ def remember_sessions(storage: Any) -> None:
 def cut(storage: Any) -> None:
     """Have everybody in this process who waits for its server get an error.
 
-    After `remember_sessions`.  Does nothing for a storage without a server, and for drivers that do not
-    tell their sockets.
+    After `remember_sessions`.  Does nothing for a storage without a server,
+    and for drivers that do not tell their sockets.
     """
     manager = _manager_of(storage)
-    for session in list(_sessions[manager]) if manager else ():
+    for session in list(_sessions.get(manager, ())) if manager else ():
         # It may be closed by now.
         with suppress(Exception):
             _shut(session.fileno())
