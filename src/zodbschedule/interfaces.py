@@ -751,7 +751,6 @@ class IScheduleSettings(Interface):
         description='Repeating tasks begin later than their occurrence by a '
                     'part of this, which is fixed by the id of the task.',
         min=timedelta(0),
-        max=timedelta(days=366),
         default=timedelta(0),
     )
 
