@@ -428,7 +428,8 @@ class Consumer:
             return False
         self.running = index
         try:
-            result = Run(self.context, index, oid).execute()
+            with self.guard.children:
+                result = Run(self.context, index, oid).execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None

@@ -311,7 +311,7 @@ class Attempt:
             self.run.set_metadata(
                 self.manager, snapshot.principal_id, snapshot.description)
             result = self.run.settle(slot, snapshot, decision)
-            self.manager.get().addBeforeCommitHook(guard.disarm)
+            self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()
