@@ -107,24 +107,27 @@ def test_two_connections_to_one_database_cannot_be_committed(
     second.root()['second'] = 1
     with pytest.raises(ConnectionStateError, match='through a second conn'):
         guard.release()
+    manager.abort()
+    second.close()
 
 
 def test_connections_to_two_databases_can_be_committed(
         guard, connection, manager):
     db = ZODB.DB(MappingStorage())
-    db.open(manager).root()['other'] = 1
+    other = db.open(manager)
+    other.root()['other'] = 1
     guard.release()
     manager.commit()
-    manager.begin()
+    other.close()
+    db.close()
 
 
 def test_a_child_of_a_task_ends(guard, monkeypatch):
     def end(status):
         raise SystemExit(status)
 
-    monkeypatch.setattr(os, '_exit', end)
-    with pytest.raises(SystemExit) as ended, guard:
-        monkeypatch.setattr(os, 'getpid', lambda: 0)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(os, '_exit', end)
+        patch.setattr(os, 'getpid', lambda: 0)
         guard.check()
     assert ended.value.args == (0,)
-    guard.armed = False

@@ -58,7 +58,7 @@ def inner(manager: Any) -> Any:
 
 
 def is_on(connection: Any, manager: Any) -> bool:
-    """Whether *connection* is still open on *manager*, with all that it opened.
+    """Whether *connection*, and what it has opened, is still on *manager*.
 
     One that was closed may be in use by another thread already.
     """
