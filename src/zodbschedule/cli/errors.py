@@ -12,7 +12,6 @@
 ##############################################################################
 """Errors in one line, and the exit codes."""
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.logger import log
 
 
 #: a task was parked by this call, or is overdue
@@ -44,8 +44,6 @@ Exit codes:
 # In characters.  Longer, and the message of a database driver fills a screen;
 # shorter, and the end of a long path, which tells most, is lost.
 MAX_LENGTH = 500
-
-log = logging.getLogger('zodbschedule')
 
 
 class CommandError(click.ClickException):

@@ -46,6 +46,7 @@ from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.zope_site import ZopeLocation
+from zodbschedule.logger import log
 
 
 EXIT_CODES = """\b
@@ -69,8 +70,6 @@ CHECK_EVERY = 0.2
 
 #: of each Python that has the fault of asyncio, the first release without it
 FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
-
-log = logging.getLogger('zodbschedule')
 
 
 @click.command(epilog=EXIT_CODES)

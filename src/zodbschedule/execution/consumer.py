@@ -24,7 +24,6 @@ two transactions there is only plain data here: each finds the claim and its
 slots anew by their ids.
 """
 
-import logging
 import random
 import time
 import uuid
@@ -58,6 +57,7 @@ from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import stale
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.events import parked_event
@@ -78,8 +78,6 @@ from zodbschedule.transactions.savepoints import Savepoints
 
 
 T = TypeVar('T')
-
-log = logging.getLogger('zodbschedule')
 
 # How many tasks one turn takes at most.  Larger, and a crash leaves more for
 # others to recover, and slots and tasks are loaded twice, since they do not

@@ -20,7 +20,6 @@
 The steps are those of `zodbschedule.execution.consumer`.
 """
 
-import logging
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -33,6 +32,7 @@ from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import beating
 from zodbschedule.liveness.stale import ClaimsToRecover
+from zodbschedule.logger import log
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -44,8 +44,6 @@ from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.borrowing import borrowed
 from zodbschedule.transactions.borrowing import inner
 
-
-log = logging.getLogger('zodbschedule')
 
 # The label of the claim of a call, where that of a worker has its name.
 NAME = 'process()'

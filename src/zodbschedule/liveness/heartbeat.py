@@ -17,7 +17,6 @@ It beats each claim that holds something while a run of it lasts.  It may also
 relieve a claim: hand back what the claim holds besides a run that lasts long.
 """
 
-import logging
 import os
 import threading
 import time
@@ -27,11 +26,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from zodbschedule.logger import log
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
-
-log = logging.getLogger('zodbschedule')
 
 # How many heartbeats fit into one lease.  More, and each long run writes more;
 # fewer than two, and a claim is recovered when one heartbeat is lost.

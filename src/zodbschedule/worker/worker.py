@@ -13,7 +13,6 @@
 """Threads that run what is due, until they are asked to stop: `Worker`."""
 
 import atexit
-import logging
 import os
 import socket
 import threading
@@ -31,6 +30,7 @@ from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
+from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions import workarounds
@@ -43,8 +43,6 @@ from zodbschedule.worker.config import WorkerConfig
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
 
-
-log = logging.getLogger('zodbschedule')
 
 # How often a worker checks whether it is to stop, and how its threads are, in
 # seconds.
