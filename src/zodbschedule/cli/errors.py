@@ -30,6 +30,8 @@ from zodbschedule.logger import log
 EXIT_ALERT = 1
 #: wrong usage, or the command failed
 EXIT_ERROR = 2
+#: the worker failed for a reason that may pass: it may be started again
+EXIT_FAILED = 3
 #: the user interrupted the command
 EXIT_INTERRUPTED = 130
 
@@ -53,6 +55,12 @@ class CommandError(click.ClickException):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+class WorkerFailed(CommandError):
+    """Ends the worker with one line and exit code 3."""
+
+    exit_code = EXIT_FAILED
 
 
 def one_line(text: object) -> str:
@@ -85,8 +93,19 @@ def errors_in_one_line() -> Iterator[None]:
         raise CommandError(_message(error)) from error
 
 
+@contextmanager
+def failures_of_worker() -> Iterator[None]:
+    """Inside this context no error is one of usage."""
+    try:
+        yield
+    except Exception as error:
+        raise WorkerFailed(_message(error)) from error
+
+
 def _message(error: Exception) -> str:
     match error:
+        case CommandError():
+            return error.message
         case ScheduleError():
             return str(error)
         case LockError():

@@ -420,14 +420,15 @@ class Consumer:
 
     def run(self, index: int, oid: int) -> bool:
         """Run the task in that slot; False if it was handed back."""
-        if not self.heartbeat.start_run(index):
+        run = Run(self.context, index, oid)
+        if not self.heartbeat.start_run(index, run):
             # What was handed back with it may wait at any instant.
             self.cursor = None
             return False
         self.running = index
         try:
             with self.guard.children:
-                result = Run(self.context, index, oid).execute()
+                result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None
