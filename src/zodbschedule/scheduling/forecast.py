@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
 from zodbschedule.scheduling import series
@@ -165,5 +166,6 @@ def _next(schedule: ScheduleState, coming: Coming, time: datetime,
         task, from_micros(coming.occurrence), time, policy, expired)
     found = task.recurrence.next_after(start)
     if found is not None:
-        yield Coming(to_micros(as_utc(found) + policy.delay), next(numbers),
-                     task, to_micros(found), False)
+        at = later(as_utc(found), policy.delay)
+        yield Coming(
+            to_micros(at), next(numbers), task, to_micros(found), False)
