@@ -52,20 +52,20 @@ def _is_any_class_missing(cls: type) -> bool:
 
     That is known at once; a search of each task would cost each run.
     """
+    classes: list[type] = cls.__subclasses__()
     return any(
         getattr(sys.modules.get(each.__module__), each.__name__, None)
-        is not each or _is_any_class_missing(each)
-        for each in cls.__subclasses__())
+        is not each or _is_any_class_missing(each) for each in classes)
 
 
 def _refuse_broken_parts(task: Any) -> None:
     # What is looked at is what is stored, neither less nor more.
     pickler = zodbpickle.pickle.Pickler(Nowhere(), PROTOCOL)
-    pickler.persistent_id = lambda part: _look_at(part, task)
+    pickler.persistent_id = _look_at
     pickler.dump(task.__getstate__())
 
 
-def _look_at(part: Any, task: Any) -> str | None:
+def _look_at(part: Any) -> str | None:
     cls = part if isinstance(part, type) else type(part)
     if issubclass(cls, Broken):
         raise CodeMissing(
