@@ -140,6 +140,7 @@ class TestOrder:
 
     def test_after_relief(self, consumer):
         consumer.begin(NOON)
+        consumer.look()
         consumer.turn(2)
         assert held(consumer) == ['a', 'b']
         change(consumer, lambda schedule: relieve(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -33,6 +34,7 @@ from zodbschedule import Worker
 from zodbschedule import clock as the_clock
 from zodbschedule import principals
 from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import stopping
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.consumer import WorkToDo
@@ -541,9 +543,10 @@ class TestEnding:
         run.wait()
         worker.finish()
         assert not worker.stop(ZERO)
-        assert log('Worker') [-2:] == [
-            f'Worker {worker.name} has cut off what ran.',
-            f'Worker {worker.name} has ended.']
+        waiting, cut_off, ended = log(f'Worker {worker.name}')[1:]
+        assert re.search('waits up to 0 s for task .+ [(]a, ', waiting)
+        assert re.search('has cut off what ran, .+: task .+ [(]a, ', cut_off)
+        assert ended.endswith('has ended.')
         run.end()
 
     def test_an_abort_cuts_off_at_once(self, seen, start, lasting):
@@ -653,7 +656,7 @@ class TestEnding:
         seen.add(Hooked('a'))
         worker = start()
         run.wait()
-        monkeypatch.setattr(worker_module, 'in_own_connection', fail)
+        monkeypatch.setattr(stopping, 'in_own_connection', fail)
         assert not worker.stop(ZERO)
         assert log('The claim')[0].endswith(
             'could not be withdrawn; others will recover it.')
@@ -668,9 +671,9 @@ class TestEnding:
         seen.add(Hooked('a'))
         worker = start()
         run.wait()
-        monkeypatch.setattr(worker_module, 'HAND_BACK', .02)
+        monkeypatch.setattr(stopping, 'HAND_BACK', .02)
         monkeypatch.setattr(
-            worker_module, 'in_own_connection',
+            stopping, 'in_own_connection',
             lambda *args: run.going_on.wait())
         assert not worker.stop(ZERO)
         assert log(f'Worker {worker.name} could not hand back what it held, '

@@ -24,7 +24,6 @@ two transactions there is only plain data here: each finds the claim and its
 slots anew by their ids.
 """
 
-import logging
 import random
 import time
 import uuid
@@ -58,6 +57,7 @@ from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import stale
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.events import parked_event
@@ -78,8 +78,6 @@ from zodbschedule.transactions.savepoints import Savepoints
 
 
 T = TypeVar('T')
-
-log = logging.getLogger('zodbschedule')
 
 # How many tasks one turn takes at most.  Larger, and a crash leaves more for
 # others to recover, and slots and tasks are loaded twice, since they do not
@@ -422,13 +420,14 @@ class Consumer:
 
     def run(self, index: int, oid: int) -> bool:
         """Run the task in that slot; False if it was handed back."""
-        if not self.heartbeat.start_run(index):
+        run = Run(self.context, index, oid)
+        if not self.heartbeat.start_run(index, run):
             # What was handed back with it may wait at any instant.
             self.cursor = None
             return False
         self.running = index
         try:
-            result = Run(self.context, index, oid).execute()
+            result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None

@@ -23,7 +23,6 @@
 What is written of that is a transaction of its own: that of the run is gone.
 """
 
-import logging
 import sys
 import traceback
 from datetime import datetime
@@ -40,6 +39,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.retry import GiveUp
@@ -67,8 +67,6 @@ from zodbschedule.transactions.retrying import transact
 if TYPE_CHECKING:
     from zodbschedule.execution.run import Run
 
-
-log = logging.getLogger('zodbschedule')
 
 # How much of an error the history keeps, in characters.
 ERROR = 200

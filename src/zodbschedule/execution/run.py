@@ -41,6 +41,7 @@ from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
 from zodbschedule.execution.failure import handle_failure
+from zodbschedule.execution.interruption import is_told
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.outcome import RunResult
@@ -69,6 +70,7 @@ from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
+from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
@@ -114,6 +116,15 @@ class Run:
         """The id of the task."""
         return f'{self.oid:x}'
 
+    def __str__(self) -> str:
+        """The task, for a person to read; in any thread, and never fails."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return f'task {self.id}'
+        words = dict.fromkeys(
+            (known_text(snapshot, 'description'), snapshot.type))
+        return f'task {self.id} ({", ".join(filter(None, words))})'
+
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
 
@@ -125,7 +136,7 @@ class Run:
             result = self._try()
         except self.context.contained as error:
             refused = isinstance(error, (ClaimLost, PrincipalsMissing))
-            if refused and not self.called:
+            if refused and not self.called or is_told(error):
                 raise
             result = handle_failure(self, error)
         if self.event is not None and result.outcome is not None and (

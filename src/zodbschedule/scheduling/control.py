@@ -18,7 +18,6 @@ back at its new instant.  A task that a worker holds to run it is not touched:
 what its run writes would conflict.
 """
 
-import logging
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -35,6 +34,7 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
+from zodbschedule.logger import log
 from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
@@ -57,8 +57,6 @@ from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
-
-log = logging.getLogger('zodbschedule')
 
 # What any task has, and what says when it waits.
 BASIC = frozenset({'time', 'description', 'principalId'})

@@ -12,26 +12,32 @@
 ##############################################################################
 """Events: what subscribers of zope.event are told, after the commit."""
 
-import logging
+
+import threading
 
 import zope.event
 
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import log
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
 
 
-log = logging.getLogger('zodbschedule')
-
-
 def notify(event: object) -> None:
-    """Send *event* to each subscriber; their errors harm nothing."""
+    """Send *event* to each subscriber; their errors harm nothing.
+
+    In the main thread SystemExit and the like may come from a signal, and are
+    raised.
+    """
     for subscriber in list(zope.event.subscribers):
         try:
             subscriber(event)
-        except Exception:
+        except BaseException as error:
+            if not isinstance(error, Exception) and (
+                    threading.current_thread() is threading.main_thread()):
+                raise
             log.exception('A subscriber failed, given %r', event)
 
 

@@ -435,7 +435,8 @@ def delay_of(spread: timedelta, seed: str, oid: int) -> timedelta:
     if not spread:
         return spread
     digest = blake2b(f'{seed}{oid:x}'.encode(), digest_size=4).digest()
-    return spread * int.from_bytes(digest) / 2**32
+    # In this order: a spread of some hours times 2**32 is no timedelta.
+    return spread * (int.from_bytes(digest) / 2**32)
 
 
 def foresee_in(schedule: ScheduleState, task: Any, micros: int, now: datetime

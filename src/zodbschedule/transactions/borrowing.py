@@ -12,15 +12,13 @@
 ##############################################################################
 """Transactions on a manager that belongs to the caller."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from zodbschedule.interfaces import PendingChanges
+from zodbschedule.logger import log
 
-
-log = logging.getLogger('zodbschedule')
 
 #: The key under which the data of a transaction has the run in progress.
 RUN = object()

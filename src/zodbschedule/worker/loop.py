@@ -25,7 +25,6 @@ next one begins.  For how long the schedule is left alone, and why, is one
 state: see `zodbschedule.worker.holdoff`.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -38,6 +37,7 @@ from zodbschedule.execution.process import why_disabled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
+from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
@@ -48,8 +48,6 @@ from zodbschedule.worker.holdoff import HoldOff
 from zodbschedule.worker.holdoff import Reason
 from zodbschedule.worker.holdoff import next_hold_off
 
-
-log = logging.getLogger('zodbschedule')
 
 # How much work a portion is to be, in seconds.  More, and what one worker has
 # taken waits while another is idle; less, and the turns cost more.

@@ -12,7 +12,6 @@
 ##############################################################################
 """One thread of a worker: attends to its schedules in turn, and waits."""
 
-import logging
 import threading
 import time
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import transaction
 from ZODB.POSException import POSKeyError
 
+from zodbschedule.logger import log
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -33,8 +33,6 @@ from zodbschedule.worker.loop import ScheduleLoop
 from zodbschedule.worker.watcher import Watcher
 from zodbschedule.worker.watcher import watching
 
-
-log = logging.getLogger('zodbschedule')
 
 # How long to wait at most before the next try while the database is away, in
 # seconds.

@@ -20,7 +20,6 @@ A thread that waits reads the baseline before it looks for something to do:
 what is committed after that look ends the wait, so that no wake-up is missed.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -34,8 +33,6 @@ from ZODB.interfaces import IMVCCStorage
 
 from zodbschedule.worker.availability import Availability
 
-
-log = logging.getLogger('zodbschedule')
 
 # How often to look, in seconds.  More often, and an idle process needs more
 # of the processor; less often, and what another process schedules for now
