@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import transaction
 
+from zodbschedule import Every
 from zodbschedule import InvalidTime
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
+from zodbschedule import current_run
 from zodbschedule import testing
 from zodbschedule.outcomes import Tally
 from zodbschedule.testing import SettableClock

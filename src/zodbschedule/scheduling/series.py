@@ -55,10 +55,10 @@ from zodbschedule.task import check_option
 COUNTED = 100
 
 
-# A task that its recurrence has placed as if it were so much later than now was
-# placed by a clock that was ahead.  Less, and what a call of ``process()`` with
-# a time in the near future has run would run again; more, and a clock that was
-# ahead for as long is not noticed.
+# A task that its recurrence has placed as if it were so much later than now
+# was placed by a clock that was ahead.  Less, and what a call of ``process()``
+# with a time in the near future has run would run again; more, and a clock
+# that was ahead for as long is not noticed.
 AHEAD = timedelta(days=1)
 
 
