@@ -90,11 +90,15 @@ def moment_of(time: datetime | None, delay: timedelta | None, now: datetime
 
 
 def later(moment: datetime, delay: timedelta) -> datetime:
-    """*delay* after *moment*, or the last datetime that there is."""
+    """*delay* after *moment*, or the last datetime that there is.
+
+    The first one, if a negative *delay* leads beyond that.
+    """
     try:
         return moment + delay
     except OverflowError:
-        return datetime.max.replace(tzinfo=moment.tzinfo)
+        last = datetime.max if delay > timedelta(0) else datetime.min
+        return last.replace(tzinfo=moment.tzinfo)
 
 
 def earlier(moment: datetime, age: timedelta) -> datetime:

@@ -308,6 +308,15 @@ def test_a_task_whose_principal_is_no_text_is_parked(stage):
 # -- Code and records that are missing
 
 
+def test_one_line_tells_of_all_tasks_of_a_missing_class(stage, caplog):
+    for name in 'abc':
+        stage.add(name, cls=Fading, minutes=1)
+    with gone(stage.db, 'Fading'):
+        assert stage.process() == Tally(left=3)
+        assert stage.process(59) == Tally(left=3)
+    assert caplog.text.count('is left in its place') == 1
+
+
 def test_a_task_without_its_class_is_left_until_it_is_back(stage, caplog):
     stage.add('fading', cls=Fading, minutes=1)
     stage.add('after', cls=Noting)

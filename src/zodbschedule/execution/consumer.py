@@ -24,6 +24,7 @@ two transactions there is only plain data here: each finds the claim and its
 slots anew by their ids.
 """
 
+import logging
 import random
 import time
 import uuid
@@ -156,6 +157,8 @@ class Consumer:
         self.turns = 0
         #: among how many portions the next turn chooses one
         self.crowd = 1.0
+        #: `Timetable.returned`, as the last turn has seen it
+        self.returned = 0
         #: the tasks to run: the index of the slot -> the oid of the task
         self.portion: dict[int, int] = {}
         #: which of them have an outcome
@@ -324,6 +327,9 @@ class Consumer:
         requests = self.schedule.requests
         if requests.entries:
             self.fresh.update(oid for oid in self.settled if oid in requests)
+        if self.returned != self.schedule.timetable.returned:
+            self.returned = self.schedule.timetable.returned
+            self.cursor = None
         batch = exchange(
             self.schedule, claim, limit, self.cursor, self.now, self._wanted,
             self._skipped(next(tries), limit))
@@ -384,8 +390,6 @@ class Consumer:
         if dissolved is not None:
             log.warning('The claim %s of %s was recovered.', claim_id,
                         dissolved.holder)
-            # What it held may wait at any instant.
-            self.cursor = None
 
     def _dissolve(self, claim_id: str, what: str,
                   suspect: Callable[[Claim], int | None]) -> Dissolved | None:
@@ -422,8 +426,6 @@ class Consumer:
         """Run the task in that slot; False if it was handed back."""
         run = Run(self.context, index, oid)
         if not self.heartbeat.start_run(index, run):
-            # What was handed back with it may wait at any instant.
-            self.cursor = None
             return False
         self.running = index
         try:
@@ -482,8 +484,12 @@ class Consumer:
 
     def _leave_broken(self, oid: int, missing: type) -> None:
         if oid not in self.left:
-            log.warning('Task %x is left in its place: %s.%s cannot be '
-                        'imported', oid, missing.__module__, missing.__name__)
+            name = f'{missing.__module__}.{missing.__name__}'
+            level = logging.DEBUG if name in self.backoff.missing else (
+                logging.WARNING)
+            self.backoff.missing.add(name)
+            log.log(level, 'Task %x is left in its place: %s cannot be '
+                    'imported', oid, name)
             if self.patient:
                 self.backoff.hold(oid, self.now)
         self.left.add(oid)

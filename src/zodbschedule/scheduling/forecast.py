@@ -22,6 +22,7 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
 from zodbschedule.scheduling import series
@@ -169,7 +170,7 @@ def _following(schedule: ScheduleState, coming: Coming, time: datetime
         _is_late(coming, time))
     found = series.next_after(task.recurrence, start)
     return None if found is None else _coming(
-        task, to_micros(found), to_micros(found + policy.delay))
+        task, to_micros(found), to_micros(later(found, policy.delay)))
 
 
 def _coming(task: Any, occurrence: int, micros: int) -> Coming:

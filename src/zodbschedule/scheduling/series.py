@@ -37,6 +37,7 @@ from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
+from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidRecurrence
@@ -255,7 +256,7 @@ def _place(task: Task, occurrence: datetime, after: datetime,
            delay: timedelta) -> int:
     keep(task, series_of(task)._replace(
         occurrence=to_micros(occurrence), after=to_micros(after)))
-    task.time = at = occurrence + delay
+    task.time = at = later(occurrence, delay)
     return to_micros(at)
 
 
@@ -435,7 +436,6 @@ def delay_of(spread: timedelta, seed: str, oid: int) -> timedelta:
     if not spread:
         return spread
     digest = blake2b(f'{seed}{oid:x}'.encode(), digest_size=4).digest()
-    # In this order: a spread of some hours times 2**32 is no timedelta.
     return spread * (int.from_bytes(digest) / 2**32)
 
 

@@ -49,6 +49,10 @@ SIZE = 11
 # before it.  With fewer, two turns at the same time conflict more often.
 LOT = 10
 
+# The microseconds in a chunk's key are kept within these, the years 1827 to
+# 2112: a key has 64 bits.  Above is room for the chunks that follow.
+EARLIEST, LATEST = -1 << 52, (1 << 52) - (1 << 48)
+
 # Outdated chunks are deleted in about one of so many turns, because deleting
 # the first bucket of the tree conflicts with every other turn.
 TRIM = 32
@@ -169,7 +173,7 @@ class History(Persistent):
         chunk.records = tuple(records)
         chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
-        high = to_micros(now)
+        high = _bounded(to_micros(now))
         if self.chunks:
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
@@ -180,9 +184,9 @@ class History(Persistent):
 
     def trim(self, now: datetime) -> None:
         """Delete what is beyond the bounds, by whole chunks."""
-        kept, oldest = 0, 0
+        kept, oldest = 0, EARLIEST
         if self.max_age is not None:
-            oldest = to_micros(earlier(now, self.max_age))
+            oldest = _bounded(to_micros(earlier(now, self.max_age)))
         for key in reversed(list(self.chunks)):
             if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
@@ -242,3 +246,8 @@ class History(Persistent):
 
 
 _ended = attrgetter('ended')
+
+
+def _bounded(micros: int) -> int:
+    """*micros*, or what comes next to it that fits into a key."""
+    return max(EARLIEST, min(micros, LATEST))

@@ -64,6 +64,8 @@ class WorkerThread:
         self.watcher: Watcher | None = None
         #: how many tries have failed since the last one that did not
         self.failures = 0
+        #: since when it opens the database, by a monotonic clock
+        self.asking: float | None = None
         #: whether it has left no claim behind
         self.handed_back = True
         #: whether the database has ever answered
@@ -110,12 +112,19 @@ class WorkerThread:
         """For how many seconds the database has not answered."""
         now = time.monotonic()
         # Another thread sets them: each is read only once.
-        since = [loop.asking for loop in self.loops.values()]
+        since = [self.asking, self.config.heartbeats.asking]
+        since += [loop.asking for loop in self.loops.values()]
         watcher = self.watcher
         if watcher is not None:
             since.append(watcher.asking)
         return max((now - then for then in since if then is not None),
                    default=0)
+
+    def cut_if_silent(self) -> None:
+        """If the database has been silent for long, connect again."""
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.probe.cut_if_silent()
 
     # -- the thread
 
@@ -145,8 +154,12 @@ class WorkerThread:
 
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to stop."""
-        db = self._database()
-        self.connection = db.open(self.manager)
+        self.asking = time.monotonic()
+        try:
+            db = self._database()
+            self.connection = db.open(self.manager)
+        finally:
+            self.asking = None
         try:
             self._refresh_schedules()
             with watching(db, self.config.availability) as self.watcher:

@@ -226,6 +226,8 @@ class Worker:
 
     def _check_silence(self) -> None:
         """Notice a database that does not answer, and raises nothing."""
+        for thread in self._threads:
+            thread.cut_if_silent()
         silence = max(thread.silence() for thread in self._threads)
         if silence > SILENT:
             self._availability.away(
