@@ -24,6 +24,7 @@ transaction and do not end it: a change takes effect when the caller commits.
 
 from dataclasses import dataclass
 from datetime import datetime
+from datetime import timedelta
 
 from zope.interface import Attribute
 from zope.interface import Interface
@@ -38,6 +39,11 @@ from zope.schema import Real
 from zope.schema import Text
 from zope.schema import TextLine
 from zope.schema import Timedelta
+
+
+# The shortest lease.  With a shorter one the claim of a worker that is alive
+# is recovered between two heartbeats.
+MIN_LEASE = timedelta(seconds=1)
 
 
 # -- The design of 2003 ------------------------------------------------------
@@ -559,10 +565,15 @@ class IWorkerState(Interface):
 
 
 class IHistory(Interface):
-    """A bounded record of outcomes, and of pauses."""
+    """A bounded record of outcomes, and of pauses.
 
-    keep = Int(title='The number of entries that are kept; 0 keeps none')
-    max_age = Timedelta(title='The maximum age of an entry', required=False)
+    Its bounds are checked when they are set, as in `IScheduleSettings`.
+    """
+
+    keep = Int(title='The number of entries that are kept; 0 keeps none',
+               min=0, default=10_000)
+    max_age = Timedelta(title='The maximum age of an entry',
+                        min=timedelta(seconds=1), required=False)
 
     def __iter__():
         """The `IOutcome` entries, newest first, lazily."""
@@ -701,9 +712,12 @@ class ICurrentRun(Interface):
 
 
 class IScheduleSettings(Interface):
-    """The settings of a schedule, plain attributes.
+    """The settings of a schedule: attributes that are checked when set.
 
-    A change takes effect when the caller's transaction is committed.
+    A change takes effect when the caller's transaction is committed.  A value
+    that a field does not take raises `InvalidSetting`, and nothing is changed.
+    If the database holds such a value already, the default is in force, and
+    the log says so.
     """
 
     principals = TextLine(
@@ -716,24 +730,33 @@ class IScheduleSettings(Interface):
         title='Import grace',
         description='How long a task whose class or function cannot be '
                     'imported is left in its place before it is parked.',
+        min=timedelta(0),
+        default=timedelta(hours=1),
     )
 
     lease = Timedelta(
         title='Lease',
         description='How long after its last sign of life a claim of '
-                    'another machine is trusted.',
+                    'another machine is trusted; long enough for some '
+                    'heartbeats.',
+        min=MIN_LEASE,
+        default=timedelta(seconds=30),
     )
 
     catch_up = Timedelta(
         title='Catch up',
         description="How far back a task with missed='all' runs occurrences "
                     "that were missed; older ones are passed over.",
+        min=timedelta(0),
+        default=timedelta(days=1),
     )
 
     spread = Timedelta(
         title='Spread',
         description='Repeating tasks begin later than their occurrence by a '
                     'part of this, which is fixed by the id of the task.',
+        min=timedelta(0),
+        default=timedelta(0),
     )
 
 
@@ -881,6 +904,10 @@ class InvalidRecurrence(InvalidTask):
     """A recurrence cannot be as specified, or never occurs."""
 
 
+class InvalidSetting(ScheduleError, ValueError):
+    """A setting of a schedule or of a worker has a wrong value."""
+
+
 class AlreadyScheduled(ScheduleError, ValueError):
     """The task, or another one with its key, is in the schedule already."""
 
@@ -968,6 +995,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',
     'InProgress',

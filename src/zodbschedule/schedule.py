@@ -101,7 +101,8 @@ class Schedule(ScheduleState):
         :raises InvalidTask: if *task* cannot be scheduled or stored.
         :raises InvalidTime: (an `InvalidTask`) if its time is not aware.
         :raises AlreadyScheduled: if *task* waits, is held by a worker or is
-            parked in this schedule, or if another task holds its key.
+            parked, in this schedule or in another one, or if another task
+            holds its key.
         """
         if duplicate not in DUPLICATE:
             raise InvalidTask(

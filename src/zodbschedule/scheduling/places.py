@@ -57,7 +57,7 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
 
     A task with a key waits in the timetable, where all see that it holds it.
     """
-    stamp(task, instant)
+    stamp(task, instant, schedule)
     key = key_of(task)
     run = _current_run(schedule)
     if run is not None:
