@@ -102,7 +102,9 @@ class IScheduleControl(Interface):
         an `Exception`, such as KeyboardInterrupt and SystemExit.  That aborts
         the run and propagates, as does an error of a database that stays
         unavailable, after all tasks that have not run are back in their
-        places.  A task that ends three runs in this way is parked.
+        places.  A task that ends three runs in this way is parked.  What the
+        handler of SIGINT, SIGTERM, SIGHUP or SIGQUIT raises, as Python's own
+        does for Ctrl-C, propagates in the same way and counts nothing.
 
         Raises `ClaimLost` if another process took this one for dead, because
         it gave no sign of life for longer than the lease.  What was committed
