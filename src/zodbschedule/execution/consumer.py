@@ -171,6 +171,7 @@ class Consumer:
         self.counts: Counter[int] = Counter()
         #: whether the pass is over, or none was begun
         self.over = True
+        _warn_of_unfit_settings(schedule)
 
     # -- what a loop does
 
@@ -519,3 +520,9 @@ def _holder(claim: Claim) -> str:
     """The worker of *claim*, for a person to read."""
     return f'{claim.name} (process {claim.incarnation.pid} on ' \
            f'{claim.incarnation.host})'
+
+
+def _warn_of_unfit_settings(schedule: ScheduleState) -> None:
+    for problem in schedule.unfit_settings + schedule.history.unfit_settings:
+        log.warning('A setting of the schedule is not valid, and its default '
+                    'is used: %s. Set it again.', problem)

@@ -64,6 +64,7 @@ from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
+from zodbschedule.scheduling.series import Foreseen
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.claim import Recorded
@@ -196,10 +197,11 @@ class Run:
         return RunResult(slot.outcome, (*self.scheduled, *following))
 
     def continue_series(self, schedule: ScheduleState, task: Any, micros: int,
-                        outcome: int, now: datetime) -> Decision:
+                        outcome: int, now: datetime,
+                        foreseen: Foreseen | None = None) -> Decision:
         """The occurrence has ended with that outcome; the series may go on."""
         step = series.advance_in(
-            schedule, task, micros, now, outcome == EXPIRED)
+            schedule, task, micros, now, outcome == EXPIRED, foreseen)
         following = None if step.micros is None else (step.micros, task)
         return Decision(outcome, following, step.passed)
 
@@ -354,6 +356,9 @@ class Attempt:
 
     def _call(self, slot: Slot, task: Any) -> Decision:
         micros = self.snapshot.micros
+        # Before the call, whose effects outside of the database stay even if
+        # this fails.
+        foreseen = series.foresee_in(self.schedule, task, micros, self.now)
         result = task()
         if result is not None:
             return self._retry(slot, task, result, micros)
@@ -369,7 +374,7 @@ class Attempt:
         if not series.is_repeating(task):
             return SUCCESS
         return self.run.continue_series(
-            self.schedule, task, micros, SUCCEEDED, self.now)
+            self.schedule, task, micros, SUCCEEDED, self.now, foreseen)
 
     def _retry(self, slot: Slot, task: Any, result: Any, micros: int
                ) -> Decision:

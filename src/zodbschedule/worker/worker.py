@@ -42,6 +42,8 @@ from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import Paths
 from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import check_arguments
+from zodbschedule.worker.config import opened
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
 
@@ -70,8 +72,8 @@ class Worker:
     says.  *grace*, a timedelta, is for how long a run may go on when the
     worker is asked to stop.
 
-    Raises ValueError for arguments that it cannot work with.  It can be
-    started once.
+    Raises `InvalidSetting`, a ValueError, for arguments that it cannot work
+    with.  It can be started once.
     """
 
     #: gives the transaction manager of the turns of a thread, by default that
@@ -83,7 +85,7 @@ class Worker:
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
-        _refuse_unfit(paths, threads, lease)
+        check_arguments(db, paths, name, threads, lease, grace)
         self.name = name or f'{socket.gethostname()}:{os.getpid()}'
         self._source = DatabaseSource(db)
         self._availability = Availability()
@@ -250,7 +252,7 @@ class DatabaseSource:
         """The `ZODB.DB`; raises what the callable that opens it raises."""
         with self.lock:
             if self.db is None and self.open is not None:
-                self.db = self.open()
+                self.db = opened(self.open)
             workarounds.mend(self.db)
             return self.db
 
@@ -263,19 +265,6 @@ class DatabaseSource:
                 log.warning('The database could not be closed.',
                             exc_info=True)
             self.db = None
-
-
-def _refuse_unfit(paths: tuple[Path | Paths, ...], threads: int,
-                  lease: timedelta | None) -> None:
-    if threads < 1:
-        raise ValueError(f'threads is {threads}; it has to be 1 or more')
-    if lease is not None and lease <= timedelta(0):
-        raise ValueError(f'lease is {lease}; it has to be longer than 0')
-    for path in paths:
-        if isinstance(path, str) and not path.strip('/'):
-            raise ValueError(
-                f'the path {path!r} names no key; write, for instance, '
-                f"'schedule'")
 
 
 def _log_lost_heartbeat(error: Exception) -> None:
