@@ -417,10 +417,14 @@ class IScheduleAdministration(Interface):
     def refresh():
         """Compute all occurrences anew, after a zone database has changed.
 
+        Also of tasks that wait too far ahead, because a clock was ahead when
+        they were placed: those then wait for the next occurrence from now.
+
         Only for waiting tasks whose time was computed by their recurrence:
         not for a first time that was given, and not for a retry.  A task
-        whose recurrence names no further occurrence is not changed.  Returns
-        a list of `IMove`.  Loads every waiting task.
+        whose recurrence names no further occurrence is not changed, nor one
+        whose occurrence cannot be computed here, which is logged.  Returns a
+        list of `IMove`.  Loads every waiting task.
         """
 
 
@@ -599,7 +603,8 @@ class IOutcome(Interface):
     ended = Datetime(title='When the run ended, UTC')
     attempt = Int(title='The number of the attempt at its occurrence, from 1')
     passed = Int(
-        title='The number of missed occurrences that were passed over')
+        title='The number of missed occurrences that were passed over; 101 '
+              'means more than 100')
     worker = TextLine(title='The name of the worker')
     description = Text(title='The description that the task had')
     principalId = TextLine(title='The principal that it ran as',

@@ -439,7 +439,8 @@ class Consumer:
             return False
         self.running = index
         try:
-            result = run.execute()
+            with self.guard.children:
+                result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None
