@@ -44,7 +44,7 @@ GRACE = timedelta(seconds=8)
 
 # For how many seconds to try to hand back what is held.  Together with the
 # grace shorter than the 10 s that Docker gives a container.
-HAND_BACK = 1.5
+HAND_BACK = 1.2
 
 # How often to check whether to stop, in seconds.
 SUPERVISE = .1
