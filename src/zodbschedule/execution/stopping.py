@@ -128,7 +128,12 @@ class Stop:
         left: list[str] = []
         handing = threading.Thread(
             target=self._hand_back, args=(cut_off, left), daemon=True)
-        handing.start()
+        try:
+            handing.start()
+        except RuntimeError as error:  # the interpreter ends, for instance
+            log.warning('%s could not hand back what it held: %s. Others will '
+                        'recover it.', self.who, error)
+            return False
         handing.join(HAND_BACK)
         if handing.is_alive():
             log.warning('%s could not hand back what it held, since the '
