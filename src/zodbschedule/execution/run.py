@@ -62,6 +62,7 @@ from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.events import notify
+from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
 from zodbschedule.scheduling.series import Foreseen
 from zodbschedule.store.claim import Claim
@@ -71,7 +72,7 @@ from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
-from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
@@ -121,9 +122,8 @@ class Run:
         snapshot = self.snapshot
         if snapshot is None:
             return f'task {self.id}'
-        words = dict.fromkeys(
-            (known_text(snapshot, 'description'), snapshot.type))
-        return f'task {self.id} ({", ".join(filter(None, words))})'
+        return label(
+            self.oid, known_text(snapshot, 'description'), snapshot.type)
 
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
@@ -289,7 +289,7 @@ class Attempt:
             return RunResult(None)
         self._refuse_other_principals()
         micros, task = slot.subject
-        refuse_broken(task)
+        refuse_incomplete(task)
         self._begin(task, micros)
         if series.is_expired(task, micros, self.now):
             return self._expire(slot, task)
@@ -324,7 +324,7 @@ class Attempt:
             self.run.set_metadata(
                 self.manager, snapshot.principal_id, snapshot.description)
             result = self.run.settle(slot, snapshot, decision)
-            self.manager.get().addBeforeCommitHook(guard.disarm)
+            self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()

@@ -20,6 +20,7 @@ import transaction
 from ZODB.POSException import POSKeyError
 
 from zodbschedule.logger import log
+from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -172,7 +173,8 @@ class WorkerThread:
                 self.handed_back &= loop.consumer is None
                 loop.abandon()
             abort(self.manager)
-            self.connection.close()
+            if is_on(self.connection, self.manager):
+                self.connection.close()
 
     def _database(self) -> Any:
         try:
@@ -194,6 +196,9 @@ class WorkerThread:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
+        if not is_on(self.connection, self.manager):
+            raise ConnectionLost(
+                'Its connection was closed, but not by the worker')
         if any(isinstance(path, Paths) for path in self.config.paths):
             self._refresh_schedules()
         for loop in self.loops.values():
@@ -243,6 +248,10 @@ class WorkerThread:
 
 class Unopened(Exception):
     """The database could not be opened."""
+
+
+class ConnectionLost(Exception):
+    """The connection was closed, by a hook or a subscriber for instance."""
 
 
 def find(connection: Any, path: Path) -> Any:
