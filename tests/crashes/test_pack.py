@@ -321,6 +321,4 @@ def test_a_worker_and_check_say_what_is_safe(
                    'its beginning')
     assert caplog.messages.count(PACK_HINT) == 1
     commands(['check', '--db', database.uri()], standalone_mode=False)
-    said = ' '.join(capsys.readouterr().out.split())
-    assert said.startswith('OK: ')
-    assert said.endswith(PACK_HINT.replace('  ', ' '))
+    assert PACK_HINT in capsys.readouterr().err

@@ -58,6 +58,7 @@ from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import stale
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.events import parked_event
@@ -78,8 +79,6 @@ from zodbschedule.transactions.savepoints import Savepoints
 
 
 T = TypeVar('T')
-
-log = logging.getLogger('zodbschedule')
 
 # How many tasks one turn takes at most.  Larger, and a crash leaves more for
 # others to recover, and slots and tasks are loaded twice, since they do not
@@ -158,6 +157,8 @@ class Consumer:
         self.turns = 0
         #: among how many portions the next turn chooses one
         self.crowd = 1.0
+        #: `Timetable.returned`, as the last turn has seen it
+        self.returned = 0
         #: the tasks to run: the index of the slot -> the oid of the task
         self.portion: dict[int, int] = {}
         #: which of them have an outcome
@@ -170,6 +171,7 @@ class Consumer:
         self.counts: Counter[int] = Counter()
         #: whether the pass is over, or none was begun
         self.over = True
+        _warn_of_unfit_settings(schedule)
 
     # -- what a loop does
 
@@ -328,6 +330,9 @@ class Consumer:
         requests = self.schedule.requests
         if requests.entries:
             self.fresh.update(oid for oid in self.settled if oid in requests)
+        if self.returned != self.schedule.timetable.returned:
+            self.returned = self.schedule.timetable.returned
+            self.cursor = None
         batch = exchange(
             self.schedule, claim, limit, self.cursor, self.now, self._wanted,
             self._skipped(next(tries), limit))
@@ -388,8 +393,6 @@ class Consumer:
         if dissolved is not None:
             log.warning('The claim %s of %s was recovered.', claim_id,
                         dissolved.holder)
-            # What it held may wait at any instant.
-            self.cursor = None
 
     def _dissolve(self, claim_id: str, what: str,
                   suspect: Callable[[Claim], int | None]) -> Dissolved | None:
@@ -424,13 +427,13 @@ class Consumer:
 
     def run(self, index: int, oid: int) -> bool:
         """Run the task in that slot; False if it was handed back."""
-        if not self.heartbeat.start_run(index):
-            # What was handed back with it may wait at any instant.
-            self.cursor = None
+        run = Run(self.context, index, oid)
+        if not self.heartbeat.start_run(index, run):
             return False
         self.running = index
         try:
-            result = Run(self.context, index, oid).execute()
+            with self.guard.children:
+                result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None
@@ -485,8 +488,12 @@ class Consumer:
 
     def _leave_broken(self, oid: int, missing: type) -> None:
         if oid not in self.left:
-            log.warning('Task %x is left in its place: %s.%s cannot be '
-                        'imported', oid, missing.__module__, missing.__name__)
+            name = f'{missing.__module__}.{missing.__name__}'
+            level = logging.DEBUG if name in self.backoff.missing else (
+                logging.WARNING)
+            self.backoff.missing.add(name)
+            log.log(level, 'Task %x is left in its place: %s cannot be '
+                    'imported', oid, name)
             if self.patient:
                 self.backoff.hold(oid, self.now)
         self.left.add(oid)
@@ -515,3 +522,9 @@ def _holder(claim: Claim) -> str:
     """The worker of *claim*, for a person to read."""
     return f'{claim.name} (process {claim.incarnation.pid} on ' \
            f'{claim.incarnation.host})'
+
+
+def _warn_of_unfit_settings(schedule: ScheduleState) -> None:
+    for problem in schedule.unfit_settings + schedule.history.unfit_settings:
+        log.warning('A setting of the schedule is not valid, and its default '
+                    'is used: %s. Set it again.', problem)

@@ -23,7 +23,6 @@
 What is written of that is a transaction of its own: that of the run is gone.
 """
 
-import logging
 import sys
 import traceback
 from datetime import datetime
@@ -40,6 +39,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.retry import GiveUp
@@ -67,8 +67,6 @@ from zodbschedule.transactions.retrying import transact
 if TYPE_CHECKING:
     from zodbschedule.execution.run import Run
 
-
-log = logging.getLogger('zodbschedule')
 
 # How much of an error the history keeps, in characters.
 ERROR = 200
@@ -159,7 +157,9 @@ class Failure:
         error = self.error
         policy = task.retry if isinstance(task, Task) else None
         asked = isinstance(error, RetryLater)
-        if isinstance(error, GiveUp) or (policy is None and not asked):
+        # What was missing here was waited for already.
+        if isinstance(error, (GiveUp, CodeMissing)) or (
+                policy is None and not asked):
             return None
         attempt = series.attempt_of(task)
         if policy is not None and attempt >= policy.attempts:

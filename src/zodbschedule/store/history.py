@@ -40,6 +40,7 @@ from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.settings import Configurable
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -49,6 +50,10 @@ SIZE = 11
 # The bits of the random distance, in microseconds, from a chunk to the one
 # before it.  With fewer, two turns at the same time conflict more often.
 LOT = 10
+
+# The microseconds in a chunk's key are kept within these, the years 1827 to
+# 2112: a key has 64 bits.  Above is room for the chunks that follow.
+EARLIEST, LATEST = -1 << 52, (1 << 52) - (1 << 48)
 
 # Outdated chunks are deleted in about one of so many turns, because deleting
 # the first bucket of the tree conflicts with every other turn.
@@ -144,11 +149,13 @@ class Chunk(Persistent):
 
 
 @implementer(IHistory)
-class History(Persistent):
+class History(Configurable):
     """See `IHistory`.
 
     It also shows the outcomes that are still in the *claims* of the schedule.
     """
+
+    settings = IHistory
 
     keep = 10_000
     max_age: timedelta | None = None
@@ -171,7 +178,7 @@ class History(Persistent):
         chunk.records = tuple(records)
         chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
-        high = to_micros(now)
+        high = _bounded(to_micros(now))
         if self.chunks:
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
@@ -182,9 +189,9 @@ class History(Persistent):
 
     def trim(self, now: datetime) -> None:
         """Delete what is beyond the bounds, by whole chunks."""
-        kept, oldest = 0, 0
+        kept, oldest = 0, EARLIEST
         if self.max_age is not None:
-            oldest = to_micros(earlier(now, self.max_age))
+            oldest = _bounded(to_micros(earlier(now, self.max_age)))
         for key in reversed(list(self.chunks)):
             if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
@@ -249,3 +256,8 @@ class History(Persistent):
 
 
 _ended = attrgetter('ended')
+
+
+def _bounded(micros: int) -> int:
+    """*micros*, or what comes next to it that fits into a key."""
+    return max(EARLIEST, min(micros, LATEST))

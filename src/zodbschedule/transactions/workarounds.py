@@ -31,6 +31,8 @@ import logging
 import sys
 from typing import Any
 
+from zodbschedule.transactions.lines import remember_sessions
+
 
 log = logging.getLogger('zodbschedule')
 
@@ -50,6 +52,7 @@ def mend(db: Any) -> None:
     """
     forget_when_away(db.storage)
     roll_back_always(db.storage)
+    remember_sessions(db.storage)
 
 
 def forget_when_away(storage: Any) -> None:
