@@ -280,6 +280,18 @@ def test_a_process_that_a_task_forks_is_ended_by_a_signal_as_ever(
     assert Path('code').read_text() == '-15'
 
 
+def test_a_death_that_nobody_could_hand_back_counts_and_says_which_run(
+        shell, working):
+    worker, task = lingering(shell, working)
+    worker.told(signal.SIGKILL)
+    worker.ends(-signal.SIGKILL)
+    Path('released').touch()
+    worker = working()
+    worker.says(f'It was running task {task} (shop.linger), due at ')
+    wait_until(lambda: not shell.ids(), 'the end of the run')
+    worker.ends_when_told()
+
+
 # -- one pass, and what ends it
 
 

@@ -504,6 +504,62 @@ class TestStarting:
 # -- Several schedules
 
 
+class TestWithoutThreads:
+    """The system, or an interpreter that ends, starts no more of them."""
+
+    @pytest.fixture
+    def refuse(self, monkeypatch):
+        """Refuse to start threads whose names satisfy *which*."""
+        def refuse(which):
+            def start(thread):
+                if which(thread.name):
+                    refused.append(thread.name)
+                    raise RuntimeError("can't start new thread")
+                original(thread)
+
+            monkeypatch.setattr(threading.Thread, 'start', start)
+            return refused
+
+        refused = []
+        original = threading.Thread.start
+        return refuse
+
+    @pytest.mark.parametrize('which', ['2', 'heartbeat'])
+    def test_if_one_cannot_be_started_the_others_end_in_order(
+            self, database, seen, refuse, which):
+        seen.add(Note('a'))
+        refuse(lambda name: name.endswith(which))
+        worker = Worker(database.db, name='w', threads=4)
+        with pytest.raises(RuntimeError, match='start new thread'):
+            worker.run()
+        assert not worker.healthy
+        assert not any(one.is_alive for one in worker._threads)
+        assert seen.claims() == []
+
+    def test_if_not_even_the_first_can_be_started_nothing_has_begun(
+            self, database, refuse):
+        refuse(lambda name: True)
+        worker = Worker(database.db)
+        with pytest.raises(RuntimeError, match='start new thread'):
+            worker.start()
+        worker.stop()
+
+    def test_one_that_cannot_hand_back_ends_and_does_not_try_again(
+            self, database, seen, lasting, refuse):
+        run = lasting('a')
+        seen.add(Hooked('a'))
+        worker = Worker(database.db, grace=ZERO)
+        worker.start()
+        run.wait()
+        refused = refuse(lambda name: True)
+        worker.finish()
+        worker._supervisor.join(60)
+        assert not worker._supervisor.is_alive()
+        assert not worker._result
+        assert len(refused) == 1
+        run.end()
+
+
 class TestSchedules:
 
     @pytest.fixture

@@ -68,9 +68,13 @@ from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import label
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
+from zodbschedule.task import type_of
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -122,6 +126,8 @@ class Dissolved(NamedTuple):
     holder: str
     #: what was parked, since its runs had ended their process
     parked: list[TaskParked]
+    #: the run that counts as a crash of its task, for a person to read
+    crashed: str = ''
 
 
 class Consumer:
@@ -391,8 +397,8 @@ class Consumer:
         """Put what the claim of another holds in its place again; commits."""
         dissolved = self._dissolve(claim_id, 'recover a claim', _suspect)
         if dissolved is not None:
-            log.warning('The claim %s of %s was recovered.', claim_id,
-                        dissolved.holder)
+            log.warning('The claim %s of %s was recovered.%s', claim_id,
+                        dissolved.holder, dissolved.crashed)
 
     def _dissolve(self, claim_id: str, what: str,
                   suspect: Callable[[Claim], int | None]) -> Dissolved | None:
@@ -405,10 +411,13 @@ class Consumer:
             if claim is None:
                 abort(self.manager)
                 return unanswered[-1] if unanswered else None
+            index = suspect(claim)
+            crashed = '' if index is None else _crashed(claim.slots[index])
             entries = withdraw(
-                self.schedule, claim_id, claim, self.now, suspect(claim))
+                self.schedule, claim_id, claim, self.now, index)
             dissolved = Dissolved(
-                _holder(claim), [parked_event(entry) for entry in entries])
+                _holder(claim), [parked_event(entry) for entry in entries],
+                crashed)
             unanswered.append(dissolved)
             try:
                 self._commit(what)
@@ -516,6 +525,16 @@ def _suspect(claim: Claim) -> int | None:
     if claim.incarnation == incarnation.this():
         return None  # This process has not ended.
     return claim.running
+
+
+def _crashed(slot: Slot) -> str:
+    """Which run ended with its process, for a person to read."""
+    if not slot.waiting:
+        return ''
+    task = slot.task
+    name = label(slot.oid, known_text(task, 'description'), type_of(task))
+    return (f' It was running {name}, due at {from_micros(slot.micros)}: that '
+            f'counts as a crash of this task.')
 
 
 def _holder(claim: Claim) -> str:

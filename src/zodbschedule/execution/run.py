@@ -72,6 +72,7 @@ from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
@@ -121,9 +122,8 @@ class Run:
         snapshot = self.snapshot
         if snapshot is None:
             return f'task {self.id}'
-        words = dict.fromkeys(
-            (known_text(snapshot, 'description'), snapshot.type))
-        return f'task {self.id} ({", ".join(filter(None, words))})'
+        return label(
+            self.oid, known_text(snapshot, 'description'), snapshot.type)
 
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.

@@ -178,7 +178,8 @@ class HeartbeatThread:
         for heartbeat in self.heartbeats:
             self.remove(heartbeat)
         self.stopped.set()
-        self.thread.join(timeout)
+        if self.thread.ident is not None:  # else it was never started
+            self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):

@@ -84,6 +84,12 @@ def known_text(task: Any, name: str) -> str:
     return text(value, DESCRIPTION) if isinstance(value, str) else ''
 
 
+def label(oid: int, description: str, type: str) -> str:
+    """A task for a person to read, for instance in the log."""
+    words = filter(None, dict.fromkeys((description, type)))
+    return f'task {oid:x} ({", ".join(words)})'
+
+
 def known_principal(task: Any) -> str | None:
     """The principal id of *task*; None if that cannot be known."""
     try:

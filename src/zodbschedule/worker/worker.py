@@ -26,6 +26,7 @@ import transaction
 
 from zodbschedule import clock
 from zodbschedule.execution.consumer import TURN_TRIES
+from zodbschedule.execution.stopping import ABORT
 from zodbschedule.execution.stopping import GRACE
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
@@ -127,28 +128,40 @@ class Worker:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._threads),
                  ', '.join(map(path_text, self._threads[0].config.paths)))
-        self._heartbeats.start()
-        for thread in self._threads:
-            thread.start()
         interrupted: BaseException | None = None
-        while True:
+        aborted = False
+        while not aborted:
             try:
+                if interrupted is None:
+                    self._start_threads()
                 self._result = self._supervise()
                 break
             except BaseException as error:
-                interrupted = error
+                # What fails when all was cut off is not tried again.
+                aborted = self._stop.asked == ABORT
+                interrupted, self._result = error, False
                 self._stop.hurry()
         log.info('Worker %s has ended.', self.name)
         if interrupted is not None:
             raise interrupted
         return self._result
 
+    def _start_threads(self) -> None:
+        """Raises RuntimeError if the system has no thread left."""
+        self._heartbeats.start()
+        for thread in self._threads:
+            thread.start()
+
     def start(self) -> None:
-        """Do as `run`, in the background; returns at once."""
+        """Do as `run`, in the background; returns at once.
+
+        Raises RuntimeError if no thread can be started for that.
+        """
         self._begin()
-        self._supervisor = threading.Thread(
+        supervisor = threading.Thread(
             target=self._work, name=f'zodbschedule {self.name}', daemon=True)
-        self._supervisor.start()
+        supervisor.start()
+        self._supervisor = supervisor
         # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
 
