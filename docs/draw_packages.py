@@ -37,7 +37,7 @@ SOURCE = Path(find_spec('zodbschedule').origin).parent
 LAYERS = (
     ('contract and time', 510, (
         'interfaces', 'errors', 'plain_text', 'outcomes', 'instant', 'clock',
-        'durations', 'retry', 'principals')),
+        'durations', 'logger', 'retry', 'principals')),
     ('transactions and their errors', 790, ('transactions',)),
     ('pickled; when next', 400, (
         'recurrence', 'task', 'callables', 'store')),

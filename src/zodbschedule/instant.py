@@ -80,7 +80,9 @@ def moment_of(time: datetime | None, delay: timedelta | None, now: datetime
             f'both time, {time!r}, and delay, {delay!r}, are given; give one '
             f'of them')
     if not isinstance(delay, timedelta):
-        raise InvalidTime(f'delay is {delay!r}; it has to be a timedelta')
+        raise InvalidTime(
+            f'delay is {delay!r}; it has to be a timedelta, such as '
+            f'timedelta(minutes=5)')
     try:
         return now + delay
     except OverflowError:
@@ -90,11 +92,15 @@ def moment_of(time: datetime | None, delay: timedelta | None, now: datetime
 
 
 def later(moment: datetime, delay: timedelta) -> datetime:
-    """*delay* after *moment*, or the last datetime that there is."""
+    """*delay* after *moment*, or the last datetime that there is.
+
+    The first one, if a negative *delay* leads beyond that.
+    """
     try:
         return moment + delay
     except OverflowError:
-        return datetime.max.replace(tzinfo=moment.tzinfo)
+        last = datetime.max if delay > timedelta(0) else datetime.min
+        return last.replace(tzinfo=moment.tzinfo)
 
 
 def earlier(moment: datetime, age: timedelta) -> datetime:

@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from asyncio.selector_events import _SelectorSocketTransport
 from contextlib import closing
 from contextlib import contextmanager
@@ -35,13 +36,16 @@ from persistent.mapping import PersistentMapping
 from shell import opened
 
 from zodbschedule.cli import database
+from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
 from zodbschedule.cli.options import import_modules
+from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
 from zodbschedule.cli.worker import unless_lost
+from zodbschedule.execution.stopping import Stop
 
 
 class Command:
@@ -132,6 +136,12 @@ def lingering(shell, working, *args):
     return command, task
 
 
+def crashes(shell):
+    """How often the runs of each task have ended their process."""
+    with opened(shell.db) as root:
+        return [count for count, _ in root['schedule'].crashes.values()]
+
+
 def states(shell):
     return [(row['id'], row['state']) for row in shell.json('list')]
 
@@ -139,7 +149,11 @@ def states(shell):
 # -- working, and ending -----------------------------------------------------
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+#: the signals that ask a process to end
+ENDING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
+
+
+@pytest.mark.parametrize('number', ENDING)
 def test_a_worker_runs_what_is_due_until_it_is_told_to_end(
         shell, working, number):
     shell('add', 'shop.restock', '--args', '["hats"]')
@@ -172,6 +186,7 @@ def test_a_worker_is_called_by_host_and_process_without_a_name(working):
 def test_what_runs_may_end_within_the_grace_period(shell, working):
     worker, task = lingering(shell, working, '--grace', '60s')
     worker.told(signal.SIGTERM)
+    worker.says(f'it waits up to 60 s for task {task} (shop.linger)')
     Path('released').touch()
     worker.ends()
     outcome, = shell.json('history')
@@ -182,13 +197,15 @@ def test_what_runs_for_longer_is_cut_off_and_back_in_its_place(
         shell, working):
     worker, task = lingering(shell, working, '--grace', '0.2')
     said = worker.ends_when_told()
-    assert 'has cut off what ran' in said
+    assert f'has cut off what ran, which is back in its place: task {task} '\
+        '(shop.linger).' in said
     assert states(shell) == [(task, 'waiting')]
+    assert crashes(shell) == []
     assert shell('workers') == 'no workers are registered'
 
 
 @pytest.mark.parametrize('second, code', [
-    (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_second_signal_cuts_off_at_once_what_runs(
         shell, working, second, code):
     worker, task = lingering(shell, working, '--grace', '1d')
@@ -207,6 +224,179 @@ def test_a_worker_that_is_told_to_end_before_it_begins_does_not(
     shell('add', 'shop.deliver')
     assert start('worker', '--import', 'impatient').ends() == ''
     assert len(shell.ids()) == 1
+
+
+@pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_that_asks_for_nothing_ends_no_worker(
+        shell, working, number):
+    worker, task = lingering(shell, working)
+    worker.told(number)
+    Path('released').touch()
+    wait_until(lambda: not shell.ids(), 'the end of the run')
+    worker.ends_when_told()
+
+
+def test_the_same_signal_twice_at_once_is_one_request(shell, working):
+    worker, task = lingering(shell, working, '--grace', '1d')
+    # As timeout(1) does: first to the process, and then to its group.
+    for _ in range(2):
+        worker.told(signal.SIGTERM)
+    worker.says('is told to stop')
+    Path('released').touch()
+    worker.ends()
+    assert [entry['outcome'] for entry in shell.json('history')] == [
+        'succeeded']
+
+
+FORKING = """
+import multiprocessing
+import time
+from pathlib import Path
+
+def linger():
+    Path('began').touch()
+    time.sleep(60)
+
+def fork():
+    child = multiprocessing.get_context('fork').Process(target=linger)
+    child.start()
+    while not Path('began').exists():
+        time.sleep(.01)
+    child.terminate()
+    child.join()
+    Path('code').write_text(str(child.exitcode))
+"""
+
+
+def test_a_process_that_a_task_forks_is_ended_by_a_signal_as_ever(
+        shell, working):
+    Path('forking.py').write_text(FORKING)
+    with opened(shell.db) as root:
+        root['schedule'].call('forking.fork')
+    worker = working('--import', 'forking')
+    wait_for('code')
+    wait_until(lambda: not shell.ids(), 'the end of the run')
+    worker.ends_when_told()
+    assert Path('code').read_text() == '-15'
+
+
+def test_a_death_that_nobody_could_hand_back_counts_and_says_which_run(
+        shell, working):
+    worker, task = lingering(shell, working)
+    worker.told(signal.SIGKILL)
+    worker.ends(-signal.SIGKILL)
+    Path('released').touch()
+    worker = working()
+    worker.says(f'It was running task {task} (shop.linger), due at ')
+    wait_until(lambda: not shell.ids(), 'the end of the run')
+    worker.ends_when_told()
+
+
+# -- one pass, and what ends it
+
+
+def passing(start, *args):
+    """A call of process() in the middle of a run."""
+    command = start('process', *args)
+    wait_for('began')
+    Path('began').unlink()
+    return command
+
+
+@pytest.mark.parametrize('number', ENDING)
+def test_process_lets_what_runs_end_and_returns_the_rest(
+        shell, start, number):
+    task = shell('add', 'shop.linger')
+    later = shell('add', 'shop.restock', '--args', '["hats"]')
+    command = passing(start, '--grace', '1h')
+    command.told(number)
+    command.says(f'The pass is told to stop; it waits up to 3600 s for task '
+                 f'{task} (shop.linger).')
+    Path('released').touch()
+    assert '1 succeeded' in command.ends(
+        130 if number == signal.SIGINT else 0)
+    assert states(shell) == [(later, 'waiting')]
+    assert shell('workers') == 'no workers are registered'
+
+
+@pytest.mark.parametrize('number, code', [
+    (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_what_runs_in_process_for_longer_is_cut_off_and_never_parked(
+        shell, start, number, code):
+    task = shell('add', 'shop.linger')
+    for _ in range(4):
+        command = passing(start, '--grace', '0')
+        command.told(number)
+        assert f'The pass has cut off what ran, which is back in its ' \
+            f'place: task {task} (shop.linger).' in command.ends(code)
+        assert states(shell) == [(task, 'waiting')]
+        assert crashes(shell) == []
+
+
+def test_a_second_signal_cuts_off_what_runs_in_process(shell, start):
+    task = shell('add', 'shop.linger')
+    command = passing(start, '--grace', '1d')
+    command.told(signal.SIGINT)
+    command.says('it waits up to 86400 s')
+    command.told(signal.SIGTERM)
+    assert f'has cut off what ran, which is back in its place: task {task}' \
+        in command.ends(143)
+    assert states(shell) == [(task, 'waiting')]
+
+
+@pytest.mark.parametrize('number, code', [
+    (signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_pass_that_is_told_to_end_before_it_begins_does_not(
+        shell, start, number, code):
+    Path('impatient.py').write_text(
+        f'import os\nos.kill(os.getpid(), {int(number)})\n')
+    shell('add', 'shop.deliver')
+    assert start('process', '--import', 'impatient').ends(code) == ''
+    assert len(shell.ids()) == 1
+
+
+def test_a_pass_that_has_just_ended_by_itself_is_not_ended_at_once(
+        monkeypatch):
+    tried = threading.Event()
+
+    def cut_off(stop):
+        tried.set()
+        return True
+
+    monkeypatch.setattr(Stop, 'cut_off', cut_off)
+    with process.stoppable(Signals(), timedelta(0)) as stop:
+        stop.abort()
+        assert tried.wait(60)
+
+
+# -- how signals are handled
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) == signals.stop
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
+def test_another_process_does_what_it_would_without_us(number):
+    heard = []
+    before = signal.signal(number, lambda *args: heard.append(args[0]))
+    try:
+        with Signals() as signals:
+            signals.pid = 0  # that of a parent
+            os.kill(os.getpid(), number)
+            assert heard == [number]
+    finally:
+        signal.signal(number, before)
+
+
+# -- what else may happen
 
 
 def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
@@ -301,7 +491,17 @@ def test_a_worker_goes_on_when_its_server_is_back(shell, zeo, working):
 
 def test_a_worker_ends_though_its_server_is_not_there(zeo, working):
     zeo.stop()
-    worker = working()
+    worker = working('--grace', '1d')
+    worker.says('The database is away')
+    worker.ends_when_told()
+    zeo.start()
+
+
+def test_a_worker_without_work_ends_though_its_server_has_gone(
+        shell, zeo, working):
+    worker = working('--grace', '1d')
+    wait_until(lambda: shell.json('workers'), 'a worker')
+    zeo.kill()
     worker.says('The database is away')
     worker.ends_when_told()
     zeo.start()
@@ -321,9 +521,11 @@ def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
     (['--db', 'missing.fs'], 'there is no database at missing.fs'),
     (['--db', 'sqlite://'], 'there is no database at main.sqlite3'),
     (['--path', '/'], "--path '/' has no key"),
-    (['--threads', '0'], '--threads is 0; it must be at least 1'),
+    (['--threads', '0'], '--threads is 0; it must be a number from 1 to 100'),
+    (['--threads', '1000000'], '--threads is 1000000; it must be a number'),
     (['--name', ''], '--name is empty; give a name'),
-    (['--lease', '0'], '--lease is 0; it must be more'),
+    (['--lease', '0'], '--lease is 0 s; it must be 1 s or longer'),
+    (['--lease', '0.5'], '--lease is 500 ms; it must be 1 s or longer'),
     (['--lease', 'long'], "'long' is not a number of seconds; write 30, or "
                           'a duration: 30s, 5m, 2h or 1d'),
     (['--grace', '-1'], "'-1' is not a number of seconds"),
@@ -358,7 +560,7 @@ def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
 
 def test_a_database_that_another_process_has_is_said(shell, start):
     with opened(shell.db):
-        said = start('worker').ends(2)
+        said = start('worker').ends(3)
     assert f'{shell.db} is in use by another process ({os.getpid()})' in said
     assert said.count('\n') == 1
 

@@ -12,7 +12,6 @@
 ##############################################################################
 """Errors in one line, and the exit codes."""
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +24,15 @@ from ZODB.POSException import ReadOnlyError
 
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.logger import log
 
 
 #: a task was parked by this call, or is overdue
 EXIT_ALERT = 1
 #: wrong usage, or the command failed
 EXIT_ERROR = 2
+#: the worker failed for a reason that may pass: it may be started again
+EXIT_FAILED = 3
 #: the user interrupted the command
 EXIT_INTERRUPTED = 130
 
@@ -46,8 +48,6 @@ Exit codes:
 # shorter, and the end of a long path, which tells most, is lost.
 MAX_LENGTH = 500
 
-log = logging.getLogger('zodbschedule')
-
 
 class CommandError(click.ClickException):
     """Ends the command with one line and exit code 2."""
@@ -56,6 +56,12 @@ class CommandError(click.ClickException):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+class WorkerFailed(CommandError):
+    """Ends the worker with one line and exit code 3."""
+
+    exit_code = EXIT_FAILED
 
 
 def one_line(text: object) -> str:
@@ -88,8 +94,19 @@ def errors_in_one_line() -> Iterator[None]:
         raise CommandError(_message(error)) from error
 
 
+@contextmanager
+def failures_of_worker() -> Iterator[None]:
+    """Inside this context no error is one of usage."""
+    try:
+        yield
+    except Exception as error:
+        raise WorkerFailed(_message(error)) from error
+
+
 def _message(error: Exception) -> str:
     match error:
+        case CommandError():
+            return error.message
         case ScheduleError():
             return str(error)
         case LockError():

@@ -15,6 +15,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 
 
@@ -43,17 +44,33 @@ def hide() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
 
 
-@contextmanager
-def shown() -> Iterator[None]:
+def shown() -> AbstractContextManager[None]:
     """Inside this context show our log from INFO on, and all warnings."""
-    handler, level = _handler(FORMAT), log.level
-    logging.getLogger().addHandler(handler)
+    return _shown(logging.getLogger(), _handler(FORMAT))
+
+
+def stopping_shown() -> AbstractContextManager[None]:
+    """Inside this context show what is waited for, and what is cut off."""
+    handler = _handler(FORMAT)
+    handler.addFilter(lambda record: record.module == 'stopping')
+    return _shown(log, handler)
+
+
+@contextmanager
+def _shown(logger: logging.Logger, handler: logging.Handler
+           ) -> Iterator[None]:
+    """Add *handler* to *logger*, unless all is shown."""
+    if log.isEnabledFor(logging.INFO):  # with --verbose
+        yield
+        return
+    level = log.level
+    logger.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
         yield
     finally:
         log.setLevel(level)
-        logging.getLogger().removeHandler(handler)
+        logger.removeHandler(handler)
 
 
 def _handler(format: str) -> logging.Handler:

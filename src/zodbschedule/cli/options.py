@@ -136,6 +136,15 @@ def first_rows(rows: Iterable[T], limit: int | None
     return shown, f'there are more than {limit}; --limit 0 shows all'
 
 
+# -- how to stop -------------------------------------------------------------
+
+
+grace_option = click.option(
+    '--grace', type=parse.seconds, metavar='SECONDS', default='8',
+    show_default=True,
+    help='How long a run may go on after the signal to stop.')
+
+
 # -- what to import ----------------------------------------------------------
 
 

@@ -12,11 +12,14 @@
 ##############################################################################
 """The command that runs the due tasks, and its progress bar."""
 
+import signal
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -31,6 +34,7 @@ from rich.progress import TimeElapsedColumn
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.cli import format
+from zodbschedule.cli import logs
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
@@ -38,12 +42,21 @@ from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import EXIT_INTERRUPTED
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.signals import Signals
+from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.execution import process as processing
+from zodbschedule.execution.stopping import HAND_BACK
+from zodbschedule.execution.stopping import SUPERVISE
+from zodbschedule.execution.stopping import Stop
+from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.outcomes import Tally
@@ -60,32 +73,47 @@ MOST_COUNTED = 10_000
 @click.command(epilog=EXIT_CODES)
 @click.option('--until', type=parse.moment, metavar='TIME',
               help='Run the tasks that are due at this time.  Default: now.')
+@grace_option
 @import_option
 @json_option
 @location_options
 @click.pass_context
 def process(ctx: click.Context, location: Location, until: datetime | None,
-            modules: tuple[str, ...], as_json: bool) -> None:
-    """Run all due tasks, each in its own transaction, and exit."""
-    import_modules(modules)
-    until = until or clock.now()
+            grace: timedelta, modules: tuple[str, ...], as_json: bool
+            ) -> None:
+    """Run all due tasks, each in its own transaction, and exit.
+
+    SIGTERM or Ctrl-C lets the current task end and returns the others.
+    """
     parked: list[TaskParked] = []
+    with Signals() as signals:
+        import_modules(modules)
+        tally, pause = _make_pass(location, until, parked, signals, grace)
+        if as_json:
+            _tally_as_json(tally, parked)
+        else:
+            _tally_as_text(tally, parked, pause)
+    if signals.first == signal.SIGINT:
+        ctx.exit(EXIT_INTERRUPTED)
+    ctx.exit(EXIT_ALERT if parked else 0)
+
+
+def _make_pass(location: Location, until: datetime | None,
+               parked: list[TaskParked], signals: Signals, grace: timedelta
+               ) -> tuple[Tally, dict[str, Any] | None]:
+    until = until or clock.now()
     with open_connection(location, Access.CHANGE) as connection:
         schedule = location.find(connection)
         with subscribed(_collect_parked(parked)):
             with progress_bar(schedule, until):
-                tally = _process(schedule, until)
-        pause = pause_facts(schedule.paused())
-    if as_json:
-        _tally_as_json(tally, parked)
-    else:
-        _tally_as_text(tally, parked, pause)
-    ctx.exit(EXIT_ALERT if parked else 0)
+                with stoppable(signals, grace) as stop:
+                    tally = _process(schedule, until, stop)
+        return tally, pause_facts(schedule.paused())
 
 
-def _process(schedule: Schedule, until: datetime) -> Tally:
+def _process(schedule: Schedule, until: datetime, stop: Stop) -> Tally:
     try:
-        return schedule.process(until)
+        return processing.process(schedule, as_utc(until), stop=stop)
     except SystemExit as error:
         # Its exit code would be taken for ours.
         raise CommandError(
@@ -123,6 +151,35 @@ def _tally_as_text(tally: Tally, parked: list[TaskParked],
 
 
 # -- while it runs -----------------------------------------------------------
+
+
+@contextmanager
+def stoppable(signals: Signals, grace: timedelta) -> Iterator[Stop]:
+    """Inside this context a pass stops as *signals* ask; a thread sees to it.
+
+    The thread ends the process if it has cut off a run, which goes on.
+    """
+    signals.work = stop = Stop('The pass', grace)
+    ended = threading.Event()
+
+    def supervise() -> None:
+        while not ended.wait(SUPERVISE):
+            if stop.has_begun() and stop.is_over():
+                complete = stop.cut_off()
+                # It may just have ended by itself.
+                if not (complete and ended.wait(HAND_BACK)):
+                    output.console(stderr=True).show_cursor()
+                    exit_at_once(signals.code or 128 + (signals.first or 0))
+
+    with logs.stopping_shown():
+        thread = threading.Thread(
+            target=supervise, name='zodbschedule stopping', daemon=True)
+        thread.start()
+        try:
+            yield stop
+        finally:
+            ended.set()
+            thread.join()
 
 
 @contextmanager

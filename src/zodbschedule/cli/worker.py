@@ -12,14 +12,12 @@
 ##############################################################################
 """The command that runs a worker as a process, and what that process needs.
 
-These are signals that stop it, a file by which a probe knows that it is
-healthy, and a fix of asyncio.
+These are a file by which a probe knows that it is healthy, and a fix of
+asyncio.
 """
 
 import functools
-import logging
 import os
-import signal
 import sys
 import threading
 from asyncio import selector_events
@@ -30,35 +28,42 @@ from contextlib import closing
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 from ZODB.DB import DB
 
 from zodbschedule import Worker
+from zodbschedule.cli import format
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import failures_of_worker
+from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import locations_options
+from zodbschedule.cli.signals import Signals
+from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.zope_site import ZopeLocation
+from zodbschedule.interfaces import MIN_LEASE
+from zodbschedule.logger import log
+from zodbschedule.worker.config import MAX_THREADS
 
 
 EXIT_CODES = """\b
 Exit codes:
-  0    stopped by SIGTERM or SIGINT; the tasks that it held are back in the
-       schedule, or left for recovery if the database was unavailable; a
-       parked task does not change this code
-  2    wrong usage, or the worker could not start
-  130  a second signal, SIGINT, has cut off the running tasks
-  143  a second signal, SIGTERM, has cut off the running tasks"""
-
-# The signals that stop the process.
-STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
+  0    stopped by SIGTERM, SIGINT, SIGHUP or SIGQUIT; the tasks that it held
+       are back in the schedule, or left for recovery if the database was
+       unavailable; a parked task does not change this code
+  2    wrong usage; another start would end in the same way
+  3    the worker failed, for instance since another process uses the
+       database; it may be started again
+  129, 130, 131, 143
+       a second signal, SIGHUP, SIGINT, SIGQUIT or SIGTERM, has cut off the
+       running tasks"""
 
 # Seconds between two touches of the health file.  Longer, and a probe has to
 # be more patient; shorter, and disks are kept awake for nothing.
@@ -69,8 +74,6 @@ CHECK_EVERY = 0.2
 
 #: of each Python that has the fault of asyncio, the first release without it
 FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
-
-log = logging.getLogger('zodbschedule')
 
 
 @click.command(epilog=EXIT_CODES)
@@ -83,9 +86,7 @@ log = logging.getLogger('zodbschedule')
 @click.option('--lease', type=parse.seconds, metavar='SECONDS',
               help='How long the worker may be silent before others take it '
                    'for dead.  Default: 30, or the setting of the schedule.')
-@click.option('--grace', type=parse.seconds, metavar='SECONDS', default='8',
-              show_default=True,
-              help='How long a run may go on after the signal to stop.')
+@grace_option
 @click.option('--health-file', metavar='PATH',
               type=click.Path(path_type=Path),
               help='A file to touch every 5 s while the worker is healthy.')
@@ -103,14 +104,15 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     _check_options(threads, name, lease, health_file)
     options = {'name': name, 'threads': threads, 'lease': lease,
                'grace': grace}
-    with _log(ctx), Signals() as signals:
+    with logs.shown(), Signals() as signals:
         import_modules(modules)
         with _make_worker(locations, options) as made:
-            signals.worker = made
-            with keep_health_file(health_file, lambda: made.healthy):
+            signals.work = made
+            with (keep_health_file(health_file, lambda: made.healthy),
+                  failures_of_worker()):
                 complete = made.run()
             if not complete:
-                _exit_at_once(signals.code)
+                exit_at_once(signals.code)
     ctx.exit(signals.code)
 
 
@@ -135,24 +137,17 @@ def _make_worker(locations: list[Any], options: dict[str, Any]
 
 def _check_options(threads: int, name: str | None, lease: timedelta | None,
                    health_file: Path | None) -> None:
-    if threads < 1:
-        raise CommandError(f'--threads is {threads}; it must be at least 1')
+    if not 1 <= threads <= MAX_THREADS:
+        raise CommandError(f'--threads is {threads}; it must be a number from '
+                           f'1 to {MAX_THREADS}')
     if name == '':
         raise CommandError('--name is empty; give a name, or omit --name')
-    if lease is not None and not lease:
-        raise CommandError('--lease is 0; it must be more than 0 seconds')
+    if lease is not None and lease < MIN_LEASE:
+        raise CommandError(
+            f'--lease is {format.full_duration(lease)}; it must be '
+            f'{format.duration(MIN_LEASE)} or longer')
     if health_file is not None:
         clear_health_file(health_file)
-
-
-@contextmanager
-def _log(ctx: click.Context) -> Iterator[None]:
-    """Show the log, also without -v."""
-    if ctx.find_root().params['verbose']:
-        yield
-    else:
-        with logs.shown():
-            yield
 
 
 @contextmanager
@@ -171,56 +166,10 @@ def _database(source: Source, connections: int
     if source.file is None:
         yield open_database
     else:
-        with closing(open_database()) as db:
+        with failures_of_worker():
+            db = open_database()
+        with closing(db):
             yield db
-
-
-def _exit_at_once(code: int) -> None:
-    """End the process, although a thread still runs the task it cut off."""
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(code)
-
-
-# -- signals -----------------------------------------------------------------
-
-
-class StoppedEarly(BaseException):
-    """A signal has stopped the process before there was a worker."""
-
-
-class Signals:
-    """Inside this context signals stop the worker.
-
-    The first signal lets it finish, the second aborts its runs.  Before there
-    is a worker, nothing has to be returned, and the context ends at once.
-    """
-
-    worker: Any = None
-    code = 0
-    stopping = False
-
-    def __enter__(self) -> 'Signals':
-        self.before = {each: signal.signal(each, self.handle)
-                       for each in STOP_SIGNALS}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None,
-                 *exception: object) -> bool:
-        for each, handler in self.before.items():
-            signal.signal(each, handler)
-        return kind is StoppedEarly
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """A handler; it logs nothing, since it may interrupt the log."""
-        if self.worker is None:
-            raise StoppedEarly
-        if self.stopping:
-            self.code = 128 + number
-            self.worker.abort()
-        else:
-            self.stopping = True
-            self.worker.finish()
 
 
 # -- the health file ---------------------------------------------------------

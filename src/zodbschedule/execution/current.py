@@ -12,7 +12,6 @@
 ##############################################################################
 """The current run: what a task can learn of it, and report to it."""
 
-import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
@@ -25,11 +24,10 @@ from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
+from zodbschedule.logger import log
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
-
-log = logging.getLogger('zodbschedule')
 
 # How long after one report of progress the next is written.  Shorter, and a
 # task that reports each of a million steps would spend its time on that;

@@ -29,7 +29,6 @@ itself is asked, by writing to it: if that passes, the task is tried again, a
 few times, and then it has failed.
 """
 
-import logging
 import sys
 from datetime import datetime
 from datetime import timedelta
@@ -48,6 +47,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.retry import GiveUp
@@ -75,7 +75,6 @@ if TYPE_CHECKING:
     from zodbschedule.execution.run import Run
 
 
-log = logging.getLogger('zodbschedule')
 
 # Parking holds no user code, so it may be tried until it passes.
 PARK_TRIES = 100
@@ -167,7 +166,9 @@ class Failure:
         """How long until it is to be tried again; None: not at all."""
         policy = task.retry if isinstance(task, Task) else None
         asked = self.said is not None
-        if self._gives_up() or (policy is None and not asked):
+        # What was missing here was waited for already.
+        missing = is_a(self.error, CodeMissing)
+        if missing or self._gives_up() or (policy is None and not asked):
             return None
         attempt = series.attempt_of(task)
         if policy is not None and attempt >= policy.attempts:

@@ -18,6 +18,7 @@ from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
+from zodbschedule.instant import later
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.guard import Guard
@@ -83,4 +84,4 @@ class PassContext:
 
         *shown* is what the clock shows, if that is known.
         """
-        return self.now + ((shown or clock.now()) - self.begun)
+        return later(self.now, (shown or clock.now()) - self.begun)

@@ -20,7 +20,6 @@
 The steps are those of `zodbschedule.execution.consumer`.
 """
 
-import logging
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -29,11 +28,14 @@ from typing import Any
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.execution.interruption import is_told
+from zodbschedule.execution.stopping import Stop
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import beating
 from zodbschedule.liveness.stale import ClaimsToRecover
+from zodbschedule.logger import log
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -46,8 +48,6 @@ from zodbschedule.transactions.borrowing import borrowed
 from zodbschedule.transactions.borrowing import inner
 
 
-log = logging.getLogger('zodbschedule')
-
 # The label of the claim of a call, where that of a worker has its name.
 NAME = 'process()'
 
@@ -56,11 +56,12 @@ NAME = 'process()'
 OFF = 'ZODBSCHEDULE_OFF'
 
 
-def process(schedule: ScheduleState, now: datetime, commit: bool = True
-            ) -> Tally:
+def process(schedule: ScheduleState, now: datetime, commit: bool = True,
+            stop: Stop | None = None) -> Tally:
     """See `IScheduleControl`; *now* is in UTC.
 
-    Unless it may *commit*, all happens in the current transaction.
+    Unless it may *commit*, all happens in the current transaction.  *stop*
+    may ask it to end before the pass is through.
     """
     if schedule._p_jar is None:
         raise NotStored(
@@ -77,7 +78,7 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True
             borrowing.enter_context(borrowed(manager))
         consumer = Consumer(schedule, NAME, commits=commit)
         consumer.begin(now)
-        return _make_pass(consumer)
+        return _make_pass(consumer, stop or Stop(NAME))
 
 
 def why_disabled(connection: Any) -> str:
@@ -106,21 +107,22 @@ def _managers(schedule: ScheduleState) -> list[Any]:
     return [manager]
 
 
-def _make_pass(consumer: Consumer) -> Tally:
+def _make_pass(consumer: Consumer, stop: Stop) -> Tally:
     work = consumer.look()
     if work is not None and (work.due or any(work.claims)):
-        with beating(consumer.heartbeat):
-            _work(consumer, work.claims)
+        with beating(consumer.heartbeat) as stop.beats:
+            _work(consumer, work.claims, stop)
     counts = consumer.counts
     return Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
                  counts[EXPIRED], len(consumer.left))
 
 
-def _work(consumer: Consumer, claims: ClaimsToRecover) -> None:
+def _work(consumer: Consumer, claims: ClaimsToRecover, stop: Stop) -> None:
     """Work with a claim, and leave none behind, whatever is raised."""
     try:
         consumer.recover_all(claims)
-        while consumer.step(PORTION):
+        while not stop.was_asked() and consumer.step(
+                PORTION, stopping=stop.was_asked):
             pass
         consumer.withdraw()
     except ClaimLost:
@@ -131,8 +133,11 @@ def _work(consumer: Consumer, claims: ClaimsToRecover) -> None:
 
 
 def _hand_back(consumer: Consumer, error: BaseException) -> None:
-    """Withdraw the claim, although the call ends with *error*."""
-    ended_by_task = not isinstance(error, Exception)
+    """Withdraw the claim, although the call ends with *error*.
+
+    A task that has raised it may end each call in this way.
+    """
+    ended_by_task = not (isinstance(error, Exception) or is_told(error))
     try:
         consumer.withdraw(consumer.running if ended_by_task else None)
     except Exception as problem:

@@ -30,7 +30,6 @@ failure are separate paths: the second is raised.  Which of them it is, if the
 storage has raised it, the database is asked: see `execution.failure`.
 """
 
-import logging
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -44,6 +43,7 @@ from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
 from zodbschedule.execution.failure import handle_failure
+from zodbschedule.execution.interruption import is_told
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.outcome import RunResult
@@ -55,6 +55,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.logger import log
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import OUTCOMES
@@ -65,14 +66,17 @@ from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.events import notify
+from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
+from zodbschedule.scheduling.series import Foreseen
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
-from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import label
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
@@ -82,8 +86,6 @@ from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
-
-log = logging.getLogger('zodbschedule')
 
 # What FileStorage can store of a transaction's user and description, in bytes
 # of UTF-8.
@@ -136,6 +138,14 @@ class Run:
         """The id of the task."""
         return f'{self.oid:x}'
 
+    def __str__(self) -> str:
+        """The task, for a person to read; in any thread, and never fails."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            return f'task {self.id}'
+        return label(
+            self.oid, known_text(snapshot, 'description'), snapshot.type)
+
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
 
@@ -176,7 +186,7 @@ class Run:
     def _handle(self, error: BaseException) -> RunResult | None:
         """What becomes of the failed run; None: it is tried again."""
         refused = is_a(error, (ClaimLost, PrincipalsMissing))
-        if refused and not self.called or is_full(error):
+        if refused and not self.called or is_told(error) or is_full(error):
             raise error
         if is_storage_failure(error):
             self._ask(error)
@@ -193,8 +203,8 @@ class Run:
             self.context.manager.commit()
 
         transact(self.context.manager, beat, ASK_TRIES)
-        log.warning('The storage has failed in the run of task %s, and takes '
-                    'what others write: %s', self.id, ErrorText(error))
+        log.warning('The storage has failed in the run of %s, and takes what '
+                    'others write: %s', self, ErrorText(error))
 
     # -- the slot of the task
 
@@ -231,10 +241,11 @@ class Run:
         return RunResult(slot.outcome, (*self.scheduled, *following))
 
     def continue_series(self, schedule: ScheduleState, task: Any, micros: int,
-                        outcome: int, now: datetime) -> Decision:
+                        outcome: int, now: datetime,
+                        foreseen: Foreseen | None = None) -> Decision:
         """The occurrence has ended with that outcome; the series may go on."""
         step = series.advance_in(
-            schedule, task, micros, now, outcome == EXPIRED)
+            schedule, task, micros, now, outcome == EXPIRED, foreseen)
         following = None if step.micros is None else (step.micros, task)
         return Decision(outcome, following, step.passed)
 
@@ -322,7 +333,7 @@ class Attempt:
             return RunResult(None)
         self._refuse_other_principals()
         micros, task = slot.subject
-        refuse_broken(task)
+        refuse_incomplete(task)
         self._begin(task, micros)
         if series.is_expired(task, micros, self.now):
             return self._expire(slot, task)
@@ -357,7 +368,7 @@ class Attempt:
             self.run.set_metadata(
                 self.manager, snapshot.principal_id, snapshot.description)
             result = self.run.settle(slot, snapshot, decision)
-            self.manager.get().addBeforeCommitHook(guard.disarm)
+            self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()
@@ -389,6 +400,9 @@ class Attempt:
 
     def _call(self, slot: Slot, task: Any) -> Decision:
         micros = self.snapshot.micros
+        # Before the call, whose effects outside of the database stay even if
+        # this fails.
+        foreseen = series.foresee_in(self.schedule, task, micros, self.now)
         result = task()
         if result is not None:
             return self._retry(slot, task, result, micros)
@@ -404,7 +418,7 @@ class Attempt:
         if not series.is_repeating(task):
             return SUCCESS
         return self.run.continue_series(
-            self.schedule, task, micros, SUCCEEDED, self.now)
+            self.schedule, task, micros, SUCCEEDED, self.now, foreseen)
 
     def _retry(self, slot: Slot, task: Any, result: Any, micros: int
                ) -> Decision:

@@ -17,7 +17,6 @@ It beats each claim that holds something while a run of it lasts.  It may also
 relieve a claim: hand back what the claim holds besides a run that lasts long.
 """
 
-import logging
 import os
 import threading
 import time
@@ -28,11 +27,10 @@ from datetime import timedelta
 from typing import Any
 
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.logger import log
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
-
-log = logging.getLogger('zodbschedule')
 
 # How many heartbeats fit into one lease.  More, and each long run writes more;
 # fewer than two, and a claim is recovered when one heartbeat is lost.
@@ -72,6 +70,8 @@ class ClaimHeartbeat:
         self.holds = True
         #: the slot of the current run, and when that began, by the same clock
         self.running: tuple[int, float] | None = None
+        #: that run, or the last one; its str() names the task
+        self.run: object = None
         #: whether what it held besides that run may have been handed back,
         #: and whether that is certain
         self.may_be_relieved = self.is_relieved = False
@@ -88,10 +88,11 @@ class ClaimHeartbeat:
         self.holds = holds
         self.may_be_relieved = self.is_relieved = False
 
-    def start_run(self, index: int) -> bool:
+    def start_run(self, index: int, run: object = None) -> bool:
         """A run is to begin; False if its task was handed back."""
         with self.lock:
             if not self.may_be_relieved:
+                self.run = run
                 self.running = index, time.monotonic()
             return not self.may_be_relieved
 
@@ -149,6 +150,8 @@ class HeartbeatThread:
         self.heartbeats: set[ClaimHeartbeat] = set()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
+        #: since when it may wait for the database, by a monotonic clock
+        self.asking: float | None = None
         self.thread = threading.Thread(
             target=self._run, name='zodbschedule heartbeat', daemon=True)
 
@@ -176,25 +179,29 @@ class HeartbeatThread:
         for heartbeat in self.heartbeats:
             self.remove(heartbeat)
         self.stopped.set()
-        self.thread.join(timeout)
+        if self.thread.ident is not None:  # else it was never started
+            self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):
             for heartbeat in self.heartbeats:
+                self.asking = time.monotonic()
                 try:
                     heartbeat.check(self.relief)
                 except Exception as error:
                     self.failed(error)
+                finally:
+                    self.asking = None
 
 
 @contextmanager
-def beating(heartbeat: ClaimHeartbeat) -> Iterator[None]:
+def beating(heartbeat: ClaimHeartbeat) -> Iterator[HeartbeatThread]:
     """Inside, a thread beats that claim, as often as its lease needs."""
     thread = HeartbeatThread(min(CHECK_INTERVAL, heartbeat.interval))
     thread.add(heartbeat)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         thread.stop()
 

@@ -12,25 +12,33 @@
 ##############################################################################
 """Events: what subscribers of zope.event are told, after the commit."""
 
-import logging
+
+import threading
 
 import zope.event
 
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.interfaces import ScheduleError
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import log
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
 
 
-log = logging.getLogger('zodbschedule')
-
-
 def notify(event: object) -> None:
-    """Send *event* to each subscriber; their errors harm nothing."""
+    """Send *event* to each subscriber; their errors harm nothing.
+
+    In the main thread SystemExit and the like may come from a signal, and are
+    raised.
+    """
     for subscriber in list(zope.event.subscribers):
         try:
             subscriber(event)
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and (
+                    threading.current_thread() is threading.main_thread()):
+                raise
             log.error('A subscriber failed, given %r', event,
                       exc_info=ErrorText(error).exc_info)
 
@@ -53,6 +61,12 @@ def parked_event(entry: ParkedTask) -> TaskParked:
     """What is told of *entry*, as plain data."""
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,
                       entry.principalId)
+
+
+def problem_of(error: Exception) -> str:
+    """What is told of an error over one task that is stepped over."""
+    return str(error) if isinstance(error, ScheduleError) else (
+        class_name(error))
 
 
 def report_parked(event: TaskParked, error: BaseException | None = None

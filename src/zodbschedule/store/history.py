@@ -39,6 +39,8 @@ from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.moved import Moved
+from zodbschedule.store.settings import Configurable
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -48,6 +50,10 @@ SIZE = 11
 # The bits of the random distance, in microseconds, from a chunk to the one
 # before it.  With fewer, two turns at the same time conflict more often.
 LOT = 10
+
+# The microseconds in a chunk's key are kept within these, the years 1827 to
+# 2112: a key has 64 bits.  Above is room for the chunks that follow.
+EARLIEST, LATEST = -1 << 52, (1 << 52) - (1 << 48)
 
 # Outdated chunks are deleted in about one of so many turns, because deleting
 # the first bucket of the tree conflicts with every other turn.
@@ -143,18 +149,21 @@ class Chunk(Persistent):
 
 
 @implementer(IHistory)
-class History(Persistent):
+class History(Configurable):
     """See `IHistory`.
 
     It also shows the outcomes that are still in the *claims* of the schedule.
     """
 
+    settings = IHistory
+
     keep = 10_000
     max_age: timedelta | None = None
 
-    def __init__(self, claims: OOBTree) -> None:
+    def __init__(self, claims: OOBTree, moved: Moved | None = None) -> None:
         self.claims = claims
         self.chunks = LOBTree()
+        self.moved = moved or Moved()
 
     def add(self, records: list[tuple[Any, ...]], now: datetime, worker: str,
             tids: bytes | None = None) -> None:
@@ -169,20 +178,20 @@ class History(Persistent):
         chunk.records = tuple(records)
         chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
-        high = to_micros(now)
+        high = _bounded(to_micros(now))
         if self.chunks:
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
             high = max(high, (self.chunks.maxKey() >> SIZE) + lot)
-        self.chunks[high << SIZE | len(records)] = chunk
+        self._insert(high << SIZE | len(records), chunk)
         if high % TRIM == 0:
             self.trim(now)
 
     def trim(self, now: datetime) -> None:
         """Delete what is beyond the bounds, by whole chunks."""
-        kept, oldest = 0, 0
+        kept, oldest = 0, EARLIEST
         if self.max_age is not None:
-            oldest = to_micros(earlier(now, self.max_age))
+            oldest = _bounded(to_micros(earlier(now, self.max_age)))
         for key in reversed(list(self.chunks)):
             if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
@@ -199,7 +208,12 @@ class History(Persistent):
         high = key >> SIZE
         while high << SIZE | len(chunk.records) in self.chunks:
             high += 1
-        self.chunks[high << SIZE | len(chunk.records)] = chunk
+        self.moved.note([chunk])
+        self._insert(high << SIZE | len(chunk.records), chunk)
+
+    def _insert(self, key: int, chunk: Chunk) -> None:
+        self.moved.note_insert(self.chunks, key)
+        self.chunks[key] = chunk
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
@@ -242,3 +256,8 @@ class History(Persistent):
 
 
 _ended = attrgetter('ended')
+
+
+def _bounded(micros: int) -> int:
+    """*micros*, or what comes next to it that fits into a key."""
+    return max(EARLIEST, min(micros, LATEST))

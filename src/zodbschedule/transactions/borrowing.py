@@ -12,16 +12,14 @@
 ##############################################################################
 """Transactions on a manager that belongs to the caller."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import PendingChanges
+from zodbschedule.logger import log
 
-
-log = logging.getLogger('zodbschedule')
 
 #: The key under which the data of a transaction has the run in progress.
 RUN = object()
@@ -57,6 +55,15 @@ def _begin(manager: Any) -> None:
 def inner(manager: Any) -> Any:
     """The manager of this thread, if *manager* is one for all threads."""
     return getattr(manager, 'manager', manager)
+
+
+def is_on(connection: Any, manager: Any) -> bool:
+    """Whether *connection*, and what it has opened, is still on *manager*.
+
+    One that was closed may be in use by another thread already.
+    """
+    return all(inner(each.transaction_manager) is inner(manager)
+               for each in connection.connections.values())
 
 
 def is_begun(manager: Any) -> bool:

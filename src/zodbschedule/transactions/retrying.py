@@ -12,7 +12,6 @@
 ##############################################################################
 """Work in a transaction that is tried again after a transient error."""
 
-import logging
 import random
 from collections.abc import Callable
 from typing import Any
@@ -24,13 +23,12 @@ from transaction.interfaces import NoTransaction
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.logger import log
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
 
 T = TypeVar('T')
-
-log = logging.getLogger('zodbschedule')
 
 # How often a transaction is tried that conflicts.  With more tries, a task
 # that always conflicts delays the pass longer; with fewer, a busy object costs

@@ -12,13 +12,11 @@
 ##############################################################################
 """Whether a database answers: one line in the log for each change."""
 
-import logging
 import threading
 
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.logger import log
 
-
-log = logging.getLogger('zodbschedule')
 
 # How much of a problem is logged, in characters.
 PROBLEM_LENGTH = 300

@@ -25,7 +25,6 @@ next one begins.  For how long the schedule is left alone, and why, is one
 state: see `zodbschedule.worker.holdoff`.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -39,7 +38,9 @@ from zodbschedule.execution.process import why_disabled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
+from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
+from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -49,8 +50,6 @@ from zodbschedule.worker.holdoff import HoldOff
 from zodbschedule.worker.holdoff import Reason
 from zodbschedule.worker.holdoff import next_hold_off
 
-
-log = logging.getLogger('zodbschedule')
 
 # How much work a portion is to be, in seconds.  More, and what one worker has
 # taken waits while another is idle; less, and the turns cost more.
@@ -235,6 +234,12 @@ class ScheduleLoop:
         return self.consumer is not None and bool(self.consumer.portion)
 
     @property
+    def _has_connection(self) -> bool:
+        consumer = self.consumer
+        return consumer is None or is_on(
+            consumer.schedule._p_jar, self.manager)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the last attempt ended by an error that is not a task's."""
         return self.hold_off is not None and (
@@ -264,7 +269,7 @@ class ScheduleLoop:
         try:
             self.withdraw()
         except Exception as another:
-            if is_storage_failure(another):
+            if is_storage_failure(another) or not self._has_connection:
                 raise
             # It is recovered when this goes on, or by others.
             self.abandon()

@@ -13,14 +13,12 @@
 """Threads that run what is due, until they are asked to stop: `Worker`."""
 
 import atexit
-import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -29,11 +27,16 @@ import transaction
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import TURN_TRIES
+from zodbschedule.execution.stopping import ABORT
+from zodbschedule.execution.stopping import GRACE
+from zodbschedule.execution.stopping import HAND_BACK
+from zodbschedule.execution.stopping import SUPERVISE
+from zodbschedule.execution.stopping import Stop
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
+from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import relieve
-from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import in_own_connection
@@ -41,29 +44,14 @@ from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import Paths
 from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import check_arguments
+from zodbschedule.worker.config import opened
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
 
 
-log = logging.getLogger('zodbschedule')
-
-# How often a worker checks whether it is to stop, and how its threads are, in
-# seconds.
-SUPERVISE = .1
-
 # After how many seconds without an answer a database is considered away.
 SILENT = 10.0
-
-# For how long runs may go on when a worker is to stop.  Shorter than the 10 s
-# that Docker gives a container.
-GRACE = timedelta(seconds=8)
-
-# For how many seconds to try to hand back what was cut off.
-HAND_BACK = 2.0
-
-# What a worker is asked for; plain ints, since a signal handler may run at any
-# moment, also while a lock is held.
-WORK, FINISH, ABORT = range(3)
 
 
 class Worker:
@@ -86,8 +74,8 @@ class Worker:
     says.  *grace*, a timedelta, is for how long a run may go on when the
     worker is asked to stop.
 
-    Raises ValueError for arguments that it cannot work with.  It can be
-    started once.
+    Raises `InvalidSetting`, a ValueError, for arguments that it cannot work
+    with.  It can be started once.
     """
 
     #: gives the transaction manager of the turns of a thread, by default that
@@ -99,25 +87,22 @@ class Worker:
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
-        _refuse_unfit(paths, threads, lease)
+        check_arguments(db, paths, name, threads, lease, grace)
         self.name = name or f'{socket.gethostname()}:{os.getpid()}'
-        self.grace = grace
         self._source = DatabaseSource(db)
         self._availability = Availability()
         self._heartbeats = HeartbeatThread(
             CHECK_INTERVAL, _relieve, _log_lost_heartbeat)
+        self._stop = Stop(f'Worker {self.name}', grace, self._heartbeats)
         config = WorkerConfig(
             self.name, self._source.get, paths or ('schedule',), lease,
-            bool(name), self._stopping, self._heartbeats, self._availability,
-            {}, self.manager)
+            bool(name), self._stop.was_asked, self._heartbeats,
+            self._availability, {}, self.manager)
         self._threads = [
             self.thread(config, number) for number in range(threads)]
-        self._asked = WORK
         self._result = True
         self._supervisor: threading.Thread | None = None
         self._begun = False
-        #: when it was asked to stop, by a monotonic clock
-        self._finishing_since: float | None = None
         self._silent = False
 
     # -- from outside
@@ -144,28 +129,40 @@ class Worker:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._threads),
                  ', '.join(map(path_text, self._threads[0].config.paths)))
-        self._heartbeats.start()
-        for thread in self._threads:
-            thread.start()
         interrupted: BaseException | None = None
-        while True:
+        aborted = False
+        while not aborted:
             try:
+                if interrupted is None:
+                    self._start_threads()
                 self._result = self._supervise()
                 break
             except BaseException as error:
-                interrupted = error
-                self._asked = min(ABORT, self._asked + 1)
+                # What fails when all was cut off is not tried again.
+                aborted = self._stop.asked == ABORT
+                interrupted, self._result = error, False
+                self._stop.hurry()
         log.info('Worker %s has ended.', self.name)
         if interrupted is not None:
             raise interrupted
         return self._result
 
+    def _start_threads(self) -> None:
+        """Raises RuntimeError if the system has no thread left."""
+        self._heartbeats.start()
+        for thread in self._threads:
+            thread.start()
+
     def start(self) -> None:
-        """Do as `run`, in the background; returns at once."""
+        """Do as `run`, in the background; returns at once.
+
+        Raises RuntimeError if no thread can be started for that.
+        """
         self._begin()
-        self._supervisor = threading.Thread(
+        supervisor = threading.Thread(
             target=self._work, name=f'zodbschedule {self.name}', daemon=True)
-        self._supervisor.start()
+        supervisor.start()
+        self._supervisor = supervisor
         # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
 
@@ -176,7 +173,7 @@ class Worker:
         default the grace of this worker, and hands the rest back.
         """
         if timeout is not None:
-            self.grace = timeout
+            self._stop.grace = timeout
         self.finish()
         if self._supervisor is not None:
             self._supervisor.join()
@@ -194,14 +191,16 @@ class Worker:
 
     def finish(self) -> None:
         """Ask it to stop, within its grace; for signal handlers too."""
-        self._asked = max(self._asked, FINISH)
+        self._stop.finish()
 
     def abort(self) -> None:
         """Ask it to cut off what runs, and stop; for signal handlers too."""
-        self._asked = ABORT
+        self._stop.abort()
 
-    def _stopping(self) -> bool:
-        return self._asked != WORK
+    @property
+    def grace(self) -> timedelta:
+        """For how long a run may go on when this is to stop."""
+        return self._stop.grace
 
     @property
     def healthy(self) -> bool:
@@ -209,7 +208,7 @@ class Worker:
 
         It is healthy during a run, however long that lasts.
         """
-        return (self._begun and self._asked == WORK
+        return (self._begun and not self._stop.was_asked()
                 and self._availability.answers
                 and all(thread.healthy for thread in self._threads))
 
@@ -217,35 +216,39 @@ class Worker:
 
     def _supervise(self) -> bool:
         in_time = True
-        while self._is_alive():
-            self._finish_threads()
-            if self._is_grace_over():
-                in_time = self._cut_off()
-                break
+        while in_time and self._is_alive():
+            in_time = not self._is_over()
             self._check_silence()
             time.sleep(SUPERVISE)
-        self._heartbeats.stop(HAND_BACK)
+        complete = in_time or self._cut_off()
+        self._heartbeats.stop(HAND_BACK if in_time else SUPERVISE)
         if not self._is_alive():
             self._source.close()
-        return in_time and all(
+        return complete and all(
             thread.handed_back for thread in self._threads)
 
-    def _finish_threads(self) -> None:
-        if self._asked and self._finishing_since is None:
-            self._finishing_since = time.monotonic()
+    def _is_over(self) -> bool:
+        """Whether it stops, and has waited for its threads long enough."""
+        if self._stop.has_begun():
             for thread in self._threads:
                 thread.finish()
+        return self._stop.is_over(self._availability.answers)
 
-    def _is_grace_over(self) -> bool:
-        since = self._finishing_since
-        return self._asked == ABORT or since is not None and (
-            time.monotonic() - since > self.grace.total_seconds())
+    def _cut_off(self) -> bool:
+        """Hand back what is held; see `Stop.cut_off`."""
+        end = time.monotonic() + HAND_BACK
+        complete = self._stop.cut_off()
+        for thread in self._threads:
+            thread.join_unless_running(max(0, end - time.monotonic()))
+        return complete
 
     def _is_alive(self) -> bool:
         return any(thread.is_alive for thread in self._threads)
 
     def _check_silence(self) -> None:
         """Notice a database that does not answer, and raises nothing."""
+        for thread in self._threads:
+            thread.cut_if_silent()
         silence = max(thread.silence() for thread in self._threads)
         if silence > SILENT:
             self._availability.away(
@@ -255,40 +258,6 @@ class Worker:
             self._silent = False
             self._availability.back(self)
 
-    def _cut_off(self) -> bool:
-        """Hand back what is held, so that the commits of runs will conflict.
-
-        Returns whether that has cut off no run.
-        """
-        cut_off: list[ClaimHeartbeat] = []
-        handing = threading.Thread(
-            target=self._hand_back, args=(cut_off,), daemon=True)
-        handing.start()
-        handing.join(HAND_BACK)
-        if handing.is_alive():
-            log.warning('Worker %s could not hand back what it held, since '
-                        'the database does not answer; others will recover '
-                        'it.', self.name)
-            return False
-        if cut_off:
-            log.warning('Worker %s has cut off what ran.', self.name)
-        for thread in self._threads:
-            thread.join_unless_running(HAND_BACK)
-        return not cut_off
-
-    def _hand_back(self, cut_off: list[ClaimHeartbeat]) -> None:
-        for heartbeat in self._heartbeats.heartbeats:
-            try:
-                if in_own_connection(heartbeat.db, partial(
-                        _withdraw, heartbeat), TURN_TRIES):
-                    cut_off.append(heartbeat)
-            except Exception as error:
-                cut_off.append(heartbeat)
-                log.warning(
-                    'The claim %s could not be withdrawn; others will '
-                    'recover it.', heartbeat.claim_id,
-                    exc_info=ErrorText(error).exc_info)
-
 
 class DatabaseSource:
     """Gives a worker its database: an open one, or one that it opens."""
@@ -296,14 +265,19 @@ class DatabaseSource:
     def __init__(self, db: Any) -> None:
         self.open: Callable[[], Any] | None = db if callable(db) else None
         self.db = None if callable(db) else db
+        #: whether it was said what is safe there
+        self.told = False
         self.lock = threading.Lock()
 
     def get(self) -> Any:
         """The `ZODB.DB`; raises what the callable that opens it raises."""
         with self.lock:
             if self.db is None and self.open is not None:
-                self.db = self.open()
+                self.db = opened(self.open)
             workarounds.mend(self.db)
+            if not self.told:
+                workarounds.tell_of_packs(self.db)
+                self.told = True
             return self.db
 
     def close(self) -> None:
@@ -315,19 +289,6 @@ class DatabaseSource:
                 log.warning('The database could not be closed.',
                             exc_info=ErrorText(error).exc_info)
             self.db = None
-
-
-def _refuse_unfit(paths: tuple[Path | Paths, ...], threads: int,
-                  lease: timedelta | None) -> None:
-    if threads < 1:
-        raise ValueError(f'threads is {threads}; it has to be 1 or more')
-    if lease is not None and lease <= timedelta(0):
-        raise ValueError(f'lease is {lease}; it has to be longer than 0')
-    for path in paths:
-        if isinstance(path, str) and not path.strip('/'):
-            raise ValueError(
-                f'the path {path!r} names no key; write, for instance, '
-                f"'schedule'")
 
 
 def _log_lost_heartbeat(error: Exception) -> None:
@@ -344,15 +305,3 @@ def _relieve(heartbeat: ClaimHeartbeat, index: int) -> None:
                 index, clock.now())
 
     in_own_connection(heartbeat.db, work, TURN_TRIES)
-
-
-def _withdraw(heartbeat: ClaimHeartbeat, connection: Any) -> bool:
-    """Withdraw that claim; whether a run is cut off by that."""
-    schedule = connection.get(heartbeat.schedule_oid)
-    claim = schedule.claims.get(heartbeat.claim_id)
-    if claim is None:
-        return False  # it was withdrawn by its thread just now
-    running = heartbeat.running
-    cuts_off = running is not None and claim.slots[running[0]].waiting
-    withdraw(schedule, heartbeat.claim_id, claim, clock.now())
-    return cuts_off

@@ -12,7 +12,6 @@
 ##############################################################################
 """Tasks that call something with an object of the site."""
 
-import logging
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from zodbschedule import clock
 from zodbschedule.execution.current import current_run
 from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.logger import log
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
 from zodbschedule.zope.permissions import CONTROL
@@ -47,8 +47,6 @@ try:
     from plone.uuid.interfaces import IUUID
 except ImportError:
     IUUID = None
-
-log = logging.getLogger('zodbschedule')
 
 #: what to do when the object is gone: park the task, or cancel it
 GONE = 'park', 'cancel'

@@ -24,7 +24,6 @@ in its place for a while, since another process may have it.  Then the task is
 paused.
 """
 
-import logging
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -45,6 +44,7 @@ from zope.interface import implementer
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.logger import log
 from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
 from zodbschedule.recurrence.rules import RRule
@@ -57,8 +57,6 @@ from zodbschedule.zope.sites import path_of
 from zodbschedule.zope.sites import schedule_of
 from zodbschedule.zope.users import SYSTEM
 
-
-log = logging.getLogger('zodbschedule')
 
 #: the prefix of the keys of these tasks
 KEY_PREFIX = 'contributed:'

@@ -20,7 +20,6 @@
 It is made anew each time a run is tried, and ends with that in any case.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import closing
@@ -51,14 +50,15 @@ from ZPublisher.HTTPResponse import WSGIResponse
 from ZPublisher.pubevents import PubSuccess
 
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.logger import log
 from zodbschedule.retry import RetryLater
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import read_settings
 from zodbschedule.zope.sites import SiteSchedule
@@ -67,8 +67,6 @@ from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.users import UnknownUser
 from zodbschedule.zope.users import find_user
 
-
-log = logging.getLogger('zodbschedule')
 
 # The key of the application root in the root of a database that Zope serves.
 APPLICATION = 'Application'
@@ -99,7 +97,7 @@ class ZopeSite:
         """
         try:
             read_settings()
-        except InvalidSettings as error:
+        except InvalidSetting as error:
             raise PrincipalsMissing(str(error)) from error
 
     @contextmanager

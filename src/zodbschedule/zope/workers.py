@@ -20,7 +20,6 @@ In the serving process, by a filter in its pipeline::
 or in a process of their own, by ``zodbschedule worker --zope zope.conf``.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -36,6 +35,7 @@ from transaction import TransactionManager
 from zodbschedule import Worker
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.process import why_disabled
+from zodbschedule.logger import log
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
 from zodbschedule.worker.config import Path
@@ -50,9 +50,6 @@ from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import bound_schedule
 from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.sites import site_paths
-
-
-log = logging.getLogger('zodbschedule')
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,7 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
     With ``threads = 0`` no worker is started.
 
     SIGTERM drains the worker, if this is called in the main thread.  Raises
-    `InvalidSettings`.  The worker has transactions of its own.
+    `InvalidSetting`.  The worker has transactions of its own.
     """
     settings = read_settings(options)
     if not settings.threads:

@@ -1,0 +1,55 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The one logger of the package, ``zodbschedule``, which does not raise.
+
+A handler or a filter of the application may raise.  That is no reason for a
+run to fail or for a thread of a worker to end.
+"""
+
+import logging
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any
+
+
+class Logger(logging.LoggerAdapter[logging.Logger]):
+    """Logs to a logger; what a handler or a filter raises is said once.
+
+    On standard error, as the handlers of the standard library do, and not at
+    all without `logging.raiseExceptions`.
+    """
+
+    said = False
+
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        """As the logger does; the caller is whoever has called us."""
+        kwargs.setdefault('stacklevel', 2)
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except Exception as error:
+            # stderr may be closed, or not be there
+            with suppress(Exception):
+                self._say(error, msg)
+
+    def _say(self, error: Exception, msg: object) -> None:
+        if self.said or not logging.raiseExceptions:
+            return
+        self.said = True
+        print(f'zodbschedule: a handler or a filter of logging raises; '
+              f'correct it. This is said only once. It was given: {msg}',
+              file=sys.stderr)
+        traceback.print_exception(error, file=sys.stderr)
+
+
+log = Logger(logging.getLogger('zodbschedule'), {})
