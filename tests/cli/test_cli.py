@@ -876,7 +876,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'no workers are registered')
     assert shell.json('check') == {
         'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None}
+        'paused': None, 'unfit_settings': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):

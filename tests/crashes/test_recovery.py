@@ -37,7 +37,8 @@ from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
 
 
-pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
+pytestmark = [pytest.mark.storages('FileStorage', 'ZEO'),
+              pytest.mark.usefixtures('short_leases')]
 
 
 # -- What the other processes do

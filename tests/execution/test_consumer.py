@@ -138,6 +138,40 @@ class TestOrder:
         consumer.turn(1)
         assert held(consumer) == ['a']
 
+    def test_what_another_hands_back(self, schedule, consumer):
+        other = Consumer(schedule, 'theirs')
+        other.begin(NOON)
+        other.turn(1)
+        consumer.begin(NOON)
+        consumer.turn(1)
+        assert held(consumer) == ['b']
+        other.withdraw()
+        consumer.turn(1)
+        assert held(consumer) == ['a']
+
+    def test_of_what_another_is_relieved(self, schedule, consumer):
+        other = Consumer(schedule, 'theirs')
+        other.begin(NOON)
+        other.turn(2)
+        consumer.begin(NOON)
+        consumer.turn(1)
+        change(consumer, lambda schedule: relieve(
+            schedule, other.claim_id, 0, NOON))
+        consumer.turn(1)
+        assert held(consumer) == ['b']
+
+    def test_a_claim_that_gives_nothing_back_changes_no_order(
+            self, schedule, consumer):
+        other = Consumer(schedule, 'theirs')
+        other.look()
+        other.step(1)
+        consumer.begin(NOON)
+        consumer.turn(1)
+        other.withdraw()
+        consumer.turn(1)
+        assert not schedule.timetable.returned
+        assert consumer.returned == 0
+
     def test_after_relief(self, consumer):
         consumer.begin(NOON)
         consumer.look()

@@ -102,6 +102,8 @@ class Mind:
         self.patient = patient
         self.registered = False
         self.relieved = False
+        #: how often something came back that had not run, as it has seen
+        self.returned = 0
         #: what it has taken: the index of the slot -> the number of the task
         self.portion = {}
         self.counts = Counter()
@@ -307,6 +309,9 @@ class Model:
 
     def turn(self, mind, limit, resting):
         self.register(mind)
+        returned = self.get('returned', default=0)
+        if returned != mind.returned:
+            mind.returned, mind.cursor = returned, None
         found, mind.cursor = self.choose(mind, limit, resting)
         places = {number: self.place(number).at for number in found}
         for number in found:
@@ -366,12 +371,19 @@ class Model:
         self.move(slot.number, PARKED, slot.at)
         return True
 
+    def give_back(self, claim, but=None):
+        """All passes are told if what comes back has not run."""
+        if set(self.held(claim)) - {but}:
+            self.add('returned')
+
     def relieve(self, mind, index):
+        self.give_back(mind.claim, but=index)
         self.collect(mind.claim, but=index)
         mind.relieved = True
 
     def withdraw(self, claim, suspect=None):
         """Dissolve a claim; how many tasks were parked."""
+        self.give_back(claim)
         parked = self.collect(claim, suspect)
         self.drop('claim', claim)
         return parked

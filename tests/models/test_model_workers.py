@@ -709,7 +709,6 @@ class Machine(RuleBasedStateMachine):
     def running(self, holding, index, oid, run):
         mind = holding.mind
         if mind.relieved:
-            mind.cursor = None
             assert run(index, oid) is False
             return False
         number = mind.portion[index]
@@ -769,15 +768,13 @@ class Machine(RuleBasedStateMachine):
     def recovering(self, holding, claim_id, recover):
         with self.step(holding.manager, holding) as step:
             recover(claim_id)
-        if self._dissolved(step, holding.mind, lambda model: (
-                model.recover(claim_id)), claim_id):
-            holding.mind.cursor = None
+        self._dissolved(step, holding.mind, lambda model: (
+            model.recover(claim_id)), claim_id)
 
     def _dissolved(self, step, mind, change, claim_id):
         there = self.model.get('claim', claim_id) is not None
         if there or step.met and step.stood:
             mind.counts['failed'] += self.conclude(step, change)
-        return there
 
     # -- what is done
 

@@ -60,6 +60,10 @@ ZODBURI_CACHE_SIZE = 10_000
 # default, 30, outlasts the patience of people and of probes.
 ZEO_WAIT = 5
 
+# The same for a PostgreSQL server.  The default of its driver is for ever,
+# also behind something that takes the connection and never answers.
+POSTGRESQL_WAIT = 10
+
 
 class Access(Enum):
     """What a command does with the database."""
@@ -154,6 +158,8 @@ def _uri_for(uri: str, access: Access) -> str:
     scheme = scheme_of(uri)
     if scheme == 'zeo' and 'wait_timeout=' not in uri:
         uri = with_query(uri, wait_timeout=ZEO_WAIT)
+    if scheme == 'postgres' and 'connect_timeout=' not in uri:
+        uri = with_query(uri, connect_timeout=POSTGRESQL_WAIT)
     if access is Access.READ and scheme in READ_ONLY:
         uri = with_query(uri, read_only=1)
     return uri

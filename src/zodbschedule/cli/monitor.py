@@ -165,14 +165,18 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
         overdue = schedule.overdue(clock.now())
         workers = sum(1 for _ in schedule.workers)
         pause = pause_facts(schedule.paused())
+        unfit = schedule.unfit_settings + schedule.history.unfit_settings
     late = overdue > allowed
     if as_json:
         output.show_json({
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers, 'paused': pause})
+            'workers': workers, 'paused': pause, 'unfit_settings': unfit})
     else:
         output.show(output.cell(_summary(
             overdue, allowed, workers, pause)))
+        for problem in unfit:
+            click.echo(f'Warning: a setting is not valid, and its default is '
+                       f'used: {problem}', err=True)
     ctx.exit(EXIT_ALERT if late else 0)
 
 

@@ -37,6 +37,9 @@ class Backoff:
     def __init__(self) -> None:
         #: oid -> when it last could not run, and for how long it waits then
         self.pauses: dict[int, tuple[datetime, timedelta]] = {}
+        #: the missing classes that were told of: one line a class, since
+        #: thousands of tasks may be of it
+        self.missing: set[str] = set()
 
     def holds(self, oid: int, now: datetime) -> bool:
         """Whether that task is not to be taken at *now*."""

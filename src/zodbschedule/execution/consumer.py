@@ -24,6 +24,7 @@ two transactions there is only plain data here: each finds the claim and its
 slots anew by their ids.
 """
 
+import logging
 import random
 import time
 import uuid
@@ -69,9 +70,13 @@ from zodbschedule.scheduling.turn import is_suspect
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import label
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
+from zodbschedule.task import type_of
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -123,6 +128,8 @@ class Dissolved(NamedTuple):
     holder: str
     #: what was parked, since its runs had ended their process
     parked: list[TaskParked]
+    #: the run that counts as a crash of its task, for a person to read
+    crashed: str = ''
 
 
 class Consumer:
@@ -158,6 +165,8 @@ class Consumer:
         self.turns = 0
         #: among how many portions the next turn chooses one
         self.crowd = 1.0
+        #: `Timetable.returned`, as the last turn has seen it
+        self.returned = 0
         #: the tasks to run: the index of the slot -> the oid of the task
         self.portion: dict[int, int] = {}
         #: which of them have an outcome
@@ -170,6 +179,7 @@ class Consumer:
         self.counts: Counter[int] = Counter()
         #: whether the pass is over, or none was begun
         self.over = True
+        _warn_of_unfit_settings(schedule)
 
     # -- what a loop does
 
@@ -370,6 +380,9 @@ class Consumer:
         requests = self.schedule.requests
         if requests.entries:
             self.fresh.update(oid for oid in self.settled if oid in requests)
+        if self.returned != self.schedule.timetable.returned:
+            self.returned = self.schedule.timetable.returned
+            self.cursor = None
         batch = exchange(
             self.schedule, claim, limit, self.cursor, self.now, self._takes,
             self._skipped(next(tries), limit))
@@ -428,10 +441,8 @@ class Consumer:
         """Put what the claim of another holds in its place again; commits."""
         dissolved = self._dissolve(claim_id, 'recover a claim', _suspect)
         if dissolved is not None:
-            log.warning('The claim %s of %s was recovered.', claim_id,
-                        dissolved.holder)
-            # What it held may wait at any instant.
-            self.cursor = None
+            log.warning('The claim %s of %s was recovered.%s', claim_id,
+                        dissolved.holder, dissolved.crashed)
 
     def _dissolve(self, claim_id: str, what: str,
                   suspect: Callable[[Claim], int | None]) -> Dissolved | None:
@@ -444,10 +455,13 @@ class Consumer:
             if claim is None:
                 abort(self.manager)
                 return unanswered[-1] if unanswered else None
+            index = suspect(claim)
+            crashed = '' if index is None else _crashed(claim.slots[index])
             entries = withdraw(
-                self.schedule, claim_id, claim, self.now, suspect(claim))
+                self.schedule, claim_id, claim, self.now, index)
             dissolved = Dissolved(
-                _holder(claim), [parked_event(entry) for entry in entries])
+                _holder(claim), [parked_event(entry) for entry in entries],
+                crashed)
             unanswered.append(dissolved)
             try:
                 self._commit(what)
@@ -472,12 +486,11 @@ class Consumer:
     def _run(self, index: int, oid: int) -> bool:
         run = Run(self.context, index, oid)
         if not self.heartbeat.start_run(index, run):
-            # What was handed back with it may wait at any instant.
-            self.cursor = None
             return False
         self.running = index
         try:
-            result = run.execute()
+            with self.guard.children:
+                result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None
@@ -544,8 +557,12 @@ class Consumer:
 
     def _leave_broken(self, oid: int, missing: type) -> None:
         if oid not in self.left:
-            log.warning('Task %x is left in its place: %s.%s cannot be '
-                        'imported', oid, missing.__module__, missing.__name__)
+            name = f'{missing.__module__}.{missing.__name__}'
+            level = logging.DEBUG if name in self.backoff.missing else (
+                logging.WARNING)
+            self.backoff.missing.add(name)
+            log.log(level, 'Task %x is left in its place: %s cannot be '
+                    'imported', oid, name)
             if self.patient:
                 self.backoff.hold(oid, self.now)
         self.left.add(oid)
@@ -570,7 +587,23 @@ def _suspect(claim: Claim) -> int | None:
     return claim.running
 
 
+def _crashed(slot: Slot) -> str:
+    """Which run ended with its process, for a person to read."""
+    if not slot.waiting:
+        return ''
+    task = slot.task
+    name = label(slot.oid, known_text(task, 'description'), type_of(task))
+    return (f' It was running {name}, due at {from_micros(slot.micros)}: that '
+            f'counts as a crash of this task.')
+
+
 def _holder(claim: Claim) -> str:
     """The worker of *claim*, for a person to read."""
     return f'{claim.name} (process {claim.incarnation.pid} on ' \
            f'{claim.incarnation.host})'
+
+
+def _warn_of_unfit_settings(schedule: ScheduleState) -> None:
+    for problem in schedule.unfit_settings + schedule.history.unfit_settings:
+        log.warning('A setting of the schedule is not valid, and its default '
+                    'is used: %s. Set it again.', problem)

@@ -110,6 +110,7 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
             not slot.is_free for number, slot in enumerate(claim.slots)
             if number != index):
         claim.relieved()
+        _hand_back(schedule, claim, but=index)
         collect(schedule, claim, now, but=index)
 
 
@@ -122,9 +123,21 @@ def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
     would be nowhere.
     """
     claim.end()
+    _hand_back(schedule, claim)
     parked = collect(schedule, claim, now, suspect, fence=True)
     del schedule.claims[claim_id]
     return parked
+
+
+def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
+               ) -> None:
+    """Tell all passes if *claim* gives back, besides a slot, what has not run.
+
+    Else it would wait until they are over, behind all that is due.
+    """
+    if any(slot.waiting for index, slot in enumerate(claim.slots)
+           if index != but):
+        schedule.timetable.returned += 1
 
 
 # -- Collecting

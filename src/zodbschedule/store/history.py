@@ -39,6 +39,7 @@ from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.settings import Configurable
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -147,11 +148,13 @@ class Chunk(Persistent):
 
 
 @implementer(IHistory)
-class History(Persistent):
+class History(Configurable):
     """See `IHistory`.
 
     It also shows the outcomes that are still in the *claims* of the schedule.
     """
+
+    settings = IHistory
 
     keep = 10_000
     max_age: timedelta | None = None

@@ -31,6 +31,7 @@ from persistent import Persistent
 from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import History
 from zodbschedule.store.inspection import keeps_stamp
@@ -43,11 +44,14 @@ from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
 from zodbschedule.store.requests import Requests
+from zodbschedule.store.settings import Configurable
 from zodbschedule.store.timetable import Timetable
 
 
-class ScheduleState(Persistent):
+class ScheduleState(Configurable):
     """The base of `zodbschedule.Schedule`, which adds methods only."""
+
+    settings = IScheduleSettings
 
     # New settings get their defaults here, so that older databases open.
 

@@ -126,6 +126,10 @@ class Instants(Spread):
 class Timetable(Persistent):
     """The tasks that wait.  Never commits, and never asks for the time."""
 
+    #: how often something came back that had not run: a pass that sees another
+    #: number begins anew, since that may wait ahead of its cursor
+    returned = 0
+
     def __init__(self) -> None:
         self.instants = Instants()
 

@@ -27,6 +27,8 @@ conflicts with it.
 import sys
 from typing import Any
 
+from zodbschedule.transactions.lines import remember_sessions
+
 
 def mend(db: Any) -> None:
     """Work around the known faults of the storage of *db*.
@@ -35,6 +37,7 @@ def mend(db: Any) -> None:
     """
     forget_when_away(db.storage)
     roll_back_always(db.storage)
+    remember_sessions(db.storage)
 
 
 def forget_when_away(storage: Any) -> None:
