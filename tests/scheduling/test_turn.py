@@ -138,6 +138,29 @@ class TestCrashes:
         assert names(schedule) == []
         assert not schedule.crashes
 
+    def test_of_a_series_only_the_occurrence_is_parked(self, schedule):
+        task = schedule.schedule(
+            Note('a', recurrence=Every(timedelta(hours=1))))
+        occurrence = task.time
+        commit(schedule)
+        for _ in range(2):
+            assert self.crash(schedule) == []
+        entry, = self.crash(schedule)
+        assert entry.occurrence == occurrence
+        assert list(schedule) == [task]
+        assert task.time == occurrence + timedelta(hours=1)
+        assert not schedule.crashes
+
+    def test_of_a_series_that_has_ended_nothing_waits(self, schedule):
+        schedule.schedule(Note('a', recurrence=RRule(
+            'FREQ=DAILY;COUNT=1', dtstart=NOON)))
+        commit(schedule)
+        for _ in range(2):
+            assert self.crash(schedule) == []
+        entry, = self.crash(schedule)
+        assert entry.occurrence == NOON
+        assert list(schedule) == []
+
     def test_an_outcome_forgives_the_others(self, schedule):
         claim = self.held_after_a_crash(schedule)
         claim.slots[0].settle(SUCCEEDED, claim.slots[0].oid)
