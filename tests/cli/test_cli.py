@@ -1109,7 +1109,10 @@ def test_what_only_looks_opens_the_database_read_only(
     ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only=1'),
     ('zeo://localhost?wait_timeout=1',
      'zeo://localhost?wait_timeout=1&read_only=1'),
-    ('postgres://localhost/db', 'postgres://localhost/db?read_only=1'),
+    ('postgres://localhost/db',
+     'postgres://localhost/db?connect_timeout=10&read_only=1'),
+    ('postgres://localhost/db?connect_timeout=1',
+     'postgres://localhost/db?connect_timeout=1&read_only=1'),
     ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])

@@ -351,6 +351,8 @@ class Consumer:
             claim = Claim(
                 self.name, incarnation.this(), to_micros(clock.now()),
                 None if self.lease is None else self.lease.total_seconds())
+            self.schedule.moved.note_insert(
+                self.schedule.claims, self.claim_id)
             self.schedule.claims[self.claim_id] = claim
             return claim
         return claim_of(self.schedule, self.claim_id)

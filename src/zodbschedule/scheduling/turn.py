@@ -73,6 +73,7 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     batch = schedule.timetable.take(limit, after, now, wanted, skip)
     batch.fetch()
     collect(schedule, claim, now)
+    schedule.moved.note(task for _, task in batch.tasks)
     claim.fill([(to_micros(instant), task) for instant, task in batch.tasks])
     if schedule.keys.by_oid:
         for _, task in batch.tasks:

@@ -186,7 +186,9 @@ def _stamp(task: Any) -> tuple[int | None, int]:
             stamped = task.__Broken_state__.get(STAMP)
         else:
             stamped = getattr(task, STAMP, None)
-    except (POSKeyError, AttributeError):
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
         return NO_STAMP
     # An attribute of such a class may have any value.
     return stamped if type(stamped) is tuple and (
