@@ -27,7 +27,6 @@ from zodbschedule import current_run
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
-from zodbschedule.scheduling import series
 from zodbschedule.scheduling import turn
 
 
@@ -451,7 +450,7 @@ def crash_for_good(stage, monkeypatch):
         raise ValueError('no rule')
 
     with monkeypatch.context() as patch:
-        patch.setattr(series, 'advance_in', fail)
+        patch.setattr(turn.series, 'advance_in', fail)
         for _ in range(3):
             stage.crash()
 

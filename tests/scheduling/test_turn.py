@@ -11,6 +11,7 @@ from sample_work import commit
 from sample_work import names
 
 from zodbschedule import Every
+from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
@@ -139,8 +140,9 @@ class TestCrashes:
         assert not schedule.crashes
 
     def test_of_a_series_only_the_occurrence_is_parked(self, schedule):
-        task = schedule.schedule(
-            Note('a', recurrence=Every(timedelta(hours=1))))
+        task = Note('a')
+        task.recurrence = Every(timedelta(hours=1))
+        schedule.schedule(task)
         occurrence = task.time
         commit(schedule)
         for _ in range(2):
@@ -152,8 +154,9 @@ class TestCrashes:
         assert not schedule.crashes
 
     def test_of_a_series_that_has_ended_nothing_waits(self, schedule):
-        schedule.schedule(Note('a', recurrence=RRule(
-            'FREQ=DAILY;COUNT=1', dtstart=NOON)))
+        task = Note('a')
+        task.recurrence = RRule('FREQ=DAILY;COUNT=1', dtstart=NOON)
+        schedule.schedule(task)
         commit(schedule)
         for _ in range(2):
             assert self.crash(schedule) == []
