@@ -197,6 +197,11 @@ class Worker:
         self._stop.abort()
 
     @property
+    def grace(self) -> timedelta:
+        """For how long a run may go on when this is to stop."""
+        return self._stop.grace
+
+    @property
     def healthy(self) -> bool:
         """Whether it works, and the database answers.
 
