@@ -678,6 +678,12 @@ class TestEnding:
         seen.add(Note('a'))
         seen.wait_for('a')
 
+    def test_its_grace_is_that_of_the_last_stop(self, database):
+        worker = Worker(database.db)
+        assert worker.grace == timedelta(seconds=8)
+        worker.stop(ZERO)
+        assert worker.grace == ZERO
+
     def test_it_may_be_stopped_before_it_has_begun(self, database, seen):
         worker = Worker(database.db)
         assert worker.stop()

@@ -63,6 +63,7 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
     if run is not None:
         run.scheduled.append((to_micros(instant), task))
         if in_claim and key is None:
+            schedule.moved.note([task])
             run.slot().schedule(to_micros(instant), task)
             return
     schedule.timetable.add(instant, [task])

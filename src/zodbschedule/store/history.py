@@ -39,6 +39,7 @@ from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.settings import Configurable
 
 
@@ -159,9 +160,10 @@ class History(Configurable):
     keep = 10_000
     max_age: timedelta | None = None
 
-    def __init__(self, claims: OOBTree) -> None:
+    def __init__(self, claims: OOBTree, moved: Moved | None = None) -> None:
         self.claims = claims
         self.chunks = LOBTree()
+        self.moved = moved or Moved()
 
     def add(self, records: list[tuple[Any, ...]], now: datetime, worker: str,
             tids: bytes | None = None) -> None:
@@ -181,7 +183,7 @@ class History(Configurable):
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
             high = max(high, (self.chunks.maxKey() >> SIZE) + lot)
-        self.chunks[high << SIZE | len(records)] = chunk
+        self._insert(high << SIZE | len(records), chunk)
         if high % TRIM == 0:
             self.trim(now)
 
@@ -206,7 +208,12 @@ class History(Configurable):
         high = key >> SIZE
         while high << SIZE | len(chunk.records) in self.chunks:
             high += 1
-        self.chunks[high << SIZE | len(chunk.records)] = chunk
+        self.moved.note([chunk])
+        self._insert(high << SIZE | len(chunk.records), chunk)
+
+    def _insert(self, key: int, chunk: Chunk) -> None:
+        self.moved.note_insert(self.chunks, key)
+        self.chunks[key] = chunk
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(

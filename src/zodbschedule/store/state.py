@@ -40,6 +40,7 @@ from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import Keys
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
@@ -73,17 +74,19 @@ class ScheduleState(Configurable):
     def __init__(self, principals: str = 'plain') -> None:
         if principals != type(self).principals:
             self.principals = principals
-        self.timetable = Timetable()
+        #: what a pack is to see, although it moves
+        self.moved = Moved()
+        self.timetable = Timetable(self.moved)
         #: id of an incarnation -> `zodbschedule.store.claim.Claim`
         self.claims = OOBTree()
         #: the tasks that were set aside after a failure: an `IParkedTasks`
-        self.parked = ParkedTasks()
+        self.parked = ParkedTasks(self.moved)
         #: the record of outcomes: an `IHistory`
-        self.history = History(self.claims)
+        self.history = History(self.claims, self.moved)
         #: the keys of waiting tasks: an `IKeys`
         self.keys = Keys()
         self.pauses = Pauses()
-        self.requests = Requests()
+        self.requests = Requests(self.moved)
         #: oid of a task -> how many of its runs ended their process, and the
         #: task
         self.crashes = LOBTree()

@@ -142,6 +142,9 @@ class ScheduleLoop:
         consumer = self.consumer or self._open_claim()
         if consumer is None:
             return False
+        if consumer.gives_way():
+            self._hold_off(Reason.GIVING_WAY)
+            return False
         busy = bool(consumer.portion)
         if not busy or consumer.over or consumer.others.is_survey_due():
             work = consumer.look(lambda: self.find() is consumer.schedule)

@@ -197,6 +197,11 @@ class Worker:
         self._stop.abort()
 
     @property
+    def grace(self) -> timedelta:
+        """For how long a run may go on when this is to stop."""
+        return self._stop.grace
+
+    @property
     def healthy(self) -> bool:
         """Whether it works, and the database answers.
 
@@ -259,6 +264,8 @@ class DatabaseSource:
     def __init__(self, db: Any) -> None:
         self.open: Callable[[], Any] | None = db if callable(db) else None
         self.db = None if callable(db) else db
+        #: whether it was said what is safe there
+        self.told = False
         self.lock = threading.Lock()
 
     def get(self) -> Any:
@@ -267,6 +274,9 @@ class DatabaseSource:
             if self.db is None and self.open is not None:
                 self.db = opened(self.open)
             workarounds.mend(self.db)
+            if not self.told:
+                workarounds.tell_of_packs(self.db)
+                self.told = True
             return self.db
 
     def close(self) -> None:
