@@ -46,6 +46,7 @@ from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
+from zodbschedule.store.timetable import Gap
 from zodbschedule.store.timetable import Wanted
 from zodbschedule.task import type_of
 
@@ -62,7 +63,7 @@ CRASHES = 3
 
 def exchange(schedule: ScheduleState, claim: Claim, limit: int,
              after: datetime | None, now: datetime, wanted: Wanted,
-             skip: int = 0) -> Batch:
+             skip: int = 0, gap: Gap | None = None) -> Batch:
     """Collect what became of a portion, and take the next one into *claim*.
 
     In this order: what is written last stays in the connection's cache, and
@@ -70,7 +71,8 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     """
     if schedule.keys.without_oid:
         schedule.keys.assign_oids()
-    batch = schedule.timetable.take(limit, after, now, wanted, skip)
+    batch = schedule.timetable.take(
+        limit, after, now, wanted, skip, gap)
     batch.fetch()
     collect(schedule, claim, now)
     schedule.moved.note(task for _, task in batch.tasks)

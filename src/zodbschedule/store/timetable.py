@@ -90,6 +90,12 @@ Place = tuple[datetime, Any, int | None, Any, int]
 #: whether a task that waits at that instant may be taken
 Wanted = Callable[[datetime, Persistent], bool]
 
+#: two instants; what is between them is stepped over
+Gap = tuple[datetime, datetime]
+
+#: from one instant to another, both inclusive
+Range = tuple[datetime | None, datetime]
+
 
 class Instants(Spread):
     """A UTC datetime -> what waits then.
@@ -192,17 +198,18 @@ class Timetable(Persistent):
         return False
 
     def take(self, limit: int, after: datetime | None, until: datetime,
-             wanted: Wanted, skip: int = 0) -> 'Batch':
+             wanted: Wanted, skip: int = 0, gap: Gap | None = None
+             ) -> 'Batch':
         """Take the first *limit* wanted tasks from *after* to *until*.
 
         Both bounds are inclusive.  What is not wanted stays where it is.
         With *skip* so many lists are left to others, if there are enough
         tasks behind them.
         """
-        portion = Batch(after)
+        portion = Batch(after, gap)
         chosen = list(self._choose(portion, limit, until, wanted, skip))
         if skip and sum(len(tasks) for *_, tasks in chosen) < limit:
-            portion = Batch(after)
+            portion = Batch(after, gap)
             chosen = list(self._choose(portion, limit, until, wanted))
         elif skip:
             portion.cursor = after
@@ -218,18 +225,21 @@ class Timetable(Persistent):
             portion.tasks.extend((instant, task) for task in tasks)
         return portion
 
-    def has(self, until: datetime, wanted: Wanted) -> bool:
+    def has(self, until: datetime, wanted: Wanted,
+            portion: 'Batch | None' = None) -> bool:
         """Whether there is anything to `take`, or enough to `sweep`.
 
-        Users who unschedule leave husks where nothing is ever due.
+        Users who unschedule leave husks where nothing is ever due.  *portion*
+        says where to look, and is told what was passed.
         """
-        portion = Batch(None)
+        portion = portion or Batch(None)
         found = any(self._choose(portion, 1, until, wanted))
         return found or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Batch', limit: int, until: datetime,
                 wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
-        places = islice(self._places(portion.cursor, until), skip, None)
+        places = islice(
+            self._places(portion.ranges(until), until), skip, None)
         for instant, held, key, leaf, husks in _fetched(places, limit):
             portion.husks += husks
             if leaf is None:
@@ -240,6 +250,8 @@ class Timetable(Persistent):
             limit -= len(tasks)
             if tasks:
                 yield instant, held, key, leaf, tasks
+            else:
+                portion.passed.append(instant)
             if not limit:
                 return
 
@@ -249,14 +261,14 @@ class Timetable(Persistent):
         return set().union(*(_smallest_keys(tree, taken[0], taken[-1])
                              for tree in trees.values()))
 
-    def _places(self, start: datetime | None, until: datetime
+    def _places(self, ranges: list[Range], until: datetime
                 ) -> Iterator[Place]:
-        """The lists between two instants, and the husks before each.
+        """The lists in some ranges of instants, and the husks before each.
 
         In the end no list, and the husks behind the last.
         """
         husks = 0
-        for instant, held in self.instants.items(min=start, max=until):
+        for instant, held in self._in(ranges):
             if held is None:
                 husks += 1
                 continue
@@ -264,6 +276,10 @@ class Timetable(Persistent):
                 yield instant, held, key, leaf, husks
                 husks = 0
         yield until, None, None, None, husks
+
+    def _in(self, ranges: list[Range]) -> Iterator[tuple[datetime, Any]]:
+        for low, high in ranges:
+            yield from self.instants.items(min=low, max=high)
 
     def _drop(self, instant: datetime, held: Any, key: int | None,
               husk: bool = True) -> None:
@@ -278,9 +294,11 @@ class Timetable(Persistent):
         else:
             del self.instants[instant]
 
-    def sweep(self, until: datetime) -> None:
-        """Delete the husks up to *until*."""
-        husks = [instant for instant, held in self.instants.items(max=until)
+    def sweep(self, until: datetime, start: datetime | None = None,
+              gap: Gap | None = None) -> None:
+        """Delete the husks from *start* to *until*, but for those in *gap*."""
+        ranges = Batch(start, gap).ranges(until)
+        husks = [instant for instant, held in self._in(ranges)
                  if held is None]
         for instant in husks:
             del self.instants[instant]
@@ -323,6 +341,14 @@ class Timetable(Persistent):
             yield from list(held.get(key, ()))
             key = next(iter(held.keys(min=key, excludemin=True)), None)
 
+    def ahead(self, start: datetime | None, count: int) -> datetime | None:
+        """The instant that is so many behind *start*; None if there is none.
+
+        Emptied ones count.
+        """
+        instants = (at for at, _ in self.instants.items(min=start))
+        return next(islice(instants, count, None), None)
+
     # -- for the check of soundness
 
     def held_at(self, instant: datetime) -> Any:
@@ -353,7 +379,12 @@ class Timetable(Persistent):
 class Batch:
     """What one `Timetable.take` found."""
 
-    def __init__(self, cursor: datetime | None) -> None:
+    def __init__(self, cursor: datetime | None, gap: Gap | None = None
+                 ) -> None:
+        #: what to step over
+        self.gap = gap
+        #: the instants of the lists that have nothing that is wanted
+        self.passed: list[datetime] = []
         #: the tasks, each with its instant
         self.tasks: list[tuple[datetime, Persistent]] = []
         #: the instant to go on from, inclusive
@@ -362,6 +393,13 @@ class Batch:
         self.husks = 0
         #: the lists that it came from
         self.leaves: list[PersistentList] = []
+
+    def ranges(self, until: datetime) -> list[Range]:
+        """Where to look: from the cursor to *until*, but for the gap."""
+        start, gap = self.cursor, self.gap
+        if gap is None or start is not None and start > gap[0]:
+            return [(start, until)]
+        return [(start, min(gap[0], until)), (gap[1], until)]
 
     def fetch(self) -> None:
         """Ask the storage for what the runs will load, all at once."""
