@@ -56,6 +56,9 @@ from persistent.list import PersistentList
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.store import remains
+from zodbschedule.store.remains import is_gone
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.spread import fetch
 
@@ -115,12 +118,12 @@ class Instants(Spread):
     def items_of(self, tree: LOBTree, low: int | None, high: int | None,
                  excludemin: bool) -> Iterator[tuple[int, Any]]:
         # One after the other: a BTree loads the last bucket of a range first.
-        key = _smallest(tree, low)
+        key = remains.smallest(tree, low)
         if excludemin and key is not None and key == low:
-            key = _smallest(tree, key + 1)
+            key = remains.smallest(tree, key + 1)
         while key is not None and (high is None or key <= high):
             yield key, tree[key]
-            key = _smallest(tree, key + 1)
+            key = remains.smallest(tree, key + 1)
 
 
 class Timetable(Persistent):
@@ -151,8 +154,9 @@ class Timetable(Persistent):
                 tree[key] = PersistentList(tasks)
                 return
             held = tree[key] = LOBTree()
-        elif type(held) is not LOBTree:
-            if len(held) + len(tasks) <= LEAF and not apart:
+        elif type(held) is not LOBTree or is_gone(held):
+            if not (apart or is_gone(held)) and (
+                    len(held) + len(tasks) <= LEAF):
                 held.extend(tasks)
                 return
             leaves = LOBTree()
@@ -206,7 +210,7 @@ class Timetable(Persistent):
         """
         portion = Batch(None)
         found = any(self._choose(portion, 1, until, wanted))
-        return found or portion.husks >= SWEEP
+        return found or bool(portion.lost) or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Batch', limit: int, until: datetime,
                 wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
@@ -216,6 +220,9 @@ class Timetable(Persistent):
             if leaf is None:
                 return
             portion.cursor = instant
+            if not is_left(leaf):
+                portion.lost.append((instant, key, leaf))
+                continue
             tasks = [task for task in leaf.data
                      if wanted(instant, task)][:limit]
             limit -= len(tasks)
@@ -295,14 +302,9 @@ class Timetable(Persistent):
 
     def at(self, instant: datetime) -> Iterator[Persistent]:
         """The tasks that wait at *instant*, by arrival, lazily."""
-        held = self.instants.get(instant)
-        if type(held) is not LOBTree:
-            yield from list(held or ())
-            return
-        key = held.minKey() if held else None
-        while key is not None:
-            yield from list(held.get(key, ()))
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+        for _, leaf in self.lists_at(instant):
+            if leaf is not None and is_left(leaf):
+                yield from list(leaf)
 
     # -- for the check of soundness
 
@@ -314,13 +316,13 @@ class Timetable(Persistent):
                  ) -> Iterator[tuple[int | None, PersistentList]]:
         """The lists of *instant*, each with its key in the tree, lazily."""
         held = self.held_at(instant)
-        if type(held) is not LOBTree:
+        if type(held) is not LOBTree or is_gone(held):
             yield None, held
             return
-        key = held.minKey() if held else None
+        key = remains.smallest(held)
         while key is not None:
-            yield key, held[key]
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+            yield key, held.get(key)
+            key = remains.smallest(held, key + 1)
 
     def drop(self, instant: datetime, key: int | None) -> None:
         """Take out a list that is empty, or whose record is gone.
@@ -341,6 +343,8 @@ class Batch:
         self.cursor = cursor
         #: how many husks were passed, or left behind
         self.husks = 0
+        #: lists whose records are gone: the instant, the key, the list
+        self.lost: list[tuple[datetime, int | None, Any]] = []
         #: the lists that it came from
         self.leaves: list[PersistentList] = []
 
@@ -357,15 +361,6 @@ class Batch:
             leaf._p_deactivate()
 
 
-def _smallest(tree: LOBTree, low: int | None) -> int | None:
-    """The smallest key that is not below *low*, if there is any."""
-    try:
-        key: int = tree.minKey(low)
-    except ValueError:
-        return None
-    return key
-
-
 def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
     """The smallest key of each bucket that may hold one between the two.
 
@@ -379,6 +374,8 @@ def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
     found = set()
     for child in children[bisect_right(bounds, first):
                           bisect_right(bounds, last) + 1]:
+        if not is_left(child):
+            continue
         if type(child) is type(tree):
             found |= _smallest_keys(child, first, last)
         else:
@@ -399,22 +396,23 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
     """The lists of an instant, each with its key in the inner tree."""
     if held is None:
         return ()
-    if type(held) is LOBTree:
-        leaves: Iterable[tuple[int, PersistentList]] = held.items()
-        return leaves
+    if type(held) is LOBTree and is_left(held):
+        return remains.items(held)
     return ((None, held),)
 
 
 def _index(leaf: PersistentList, task: Persistent) -> int | None:
     """Where *task* itself, not its equal, stands in *leaf*."""
+    if not is_left(leaf):
+        return None
     return next((i for i, other in enumerate(leaf) if other is task), None)
 
 
 def _grow(leaves: LOBTree, tasks: list[Persistent], apart: bool) -> None:
     """Add *tasks* behind the last leaf of a busy instant."""
     if leaves and not apart:
-        last = leaves[leaves.maxKey()]
-        room = LEAF - len(last)
+        last = leaves[remains.largest(leaves)]
+        room = LEAF - len(last) if is_left(last) else 0
         if room > 0:
             last.extend(tasks[:room])
             tasks = tasks[room:]
@@ -424,5 +422,6 @@ def _grow(leaves: LOBTree, tasks: list[Persistent], apart: bool) -> None:
 
 
 def _next_key(leaves: LOBTree) -> int:
-    count = (leaves.maxKey() >> LOT) + 1 if leaves else 0
+    last = remains.largest(leaves)
+    count = 0 if last is None else (last >> LOT) + 1
     return count << LOT | random.getrandbits(LOT)
