@@ -39,7 +39,7 @@ def schedule(database, clock):
         task = Note(f'{number}', at(-30) + number * SECOND)
         task.key = f'key {number}'
         tasks.append(task)
-    tasks += [Note('twice', at(-29)) for _ in range(40)]
+    tasks += [Note(f'busy {n}', at(-29)) for n in range(40)]
     tasks.append(Note('apart', NOON - timedelta(milliseconds=1)))
     for task in tasks:
         schedule.schedule(task)
