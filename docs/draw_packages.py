@@ -36,8 +36,8 @@ SOURCE = Path(find_spec('zodbschedule').origin).parent
 # do not exist yet are not drawn.
 LAYERS = (
     ('contract and time', 510, (
-        'interfaces', 'outcomes', 'instant', 'clock', 'durations', 'retry',
-        'principals')),
+        'interfaces', 'outcomes', 'instant', 'clock', 'durations', 'logger',
+        'retry', 'principals')),
     ('transactions and their errors', 790, ('transactions',)),
     ('pickled; when next', 400, (
         'recurrence', 'task', 'callables', 'store')),

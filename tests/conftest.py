@@ -11,6 +11,7 @@ from databases import Child
 from databases import Database
 from databases import PostgreSQLServer
 from databases import ZEOServer
+from leases import LEASES
 
 
 pytest_plugins = ['zodbschedule.testing', 'shell']
@@ -69,6 +70,13 @@ def postgresql_server():
     server = PostgreSQLServer()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def short_leases(monkeypatch):
+    """Allow leases that no test has to wait for."""
+    for field in LEASES:
+        monkeypatch.setattr(field, 'min', None)
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import transaction
 
+from zodbschedule import Every
 from zodbschedule import InvalidTime
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
+from zodbschedule import current_run
 from zodbschedule import testing
 from zodbschedule.outcomes import Tally
 from zodbschedule.testing import SettableClock
@@ -217,6 +219,57 @@ def test_the_end_may_be_in_any_zone(schedule, clock):
     run_until(schedule, NOON.astimezone(ZoneInfo('Asia/Kathmandu')))
     assert ran == [NOON]
     assert clock.now().tzinfo is UTC
+
+
+class Hourly(Ticks):
+    """Repeats by a recurrence."""
+
+    recurrence = Every(HOUR)
+
+    def __init__(self, **options):
+        Task.__init__(self, **options)
+
+    def __call__(self):
+        ran.append((the_clock.now(), current_run().occurrence))
+
+    def schedule(self):
+        return None
+
+
+def after_an_outage(schedule, clock, **options):
+    """A series whose occurrences of half a day were missed."""
+    task = scheduled(schedule, Hourly(time=NOON, **options))
+    clock.set(NOON + 12 * HOUR + MINUTE)
+    return task
+
+
+def test_after_an_outage_one_run_is_for_all_that_were_missed(schedule, clock):
+    after_an_outage(schedule, clock)
+    now = clock.now()
+    run_until(schedule, NOON + 14 * HOUR)
+    assert ran == [(now, NOON)] + [
+        (NOON + hours * HOUR, NOON + hours * HOUR) for hours in (13, 14)]
+    assert [one.passed for one in schedule.history] == [0, 0, 12]
+
+
+def test_after_an_outage_each_runs_if_the_task_says_so(
+        schedule, clock, monkeypatch):
+    monkeypatch.setattr(testing, 'MAX_PASSES', 5)
+    after_an_outage(schedule, clock, missed='all')
+    schedule.catch_up = 10 * HOUR
+    transaction.commit()
+    now = clock.now()
+    run_until(schedule, now)
+    assert [moment for moment, _ in ran] == [now] * 11
+    assert [(occurrence - NOON) / HOUR for _, occurrence in ran] == [
+        0, *range(3, 13)]
+
+
+def test_after_an_outage_what_is_too_late_expires(schedule, clock):
+    after_an_outage(schedule, clock, expires=2 * MINUTE)
+    now = clock.now()
+    assert run_until(schedule, now) == Tally(succeeded=1, expired=1)
+    assert ran == [(now, NOON + 12 * HOUR)]
 
 
 # -- The fixtures

@@ -17,6 +17,7 @@ from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
 from zodbschedule.interfaces import NotScheduled
@@ -59,6 +60,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',
     'InProgress',

@@ -80,7 +80,9 @@ def moment_of(time: datetime | None, delay: timedelta | None, now: datetime
             f'both time, {time!r}, and delay, {delay!r}, are given; give one '
             f'of them')
     if not isinstance(delay, timedelta):
-        raise InvalidTime(f'delay is {delay!r}; it has to be a timedelta')
+        raise InvalidTime(
+            f'delay is {delay!r}; it has to be a timedelta, such as '
+            f'timedelta(minutes=5)')
     try:
         return now + delay
     except OverflowError:

@@ -24,6 +24,7 @@ transaction and do not end it: a change takes effect when the caller commits.
 
 from dataclasses import dataclass
 from datetime import datetime
+from datetime import timedelta
 
 from zope.interface import Attribute
 from zope.interface import Interface
@@ -38,6 +39,11 @@ from zope.schema import Real
 from zope.schema import Text
 from zope.schema import TextLine
 from zope.schema import Timedelta
+
+
+# The shortest lease.  With a shorter one the claim of a worker that is alive
+# is recovered between two heartbeats.
+MIN_LEASE = timedelta(seconds=1)
 
 
 # -- The design of 2003 ------------------------------------------------------
@@ -96,7 +102,9 @@ class IScheduleControl(Interface):
         an `Exception`, such as KeyboardInterrupt and SystemExit.  That aborts
         the run and propagates, as does an error of a database that stays
         unavailable, after all tasks that have not run are back in their
-        places.  A task that ends three runs in this way is parked.
+        places.  A task that ends three runs in this way is parked.  What the
+        handler of SIGINT, SIGTERM, SIGHUP or SIGQUIT raises, as Python's own
+        does for Ctrl-C, propagates in the same way and counts nothing.
 
         Raises `ClaimLost` if another process took this one for dead, because
         it gave no sign of life for longer than the lease.  What was committed
@@ -409,10 +417,14 @@ class IScheduleAdministration(Interface):
     def refresh():
         """Compute all occurrences anew, after a zone database has changed.
 
+        Also of tasks that wait too far ahead, because a clock was ahead when
+        they were placed: those then wait for the next occurrence from now.
+
         Only for waiting tasks whose time was computed by their recurrence:
         not for a first time that was given, and not for a retry.  A task
-        whose recurrence names no further occurrence is not changed.  Returns
-        a list of `IMove`.  Loads every waiting task.
+        whose recurrence names no further occurrence is not changed, nor one
+        whose occurrence cannot be computed here, which is logged.  Returns a
+        list of `IMove`.  Loads every waiting task.
         """
 
 
@@ -555,10 +567,15 @@ class IWorkerState(Interface):
 
 
 class IHistory(Interface):
-    """A bounded record of outcomes, and of pauses."""
+    """A bounded record of outcomes, and of pauses.
 
-    keep = Int(title='The number of entries that are kept; 0 keeps none')
-    max_age = Timedelta(title='The maximum age of an entry', required=False)
+    Its bounds are checked when they are set, as in `IScheduleSettings`.
+    """
+
+    keep = Int(title='The number of entries that are kept; 0 keeps none',
+               min=0, default=10_000)
+    max_age = Timedelta(title='The maximum age of an entry',
+                        min=timedelta(seconds=1), required=False)
 
     def __iter__():
         """The `IOutcome` entries, newest first, lazily."""
@@ -586,7 +603,8 @@ class IOutcome(Interface):
     ended = Datetime(title='When the run ended, UTC')
     attempt = Int(title='The number of the attempt at its occurrence, from 1')
     passed = Int(
-        title='The number of missed occurrences that were passed over')
+        title='The number of missed occurrences that were passed over; 101 '
+              'means more than 100')
     worker = TextLine(title='The name of the worker')
     description = Text(title='The description that the task had')
     principalId = TextLine(title='The principal that it ran as',
@@ -696,9 +714,12 @@ class ICurrentRun(Interface):
 
 
 class IScheduleSettings(Interface):
-    """The settings of a schedule, plain attributes.
+    """The settings of a schedule: attributes that are checked when set.
 
-    A change takes effect when the caller's transaction is committed.
+    A change takes effect when the caller's transaction is committed.  A value
+    that a field does not take raises `InvalidSetting`, and nothing is changed.
+    If the database holds such a value already, the default is in force, and
+    the log says so.
     """
 
     principals = TextLine(
@@ -711,24 +732,33 @@ class IScheduleSettings(Interface):
         title='Import grace',
         description='How long a task whose class or function cannot be '
                     'imported is left in its place before it is parked.',
+        min=timedelta(0),
+        default=timedelta(hours=1),
     )
 
     lease = Timedelta(
         title='Lease',
         description='How long after its last sign of life a claim of '
-                    'another machine is trusted.',
+                    'another machine is trusted; long enough for some '
+                    'heartbeats.',
+        min=MIN_LEASE,
+        default=timedelta(seconds=30),
     )
 
     catch_up = Timedelta(
         title='Catch up',
         description="How far back a task with missed='all' runs occurrences "
                     "that were missed; older ones are passed over.",
+        min=timedelta(0),
+        default=timedelta(days=1),
     )
 
     spread = Timedelta(
         title='Spread',
         description='Repeating tasks begin later than their occurrence by a '
                     'part of this, which is fixed by the id of the task.',
+        min=timedelta(0),
+        default=timedelta(0),
     )
 
 
@@ -876,6 +906,10 @@ class InvalidRecurrence(InvalidTask):
     """A recurrence cannot be as specified, or never occurs."""
 
 
+class InvalidSetting(ScheduleError, ValueError):
+    """A setting of a schedule or of a worker has a wrong value."""
+
+
 class AlreadyScheduled(ScheduleError, ValueError):
     """The task, or another one with its key, is in the schedule already."""
 
@@ -963,6 +997,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',
     'InProgress',

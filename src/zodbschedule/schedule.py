@@ -47,6 +47,7 @@ from zodbschedule.scheduling.forecast import runs_to_come
 from zodbschedule.scheduling.places import forget
 from zodbschedule.scheduling.places import put
 from zodbschedule.scheduling.places import read_current_waiting
+from zodbschedule.scheduling.places import record_dropped
 from zodbschedule.scheduling.places import take_from_timetable
 from zodbschedule.scheduling.places import take_out
 from zodbschedule.store.inspection import oid_of
@@ -100,7 +101,8 @@ class Schedule(ScheduleState):
         :raises InvalidTask: if *task* cannot be scheduled or stored.
         :raises InvalidTime: (an `InvalidTask`) if its time is not aware.
         :raises AlreadyScheduled: if *task* waits, is held by a worker or is
-            parked in this schedule, or if another task holds its key.
+            parked, in this schedule or in another one, or if another task
+            holds its key.
         """
         if duplicate not in DUPLICATE:
             raise InvalidTask(
@@ -125,6 +127,8 @@ class Schedule(ScheduleState):
     def _replace(self, holder: Any, task: Any) -> None:
         """Put *task* in the place of *holder*, paused if that is paused."""
         instant = admit(self, task, replaced=holder)
+        record_dropped(
+            self, holder, instant, clock.now(), 'another took its place')
         pause = self.paused(holder)
         take_from_timetable(self, holder)
         forget(self, holder)
@@ -426,8 +430,10 @@ class Schedule(ScheduleState):
     def refresh(self) -> list[control.Move]:
         """Compute all occurrences anew, in the caller's transaction.
 
-        For use after the time zone database was updated.  Loads every task
-        that waits, and moves those whose recurrence now names another time.
+        For use after the time zone database was updated, or after a clock was
+        ahead for more than a day.  Loads every task that waits, and moves
+        those whose recurrence now names another time.  What cannot be
+        computed here is logged and left.
 
         :returns: the tasks that were moved, as a list of `IMove`.
         """

@@ -28,6 +28,7 @@ import ZODB.FileStorage
 
 from zodbschedule import clock as the_clock
 from zodbschedule.execution.process import process
+from zodbschedule.instant import EPOCH
 from zodbschedule.instant import as_utc
 from zodbschedule.outcomes import Tally
 from zodbschedule.schedule import Schedule
@@ -85,11 +86,15 @@ def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
     *time* is an aware datetime, or `InvalidTime` is raised.  Returns the sum
     of the tallies of all passes; its ``left`` is that of the last.
 
-    Calls `Schedule.process` at each instant at which a task waits.  What
-    reschedules itself runs again if it comes due by *time*.  What is left in
-    its place is tried again with the next task that comes due, and at *time*.
-    A `SettableClock` in use is set to each instant, and at the end to *time*,
-    but never back.
+    Calls `Schedule.process` at each instant at which a task waits, as a worker
+    does.  It begins at the time that the clock shows: what is overdue runs
+    then, as after an outage.  Only if the clock shows more than *time*, it
+    begins at the first instant at which a task waits.
+
+    What reschedules itself runs again if it comes due by *time*.  What is
+    left in its place is tried again with the next task that comes due, and at
+    *time*.  A `SettableClock` in use is set to each instant, and at the end
+    to *time*, but never back.
 
     With *commit*, each run is a transaction on the manager of the schedule's
     connection, and changes in the current one raise `PendingChanges`.
@@ -103,23 +108,33 @@ def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
     end = as_utc(time)
     total = Tally()
     passes = 0
-    moment = _next(schedule, None, end)
-    while moment is not None:
+    coming = _next(schedule, None, end)
+    moment = the_clock.now()
+    if moment > end:
+        moment = EPOCH
+    while coming is not None:
+        moment = max(coming, moment)
         _show(moment)
+        before = _due(schedule, moment)
         tally = process(schedule, moment, commit)
         # What one pass has left, a later pass may have run.
         total = Tally(*map(sum, zip(total, tally, strict=True)))._replace(
             left=tally.left)
-        moved = any(tally[:-1])
-        coming = _next(schedule, None if moved else moment, end)
-        passes = passes + 1 if coming and coming <= moment else 0
+        due = _due(schedule, moment) if any(tally[:-1]) else []
+        coming = due[0] if due else _next(schedule, moment, end)
+        # What catches up with the time that has passed moves on.
+        passes = passes + 1 if due and due <= before else 0
         if passes >= MAX_PASSES:
             raise RuntimeError(
                 f'After {passes} passes at {moment} a task is still due; does '
                 f'it reschedule itself for the same time?')
-        moment = coming and max(coming, moment)
     _show(end)
     return total
+
+
+def _due(schedule: Schedule, moment: datetime) -> list[datetime]:
+    """The instants up to *moment* at which tasks wait."""
+    return list(schedule.getTaskTimes(max=moment))
 
 
 def _next(schedule: Schedule, after: datetime | None, end: datetime

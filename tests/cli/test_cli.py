@@ -876,7 +876,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'no workers are registered')
     assert shell.json('check') == {
         'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None}
+        'paused': None, 'unfit_settings': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1109,7 +1109,10 @@ def test_what_only_looks_opens_the_database_read_only(
     ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only=1'),
     ('zeo://localhost?wait_timeout=1',
      'zeo://localhost?wait_timeout=1&read_only=1'),
-    ('postgres://localhost/db', 'postgres://localhost/db?read_only=1'),
+    ('postgres://localhost/db',
+     'postgres://localhost/db?connect_timeout=10&read_only=1'),
+    ('postgres://localhost/db?connect_timeout=1',
+     'postgres://localhost/db?connect_timeout=1&read_only=1'),
     ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])

@@ -35,6 +35,7 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import current_run
 from zodbschedule.cli import format
+from zodbschedule.cli import show
 from zodbschedule.cli import timeline
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
@@ -682,6 +683,12 @@ def test_history_as_json_tells_all(shell, eventful):
         'attempt': 2, 'passed': 0, 'worker': 'process()',
         'description': 'shop.deliver', 'principalId': 'yan',
         'error': 'RuntimeError: nobody opens'}
+
+
+@pytest.mark.parametrize('passed, shown', [
+    (0, None), (100, 100), (101, 'more than 100')])
+def test_a_count_that_was_broken_off_says_so(passed, shown):
+    assert show.OUTCOME_COLUMNS['missed']({'passed': passed}) == shown
 
 
 def test_history_counts_what_was_passed_over(shell, wall_clock):

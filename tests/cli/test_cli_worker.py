@@ -280,6 +280,18 @@ def test_a_process_that_a_task_forks_is_ended_by_a_signal_as_ever(
     assert Path('code').read_text() == '-15'
 
 
+def test_a_death_that_nobody_could_hand_back_counts_and_says_which_run(
+        shell, working):
+    worker, task = lingering(shell, working)
+    worker.told(signal.SIGKILL)
+    worker.ends(-signal.SIGKILL)
+    Path('released').touch()
+    worker = working()
+    worker.says(f'It was running task {task} (shop.linger), due at ')
+    wait_until(lambda: not shell.ids(), 'the end of the run')
+    worker.ends_when_told()
+
+
 # -- one pass, and what ends it
 
 
@@ -509,9 +521,11 @@ def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
     (['--db', 'missing.fs'], 'there is no database at missing.fs'),
     (['--db', 'sqlite://'], 'there is no database at main.sqlite3'),
     (['--path', '/'], "--path '/' has no key"),
-    (['--threads', '0'], '--threads is 0; it must be at least 1'),
+    (['--threads', '0'], '--threads is 0; it must be a number from 1 to 100'),
+    (['--threads', '1000000'], '--threads is 1000000; it must be a number'),
     (['--name', ''], '--name is empty; give a name'),
-    (['--lease', '0'], '--lease is 0; it must be more'),
+    (['--lease', '0'], '--lease is 0 s; it must be 1 s or longer'),
+    (['--lease', '0.5'], '--lease is 500 ms; it must be 1 s or longer'),
     (['--lease', 'long'], "'long' is not a number of seconds; write 30, or "
                           'a duration: 30s, 5m, 2h or 1d'),
     (['--grace', '-1'], "'-1' is not a number of seconds"),

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from ast import literal_eval
@@ -10,6 +11,7 @@ from datetime import timedelta
 import pytest
 from databases import SQLITE
 from databases import Client
+from databases import wait_until
 from places import check
 from places import check_empty
 from sample_work import NOON
@@ -35,7 +37,8 @@ from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
 
 
-pytestmark = pytest.mark.storages('FileStorage', 'ZEO')
+pytestmark = [pytest.mark.storages('FileStorage', 'ZEO'),
+              pytest.mark.usefixtures('short_leases')]
 
 
 # -- What the other processes do
@@ -358,6 +361,36 @@ def test_a_claim_of_another_machine_is_believed_within_the_lease(database):
 
 def test_a_claim_of_another_machine_is_recovered_after_the_lease(database):
     left_behind(database, ELSEWHERE, lease=SHORT)
+    assert recovers(database)
+
+
+@pytest.fixture
+def other():
+    """Another process of this machine, which is alive and says nothing."""
+    with subprocess.Popen(
+            [sys.executable, '-c', 'input()'], stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
+def life_of(process):
+    return this()._replace(
+        pid=process.pid, started=incarnation.started(process.pid))
+
+
+def test_a_process_at_work_here_is_not_dead_because_it_is_silent(
+        database, other):
+    left_behind(database, life_of(other), lease=SHORT)
+    assert not recovers(database)
+
+
+def test_a_process_here_that_was_stopped_is_believed_for_the_lease(
+        database, other):
+    other.send_signal(signal.SIGSTOP)
+    wait_until(lambda: not incarnation.is_at_work(life_of(other)),
+               'the stop of a process')
+    left_behind(database, life_of(other), lease=SHORT)
     assert recovers(database)
 
 

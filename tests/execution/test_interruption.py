@@ -132,3 +132,18 @@ def test_a_run_names_its_task_before_and_after_it_has_begun(
     run, before = named
     assert before == f'task {run.id}'
     assert str(run) == f'task {run.id} (good, sample_tasks.Doing)'
+
+
+def test_a_task_that_was_cancelled_and_then_exits_has_no_crash(stage):
+    def ends(task):
+        with stage.connection.db().transaction() as connection:
+            schedule = connection.root()['schedule']
+            schedule.unschedule(connection.get(task._p_oid))
+        raise SystemExit
+
+    stage.add('bad', call=ends)
+    with pytest.raises(SystemExit):
+        stage.process()
+    seen = stage.look()
+    assert not seen.waiting
+    assert not seen.crashes

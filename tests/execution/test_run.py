@@ -1,9 +1,11 @@
 """What a run does: outcomes of tasks, good and bad."""
 
+import importlib
 import logging
 import sys
 import threading
 from functools import partialmethod
+from importlib import import_module
 
 import pytest
 import transaction
@@ -14,11 +16,14 @@ from sample_tasks import MINUTE
 from sample_tasks import Fading
 from sample_tasks import Noting
 from sample_tasks import Stage
+from sample_tasks import forget
 from sample_tasks import gone
 from sample_tasks import note
+from ZODB.broken import Broken
 from ZODB.FileStorage import FileStorage
 from ZODB.POSException import ConflictError
 
+from zodbschedule import Every
 from zodbschedule import PendingChanges
 from zodbschedule.interfaces import ITally
 from zodbschedule.interfaces import RunEnded
@@ -395,6 +400,86 @@ def test_a_call_of_a_missing_function_is_left_and_then_parked(
     assert stage.process() == ONE_SUCCEEDED
 
 
+SHOP = '''
+from enum import Enum
+from persistent import Persistent
+
+class Kind(Enum):
+    MAIL = 'mail'
+
+class Order:
+    pass
+
+class Document(Persistent):
+    pass
+
+def sell(*args, **kwargs):
+    sold.append(args)
+
+sold = []
+'''
+
+
+@pytest.mark.parametrize('argument, taken, missing', [
+    ('Kind.MAIL', 'mail', "ValueError(\"'mail' is not a valid Kind\")"),
+    ('[{"it": Kind.MAIL}]', 'mail', "'mail' is not a valid Kind"),
+    ('Order()', 'Order', 'sample_shop.Order, which it holds, cannot be'),
+    ('{"it": (Order(),)}', 'Order', 'sample_shop.Order, which it holds'),
+    ('Order', 'Order', 'sample_shop.Order, which it holds, cannot be'),
+    ('Document()', 'Document', 'sample_shop.Document, which it holds'),
+])
+def test_a_call_whose_argument_needs_missing_code_is_left_and_then_parked(
+        stage, shop, caplog, argument, taken, missing):
+    shop.write_text(SHOP)
+    with stage.transaction():
+        module = import_module('sample_shop')
+        value = eval(argument, vars(module))
+        stage.schedule.call(module.sell, value, time=stage.now)
+    stage.add('after', cls=Noting)
+    # The code of an older process, which does not know it.
+    shop.write_text(SHOP.replace(taken, f'Another{taken}'))
+    reload_shop(stage)
+    assert stage.process() == Tally(succeeded=1, left=1)
+    assert 'is left in its place: ' in caplog.text
+    assert missing in caplog.text
+    assert stage.process(61) == ONE_FAILED
+    [reason] = stage.look().parked.values()
+    assert missing in reason
+    assert not sys.modules['sample_shop'].sold
+    shop.write_text(SHOP)
+    reload_shop(stage)
+    with stage.transaction() as root:
+        [entry] = root['schedule'].parked
+        root['schedule'].unpark(entry)
+    assert stage.process() == ONE_SUCCEEDED
+    [[argument]] = sys.modules['sample_shop'].sold
+    assert not isinstance(argument, Broken)
+
+
+def reload_shop(stage):
+    """Import it anew, and have each object loaded anew."""
+    del sys.modules['sample_shop']
+    importlib.invalidate_caches()
+    import_module('sample_shop')
+    forget(stage.db)
+
+
+def test_a_series_goes_on_when_the_class_of_an_argument_is_long_missing(
+        stage, shop):
+    shop.write_text(SHOP)
+    with stage.transaction():
+        module = import_module('sample_shop')
+        stage.schedule.call(
+            module.sell, module.Order(), time=stage.now,
+            recurrence=Every(120 * MINUTE, start=stage.now))
+    shop.write_text(SHOP.replace('Order', 'AnotherOrder'))
+    reload_shop(stage)
+    assert stage.process(61) == ONE_FAILED
+    seen = stage.look()
+    assert seen.waiting == ['sample_shop.sell']
+    assert 'sample_shop.Order' in seen.parked['sample_shop.sell']
+
+
 def test_a_task_whose_record_is_gone_is_parked(stage):
     # A storage loses records by packing with a reference that it cannot see,
     # as one from another database.  What the schedule finds is the same.
@@ -768,12 +853,12 @@ def test_a_task_that_exits_each_time_is_parked_at_the_third(stage, end):
     with pytest.raises(end, match='enough'):
         stage.process()
     seen = stage.look()
-    assert seen.waiting == ['after']
+    # The last run of it went on alone, behind what is not suspected.
+    assert seen.effects == ['before', 'after']
+    assert not seen.waiting
     assert not seen.claims
     assert not seen.crashes
     assert '3 runs of it ended' in seen.parked['bad']
-    assert stage.process() == ONE_SUCCEEDED
-    assert stage.look().effects == ['before', 'after']
 
 
 def test_an_outcome_forgives_earlier_exits(stage):

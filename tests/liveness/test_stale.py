@@ -145,13 +145,14 @@ class TestSilence:
         silence(make('a'), -SECOND)
         assert others.look(schedule, 'mine') == ([], ['a'])
 
-    def test_of_a_process_that_lives_here_silence_tells_as_well(
-            self, schedule, others, make, silence):
-        # It may have been stopped.
+    @pytest.mark.parametrize('days, doubtful', [(.9, []), (1.1, ['a'])])
+    def test_of_a_process_that_works_here_only_a_long_one_tells(
+            self, schedule, others, make, silence, days, doubtful):
+        # It may have given up the claim.
         parent = os.getppid()
         silence(make('a', this()._replace(
-            pid=parent, started=started(parent))), 31 * SECOND)
-        assert others.look(schedule, 'mine') == ([], ['a'])
+            pid=parent, started=started(parent))), days * 24 * 3600 * SECOND)
+        assert others.look(schedule, 'mine') == ([], doubtful)
 
     @pytest.mark.parametrize('lease, seconds, doubtful', [
         (100, 99, []), (100, 101, ['a']), (10, 11, ['a']),

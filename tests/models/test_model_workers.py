@@ -161,6 +161,10 @@ class Watched:
     def register(self):
         self.machine.registering(self, super().register)
 
+    def _takes(self, instant, task):
+        # It is a process with one thread, and every run of it goes on alone.
+        return self._wanted(instant, task)
+
     def turn(self, limit):
         self.machine.turning(self, limit, super().turn)
 

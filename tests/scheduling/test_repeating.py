@@ -250,7 +250,8 @@ def test_counting_is_bounded(strike, schedule, clock):
     strike(recurrence=Cron('* * * * *', 'UTC'))
     clock.set(BEGIN + 2 * DAY)
     schedule.process(clock.now())
-    assert next(iter(schedule.history)).passed == COUNTED
+    # One more stands for any larger number.
+    assert next(iter(schedule.history)).passed == COUNTED + 1
 
 
 def test_all_that_were_missed_run_in_order(strike, schedule, clock):

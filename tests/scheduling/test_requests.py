@@ -444,6 +444,17 @@ class TestHeld:
         assert stage.over()
 
 
+def crash_for_good(stage, monkeypatch):
+    """Its runs end the process, and its recurrence cannot tell the next."""
+    def fail(*args):
+        raise ValueError('no rule')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turn.series, 'advance_in', fail)
+        for _ in range(3):
+            stage.crash()
+
+
 class TestGone:
     """The series has ended, was unscheduled, or is parked."""
 
@@ -578,10 +589,10 @@ class TestGone:
         assert len(ran(stage)) == 2
         end(stage, task)
 
-    def test_parked_as_a_whole_it_runs_when_that_is_unparked(self, stage):
+    def test_parked_as_a_whole_it_runs_when_that_is_unparked(
+            self, stage, monkeypatch):
         task, failed = parked_occurrence(stage)
-        for _ in range(3):
-            stage.crash()
+        crash_for_good(stage, monkeypatch)
         assert len(stage.look().parked) == 1  # both have one description
         unpark(stage)
         with stage.transaction():
@@ -595,10 +606,9 @@ class TestGone:
         end(stage, task)
 
     def test_parked_as_a_whole_it_is_discarded_with_what_was_asked(
-            self, stage):
+            self, stage, monkeypatch):
         parked_occurrence(stage)
-        for _ in range(3):
-            stage.crash()
+        crash_for_good(stage, monkeypatch)
         unpark(stage)
         with stage.transaction():
             entry, = stage.schedule.parked

@@ -27,6 +27,7 @@ from zope.proxy import ProxyBase
 from zope.security.checker import ProxyFactory
 
 from zodbschedule import AlreadyScheduled
+from zodbschedule import CallTask
 from zodbschedule import InvalidTask
 from zodbschedule import InvalidTime
 from zodbschedule import NotScheduled
@@ -39,6 +40,8 @@ from zodbschedule.interfaces import ITask
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.spread import TREES
 from zodbschedule.task import type_of
@@ -1233,3 +1236,73 @@ def test_a_schedule_stores_no_setting_that_is_the_default(schedule):
     assert Schedule('zope.security').principals == 'zope.security'
     assert Schedule('plain').__getstate__().keys() == (
         Schedule().__getstate__().keys())
+
+
+# -- In one schedule at a time
+
+
+@pytest.fixture
+def two():
+    """Two schedules of one database, and its connection."""
+    db = ZODB.DB(None)
+    connection = db.open()
+    root = connection.root()
+    root['one'], root['other'] = Schedule(), Schedule()
+    transaction.commit()
+    yield root['one'], root['other']
+    transaction.abort()
+    db.close()
+
+
+def test_a_task_is_in_one_schedule_at_a_time(two):
+    one, other = two
+    task = one.schedule(Noted(name='a', time=NOON))
+    for _ in range(2):
+        with pytest.raises(AlreadyScheduled) as caught:
+            other.schedule(task)
+        assert str(caught.value).startswith(
+            f'{task!r} is in another schedule of the database, {one!r}; ')
+        transaction.commit()
+    assert (list(one), list(other)) == ([task], [])
+
+
+def test_a_task_that_is_parked_is_in_its_schedule(two):
+    one, other = two
+    task = one.schedule(CallTask('math.sqrt', [-1], time=NOON))
+    transaction.commit()
+    assert one.process(NOON).failed == 1
+    with pytest.raises(AlreadyScheduled, match='discard it there first'):
+        other.schedule(task)
+
+
+def test_a_task_that_was_unscheduled_may_come_into_another_schedule(two):
+    one, other = two
+    task = one.schedule(Noted(name='a', time=NOON))
+    transaction.commit()
+    one.unschedule(task)
+    other.schedule(task)
+    transaction.commit()
+    assert (list(one), list(other)) == ([], [task])
+
+
+def test_the_schedule_of_before_may_be_gone(two):
+    one, other = two
+    task = one.schedule(Noted(name='a', time=NOON))
+    transaction.commit()
+    root = one._p_jar.root()
+    del root['one']
+    root['task'] = task
+    transaction.commit()
+    db = one._p_jar.db()
+    db.pack()
+    with db.transaction() as connection:
+        found = connection.root()['task']
+        assert connection.root()['other'].schedule(found) is found
+
+
+def test_the_schedule_of_before_may_be_something_else(two):
+    one, other = two
+    task = one.schedule(Noted(name='a', time=NOON))
+    one.unschedule(task)
+    setattr(task, STAMP, (0, oid_of(one._p_jar.root())))
+    assert other.schedule(task) is task

@@ -11,6 +11,7 @@ from sample_work import commit
 from sample_work import names
 
 from zodbschedule import Every
+from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule.execution import consumer as holding
 from zodbschedule.execution import process as processing
@@ -137,6 +138,31 @@ class TestCrashes:
         assert list(schedule.parked) == [entry]
         assert names(schedule) == []
         assert not schedule.crashes
+
+    def test_of_a_series_only_the_occurrence_is_parked(self, schedule):
+        task = Note('a')
+        task.recurrence = Every(timedelta(hours=1))
+        schedule.schedule(task)
+        occurrence = task.time
+        commit(schedule)
+        for _ in range(2):
+            assert self.crash(schedule) == []
+        entry, = self.crash(schedule)
+        assert entry.occurrence == occurrence
+        assert list(schedule) == [task]
+        assert task.time == occurrence + timedelta(hours=1)
+        assert not schedule.crashes
+
+    def test_of_a_series_that_has_ended_nothing_waits(self, schedule):
+        task = Note('a')
+        task.recurrence = RRule('FREQ=DAILY;COUNT=1', dtstart=NOON)
+        schedule.schedule(task)
+        commit(schedule)
+        for _ in range(2):
+            assert self.crash(schedule) == []
+        entry, = self.crash(schedule)
+        assert entry.occurrence == NOON
+        assert list(schedule) == []
 
     def test_an_outcome_forgives_the_others(self, schedule):
         claim = self.held_after_a_crash(schedule)

@@ -1,7 +1,12 @@
 """A guard prevents a task from ending the transaction of its run."""
 
+import os
+
 import pytest
 import transaction
+import ZODB
+from ZODB.MappingStorage import MappingStorage
+from ZODB.POSException import ConnectionStateError
 
 from zodbschedule.interfaces import TransactionEnded
 from zodbschedule.transactions.guard import Guard
@@ -77,3 +82,52 @@ def test_a_guard_may_be_for_another_manager(connection):
     with guard.on_duty(), pytest.raises(TransactionEnded), guard:
         other.begin()
         other.commit()
+
+
+@pytest.mark.parametrize('changed', [False, True])
+def test_the_connection_cannot_be_closed(guard, connection, changed):
+    connection.root()['more'] = connection.root()['more'] if changed else 1
+    with guard, pytest.raises(ConnectionStateError, match='not close the'):
+        connection.close()
+    assert connection.opened
+
+
+def test_the_connection_can_be_closed_afterwards(connection, manager):
+    guard = Guard(connection)
+    with guard:
+        manager.begin()
+    manager.abort()
+    connection.close()
+    assert connection.opened is None
+
+
+def test_two_connections_to_one_database_cannot_be_committed(
+        guard, connection, manager):
+    second = connection.db().open(manager)
+    second.root()['second'] = 1
+    with pytest.raises(ConnectionStateError, match='through a second conn'):
+        guard.release()
+    manager.abort()
+    second.close()
+
+
+def test_connections_to_two_databases_can_be_committed(
+        guard, connection, manager):
+    db = ZODB.DB(MappingStorage())
+    other = db.open(manager)
+    other.root()['other'] = 1
+    guard.release()
+    manager.commit()
+    other.close()
+    db.close()
+
+
+def test_a_child_of_a_task_ends(guard, monkeypatch):
+    def end(status):
+        raise SystemExit(status)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(os, '_exit', end)
+        patch.setattr(os, 'getpid', lambda: 0)
+        guard.check()
+    assert ended.value.args == (0,)

@@ -8,6 +8,7 @@ import pytest
 from zodbschedule.worker import thread as thread_module
 from zodbschedule.worker.thread import LAG
 from zodbschedule.worker.thread import LONGEST_LAG
+from zodbschedule.worker.thread import ConnectionLost
 from zodbschedule.worker.thread import WorkerThread
 
 
@@ -106,10 +107,20 @@ def test_told_to_end_it_attends_to_no_other_schedule(clock):
     told = []
     attending = WorkerThread.__new__(WorkerThread)
     attending.asked_to_stop = clock
-    attending.watcher = None
+    attending.watcher = attending.manager = None
+    attending.connection = SimpleNamespace(connections={})
     attending.config = SimpleNamespace(
         stopping=lambda: bool(told), paths=('a', 'b'),
         availability=SimpleNamespace(back=lambda one: None))
     attending.loops = {'a': Busy(told), 'b': Busy(told)}
     assert attending._round()
     assert told == [True]
+
+
+def test_a_connection_that_was_closed_is_not_worked_with():
+    attending = WorkerThread.__new__(WorkerThread)
+    attending.manager = object()
+    closed = SimpleNamespace(transaction_manager=None)
+    attending.connection = SimpleNamespace(connections={'': closed})
+    with pytest.raises(ConnectionLost):
+        attending._round()

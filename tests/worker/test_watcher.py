@@ -344,11 +344,11 @@ class TestEyes:
         for one in probe.probes:
             one.interval = 0
         mark = probe.mark()
-        assert not probe.look()
+        assert not probe.ask()
         dbs[changed].storage.tid = 2
         assert probe.mark() != mark
-        assert probe.look()
-        assert not probe.look()
+        assert probe.ask()
+        assert not probe.ask()
         probe.close()
 
     def test_each_looks_no_more_often_than_alone(self, dbs, monkeypatch):
@@ -365,7 +365,7 @@ class TestEyes:
         monkeypatch.setattr(waiting, 'time', Time)
         before = [one.storage.looks for one in dbs]
         for _ in range(41):
-            probe.look()
+            probe.ask()
             now[0] += .01
         assert [one.storage.looks - count for one, count in zip(
             dbs, before, strict=True)] == [3, 41]
@@ -375,7 +375,19 @@ class TestEyes:
         dbs[1].storage.is_connected = lambda: False
         assert probe_of(dbs[1]).interval == probe.interval
         with pytest.raises(ConnectionError):
-            probe_of(dbs[0]).look()
+            probe_of(dbs[0]).ask()
+
+    def test_it_is_said_until_it_is_back(self, dbs):
+        dbs[0].storage.is_connected = lambda: False
+        probe = probe_of(dbs[0])
+        mark = probe.probes[1].seen
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                probe.ask()
+        # The other is looked at all the same.
+        assert probe.probes[1].unanswered is None
+        assert probe.probes[1].seen == mark
+        probe.cut_if_silent()
 
     def test_one_alone_is_looked_at_as_it_is(self, db):
         assert type(probe_of(db)) is LocalProbe
@@ -418,18 +430,11 @@ class TestWatcher:
             raise OSError
         assert not one.thread.is_alive()
 
-    def test_as_long_as_nobody_waits_it_looks_at_nothing(
-            self, db, availability, watcher):
-        assert not db.storage.looks
-        with elsewhere(watcher.wait, 1, LONG, never):
-            wait_until(lambda: db.storage.looks > 2, 'looks')
-            availability.told.clear()
-            db.storage.tid = 2
-        wait_until(lambda: 'leave' in availability.told, 'the watcher')
-        looks = db.storage.looks
+    def test_while_nobody_waits_it_looks_now_and_then(
+            self, db, watcher, monkeypatch):
+        monkeypatch.setattr(waiting, 'PULSE', .01)
         watcher.ring()
-        wait_until(lambda: availability.told.count('leave') > 1, 'the watcher')
-        assert db.storage.looks == looks
+        wait_until(lambda: db.storage.looks > 3, 'looks')
 
     def test_who_is_to_end_is_found_by_a_ring(self, watcher):
         ended = threading.Event()

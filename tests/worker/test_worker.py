@@ -6,11 +6,13 @@ import re
 import socket
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import ZODB
 from databases import SQLITE
 from databases import Database
 from databases import ZEOServer
@@ -38,6 +40,7 @@ from zodbschedule.execution import stopping
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
 from zodbschedule.execution.consumer import WorkToDo
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness import heartbeat
 from zodbschedule.liveness import stale
@@ -159,6 +162,10 @@ def log(caplog):
     return log
 
 
+def nothing():
+    """Open no database."""
+
+
 class Run:
     """The run of a hooked task, which lasts as long as a test wants."""
 
@@ -261,7 +268,7 @@ class TestWorking:
         start()
         seen.wait_for('a', 'b')
 
-    def test_an_idle_one_writes_nothing(self, seen, start):
+    def test_an_idle_one_writes_nothing(self, seen, start, short_leases):
         worker = start(lease=timedelta(seconds=.03))
         idle(worker)
         before = seen.tid()
@@ -289,18 +296,53 @@ def test_what_is_due_later_waits_until_then(clock, seen, start):
 class TestStarting:
 
     @pytest.mark.parametrize('options, message', [
-        ({'threads': 0}, 'threads is 0; it has to be 1 or more'),
-        ({'lease': ZERO}, 'lease is 0:00:00; it has to be longer than 0'),
+        ({'threads': 0}, 'threads is 0; it has to be an int of 1 or more, and '
+                         '100 or less'),
+        ({'threads': '2'}, "threads is '2'; it has to be an int of 1 or more, "
+                           "and 100 or less"),
+        ({'threads': 101}, 'threads is 101; it has to be an int of 1 or more, '
+                           'and 100 or less'),
+        ({'lease': 30}, 'lease is 30; it has to be a timedelta of 0:00:01 or '
+                        'more, such as timedelta(seconds=30)'),
+        ({'lease': ZERO}, 'lease is datetime.timedelta(0); it has to be a '
+                          'timedelta of 0:00:01 or more, such as '
+                          'timedelta(seconds=60)'),
+        ({'grace': 8}, 'grace is 8; it has to be a timedelta of 0:00:00 or '
+                       'more, such as timedelta(seconds=8)'),
+        ({'name': 7}, 'name is 7; it has to be a str'),
     ])
     def test_what_it_cannot_work_with(self, options, message):
-        with pytest.raises(ValueError) as caught:
-            Worker(object(), **options)
+        with pytest.raises(InvalidSetting) as caught:
+            Worker(nothing, **options)
         assert str(caught.value) == message
 
     @pytest.mark.parametrize('path', ['', '/', '//'])
     def test_a_path_has_a_key(self, path):
-        with pytest.raises(ValueError, match='names no key'):
-            Worker(object(), 'schedule', path)
+        with pytest.raises(InvalidSetting, match='names no key'):
+            Worker(nothing, 'schedule', path)
+
+    def test_a_path_is_not_a_schedule(self):
+        with pytest.raises(InvalidSetting) as caught:
+            Worker(nothing, Schedule())
+        assert 'is not a str; write the keys from the root to' in str(
+            caught.value)
+
+    def test_a_database_is_not_a_connection_nor_a_schedule_nor_its_file(self):
+        with closing(ZODB.DB(None)) as db:
+            for given in db.open(), Schedule(), None, 'Data.fs':
+                with pytest.raises(InvalidSetting) as caught:
+                    Worker(given)
+                assert str(caught.value) == (
+                    f'db is {given!r}; it has to be an open ZODB.DB, such as '
+                    f'connection.db(), or a callable that opens one')
+
+    def test_what_a_callable_opens_is_a_database(self, log):
+        worker = Worker(nothing)
+        worker.start()
+        wait_until(lambda: worker._threads[0].failures, 'tries')
+        worker.stop()
+        assert f'{nothing!r} returns None; it has to return an open ' in str(
+            log('The database'))
 
     def test_by_default_it_is_called_after_its_process(self, seen, start):
         worker = start()
@@ -462,6 +504,62 @@ class TestStarting:
 # -- Several schedules
 
 
+class TestWithoutThreads:
+    """The system, or an interpreter that ends, starts no more of them."""
+
+    @pytest.fixture
+    def refuse(self, monkeypatch):
+        """Refuse to start threads whose names satisfy *which*."""
+        def refuse(which):
+            def start(thread):
+                if which(thread.name):
+                    refused.append(thread.name)
+                    raise RuntimeError("can't start new thread")
+                original(thread)
+
+            monkeypatch.setattr(threading.Thread, 'start', start)
+            return refused
+
+        refused = []
+        original = threading.Thread.start
+        return refuse
+
+    @pytest.mark.parametrize('which', ['2', 'heartbeat'])
+    def test_if_one_cannot_be_started_the_others_end_in_order(
+            self, database, seen, refuse, which):
+        seen.add(Note('a'))
+        refuse(lambda name: name.endswith(which))
+        worker = Worker(database.db, name='w', threads=4)
+        with pytest.raises(RuntimeError, match='start new thread'):
+            worker.run()
+        assert not worker.healthy
+        assert not any(one.is_alive for one in worker._threads)
+        assert seen.claims() == []
+
+    def test_if_not_even_the_first_can_be_started_nothing_has_begun(
+            self, database, refuse):
+        refuse(lambda name: True)
+        worker = Worker(database.db)
+        with pytest.raises(RuntimeError, match='start new thread'):
+            worker.start()
+        worker.stop()
+
+    def test_one_that_cannot_hand_back_ends_and_does_not_try_again(
+            self, database, seen, lasting, refuse):
+        run = lasting('a')
+        seen.add(Hooked('a'))
+        worker = Worker(database.db, grace=ZERO)
+        worker.start()
+        run.wait()
+        refused = refuse(lambda name: True)
+        worker.finish()
+        worker._supervisor.join(60)
+        assert not worker._supervisor.is_alive()
+        assert not worker._result
+        assert len(refused) == 1
+        run.end()
+
+
 class TestSchedules:
 
     @pytest.fixture
@@ -579,6 +677,12 @@ class TestEnding:
         assert worker._cut_off()
         seen.add(Note('a'))
         seen.wait_for('a')
+
+    def test_its_grace_is_that_of_the_last_stop(self, database):
+        worker = Worker(database.db)
+        assert worker.grace == timedelta(seconds=8)
+        worker.stop(ZERO)
+        assert worker.grace == ZERO
 
     def test_it_may_be_stopped_before_it_has_begun(self, database, seen):
         worker = Worker(database.db)
@@ -1079,7 +1183,7 @@ class TestHeartbeat:
         return found
 
     def test_it_beats_only_while_a_run_lasts(
-            self, seen, start, lasting, beats):
+            self, seen, start, lasting, beats, short_leases):
         run = lasting('a')
         worker = start(lease=self.LEASE)
         idle(worker)
@@ -1100,7 +1204,8 @@ class TestHeartbeat:
     @pytest.mark.parametrize('away, lines', [
         (False, ['A heartbeat was lost.']), (True, [])])
     def test_one_that_is_lost_is_told_unless_the_database_is_away(
-            self, seen, start, lasting, log, monkeypatch, away, lines):
+            self, seen, start, lasting, log, monkeypatch, short_leases, away,
+            lines):
         def fail(self):
             beats.append(self)
             raise OSError('no answer')

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.zope import settings as module
-from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import Settings
 from zodbschedule.zope.settings import read_settings
 
@@ -62,6 +62,6 @@ def test_several_addresses(configured):
     ('threds', '1', 'threds: not a setting of zodbschedule')])
 def test_what_is_not_valid_is_refused(configured, name, value, message):
     configured[name] = value
-    with pytest.raises(InvalidSettings) as caught:
+    with pytest.raises(InvalidSetting) as caught:
         read_settings()
     assert message in str(caught.value)

@@ -39,6 +39,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule import Schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
+from zodbschedule.transactions.lines import remember_sessions
 from zodbschedule.transactions.workarounds import mend
 
 
@@ -59,6 +60,10 @@ ZODBURI_CACHE_SIZE = 10_000
 # Seconds to wait for a ZEO server, unless the URI says otherwise.  ZEO's own
 # default, 30, outlasts the patience of people and of probes.
 ZEO_WAIT = 5
+
+# The same for a PostgreSQL server.  The default of its driver is for ever,
+# also behind something that takes the connection and never answers.
+POSTGRESQL_WAIT = 10
 
 
 class Access(Enum):
@@ -154,6 +159,8 @@ def _uri_for(uri: str, access: Access) -> str:
     scheme = scheme_of(uri)
     if scheme == 'zeo' and 'wait_timeout=' not in uri:
         uri = with_query(uri, wait_timeout=ZEO_WAIT)
+    if scheme == 'postgres' and 'connect_timeout=' not in uri:
+        uri = with_query(uri, connect_timeout=POSTGRESQL_WAIT)
     if access is Access.READ and scheme in READ_ONLY:
         uri = with_query(uri, read_only=1)
     return uri
@@ -183,6 +190,8 @@ class Source:
     def open(self) -> DB:
         """Open it, for `Access.READ` read-only if the storage can do that."""
         storage = _open_storage(self.uri, self.factory)
+        # The first session is opened with the database.
+        remember_sessions(storage)
         try:
             db = DB(storage, **self.options)
             mend(db)

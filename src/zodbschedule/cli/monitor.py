@@ -37,6 +37,8 @@ from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.store import incarnation
 from zodbschedule.store.inspection import task_id
+from zodbschedule.transactions.workarounds import PACK_HINT
+from zodbschedule.transactions.workarounds import loses_what_moves
 
 
 # The outcomes that a worker counts.
@@ -165,14 +167,21 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
         overdue = schedule.overdue(clock.now())
         workers = sum(1 for _ in schedule.workers)
         pause = pause_facts(schedule.paused())
+        packs_badly = loses_what_moves(schedule._p_jar.db().storage)
+        unfit = schedule.unfit_settings + schedule.history.unfit_settings
     late = overdue > allowed
     if as_json:
         output.show_json({
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers, 'paused': pause})
+            'workers': workers, 'paused': pause, 'unfit_settings': unfit})
     else:
         output.show(output.cell(_summary(
             overdue, allowed, workers, pause)))
+        if packs_badly:
+            click.echo(f'Warning: {PACK_HINT}', err=True)
+        for problem in unfit:
+            click.echo(f'Warning: a setting is not valid, and its default is '
+                       f'used: {problem}', err=True)
     ctx.exit(EXIT_ALERT if late else 0)
 
 

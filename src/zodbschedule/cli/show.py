@@ -39,6 +39,7 @@ from zodbschedule.cli.task_facts import list_facts
 from zodbschedule.cli.task_facts import outcome_facts
 from zodbschedule.cli.task_facts import parked_facts
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.scheduling.series import COUNTED
 from zodbschedule.store.history import NAMES
 
 
@@ -214,6 +215,12 @@ def _duration(facts: dict[str, Any]) -> str | None:
         facts['outcome'] in RUN_OUTCOMES) else None
 
 
+def _passed(facts: dict[str, Any]) -> str | int | None:
+    passed = facts['passed']
+    return f'more than {COUNTED}' if passed > COUNTED else (
+        _unless_usual(passed, 0))
+
+
 def _unless_usual(value: Any, usual: Any) -> Any:
     return None if value == usual else value
 
@@ -224,7 +231,7 @@ OUTCOME_COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
     'occurrence': _occurrence,
     'outcome': itemgetter('outcome'),
     'attempt': lambda facts: _unless_usual(facts['attempt'], 1),
-    'missed': lambda facts: _unless_usual(facts['passed'], 0),
+    'missed': _passed,
     'duration': _duration,
     'principal': itemgetter('principalId'),
     'worker': itemgetter('worker'),

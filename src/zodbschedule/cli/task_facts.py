@@ -223,10 +223,10 @@ def planning_facts(task: Persistent, time: datetime | None) -> dict[str, Any]:
         'occurrence': occurrence if occurrence is None else from_micros(
             occurrence),
         'attempt': series.attempt_of(task),
-        'missed': task.missed,
-        'expires': task.expires,
+        'missed': read(task, 'missed'),
+        'expires': read(task, 'expires'),
         'retry': _or_default(lambda: _retry_facts(task.retry),
-                             bounded_repr.repr(task.retry))}
+                             bounded_repr.repr(read(task, 'retry')))}
 
 
 def _retry_facts(retry: Any) -> dict[str, Any] | None:

@@ -34,6 +34,7 @@ import click
 from ZODB.DB import DB
 
 from zodbschedule import Worker
+from zodbschedule.cli import format
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
@@ -47,7 +48,9 @@ from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.zope_site import ZopeLocation
+from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
+from zodbschedule.worker.config import MAX_THREADS
 
 
 EXIT_CODES = """\b
@@ -134,12 +137,15 @@ def _make_worker(locations: list[Any], options: dict[str, Any]
 
 def _check_options(threads: int, name: str | None, lease: timedelta | None,
                    health_file: Path | None) -> None:
-    if threads < 1:
-        raise CommandError(f'--threads is {threads}; it must be at least 1')
+    if not 1 <= threads <= MAX_THREADS:
+        raise CommandError(f'--threads is {threads}; it must be a number from '
+                           f'1 to {MAX_THREADS}')
     if name == '':
         raise CommandError('--name is empty; give a name, or omit --name')
-    if lease is not None and not lease:
-        raise CommandError('--lease is 0; it must be more than 0 seconds')
+    if lease is not None and lease < MIN_LEASE:
+        raise CommandError(
+            f'--lease is {format.full_duration(lease)}; it must be '
+            f'{format.duration(MIN_LEASE)} or longer')
     if health_file is not None:
         clear_health_file(health_file)
 

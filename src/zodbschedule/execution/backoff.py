@@ -51,6 +51,11 @@ class Backoff:
         _, pause = self.pauses.get(oid, (now, FIRST_PAUSE / 2))
         self.pauses[oid] = now, min(pause * 2, LONGEST_PAUSE)
 
+    def pause_of(self, oid: int) -> float:
+        """For how long it was held off the last time, in seconds."""
+        _, pause = self.pauses.get(oid, (None, FIRST_PAUSE))
+        return pause.total_seconds()
+
     def forget(self, oid: int) -> None:
         """That task could run."""
         self.pauses.pop(oid, None)

@@ -44,6 +44,7 @@ from ZODB.POSException import ConflictError
 from ZODB.utils import u64
 
 from zodbschedule import clock
+from zodbschedule.execution import solitude
 from zodbschedule.execution.backoff import backoff_of
 from zodbschedule.execution.failure import is_long_overdue
 from zodbschedule.execution.outcome import PassContext
@@ -65,12 +66,17 @@ from zodbschedule.scheduling.events import parked_event
 from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.turn import SWEEP
 from zodbschedule.scheduling.turn import exchange
+from zodbschedule.scheduling.turn import is_suspect
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import label
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
+from zodbschedule.task import type_of
 from zodbschedule.transactions.guard import Guard
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -122,6 +128,8 @@ class Dissolved(NamedTuple):
     holder: str
     #: what was parked, since its runs had ended their process
     parked: list[TaskParked]
+    #: the run that counts as a crash of its task, for a person to read
+    crashed: str = ''
 
 
 class Consumer:
@@ -171,6 +179,7 @@ class Consumer:
         self.counts: Counter[int] = Counter()
         #: whether the pass is over, or none was begun
         self.over = True
+        _warn_of_unfit_settings(schedule)
 
     # -- what a loop does
 
@@ -189,6 +198,10 @@ class Consumer:
         self.left: set[int] = set()
         #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
+        #: what it has met, and has to run alone
+        self.suspects: set[int] = set()
+        #: the one of these that the next turn takes
+        self.suspect: int | None = None
         #: emptied instants that were passed, or left behind
         self.husks = 0
 
@@ -218,8 +231,49 @@ class Consumer:
         committed; *stopping*, before each run, says whether to leave it and
         those that follow.
         """
+        if self.gives_way():
+            self.over = True
+            return False
         self.turn(limit)
         self.over = len(self.portion) < limit
+        self._run_portion(taken, stopping)
+        if self.over and self.suspects:
+            self._run_suspects(taken, stopping)
+        return not self.over
+
+    def gives_way(self) -> bool:
+        """Whether another thread has to run alone; we hold nothing then."""
+        closed = solitude.here.is_closed
+        if closed and self.portion:
+            self.turn(0)
+        return closed
+
+    def _run_suspects(self, taken: Callable[[], None],
+                      stopping: Callable[[], bool]) -> None:
+        """Run each alone: if the process ends, it was that one."""
+        for oid in sorted(self.suspects):
+            patience = self.backoff.pause_of(oid)
+            with solitude.here.alone(patience, stopping) as alone:
+                if stopping():
+                    break
+                if alone:
+                    self._run_suspect(oid, taken, stopping)
+                else:
+                    self.left.add(oid)
+                    self.backoff.hold(oid, self.now)
+        self.suspects.clear()
+
+    def _run_suspect(self, oid: int, taken: Callable[[], None],
+                     stopping: Callable[[], bool]) -> None:
+        self.suspect, self.cursor = oid, None
+        try:
+            self.turn(1)
+            self._run_portion(taken, stopping)
+        finally:
+            self.suspect = None
+
+    def _run_portion(self, taken: Callable[[], None],
+                     stopping: Callable[[], bool]) -> None:
         taken()
         with self.guard.on_duty():
             for index, oid in self.portion.items():
@@ -227,7 +281,6 @@ class Consumer:
                 if stopping() or not self.run(index, oid):
                     break
                 self.durations.append(time.monotonic() - begun)
-        return not self.over
 
     def withdraw(self, suspect: int | None = None) -> None:
         """Hand back what is left, and leave no claim behind.
@@ -298,6 +351,8 @@ class Consumer:
             claim = Claim(
                 self.name, incarnation.this(), to_micros(clock.now()),
                 None if self.lease is None else self.lease.total_seconds())
+            self.schedule.moved.note_insert(
+                self.schedule.claims, self.claim_id)
             self.schedule.claims[self.claim_id] = claim
             return claim
         return claim_of(self.schedule, self.claim_id)
@@ -331,7 +386,7 @@ class Consumer:
             self.returned = self.schedule.timetable.returned
             self.cursor = None
         batch = exchange(
-            self.schedule, claim, limit, self.cursor, self.now, self._wanted,
+            self.schedule, claim, limit, self.cursor, self.now, self._takes,
             self._skipped(next(tries), limit))
         # The slots are free then, and filled in order.
         self.portion = {index: u64(task._p_oid)
@@ -388,8 +443,8 @@ class Consumer:
         """Put what the claim of another holds in its place again; commits."""
         dissolved = self._dissolve(claim_id, 'recover a claim', _suspect)
         if dissolved is not None:
-            log.warning('The claim %s of %s was recovered.', claim_id,
-                        dissolved.holder)
+            log.warning('The claim %s of %s was recovered.%s', claim_id,
+                        dissolved.holder, dissolved.crashed)
 
     def _dissolve(self, claim_id: str, what: str,
                   suspect: Callable[[Claim], int | None]) -> Dissolved | None:
@@ -402,10 +457,13 @@ class Consumer:
             if claim is None:
                 abort(self.manager)
                 return unanswered[-1] if unanswered else None
+            index = suspect(claim)
+            crashed = '' if index is None else _crashed(claim.slots[index])
             entries = withdraw(
-                self.schedule, claim_id, claim, self.now, suspect(claim))
+                self.schedule, claim_id, claim, self.now, index)
             dissolved = Dissolved(
-                _holder(claim), [parked_event(entry) for entry in entries])
+                _holder(claim), [parked_event(entry) for entry in entries],
+                crashed)
             unanswered.append(dissolved)
             try:
                 self._commit(what)
@@ -424,12 +482,17 @@ class Consumer:
 
     def run(self, index: int, oid: int) -> bool:
         """Run the task in that slot; False if it was handed back."""
+        with solitude.here.beside() as may_begin:
+            return may_begin and self._run(index, oid)
+
+    def _run(self, index: int, oid: int) -> bool:
         run = Run(self.context, index, oid)
         if not self.heartbeat.start_run(index, run):
             return False
         self.running = index
         try:
-            result = run.execute()
+            with self.guard.children:
+                result = run.execute()
         finally:
             self.heartbeat.finish_run()
         self.running = None
@@ -466,6 +529,18 @@ class Consumer:
         paused = self.schedule.pauses.entries
         return not (paused and ALL in paused) and (
             self.schedule.timetable.has(self.now, self._wanted))
+
+    def _takes(self, instant: datetime, task: Persistent) -> bool:
+        """Whether the next turn takes it: a suspect is taken by itself."""
+        oid = u64(task._p_oid)
+        if self.suspect is not None:
+            return oid == self.suspect and self._wanted(instant, task)
+        wanted = self._wanted(instant, task)
+        if wanted and self.schedule.crashes and is_suspect(
+                self.schedule, oid):
+            self.suspects.add(oid)
+            return False
+        return wanted
 
     def _wanted(self, instant: datetime, task: Persistent) -> bool:
         """Whether a task that is due may be taken; loads nothing of it."""
@@ -514,7 +589,23 @@ def _suspect(claim: Claim) -> int | None:
     return claim.running
 
 
+def _crashed(slot: Slot) -> str:
+    """Which run ended with its process, for a person to read."""
+    if not slot.waiting:
+        return ''
+    task = slot.task
+    name = label(slot.oid, known_text(task, 'description'), type_of(task))
+    return (f' It was running {name}, due at {from_micros(slot.micros)}: that '
+            f'counts as a crash of this task.')
+
+
 def _holder(claim: Claim) -> str:
     """The worker of *claim*, for a person to read."""
     return f'{claim.name} (process {claim.incarnation.pid} on ' \
            f'{claim.incarnation.host})'
+
+
+def _warn_of_unfit_settings(schedule: ScheduleState) -> None:
+    for problem in schedule.unfit_settings + schedule.history.unfit_settings:
+        log.warning('A setting of the schedule is not valid, and its default '
+                    'is used: %s. Set it again.', problem)

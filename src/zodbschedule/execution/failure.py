@@ -157,7 +157,9 @@ class Failure:
         error = self.error
         policy = task.retry if isinstance(task, Task) else None
         asked = isinstance(error, RetryLater)
-        if isinstance(error, GiveUp) or (policy is None and not asked):
+        # What was missing here was waited for already.
+        if isinstance(error, (GiveUp, CodeMissing)) or (
+                policy is None and not asked):
             return None
         attempt = series.attempt_of(task)
         if policy is not None and attempt >= policy.attempts:

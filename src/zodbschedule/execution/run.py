@@ -62,7 +62,9 @@ from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.events import notify
+from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
+from zodbschedule.scheduling.series import Foreseen
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.claim import Recorded
@@ -70,7 +72,7 @@ from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
-from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import text
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
@@ -120,9 +122,8 @@ class Run:
         snapshot = self.snapshot
         if snapshot is None:
             return f'task {self.id}'
-        words = dict.fromkeys(
-            (known_text(snapshot, 'description'), snapshot.type))
-        return f'task {self.id} ({", ".join(filter(None, words))})'
+        return label(
+            self.oid, known_text(snapshot, 'description'), snapshot.type)
 
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
@@ -196,10 +197,11 @@ class Run:
         return RunResult(slot.outcome, (*self.scheduled, *following))
 
     def continue_series(self, schedule: ScheduleState, task: Any, micros: int,
-                        outcome: int, now: datetime) -> Decision:
+                        outcome: int, now: datetime,
+                        foreseen: Foreseen | None = None) -> Decision:
         """The occurrence has ended with that outcome; the series may go on."""
         step = series.advance_in(
-            schedule, task, micros, now, outcome == EXPIRED)
+            schedule, task, micros, now, outcome == EXPIRED, foreseen)
         following = None if step.micros is None else (step.micros, task)
         return Decision(outcome, following, step.passed)
 
@@ -287,7 +289,7 @@ class Attempt:
             return RunResult(None)
         self._refuse_other_principals()
         micros, task = slot.subject
-        refuse_broken(task)
+        refuse_incomplete(task)
         self._begin(task, micros)
         if series.is_expired(task, micros, self.now):
             return self._expire(slot, task)
@@ -322,7 +324,7 @@ class Attempt:
             self.run.set_metadata(
                 self.manager, snapshot.principal_id, snapshot.description)
             result = self.run.settle(slot, snapshot, decision)
-            self.manager.get().addBeforeCommitHook(guard.disarm)
+            self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()
@@ -354,6 +356,9 @@ class Attempt:
 
     def _call(self, slot: Slot, task: Any) -> Decision:
         micros = self.snapshot.micros
+        # Before the call, whose effects outside of the database stay even if
+        # this fails.
+        foreseen = series.foresee_in(self.schedule, task, micros, self.now)
         result = task()
         if result is not None:
             return self._retry(slot, task, result, micros)
@@ -369,7 +374,7 @@ class Attempt:
         if not series.is_repeating(task):
             return SUCCESS
         return self.run.continue_series(
-            self.schedule, task, micros, SUCCEEDED, self.now)
+            self.schedule, task, micros, SUCCEEDED, self.now, foreseen)
 
     def _retry(self, slot: Slot, task: Any, result: Any, micros: int
                ) -> Decision:

@@ -44,7 +44,7 @@ GRACE = timedelta(seconds=8)
 
 # For how many seconds to try to hand back what is held.  Together with the
 # grace shorter than the 10 s that Docker gives a container.
-HAND_BACK = 1.5
+HAND_BACK = 1.2
 
 # How often to check whether to stop, in seconds.
 SUPERVISE = .1
@@ -128,7 +128,12 @@ class Stop:
         left: list[str] = []
         handing = threading.Thread(
             target=self._hand_back, args=(cut_off, left), daemon=True)
-        handing.start()
+        try:
+            handing.start()
+        except RuntimeError as error:  # the interpreter ends, for instance
+            log.warning('%s could not hand back what it held: %s. Others will '
+                        'recover it.', self.who, error)
+            return False
         handing.join(HAND_BACK)
         if handing.is_alive():
             log.warning('%s could not hand back what it held, since the '

@@ -149,6 +149,8 @@ class HeartbeatThread:
         self.heartbeats: set[ClaimHeartbeat] = set()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
+        #: since when it may wait for the database, by a monotonic clock
+        self.asking: float | None = None
         self.thread = threading.Thread(
             target=self._run, name='zodbschedule heartbeat', daemon=True)
 
@@ -176,15 +178,19 @@ class HeartbeatThread:
         for heartbeat in self.heartbeats:
             self.remove(heartbeat)
         self.stopped.set()
-        self.thread.join(timeout)
+        if self.thread.ident is not None:  # else it was never started
+            self.thread.join(timeout)
 
     def _run(self) -> None:
         while not self.stopped.wait(self.interval):
             for heartbeat in self.heartbeats:
+                self.asking = time.monotonic()
                 try:
                     heartbeat.check(self.relief)
                 except Exception as error:
                     self.failed(error)
+                finally:
+                    self.asking = None
 
 
 @contextmanager

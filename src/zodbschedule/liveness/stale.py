@@ -13,8 +13,10 @@
 """Which claims of others are stale: their process does not work on them.
 
 A process of this machine that has ended is known at once, without the
-database.  For others only the silence of their claim tells, in the time of the
-storage; to know that for certain a process has to write something of its own.
+database; one that works is not dead because it is silent.  For others, and
+for one that was stopped, only the silence of their claim tells, in the time of
+the storage; to know that for certain a process has to write something of its
+own.
 A claim that holds nothing blocks nobody, and is silent as long as its worker
 is idle.
 """
@@ -37,8 +39,9 @@ from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.state import ScheduleState
 
 
-# For how long a claim that holds nothing is believed.  Its worker, if it is
-# alive, registers anew when it takes something.
+# For how long a claim is believed that holds nothing, or whose process is at
+# work on this machine.  Its worker, if it is alive, registers anew when it
+# takes something.
 IDLE = timedelta(days=1)
 
 # How often the claims of others are surveyed, at most, in seconds.  More
@@ -106,7 +109,7 @@ class OtherClaims:
         if now < self.again.get(claim_id, now):
             return False
         claim = schedule.claims[claim_id]
-        lease = believed(claim, schedule)
+        lease = patience(claim, schedule)
         then = now + lease.total_seconds() / BEATS
         if claim.filled:
             self.idle.pop(claim_id, None)
@@ -156,7 +159,19 @@ def stale(schedule: ScheduleState, doubtful: list[str], own_claim: Claim
               for claim_id in doubtful)
     return [claim_id for claim_id, claim in claims
             if claim is not None and seconds_between(claim.beaten(), now) > (
-                believed(claim, schedule).total_seconds())]
+                patience(claim, schedule).total_seconds())]
+
+
+def patience(claim: Claim, schedule: ScheduleState) -> timedelta:
+    """For how long we wait for a sign of life of *claim*.
+
+    Longer than its lease if its process is at work on this machine: a run may
+    hold the lock of the interpreter, and nothing beats then.  Not for ever:
+    the process may have given up the claim, and be good for other things.
+    """
+    if incarnation.is_at_work(claim.incarnation):
+        return IDLE
+    return believed(claim, schedule)
 
 
 def believed(claim: Claim, schedule: ScheduleState) -> timedelta:

@@ -17,6 +17,8 @@ from datetime import timedelta
 from typing import Any
 
 from persistent import Persistent
+from ZODB.POSException import POSKeyError
+from ZODB.utils import p64
 
 from zodbschedule import clock
 from zodbschedule.instant import as_utc
@@ -28,6 +30,7 @@ from zodbschedule.scheduling.places import give_oid
 from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import home_of
 from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
@@ -66,7 +69,7 @@ def readmit(schedule: ScheduleState, task: Any) -> datetime:
     """Check *task*, which its own run has returned; the same, and stamped."""
     _refuse_invalid(schedule, task)
     instant = as_utc(task.time, of=task)
-    stamp(task, instant)
+    stamp(task, instant, schedule)
     return instant
 
 
@@ -132,6 +135,11 @@ def _refuse_incomplete(task: Any) -> None:
 def _refuse_scheduled(schedule: ScheduleState, task: Any) -> None:
     if never_stamped(task):
         return
+    other = _other_home(schedule, task)
+    if other is not None and other.is_anywhere(other.local(task)):
+        raise AlreadyScheduled(
+            f'{task!r} is in another schedule of the database, {other!r}; '
+            f'unschedule or discard it there first', task)
     if schedule.has(schedule.local(task)):
         raise AlreadyScheduled(
             f'{task!r} is scheduled already. To move it, unschedule it '
@@ -139,6 +147,19 @@ def _refuse_scheduled(schedule: ScheduleState, task: Any) -> None:
     if schedule.entry_of(task) is not None:
         raise AlreadyScheduled(
             f'{task!r} is parked; use unpark() on its entry', task)
+
+
+def _other_home(schedule: ScheduleState, task: Any) -> ScheduleState | None:
+    """The schedule in which *task* was before, if that is not *schedule*."""
+    home = home_of(task)
+    if not home or home == oid_of(schedule) or schedule._p_jar is None:
+        return None
+    try:
+        found = schedule._p_jar.get(p64(home))
+    except POSKeyError:
+        # It was deleted, or the task was copied from another database.
+        return None
+    return found if isinstance(found, ScheduleState) else None
 
 
 # -- Two of one key

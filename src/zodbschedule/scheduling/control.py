@@ -34,16 +34,19 @@ from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PauseChanged
+from zodbschedule.logger import log
 from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
 from zodbschedule.scheduling.events import notify_after_commit
+from zodbschedule.scheduling.events import problem_of
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
 from zodbschedule.store.state import ScheduleState
@@ -51,6 +54,8 @@ from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
 from zodbschedule.task import type_of
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 
 
 # What any task has, and what says when it waits.
@@ -84,6 +89,9 @@ def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
         refuse_key(schedule, task, options['key'])
     now = clock.now()
     moment = _moment(task, options, now)
+    if moment is not None and 'time' not in options:
+        places.record_dropped(
+            schedule, task, moment, now, 'its recurrence was changed')
     _set(task, options)
     if moment is not None and isinstance(task, Task):
         if 'time' not in options:
@@ -250,22 +258,32 @@ def _notify(schedule: ScheduleState, oid: int, paused: bool, by: str | None,
 
 def refresh(schedule: ScheduleState) -> list[Move]:
     """See `IScheduleAdministration`."""
+    now = clock.now()
     moves = []
     for instant in schedule.timetable.times():
         for task in schedule.timetable.at(instant):
-            move = _renewed(schedule, task, to_micros(instant))
-            if move is not None:
-                moves.append(move)
+            moves += _renewed(schedule, task, to_micros(instant), now)
     return moves
 
 
-def _renewed(schedule: ScheduleState, task: Any, waits_at: int) -> Move | None:
+def _renewed(schedule: ScheduleState, task: Any, waits_at: int, now: datetime
+             ) -> list[Move]:
+    """The move of *task*, if it was moved; one that fails stops no other."""
     if not isinstance(task, Task) or not loads(task):
-        return None
+        return []
     before = from_micros(series.occurrence_of(task, waits_at))
-    step = series.renew(task, series.policy_of(schedule, oid_of(task)).delay)
+    delay = series.policy_of(schedule, oid_of(task)).delay
+    try:
+        step = series.renew(task, now, delay)
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
+        log.warning('Task %s is left where it waits, since its next '
+                    'occurrence cannot be computed: %s', task_id(task),
+                    problem_of(error))
+        return []
     if step.micros is None:
-        return None
+        return []
     places.move(schedule, task, from_micros(step.micros))
-    return Move(
-        task, before, from_micros(series.occurrence_of(task, step.micros)))
+    return [Move(
+        task, before, from_micros(series.occurrence_of(task, step.micros)))]

@@ -17,8 +17,10 @@ import threading
 
 import zope.event
 
+from zodbschedule.interfaces import ScheduleError
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.logger import log
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
 
@@ -57,6 +59,12 @@ def parked_event(entry: ParkedTask) -> TaskParked:
     """What is told of *entry*, as plain data."""
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,
                       entry.principalId)
+
+
+def problem_of(error: Exception) -> str:
+    """What is told of an error over one task that is stepped over."""
+    return str(error) if isinstance(error, ScheduleError) else (
+        class_name(error))
 
 
 def report_parked(event: TaskParked, error: BaseException | None = None

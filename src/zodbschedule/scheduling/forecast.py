@@ -21,18 +21,23 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
-from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IForecast
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.events import problem_of
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 
+
+#: the note on a task of which nothing is known
+MISSING = 'its class cannot be imported here, or its record is gone'
 
 @implementer(IForecast)
 class Forecast(NamedTuple):
@@ -75,10 +80,11 @@ def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
                             _occurrence(task, micros), True)
         else:
             coming = heapq.heappop(heap)
-        yield _forecast(coming, now)
-        for following in _following(schedule, coming, now, numbers):
-            if following.micros <= last:
-                heapq.heappush(heap, following)
+        time = max(from_micros(coming.micros), now)
+        following, note = _look_ahead(schedule, coming, time)
+        yield Forecast(time, from_micros(coming.occurrence), coming.task, note)
+        if following is not None and following.micros <= last:
+            heapq.heappush(heap, following._replace(number=next(numbers)))
 
 
 def _pending(schedule: ScheduleState, until: datetime
@@ -103,16 +109,24 @@ def _occurrence(task: Any, micros: int) -> int:
     return series.occurrence_of(task, micros) if loads(task) else micros
 
 
-def _forecast(coming: Coming, now: datetime) -> Forecast:
-    time = max(from_micros(coming.micros), now)
-    occurrence = from_micros(coming.occurrence)
-    return Forecast(time, occurrence, coming.task, _note(coming, time))
+def _look_ahead(schedule: ScheduleState, coming: Coming, time: datetime
+                ) -> tuple[Coming | None, str | None]:
+    """What comes after *coming*, and the note on it.
+
+    Neither its task nor its recurrence stops the forecast of all others.
+    """
+    try:
+        if not loads(coming.task):
+            return None, MISSING
+        return _following(schedule, coming, time), _note(coming, time)
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
+        return None, f'what comes after it cannot be told: {problem_of(error)}'
 
 
 def _note(coming: Coming, time: datetime) -> str | None:
     task = coming.task
-    if not loads(task):
-        return 'its class cannot be imported here, or its record is gone'
     if not isinstance(task, Task):
         return "what comes after it, its schedule() decides"
     occurrence = from_micros(coming.occurrence)
@@ -138,34 +152,27 @@ def _is_late(coming: Coming, time: datetime) -> bool:
             and time - from_micros(coming.micros) > task.expires)
 
 
-def _following(schedule: ScheduleState, coming: Coming, now: datetime,
-               numbers: Iterator[int]) -> Iterator[Coming]:
-    """What comes after that, as far as a recurrence says."""
-    time = max(from_micros(coming.micros), now)
-    task = coming.task
-    if loads(task) and isinstance(task, Task):
-        yield from _next(
-            schedule, coming, time, _is_late(coming, time), numbers)
-
-
-def _next(schedule: ScheduleState, coming: Coming, time: datetime,
-          expired: bool, numbers: Iterator[int]) -> Iterator[Coming]:
+def _following(schedule: ScheduleState, coming: Coming, time: datetime
+               ) -> Coming | None:
     """Where the task of *coming* goes on, when that has ended at *time*."""
     task = coming.task
+    if not isinstance(task, Task):
+        return None
     back = series.series_of(task).back if coming.waits else None
     if back is not None:
-        if back:
-            # After an occurrence that a person asked for.
-            occurrence, micros = back
-            yield Coming(micros, next(numbers), task, occurrence, False)
-        return
+        # After an occurrence that a person asked for.
+        return _coming(task, *back) if back else None
     if task.recurrence is None:
-        return
+        return None
     policy = series.policy_of(schedule, oid_of(task))
     start = series.resume_after(
-        task, from_micros(coming.occurrence), time, policy, expired)
-    found = task.recurrence.next_after(start)
-    if found is not None:
-        at = later(as_utc(found), policy.delay)
-        yield Coming(
-            to_micros(at), next(numbers), task, to_micros(found), False)
+        task, from_micros(coming.occurrence), time, policy,
+        _is_late(coming, time))
+    found = series.next_after(task.recurrence, start)
+    return None if found is None else _coming(
+        task, to_micros(found), to_micros(later(found, policy.delay)))
+
+
+def _coming(task: Any, occurrence: int, micros: int) -> Coming:
+    """One that does not wait yet; its number is given when it is queued."""
+    return Coming(micros, 0, task, occurrence, False)

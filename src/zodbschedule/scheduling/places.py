@@ -23,6 +23,7 @@ from typing import Any
 from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
+from zodbschedule.scheduling import series
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import known_text
@@ -56,12 +57,13 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
 
     A task with a key waits in the timetable, where all see that it holds it.
     """
-    stamp(task, instant)
+    stamp(task, instant, schedule)
     key = key_of(task)
     run = _current_run(schedule)
     if run is not None:
         run.scheduled.append((to_micros(instant), task))
         if in_claim and key is None:
+            schedule.moved.note([task])
             run.slot().schedule(to_micros(instant), task)
             return
     schedule.timetable.add(instant, [task])
@@ -126,6 +128,26 @@ def forget(schedule: ScheduleState, task: Any) -> None:
         schedule.requests.forget(oid)
         schedule.pauses.end(oid)
         schedule.crashes.pop(oid, None)
+
+
+def record_dropped(schedule: ScheduleState, task: Any, instead: datetime,
+                   now: datetime, why: str) -> None:
+    """Record the occurrence for which *task* waits, if that is due *now*.
+
+    It will not run: what runs *instead* comes later.
+    """
+    waits_at = schedule.waits(task)
+    if not oid_of(task) or waits_at is None or instead <= now or (
+            not schedule.history.keep):
+        return
+    micros, moment = to_micros(waits_at), to_micros(now)
+    occurrence = series.occurrence_of(task, micros)
+    if occurrence <= moment:
+        schedule.history.add([record(
+            oid_of(task), micros, CANCELLED, moment,
+            known_text(task, 'description'), type_of(task),
+            known_principal(task), f'{why} before it ran', began=moment,
+            attempt=series.attempt_of(task), occurrence=occurrence)], now, '')
 
 
 # -- Relying on a place

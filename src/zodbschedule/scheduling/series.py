@@ -41,14 +41,26 @@ from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import InvalidTime
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import check_option
 
 
-# So many missed occurrences are counted, at the most: counting is a walk.
-COUNTED = 1_000
+# So many missed occurrences are counted; one more stands for any larger
+# number.  Counting is a walk: with more, each run after an outage lasts longer
+# than the task, about 100 us an occurrence.
+COUNTED = 100
+
+
+# A task that its recurrence has placed as if it were so much later than now
+# was placed by a clock that was ahead.  Less, and what a call of ``process()``
+# with a time in the near future has run would run again; more, and a clock
+# that was ahead for as long is not noticed.
+AHEAD = timedelta(days=1)
 
 
 class Series(NamedTuple):
@@ -116,6 +128,18 @@ class Step(NamedTuple):
 
 
 NOWHERE = Step()
+
+
+class Foreseen(NamedTuple):
+    """What a recurrence names."""
+
+    #: which recurrence was asked, and after which instant
+    rule: Any
+    after: datetime
+    #: the first occurrence after that, in UTC; None: there is none
+    occurrence: datetime | None
+    #: how many occurrences are passed over
+    passed: int
 
 
 # -- Which occurrence, and which attempt at it
@@ -186,29 +210,46 @@ def _was_placed(task: Task) -> bool:
 
 def next_of(task: Task, rule: Any, now: datetime) -> datetime:
     """The next occurrence; `InvalidRecurrence` if there is none any more."""
-    occurrence = rule.next_after(now)
+    occurrence = next_after(rule, now)
     if occurrence is None:
         raise InvalidRecurrence(
             f'the recurrence of {task!r}, {rule}, names no occurrence after '
             f'{now}; correct it, or give the task a time')
-    return as_utc(occurrence)
+    return occurrence
+
+
+def next_after(rule: Any, moment: datetime) -> datetime | None:
+    """What *rule*, of any class, names after *moment*, in UTC; or None.
+
+    Raises `InvalidTime` if that is no later instant: a series that stands
+    still or goes back would run without end.
+    """
+    named = rule.next_after(moment)
+    if named is None:
+        return None
+    occurrence = as_utc(named, 'what next_after() of a recurrence returns')
+    if occurrence <= moment:
+        raise InvalidTime(
+            f'next_after({moment}) of the recurrence {rule} returned '
+            f'{occurrence}; it has to return a later instant, or None')
+    return occurrence
 
 
 def plan(task: Task, occurrence: datetime, now: datetime, delay: timedelta
          ) -> None:
     """Place *task* at its first occurrence."""
     was_placed = _was_placed(task)
-    forget(task)
     rule = task.recurrence
+    anchored = None if rule is None else rule.anchored(occurrence)
+    check_option('recurrence', anchored)
+    forget(task)
     if task._time is None or was_placed:
         if rule is None:
             task.time = occurrence
         else:
             _place(task, occurrence, now, delay)
-    if rule is not None:
-        anchored = rule.anchored(occurrence)
-        if anchored is not rule:
-            task.recurrence = anchored
+    if anchored is not rule:
+        task.recurrence = anchored
 
 
 def _place(task: Task, occurrence: datetime, after: datetime,
@@ -235,21 +276,49 @@ def count_attempt(task: Task, micros: int) -> None:
         occurrence=occurrence_of(task, micros), attempts=series.attempts + 1))
 
 
+def foresee(task: Any, micros: int, now: datetime, policy: Policy,
+            expired: bool = False, known: Foreseen | None = None
+            ) -> Foreseen | None:
+    """What comes after the occurrence that *task* is for, and ends *now*.
+
+    *known* is what was foreseen before, which saves asking again.  None if
+    that is not for a recurrence to say.
+
+    Raises `CodeMissing` if that cannot be computed here: another process may
+    know the time zone.  Otherwise what the recurrence raises, and
+    `InvalidTask` if what it returns makes no sense.
+    """
+    if not isinstance(task, Task) or series_of(task).back is not None:
+        return None
+    rule = task.recurrence
+    if rule is None:
+        return None
+    occurrence = from_micros(occurrence_of(task, micros))
+    after = resume_after(task, occurrence, now, policy, expired)
+    if known is not None and known.rule is rule and known.after == after:
+        return known
+    try:
+        return Foreseen(rule, after, next_after(rule, after),
+                        _passed(rule, occurrence, after))
+    except InvalidRecurrence as error:
+        raise CodeMissing(
+            f'its next occurrence cannot be computed: {error}') from error
+
+
 def advance(task: Any, micros: int, now: datetime, policy: Policy,
-            expired: bool = False) -> Step:
-    """Be for what comes after the occurrence that has ended."""
+            expired: bool = False, known: Foreseen | None = None) -> Step:
+    """Be for what comes after the occurrence that has ended; see `foresee`.
+    """
     if not is_repeating(task):
         return NOWHERE
     if series_of(task).back is not None:
         return _go_back(task)
-    occurrence = from_micros(occurrence_of(task, micros))
-    after = resume_after(task, occurrence, now, policy, expired)
-    following = task.recurrence.next_after(after)
-    passed = _passed(task.recurrence, occurrence, after)
-    if following is None:
-        return Step(None, passed)
+    coming = foresee(task, micros, now, policy, expired, known)
+    if coming is None or coming.occurrence is None:
+        return Step(None, coming.passed if coming else 0)
     forget(task)
-    return Step(_place(task, as_utc(following), after, policy.delay), passed)
+    return Step(_place(task, coming.occurrence, coming.after, policy.delay),
+                coming.passed)
 
 
 def resume_after(task: Task, occurrence: datetime, now: datetime,
@@ -269,8 +338,14 @@ def resume_after(task: Task, occurrence: datetime, now: datetime,
 
 
 def _passed(rule: Any, occurrence: datetime, after: datetime) -> int:
-    return (rule.passed(occurrence, after, COUNTED)
-            if after > occurrence else 0)
+    if after <= occurrence:
+        return 0
+    passed = rule.passed(occurrence, after, COUNTED + 1)
+    if type(passed) is not int:
+        raise InvalidTask(
+            f'passed() of the recurrence {rule} returned {passed!r}; it has '
+            f'to return an int')
+    return min(passed, COUNTED + 1)
 
 
 def _go_back(task: Task) -> Step:
@@ -324,7 +399,7 @@ def revive(task: Task, waits: int) -> None:
     keep(task, series_of(task)._replace(attempts=0))
 
 
-def renew(task: Task, delay: timedelta) -> Step:
+def renew(task: Task, now: datetime, delay: timedelta) -> Step:
     """Compute anew where *task* waits, if its recurrence has placed it.
 
     `NOWHERE` if nothing has changed.
@@ -333,10 +408,18 @@ def renew(task: Task, delay: timedelta) -> Step:
     if series.after is None or not is_in_place(task):
         return NOWHERE
     after = from_micros(series.after)
-    occurrence = task.recurrence.next_after(after)
+    if is_ahead(task, now):
+        after = now
+    occurrence = next_after(task.recurrence, after)
     if occurrence is None or to_micros(occurrence) == series.occurrence:
         return NOWHERE
-    return Step(_place(task, as_utc(occurrence), after, delay))
+    return Step(_place(task, occurrence, after, delay))
+
+
+def is_ahead(task: Any, now: datetime) -> bool:
+    """Whether *task* was placed in its series by a clock that was ahead."""
+    after = series_of(task).after
+    return after is not None and after - to_micros(now) > AHEAD // MICROSECOND
 
 
 # -- By the settings of a schedule
@@ -356,19 +439,19 @@ def delay_of(spread: timedelta, seed: str, oid: int) -> timedelta:
     return spread * (int.from_bytes(digest) / 2**32)
 
 
-def advance_in(schedule: ScheduleState, task: Any, micros: int, now: datetime,
-               expired: bool = False) -> Step:
-    """`advance` by the settings of *schedule*, and stamp the task.
+def foresee_in(schedule: ScheduleState, task: Any, micros: int, now: datetime
+               ) -> Foreseen | None:
+    """`foresee` by the settings of *schedule*."""
+    if not isinstance(task, Task) or task.recurrence is None:
+        return None
+    return foresee(task, micros, now, policy_of(schedule, u64(task._p_oid)))
 
-    Raises `CodeMissing` if that cannot be computed here: another process may
-    know the time zone.
-    """
+
+def advance_in(schedule: ScheduleState, task: Any, micros: int, now: datetime,
+               expired: bool = False, known: Foreseen | None = None) -> Step:
+    """`advance` by the settings of *schedule*, and stamp the task."""
     policy = policy_of(schedule, u64(task._p_oid))
-    try:
-        step = advance(task, micros, now, policy, expired)
-    except InvalidRecurrence as error:
-        raise CodeMissing(
-            f'its next occurrence cannot be computed: {error}') from error
+    step = advance(task, micros, now, policy, expired, known)
     if step.micros is not None:
         stamp(task, from_micros(step.micros))
     return step

@@ -59,7 +59,7 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
             f'{_short(culprit)}: {error}') from error
 
 
-class _Nowhere:
+class Nowhere:
     """A file that keeps nothing of what is written to it."""
 
     def write(self, data: bytes) -> None:
@@ -73,7 +73,7 @@ class _Trial:
         self.jar = jar
         self.todo: list[Persistent] = []
         self.seen: set[int] = set()
-        self.pickler = zodbpickle.pickle.Pickler(_Nowhere(), PROTOCOL)
+        self.pickler = zodbpickle.pickle.Pickler(Nowhere(), PROTOCOL)
         self.pickler.persistent_id = self._reference
 
     def store(self, obj: Persistent) -> None:

@@ -55,6 +55,8 @@ from zodbschedule.task import type_of
 
 # So often may a run of one task end its process.  More, and it stops the
 # others for longer; fewer, and a machine that fails parks what is healthy.
+# The last one has to be a run that went on alone: what merely runs beside one
+# that ends its process is counted too.
 CRASHES = 3
 
 
@@ -76,6 +78,7 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     for instant, key, lost in batch.lost:
         park_list(schedule, instant, key, lost)
     collect(schedule, claim, now)
+    schedule.moved.note(task for _, task in batch.tasks)
     claim.fill([(to_micros(instant), task) for instant, task in batch.tasks])
     if schedule.keys.by_oid:
         for _, task in batch.tasks:
@@ -191,12 +194,36 @@ class Collection:
 
     def _not_run(self, slot: Slot, crashed: bool) -> None:
         """The task has no outcome: it waits again, where it was."""
-        entry = _crash(self.schedule, slot) if crashed else None
-        if entry is None:
-            self._restore(slot.micros, slot.task)
+        if crashed and _crash(self.schedule, slot):
+            self._park(slot)
         else:
-            self.parked.append(entry)
+            self._restore(slot.micros, slot.task)
+
+    def _park(self, slot: Slot) -> None:
+        """Set the task aside; of a series, this occurrence only."""
+        occurrence, following = self._next(slot)
+        self.parked.append(park(
+            self.schedule, slot.task, slot.micros,
+            f'{CRASHES} runs of it ended their process, or the call of '
+            f'process(); the last one, by {self.worker}, while nothing else '
+            f'ran in that process', occurrence=occurrence))
+        if following is None:
             self._leave(slot.oid)
+        else:
+            self._continue(following, slot.task)
+
+    def _next(self, slot: Slot) -> tuple[int | None, int | None]:
+        """The occurrence that has ended, and where the task goes on."""
+        task = slot.task
+        if not loads(task) or not series.is_repeating(task):
+            return None, None
+        occurrence = series.occurrence_of(task, slot.micros)
+        try:
+            step = series.advance_in(
+                self.schedule, task, slot.micros, self.now)
+        except Exception:  # its recurrence cannot tell: it is parked whole
+            return None, None
+        return occurrence, step.micros
 
     def _settled(self, slot: Slot, tid: bytes) -> None:
         """The task has an outcome: it waits for what comes next, or leaves."""
@@ -316,15 +343,18 @@ class Collection:
                 self.schedule.requests.pop(oid))
 
 
-def _crash(schedule: ScheduleState, slot: Slot) -> ParkedTask | None:
-    """Count a crash of the task in *slot*; the entry if it is parked."""
+def is_suspect(schedule: ScheduleState, oid: int) -> bool:
+    """Whether the next run of that task has to go on alone."""
+    count, _ = schedule.crashes.get(oid, (0, None))
+    return bool(count >= CRASHES - 1)
+
+
+def _crash(schedule: ScheduleState, slot: Slot) -> bool:
+    """Count a crash of the task in *slot*; whether it is to be parked."""
     oid = slot.oid
     count, _ = schedule.crashes.get(oid, (0, None))
-    count += 1
-    if count < CRASHES:
-        schedule.crashes[oid] = count, slot.task
-        return None
+    if count + 1 < CRASHES:
+        schedule.crashes[oid] = count + 1, slot.task
+        return False
     schedule.crashes.pop(oid, None)
-    return park(
-        schedule, slot.task, slot.micros,
-        f'{count} runs of it ended their process, or the call of process()')
+    return True

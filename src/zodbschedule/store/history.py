@@ -41,7 +41,9 @@ from zodbschedule.store import remains
 from zodbschedule.store.claim import left_slots
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_left
+from zodbschedule.store.settings import Configurable
 
 
 # The low bits of a chunk's key say how many outcomes it holds, so that the
@@ -150,18 +152,21 @@ class Chunk(Persistent):
 
 
 @implementer(IHistory)
-class History(Persistent):
+class History(Configurable):
     """See `IHistory`.
 
     It also shows the outcomes that are still in the *claims* of the schedule.
     """
 
+    settings = IHistory
+
     keep = 10_000
     max_age: timedelta | None = None
 
-    def __init__(self, claims: OOBTree) -> None:
+    def __init__(self, claims: OOBTree, moved: Moved | None = None) -> None:
         self.claims = claims
         self.chunks = LOBTree()
+        self.moved = moved or Moved()
 
     def add(self, records: list[tuple[Any, ...]], now: datetime, worker: str,
             tids: bytes | None = None) -> None:
@@ -176,7 +181,7 @@ class History(Persistent):
         chunk.records = tuple(records)
         chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
-        high = to_micros(now)
+        high = _bounded(to_micros(now))
         last = self._newest(None)
         if last is not None:
             # By lot, so that two turns at the same time do not conflict.
@@ -184,7 +189,7 @@ class History(Persistent):
             high = max(high, (last >> SIZE) + lot)
         if not remains.leads_to(self.chunks, high << SIZE):
             remains.regrow(self.chunks)
-        self.chunks[high << SIZE | len(records)] = chunk
+        self._insert(high << SIZE | len(records), chunk)
         if high % TRIM == 0:
             self.trim(now)
 
@@ -210,7 +215,12 @@ class History(Persistent):
         high = key >> SIZE
         while high << SIZE | len(chunk.records) in self.chunks:
             high += 1
-        self.chunks[high << SIZE | len(chunk.records)] = chunk
+        self.moved.note([chunk])
+        self._insert(high << SIZE | len(chunk.records), chunk)
+
+    def _insert(self, key: int, chunk: Chunk) -> None:
+        self.moved.note_insert(self.chunks, key)
+        self.chunks[key] = chunk
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(

@@ -48,6 +48,12 @@ def is_gone(other: Incarnation) -> bool | None:
     return None if now == '' else now != other.started
 
 
+def is_at_work(other: Incarnation) -> bool:
+    """Whether that process is known to be alive here, and not stopped."""
+    return is_gone(other) is False and _state_and_start(other.pid)[0] not in (
+        't', 'T')
+
+
 def machine() -> str:
     """Boot id and pid namespace of this process, '' if unknown."""
     try:
@@ -65,14 +71,22 @@ def started(pid: int) -> str | None:
     users where /proc is mounted with hidepid.  A process that was killed and
     not yet waited for (states Z and X of proc(5)) is gone.
     """
+    state, start = _state_and_start(pid)
+    if not state:
+        return None if has_ended(pid) else ''
+    return None if state in 'ZX' else start
+
+
+def _state_and_start(pid: int) -> tuple[str, str]:
+    """As proc(5) has them; '' if it does not say."""
     try:
         with open(f'/proc/{pid}/stat', errors='replace') as file:
             # The second field is the name in parentheses, which may contain
             # any character; field 3 is the state, field 22 the start time.
             fields = file.read().rpartition(')')[2].split()
     except OSError:
-        return None if has_ended(pid) else ''
-    return None if fields[0] in 'ZX' else fields[19]
+        return '', ''
+    return fields[0], fields[19]
 
 
 def has_ended(pid: int) -> bool:

@@ -84,6 +84,12 @@ def known_text(task: Any, name: str) -> str:
     return text(value, DESCRIPTION) if isinstance(value, str) else ''
 
 
+def label(oid: int, description: str, type: str) -> str:
+    """A task for a person to read, for instance in the log."""
+    words = filter(None, dict.fromkeys((description, type)))
+    return f'task {oid:x} ({", ".join(words)})'
+
+
 def known_principal(task: Any) -> str | None:
     """The principal id of *task*; None if that cannot be known."""
     try:
@@ -138,20 +144,26 @@ def refuse_broken(task: Any) -> None:
             f'{cls.__module__}.{cls.__name__} cannot be imported')
 
 
-# -- The stamp: at which instant it was scheduled last
+# -- The stamp: at which instant it was scheduled last, and where
 
 # The attribute with the instant at which a task was scheduled last, in
-# microseconds since 1970.  It is written each time, so that two transactions
-# that schedule one task at the same time conflict, in both orders of commits.
-# It has the name of this package, since the class of the task may be of any
-# other.
+# microseconds since 1970, and the oid of the schedule, 0 if that was new.  It
+# is written each time, so that two transactions that schedule one task at the
+# same time conflict, in both orders of commits.  It has the name of this
+# package, since the class of the task may be of any other.
 STAMP = '_zodbschedule'
+NO_STAMP = None, 0
 
 
-def stamp(task: Any, instant: datetime) -> None:
-    """Write on *task* at which instant it is scheduled, even if unchanged."""
+def stamp(task: Any, instant: datetime, schedule: Persistent | None = None
+          ) -> None:
+    """Write on *task* at which instant it is scheduled, even if unchanged.
+
+    *schedule* is given when the task comes into it; else it stays the same.
+    """
+    home = home_of(task) if schedule is None else oid_of(schedule)
     try:
-        setattr(task, STAMP, to_micros(instant))
+        setattr(task, STAMP, (to_micros(instant), home))
     except Exception:
         # It does not take the attribute: then the timetable is searched.
         pass
@@ -160,15 +172,27 @@ def stamp(task: Any, instant: datetime) -> None:
 
 def stamp_of(task: Any) -> int | None:
     """When *task* was scheduled last, in microseconds, if it is stamped."""
+    return _stamp(task)[0]
+
+
+def home_of(task: Any) -> int:
+    """The oid of the schedule that *task* was scheduled in last; or 0."""
+    return _stamp(task)[1]
+
+
+def _stamp(task: Any) -> tuple[int | None, int]:
     try:
         if isinstance(task, Broken):
             stamped = task.__Broken_state__.get(STAMP)
         else:
             stamped = getattr(task, STAMP, None)
-    except (POSKeyError, AttributeError):
-        return None
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
+        return NO_STAMP
     # An attribute of such a class may have any value.
-    return stamped if type(stamped) is int else None
+    return stamped if type(stamped) is tuple and (
+        list(map(type, stamped)) == [int, int]) else NO_STAMP
 
 
 def never_stamped(task: Any) -> bool:

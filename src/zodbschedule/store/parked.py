@@ -27,6 +27,7 @@ from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.store import remains
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import text
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_left
 
 
@@ -98,8 +99,9 @@ class ParkedTask(Persistent):
 class ParkedTasks(Persistent):
     """See `IParkedTasks`."""
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Moved | None = None) -> None:
         self.entries = OOBTree()
+        self.moved = moved or Moved()
 
     def __iter__(self) -> Iterator[ParkedTask]:
         found = self._first(None)
@@ -131,6 +133,8 @@ class ParkedTasks(Persistent):
 
     def add(self, entry: ParkedTask) -> None:
         """Set *entry* aside."""
+        self.moved.note([entry.task])
+        self.moved.note_insert(self.entries, entry.id)
         self.entries[entry.id] = entry
 
     def remove(self, entry: ParkedTask) -> None:

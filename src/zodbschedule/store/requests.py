@@ -28,11 +28,14 @@ from persistent import Persistent
 from persistent.list import PersistentList
 from ZODB.utils import u64
 
+from zodbschedule.store.moved import Moved
+
 
 class Requests(Persistent):
     """The occurrences for which each task is to run once more, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Moved | None = None) -> None:
+        self.moved = moved or Moved()
         #: oid -> a list of the task, and of occurrences in microseconds
         self.entries = LOBTree()
 
@@ -59,6 +62,7 @@ class Requests(Persistent):
         oid = u64(task._p_oid)
         entry = self.entries.get(oid)
         if entry is None:
+            self.moved.note_insert(self.entries, oid)
             entry = self.entries[oid] = PersistentList([task])
         if occurrence not in entry[1:]:
             entry.append(occurrence)

@@ -31,6 +31,7 @@ from persistent import Persistent
 from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
+from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.store import remains
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.claim import left_slots
@@ -41,15 +42,19 @@ from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import Keys
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
 from zodbschedule.store.requests import Requests
+from zodbschedule.store.settings import Configurable
 from zodbschedule.store.timetable import Timetable
 
 
-class ScheduleState(Persistent):
+class ScheduleState(Configurable):
     """The base of `zodbschedule.Schedule`, which adds methods only."""
+
+    settings = IScheduleSettings
 
     # New settings get their defaults here, so that older databases open.
 
@@ -71,17 +76,19 @@ class ScheduleState(Persistent):
     def __init__(self, principals: str = 'plain') -> None:
         if principals != type(self).principals:
             self.principals = principals
-        self.timetable = Timetable()
+        #: what a pack is to see, although it moves
+        self.moved = Moved()
+        self.timetable = Timetable(self.moved)
         #: id of an incarnation -> `zodbschedule.store.claim.Claim`
         self.claims = OOBTree()
         #: the tasks that were set aside after a failure: an `IParkedTasks`
-        self.parked = ParkedTasks()
+        self.parked = ParkedTasks(self.moved)
         #: the record of outcomes: an `IHistory`
-        self.history = History(self.claims)
+        self.history = History(self.claims, self.moved)
         #: the keys of waiting tasks: an `IKeys`
         self.keys = Keys()
         self.pauses = Pauses()
-        self.requests = Requests()
+        self.requests = Requests(self.moved)
         #: oid of a task -> how many of its runs ended their process, and the
         #: task
         self.crashes = LOBTree()

@@ -57,6 +57,7 @@ from persistent.list import PersistentList
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.store import remains
+from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import Spread
@@ -133,8 +134,9 @@ class Timetable(Persistent):
     #: number begins anew, since that may wait ahead of its cursor
     returned = 0
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Moved | None = None) -> None:
         self.instants = Instants()
+        self.moved = moved or Moved()
 
     # -- adding and removing
 
@@ -146,10 +148,12 @@ class Timetable(Persistent):
         turns that reschedule onto the same minutes would otherwise conflict.
         """
         tasks = list(tasks)
+        self.moved.note(tasks)
         key = to_micros(instant)
         tree = self.instants.grown(key)
         held = tree.get(key)
         if held is None:
+            self.moved.note_insert(tree, key)
             if len(tasks) <= LEAF:
                 tree[key] = PersistentList(tasks)
                 return
@@ -159,10 +163,25 @@ class Timetable(Persistent):
                     len(held) + len(tasks) <= LEAF):
                 held.extend(tasks)
                 return
+            self.moved.note([held])
             leaves = LOBTree()
             leaves[_next_key(leaves)] = held
             held = tree[key] = leaves
-        _grow(held, tasks, apart)
+        self._grow(held, tasks, apart)
+
+    def _grow(self, leaves: LOBTree, tasks: list[Persistent], apart: bool
+              ) -> None:
+        """Add *tasks* behind the last leaf of a busy instant."""
+        if leaves and not apart:
+            last = leaves[remains.largest(leaves)]
+            room = LEAF - len(last) if is_left(last) else 0
+            if room > 0:
+                last.extend(tasks[:room])
+                tasks = tasks[room:]
+        for start in range(0, len(tasks), LEAF):
+            key = _next_key(leaves)
+            self.moved.note_insert(leaves, key)
+            leaves[key] = PersistentList(tasks[start:start + LEAF])
 
     def remove(self, instant: datetime, task: Persistent) -> bool:
         """Take *task* out of *instant*; whether it was there."""
@@ -406,19 +425,6 @@ def _index(leaf: PersistentList, task: Persistent) -> int | None:
     if not is_left(leaf):
         return None
     return next((i for i, other in enumerate(leaf) if other is task), None)
-
-
-def _grow(leaves: LOBTree, tasks: list[Persistent], apart: bool) -> None:
-    """Add *tasks* behind the last leaf of a busy instant."""
-    if leaves and not apart:
-        last = leaves[remains.largest(leaves)]
-        room = LEAF - len(last) if is_left(last) else 0
-        if room > 0:
-            last.extend(tasks[:room])
-            tasks = tasks[room:]
-    for start in range(0, len(tasks), LEAF):
-        leaf = PersistentList(tasks[start:start + LEAF])
-        leaves[_next_key(leaves)] = leaf
 
 
 def _next_key(leaves: LOBTree) -> int:

@@ -55,6 +55,15 @@ def inner(manager: Any) -> Any:
     return getattr(manager, 'manager', manager)
 
 
+def is_on(connection: Any, manager: Any) -> bool:
+    """Whether *connection*, and what it has opened, is still on *manager*.
+
+    One that was closed may be in use by another thread already.
+    """
+    return all(inner(each.transaction_manager) is inner(manager)
+               for each in connection.connections.values())
+
+
 def is_begun(manager: Any) -> bool:
     """Whether *manager* is in a transaction; does not begin one."""
     # A manager tells a new synchronizer of the transaction that it is in.

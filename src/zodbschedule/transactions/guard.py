@@ -15,8 +15,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from typing import NoReturn
+
+from ZODB.Connection import Connection
+from ZODB.POSException import ConnectionStateError
 
 from zodbschedule.interfaces import TransactionEnded
+from zodbschedule.transactions.forks import Children
 
 
 class Guard:
@@ -26,6 +31,10 @@ class Guard:
     kinds of manager and still allows savepoints.  A task that catches the
     error fails all the same: an abort has happened by then.  The hooks of a
     task may not end the transaction either, until the commit begins.
+
+    Neither may a task close the connection, which outlives its run, nor write
+    through another one to the same database.  A child that it has forked ends
+    when it comes back.
 
     *connection* is that of the run; a new attempt may set another.  *manager*
     is that of the transactions, by default the connection's.
@@ -39,6 +48,7 @@ class Guard:
         self.manager = manager or connection.transaction_manager
         self.error: TransactionEnded | None = None
         self.armed = False
+        self.children = Children()
 
     @contextmanager
     def on_duty(self) -> Iterator[None]:
@@ -51,10 +61,15 @@ class Guard:
 
     def __enter__(self) -> None:
         self.armed = True
+        for connection in self.connection.connections.values():
+            connection.close = _refuse_close
 
     def __exit__(self, kind: Any, raised: BaseException | None,
                  traceback: Any) -> None:
-        self.disarm()
+        self.children.end(raised)
+        self.armed = False
+        for connection in self.connection.connections.values():
+            vars(connection).pop('close', None)
         error, self.error = self.error, None
         if error is not None:
             # What was changed while there was no transaction is registered
@@ -66,11 +81,13 @@ class Guard:
 
     def check(self) -> None:
         """Raise `TransactionEnded` if the task has tried to end it."""
+        self.children.end(self.error)
         if self.error is not None:
             raise self.error
 
-    def disarm(self) -> None:
-        """Let the transaction end from now on."""
+    def release(self) -> None:
+        """Let the transaction be committed now, if that is possible."""
+        _refuse_second_connection(self.manager.get())
         self.armed = False
 
     def newTransaction(self, txn: Any) -> None:
@@ -86,3 +103,27 @@ class Guard:
 
     def afterCompletion(self, txn: Any) -> None:
         """Nothing to do."""
+
+
+def _refuse_close(primary: bool = True) -> NoReturn:
+    raise ConnectionStateError(
+        'A task must not close the connection that it runs in; that is done '
+        'when it is not needed any more.')
+
+
+def _refuse_second_connection(txn: Any) -> None:
+    """Raise if two connections to one database have joined *txn*.
+
+    Its commit would wait for the lock of the storage, which it holds itself.
+    No public call lists what has joined.
+    """
+    joined: dict[int, Any] = {}
+    for each in txn._resources:
+        if isinstance(each, Connection) and joined.setdefault(
+                id(each.db().storage), each) is not each:
+            raise ConnectionStateError(
+                f'A task has written to the database '
+                f'{each.db().database_name!r} through a second connection in '
+                f'the transaction of its run. Use the connection of the task, '
+                f'such as current_run().schedule._p_jar, or open the second '
+                f'one with a transaction manager of its own.')

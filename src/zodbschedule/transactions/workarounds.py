@@ -22,10 +22,27 @@ the lock for writing, the session is not rolled back, since it is not in a
 transaction, and the table of objects to store is not emptied.  Every later
 transaction of that session stores what the aborted one has written, or
 conflicts with it.
+
+*RelStorage without history*, up to 4.3, on any database.  A pack deletes what
+moves while it begins: see `zodbschedule.store.moved`.
 """
 
+import logging
 import sys
 from typing import Any
+
+from zodbschedule.transactions.lines import remember_sessions
+
+
+log = logging.getLogger('zodbschedule')
+
+#: what is safe where `loses_what_moves`
+PACK_HINT = (
+    'This storage keeps no history.  When RelStorage up to 4.3 packs it, '
+    'objects that move while the pack begins are deleted.  The schedule '
+    'protects what it moves itself.  Your own objects are safe only if '
+    'nothing is written then: see "Packing without history" in the '
+    'documentation.')
 
 
 def mend(db: Any) -> None:
@@ -35,6 +52,7 @@ def mend(db: Any) -> None:
     """
     forget_when_away(db.storage)
     roll_back_always(db.storage)
+    remember_sessions(db.storage)
 
 
 def forget_when_away(storage: Any) -> None:
@@ -60,6 +78,19 @@ def roll_back_always(storage: Any) -> None:
         if isinstance(getattr(adapter, 'driver', None),
                       drivers.Sqlite3Driver):
             adapter.connmanager._may_need_rollback = _always
+
+
+def loses_what_moves(storage: Any) -> bool:
+    """Whether a pack of *storage* may delete objects that move meanwhile."""
+    # One that compresses or encrypts has a base.
+    storage = getattr(storage, 'base', storage)
+    return not getattr(storage, 'keep_history', True)
+
+
+def tell_of_packs(db: Any) -> None:
+    """Log what is safe when *db* is packed, if anything is not."""
+    if loses_what_moves(db.storage):
+        log.warning(PACK_HINT)
 
 
 def _always(*session: Any) -> bool:

@@ -25,6 +25,8 @@ sets the next one::
                  tasks may not run here        a minute
     REFUSED      a run found that tasks may    after a pause; nothing else
                  not run here                  ends it
+    GIVING_WAY   another thread runs a task    after half a second, or the
+                 that has to run alone         database changes
     FAILED       an error was not a task's     after a pause; nothing else
                                                ends it
 
@@ -63,6 +65,7 @@ class Reason(Enum):
     UNAVAILABLE = 2
     REFUSED = 3
     FAILED = 4
+    GIVING_WAY = 5
 
 
 #: those that no change of the database ends
@@ -112,6 +115,8 @@ def next_hold_off(before: HoldOff | None, reason: Reason,
     now = time.monotonic()
     if reason is Reason.UNAVAILABLE:
         return HoldOff(reason, now + UNAVAILABLE_PAUSE)
+    if reason is Reason.GIVING_WAY:
+        return HoldOff(reason, now + SLICE)
     times = 1
     if before is not None and before.reason is reason:
         times += before.times

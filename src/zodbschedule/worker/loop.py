@@ -39,6 +39,7 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
+from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -141,6 +142,9 @@ class ScheduleLoop:
         consumer = self.consumer or self._open_claim()
         if consumer is None:
             return False
+        if consumer.gives_way():
+            self._hold_off(Reason.GIVING_WAY)
+            return False
         busy = bool(consumer.portion)
         if not busy or consumer.over or consumer.others.is_survey_due():
             work = consumer.look(lambda: self.find() is consumer.schedule)
@@ -232,6 +236,12 @@ class ScheduleLoop:
         return self.consumer is not None and bool(self.consumer.portion)
 
     @property
+    def _has_connection(self) -> bool:
+        consumer = self.consumer
+        return consumer is None or is_on(
+            consumer.schedule._p_jar, self.manager)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the last attempt ended by an error that is not a task's."""
         return self.hold_off is not None and (
@@ -261,7 +271,7 @@ class ScheduleLoop:
         try:
             self.withdraw()
         except Exception as another:
-            if is_storage_failure(another):
+            if is_storage_failure(another) or not self._has_connection:
                 raise
             # It is recovered when this goes on, or by others.
             self.abandon()

@@ -20,6 +20,7 @@ import transaction
 from ZODB.POSException import POSKeyError
 
 from zodbschedule.logger import log
+from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -64,6 +65,8 @@ class WorkerThread:
         self.watcher: Watcher | None = None
         #: how many tries have failed since the last one that did not
         self.failures = 0
+        #: since when it opens the database, by a monotonic clock
+        self.asking: float | None = None
         #: whether it has left no claim behind
         self.handed_back = True
         #: whether the database has ever answered
@@ -110,12 +113,19 @@ class WorkerThread:
         """For how many seconds the database has not answered."""
         now = time.monotonic()
         # Another thread sets them: each is read only once.
-        since = [loop.asking for loop in self.loops.values()]
+        since = [self.asking, self.config.heartbeats.asking]
+        since += [loop.asking for loop in self.loops.values()]
         watcher = self.watcher
         if watcher is not None:
             since.append(watcher.asking)
         return max((now - then for then in since if then is not None),
                    default=0)
+
+    def cut_if_silent(self) -> None:
+        """If the database has been silent for long, connect again."""
+        watcher = self.watcher
+        if watcher is not None:
+            watcher.probe.cut_if_silent()
 
     # -- the thread
 
@@ -145,8 +155,12 @@ class WorkerThread:
 
     def _work(self) -> None:
         """Work with one connection, until that fails or it is to stop."""
-        db = self._database()
-        self.connection = db.open(self.manager)
+        self.asking = time.monotonic()
+        try:
+            db = self._database()
+            self.connection = db.open(self.manager)
+        finally:
+            self.asking = None
         try:
             self._refresh_schedules()
             with watching(db, self.config.availability) as self.watcher:
@@ -159,7 +173,8 @@ class WorkerThread:
                 self.handed_back &= loop.consumer is None
                 loop.abandon()
             abort(self.manager)
-            self.connection.close()
+            if is_on(self.connection, self.manager):
+                self.connection.close()
 
     def _database(self) -> Any:
         try:
@@ -181,6 +196,9 @@ class WorkerThread:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
+        if not is_on(self.connection, self.manager):
+            raise ConnectionLost(
+                'Its connection was closed, but not by the worker')
         if any(isinstance(path, Paths) for path in self.config.paths):
             self._refresh_schedules()
         for loop in self.loops.values():
@@ -230,6 +248,10 @@ class WorkerThread:
 
 class Unopened(Exception):
     """The database could not be opened."""
+
+
+class ConnectionLost(Exception):
+    """The connection was closed, by a hook or a subscriber for instance."""
 
 
 def find(connection: Any, path: Path) -> Any:

@@ -16,12 +16,17 @@ Where the last transaction is known without a request (FileStorage; ZEO, whose
 server tells its clients) it is read, often.  RelStorage is asked by a short
 query, less often, in a transaction that ends at once.
 
+It also asks now and then while nobody waits, so that a server that is gone, or
+silent, is noticed during a run.
+
 A thread that waits reads the baseline before it looks for something to do:
 what is committed after that look ends the wait, so that no wake-up is missed.
 """
 
 import threading
 import time
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +36,7 @@ from weakref import WeakKeyDictionary
 
 from ZODB.interfaces import IMVCCStorage
 
+from zodbschedule.transactions.lines import cut
 from zodbschedule.worker.availability import Availability
 
 
@@ -40,18 +46,68 @@ from zodbschedule.worker.availability import Availability
 LOCAL_INTERVAL = .015
 POLL_INTERVAL = .2
 
+# How often the server is asked at the least, in seconds: also while no thread
+# waits, and where the last transaction is known without a request.  Longer,
+# and a worker that is cut off counts as healthy for longer.
+PULSE = 5.0
+
+# After how many seconds without an answer the lines to a server are cut, each
+# time.  Shorter, and a server that is merely slow gets no rest; longer, and
+# it takes longer to go on when the way is open again.
+CUT = 30.0
+
 # How long to wait at most before a database that is away is asked again, in
 # seconds.
 LONGEST_PROBE_PAUSE = 2.0
 
 
-class LocalProbe:
+class Probe(ABC):
+    """Asks one storage whether something has changed."""
+
+    #: how often to ask, in seconds
+    interval: float
+
+    def __init__(self, storage: Any) -> None:
+        self.storage = storage
+        #: since when it has no answer, by a monotonic clock; None if it has
+        self.unanswered: float | None = None
+
+    @abstractmethod
+    def mark(self) -> object:
+        """A value that differs when the database has changed."""
+
+    @abstractmethod
+    def look(self) -> bool:
+        """Whether something has changed; raises if the database is away."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def ask(self) -> bool:
+        """As `look`, which is timed."""
+        if self.unanswered is None:
+            self.unanswered = time.monotonic()
+        changed = self.look()
+        self.unanswered = None
+        return changed
+
+    def cut_if_silent(self) -> None:
+        """Let everybody here who waits for an answer connect again."""
+        since = self.unanswered
+        if since is not None and time.monotonic() - since > CUT:
+            self.unanswered = time.monotonic()
+            cut(self.storage)
+
+
+class LocalProbe(Probe):
     """Probes a storage that knows its last transaction itself."""
 
     interval = LOCAL_INTERVAL
 
     def __init__(self, storage: Any) -> None:
-        self.storage = storage
+        super().__init__(storage)
+        #: when the server was asked last, by a monotonic clock
+        self.pinged = -PULSE
         self.is_connected: Callable[[], bool] = getattr(
             storage, 'is_connected', lambda: True)
         self.seen = self.mark()
@@ -64,20 +120,25 @@ class LocalProbe:
         """Whether something has changed; raises if the database is away."""
         if not self.is_connected():
             raise ConnectionError('the server is not connected')
+        self._ping()
         before, self.seen = self.seen, self.mark()
         return self.seen != before
 
-    def close(self) -> None:
-        """Nothing to do."""
+    def _ping(self) -> None:
+        """Ask the server, if there is one: the line to it may be dead."""
+        ping, now = getattr(self.storage, 'ping', None), time.monotonic()
+        if ping is not None and now - self.pinged >= PULSE:
+            ping()
+            self.pinged = now
 
 
-class PollingProbe:
+class PollingProbe(Probe):
     """Asks a storage that is not told of the transactions of others."""
 
     interval = POLL_INTERVAL
 
     def __init__(self, storage: Any) -> None:
-        self.storage = storage
+        super().__init__(storage)
         self.instance: Any = None
         self.count = 0
 
@@ -115,7 +176,7 @@ class PollingProbe:
 class MultiProbe:
     """Probes all databases of one multi-database."""
 
-    def __init__(self, probes: list[LocalProbe | PollingProbe]) -> None:
+    def __init__(self, probes: list[Probe]) -> None:
         self.probes = probes
         self.interval = min(probe.interval for probe in probes)
         #: when each is due next, by a monotonic clock
@@ -125,17 +186,28 @@ class MultiProbe:
         """A value that differs when any of them has changed."""
         return [probe.mark() for probe in self.probes]
 
-    def look(self) -> bool:
+    def ask(self) -> bool:
         """Whether one has changed; raises if one is away.
 
-        None is probed more often than it would be alone.
+        None that answers is probed more often than it would be alone.
         """
         now, changed = time.monotonic(), False
+        errors: list[Exception] = []
         for number, probe in enumerate(self.probes):
             if now >= self.next[number]:
-                self.next[number] = now + probe.interval
-                changed |= probe.look()
+                try:
+                    changed |= probe.ask()
+                    self.next[number] = now + probe.interval
+                except Exception as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
         return changed
+
+    def cut_if_silent(self) -> None:
+        """See `Probe.cut_if_silent`."""
+        for probe in self.probes:
+            probe.cut_if_silent()
 
     def close(self) -> None:
         """Close all of them."""
@@ -143,13 +215,13 @@ class MultiProbe:
             probe.close()
 
 
-def probe_of(db: Any) -> LocalProbe | PollingProbe | MultiProbe:
+def probe_of(db: Any) -> Probe | MultiProbe:
     """The probe of *db*, and of all of the same multi-database.
 
     A schedule may be in any of them, as mounted sites of Zope are.
     """
     storages = {id(one): one.storage for one in (db, *db.databases.values())}
-    probes: list[LocalProbe | PollingProbe] = [
+    probes: list[Probe] = [
         (PollingProbe if IMVCCStorage.providedBy(storage) else LocalProbe)(
             storage)
         for storage in storages.values()]
@@ -159,7 +231,7 @@ def probe_of(db: Any) -> LocalProbe | PollingProbe | MultiProbe:
 class Watcher:
     """A thread that probes one database for all waiting threads here.
 
-    As long as no thread waits, nothing is probed.
+    As long as no thread waits, it is probed once in a `PULSE`.
     """
 
     def __init__(self, db: Any) -> None:
@@ -216,7 +288,7 @@ class Watcher:
         while self._is_needed():
             self.asking = time.monotonic()
             try:
-                changed = self.probe.look()
+                changed = self.probe.ask()
             except Exception as error:
                 pause = min(LONGEST_PROBE_PAUSE, pause * 2)
                 for availability in self.availabilities:
@@ -233,10 +305,8 @@ class Watcher:
 
     def _is_needed(self) -> bool:
         with self.condition:
-            while not self.waiting and not self.stopped:
-                for availability in self.availabilities:
-                    availability.leave(self)
-                self.condition.wait()
+            if not self.waiting and not self.stopped:
+                self.condition.wait(PULSE)
             return not self.stopped
 
 

@@ -26,6 +26,7 @@ import transaction
 
 from zodbschedule import clock
 from zodbschedule.execution.consumer import TURN_TRIES
+from zodbschedule.execution.stopping import ABORT
 from zodbschedule.execution.stopping import GRACE
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
@@ -42,6 +43,8 @@ from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import Paths
 from zodbschedule.worker.config import WorkerConfig
+from zodbschedule.worker.config import check_arguments
+from zodbschedule.worker.config import opened
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import WorkerThread
 
@@ -70,8 +73,8 @@ class Worker:
     says.  *grace*, a timedelta, is for how long a run may go on when the
     worker is asked to stop.
 
-    Raises ValueError for arguments that it cannot work with.  It can be
-    started once.
+    Raises `InvalidSetting`, a ValueError, for arguments that it cannot work
+    with.  It can be started once.
     """
 
     #: gives the transaction manager of the turns of a thread, by default that
@@ -83,7 +86,7 @@ class Worker:
     def __init__(self, db: Any, *paths: Path | Paths, name: str | None = None,
                  threads: int = 1, lease: timedelta | None = None,
                  grace: timedelta = GRACE) -> None:
-        _refuse_unfit(paths, threads, lease)
+        check_arguments(db, paths, name, threads, lease, grace)
         self.name = name or f'{socket.gethostname()}:{os.getpid()}'
         self._source = DatabaseSource(db)
         self._availability = Availability()
@@ -125,28 +128,40 @@ class Worker:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
                  self.name, os.getpid(), len(self._threads),
                  ', '.join(map(path_text, self._threads[0].config.paths)))
-        self._heartbeats.start()
-        for thread in self._threads:
-            thread.start()
         interrupted: BaseException | None = None
-        while True:
+        aborted = False
+        while not aborted:
             try:
+                if interrupted is None:
+                    self._start_threads()
                 self._result = self._supervise()
                 break
             except BaseException as error:
-                interrupted = error
+                # What fails when all was cut off is not tried again.
+                aborted = self._stop.asked == ABORT
+                interrupted, self._result = error, False
                 self._stop.hurry()
         log.info('Worker %s has ended.', self.name)
         if interrupted is not None:
             raise interrupted
         return self._result
 
+    def _start_threads(self) -> None:
+        """Raises RuntimeError if the system has no thread left."""
+        self._heartbeats.start()
+        for thread in self._threads:
+            thread.start()
+
     def start(self) -> None:
-        """Do as `run`, in the background; returns at once."""
+        """Do as `run`, in the background; returns at once.
+
+        Raises RuntimeError if no thread can be started for that.
+        """
         self._begin()
-        self._supervisor = threading.Thread(
+        supervisor = threading.Thread(
             target=self._work, name=f'zodbschedule {self.name}', daemon=True)
-        self._supervisor.start()
+        supervisor.start()
+        self._supervisor = supervisor
         # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
 
@@ -180,6 +195,11 @@ class Worker:
     def abort(self) -> None:
         """Ask it to cut off what runs, and stop; for signal handlers too."""
         self._stop.abort()
+
+    @property
+    def grace(self) -> timedelta:
+        """For how long a run may go on when this is to stop."""
+        return self._stop.grace
 
     @property
     def healthy(self) -> bool:
@@ -226,6 +246,8 @@ class Worker:
 
     def _check_silence(self) -> None:
         """Notice a database that does not answer, and raises nothing."""
+        for thread in self._threads:
+            thread.cut_if_silent()
         silence = max(thread.silence() for thread in self._threads)
         if silence > SILENT:
             self._availability.away(
@@ -242,14 +264,19 @@ class DatabaseSource:
     def __init__(self, db: Any) -> None:
         self.open: Callable[[], Any] | None = db if callable(db) else None
         self.db = None if callable(db) else db
+        #: whether it was said what is safe there
+        self.told = False
         self.lock = threading.Lock()
 
     def get(self) -> Any:
         """The `ZODB.DB`; raises what the callable that opens it raises."""
         with self.lock:
             if self.db is None and self.open is not None:
-                self.db = self.open()
+                self.db = opened(self.open)
             workarounds.mend(self.db)
+            if not self.told:
+                workarounds.tell_of_packs(self.db)
+                self.told = True
             return self.db
 
     def close(self) -> None:
@@ -261,19 +288,6 @@ class DatabaseSource:
                 log.warning('The database could not be closed.',
                             exc_info=True)
             self.db = None
-
-
-def _refuse_unfit(paths: tuple[Path | Paths, ...], threads: int,
-                  lease: timedelta | None) -> None:
-    if threads < 1:
-        raise ValueError(f'threads is {threads}; it has to be 1 or more')
-    if lease is not None and lease <= timedelta(0):
-        raise ValueError(f'lease is {lease}; it has to be longer than 0')
-    for path in paths:
-        if isinstance(path, str) and not path.strip('/'):
-            raise ValueError(
-                f'the path {path!r} names no key; write, for instance, '
-                f"'schedule'")
 
 
 def _log_lost_heartbeat(error: Exception) -> None:

@@ -49,6 +49,7 @@ from ZPublisher.HTTPRequest import WSGIRequest
 from ZPublisher.HTTPResponse import WSGIResponse
 from ZPublisher.pubevents import PubSuccess
 
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.logger import log
@@ -57,7 +58,6 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
-from zodbschedule.zope.settings import InvalidSettings
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import read_settings
 from zodbschedule.zope.sites import SiteSchedule
@@ -96,7 +96,7 @@ class ZopeSite:
         """
         try:
             read_settings()
-        except InvalidSettings as error:
+        except InvalidSetting as error:
             raise PrincipalsMissing(str(error)) from error
 
     @contextmanager

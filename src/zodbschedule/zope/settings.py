@@ -35,17 +35,13 @@ from urllib.parse import urlsplit
 
 from App.config import getConfiguration
 
+from zodbschedule.interfaces import MIN_LEASE
+from zodbschedule.interfaces import InvalidSetting
+from zodbschedule.worker.config import MAX_THREADS
+
 
 #: the section of ``zope.conf``, and the prefix of each variable
 SECTION = 'zodbschedule'
-
-# Each thread has connections and a claim; more are a mistake.
-MAX_THREADS = 100
-
-
-class InvalidSettings(ValueError):
-    """A setting is unknown, or its value is not valid."""
-
 
 class Settings(NamedTuple):
     """The settings of a process.  See the chapter on Zope for each."""
@@ -68,7 +64,7 @@ def read_settings(options: Mapping[str, str] | None = None) -> Settings:
 
     *options* have precedence over ``zope.conf``, and the environment has
     precedence over both.  An empty text stands for the default.  Raises
-    `InvalidSettings`.
+    `InvalidSetting`.
     """
     texts = {**_configuration(), **(options or {})}
     _refuse_unknown(texts)
@@ -93,14 +89,14 @@ def _environment() -> dict[str, str]:
 def _refuse_unknown(names: Mapping[str, str]) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
-        raise InvalidSettings(
+        raise InvalidSetting(
             f'{", ".join(unknown)}: not a setting of {SECTION}; the settings '
             f'are {", ".join(NAMES)}')
 
 
 def _read_threads(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_THREADS:
-        raise InvalidSettings(
+        raise InvalidSetting(
             f'{name} is {text!r}; it has to be a number from 0 to '
             f'{MAX_THREADS}')
     return int(text)
@@ -112,9 +108,18 @@ def _read_seconds(name: str, text: str) -> timedelta:
     except (ValueError, OverflowError):
         duration = timedelta(0)
     if duration <= timedelta(0):
-        raise InvalidSettings(
+        raise InvalidSetting(
             f'{name} is {text!r}; it has to be a positive number of seconds')
     return duration
+
+
+def _read_lease(name: str, text: str) -> timedelta:
+    lease = _read_seconds(name, text)
+    if lease < MIN_LEASE:
+        raise InvalidSetting(
+            f'{name} is {text!r}; it has to be '
+            f'{MIN_LEASE.total_seconds():g} or more seconds')
+    return lease
 
 
 def _read_name(name: str, text: str) -> str:
@@ -128,7 +133,7 @@ def _read_urls(name: str, text: str) -> dict[str, SplitResult]:
 def _read_url(name: str, text: str) -> tuple[str, SplitResult]:
     path, _, url = text.partition('=')
     if not path.startswith('/'):
-        raise InvalidSettings(
+        raise InvalidSetting(
             f'{name} has {text!r}; write the path of a site, from the '
             f'application root, and its address, as in '
             f'/Plone=https://www.example.org')
@@ -138,7 +143,7 @@ def _read_url(name: str, text: str) -> tuple[str, SplitResult]:
 def parse_url(url: str) -> SplitResult:
     """Return the parts of the address of a site.
 
-    Raises `InvalidSettings` unless it has the scheme http or https, a host,
+    Raises `InvalidSetting` unless it has the scheme http or https, a host,
     a valid port if any, and neither a query nor a fragment.
     """
     parts = urlsplit(url)
@@ -149,12 +154,12 @@ def parse_url(url: str) -> SplitResult:
     except ValueError:
         valid = False
     if not valid:
-        raise InvalidSettings(
+        raise InvalidSetting(
             f'{url!r} is not an address of a site; write, for instance, '
             f'https://www.example.org')
     return parts
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {
-    'threads': _read_threads, 'name': _read_name, 'lease': _read_seconds,
+    'threads': _read_threads, 'name': _read_name, 'lease': _read_lease,
     'grace': _read_seconds, 'urls': _read_urls}

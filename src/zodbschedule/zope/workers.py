@@ -169,7 +169,7 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
     With ``threads = 0`` no worker is started.
 
     SIGTERM drains the worker, if this is called in the main thread.  Raises
-    `InvalidSettings`.  The worker has transactions of its own.
+    `InvalidSetting`.  The worker has transactions of its own.
     """
     settings = read_settings(options)
     if not settings.threads:

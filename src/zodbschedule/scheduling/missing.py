@@ -1,0 +1,75 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""Code that a stored task needs, and that this process does not have.
+
+The class of the task may be missing, or that of something that it holds, which
+ZODB then replaces by a "broken" object, or a member of an enumeration, which
+keeps the task from being loaded.
+"""
+
+import sys
+from typing import Any
+
+import zodbpickle.pickle
+from persistent import Persistent
+from persistent.wref import WeakRef
+from ZODB.broken import Broken
+from ZODB.POSException import StateLoadError
+
+from zodbschedule.interfaces import CodeMissing
+from zodbschedule.scheduling.storable import PROTOCOL
+from zodbschedule.scheduling.storable import Nowhere
+from zodbschedule.store.inspection import refuse_broken
+
+
+def refuse_incomplete(task: Any) -> None:
+    """Raise `CodeMissing`, which names it, if *task* needs what is not here.
+
+    What belongs to other records is not looked at.
+    """
+    refuse_broken(task)
+    try:
+        task._p_activate()
+    except StateLoadError as error:
+        raise CodeMissing(
+            f'it cannot be loaded: {error.__cause__!r}') from error
+    if _is_any_class_missing(Broken):
+        _refuse_broken_parts(task)
+
+
+def _is_any_class_missing(cls: type) -> bool:
+    """Whether there are replacements of missing classes in this process.
+
+    That is known at once; a search of each task would cost each run.
+    """
+    classes: list[type] = cls.__subclasses__()
+    return any(
+        getattr(sys.modules.get(each.__module__), each.__name__, None)
+        is not each or _is_any_class_missing(each) for each in classes)
+
+
+def _refuse_broken_parts(task: Any) -> None:
+    # What is looked at is what is stored, neither less nor more.
+    pickler = zodbpickle.pickle.Pickler(Nowhere(), PROTOCOL)
+    pickler.persistent_id = _look_at
+    pickler.dump(task.__getstate__())
+
+
+def _look_at(part: Any) -> str | None:
+    cls = part if isinstance(part, type) else type(part)
+    if issubclass(cls, Broken):
+        raise CodeMissing(
+            f'{cls.__module__}.{cls.__name__}, which it holds, cannot be '
+            f'imported')
+    # What is in other records is only referred to.
+    return 'reference' if isinstance(part, (Persistent, WeakRef)) else None
