@@ -53,11 +53,16 @@ def is_left(obj: Any) -> bool:
     """Whether the record of *obj* is there; tells of it if it is not."""
     if not is_gone(obj):
         return True
+    tell(obj)
+    return False
+
+
+def tell(obj: Any) -> None:
+    """Log, once, that the record of *obj* is gone."""
     if obj._p_oid not in _told:
         _told.add(obj._p_oid)
         log.error('Record %x, a %s of a schedule, is gone: it is stepped over',
                   u64(obj._p_oid), type(obj).__name__)
-    return False
 
 
 def left(objects: Iterable[Any]) -> Iterator[Any]:
@@ -100,14 +105,12 @@ def values(tree: Any) -> Iterator[Any]:
 
 
 def smallest(tree: Any, low: Any = None) -> Any:
-    """The smallest key that is left and not below *low*; or None."""
-    try:
-        return tree.minKey(low)
-    except ValueError:
-        return None
-    except POSKeyError:
-        return min((key for key, _ in _left_items(tree)
-                    if low is None or key >= low), default=None)
+    """The smallest key that is left and not below *low*; or None.
+
+    By all nodes: for a tree that is known to have lost one.
+    """
+    return min((key for key, _ in _left_items(tree)
+                if low is None or key >= low), default=None)
 
 
 def largest(tree: Any, high: Any = None) -> Any:

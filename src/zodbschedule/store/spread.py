@@ -88,7 +88,9 @@ class Spread(Persistent):
     def regrow(self, stored: Any) -> None:
         """Have the tree of a key lead to it, if a record of it is lost."""
         tree = self.tree(stored)
-        if not remains.leads_to(tree, stored):
+        try:
+            tree.get(stored)
+        except POSKeyError:
             self.mend(tree)
 
     def mend(self, tree: Any) -> None:
@@ -112,11 +114,13 @@ class Spread(Persistent):
 
     def get(self, key: Any, default: Any = None) -> Any:
         stored = self.stored(key)
-        return remains.get(self.tree(stored), stored, default)
+        try:
+            return self.tree(stored).get(stored, default)
+        except POSKeyError:
+            return default
 
     def __contains__(self, key: Any) -> bool:
-        stored = self.stored(key)
-        return remains.get(self.tree(stored), stored, self) is not self
+        return self.get(key, self) is not self
 
     def __setitem__(self, key: Any, value: Any) -> None:
         stored = self.stored(key)
@@ -139,10 +143,14 @@ class Spread(Persistent):
     # -- all of them
 
     def __bool__(self) -> bool:
+        return bool(self._filled())
+
+    def _filled(self) -> list[Any]:
+        """The trees that hold anything, as far as they are left."""
         try:
-            return any(self.trees)
+            return [tree for tree in self.trees if tree]
         except POSKeyError:
-            return any(filter(is_left, self.trees))
+            return list(remains.left(self.trees))
 
     def items(self, min: Any = None, max: Any = None,
               excludemin: bool = False) -> Iterator[tuple[Any, Any]]:
@@ -151,7 +159,7 @@ class Spread(Persistent):
         low = None if min is None else self.stored(min)
         high = None if max is None else self.stored(max)
         items = heapq.merge(*(self.items_of(tree, low, high, excludemin)
-                              for tree in self.trees if is_left(tree)))
+                              for tree in self._filled()))
         return ((self.restored(stored), value) for stored, value in items)
 
     def keys(self) -> Iterator[Any]:

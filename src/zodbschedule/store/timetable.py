@@ -53,6 +53,7 @@ from typing import Any
 from BTrees.LOBTree import LOBTree
 from persistent import Persistent
 from persistent.list import PersistentList
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -119,12 +120,12 @@ class Instants(Spread):
     def items_of(self, tree: LOBTree, low: int | None, high: int | None,
                  excludemin: bool) -> Iterator[tuple[int, Any]]:
         # One after the other: a BTree loads the last bucket of a range first.
-        key = remains.smallest(tree, low)
+        key = _smallest(tree, low)
         if excludemin and key is not None and key == low:
-            key = remains.smallest(tree, key + 1)
+            key = _smallest(tree, key + 1)
         while key is not None and (high is None or key <= high):
             yield key, tree[key]
-            key = remains.smallest(tree, key + 1)
+            key = _smallest(tree, key + 1)
 
 
 class Timetable(Persistent):
@@ -239,10 +240,13 @@ class Timetable(Persistent):
             if leaf is None:
                 return
             portion.cursor = instant
-            if not is_left(leaf):
+            try:
+                held_tasks = leaf.data
+            except POSKeyError:
+                remains.tell(leaf)
                 portion.lost.append((instant, key, leaf))
                 continue
-            tasks = [task for task in leaf.data
+            tasks = [task for task in held_tasks
                      if wanted(instant, task)][:limit]
             limit -= len(tasks)
             if tasks:
@@ -338,10 +342,10 @@ class Timetable(Persistent):
         if type(held) is not LOBTree or is_gone(held):
             yield None, held
             return
-        key = remains.smallest(held)
+        key = _smallest(held)
         while key is not None:
             yield key, held.get(key)
-            key = remains.smallest(held, key + 1)
+            key = _smallest(held, key + 1)
 
     def drop(self, instant: datetime, key: int | None) -> None:
         """Take out a list that is empty, or whose record is gone.
@@ -378,6 +382,17 @@ class Batch:
         """
         for leaf in self.leaves:
             leaf._p_deactivate()
+
+
+def _smallest(tree: LOBTree, low: int | None = None) -> int | None:
+    """The smallest key that is left and not below *low*, if there is any."""
+    try:
+        key: int | None = tree.minKey(low)
+    except ValueError:
+        return None
+    except POSKeyError:
+        key = remains.smallest(tree, low)
+    return key
 
 
 def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
@@ -422,9 +437,11 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
 
 def _index(leaf: PersistentList, task: Persistent) -> int | None:
     """Where *task* itself, not its equal, stands in *leaf*."""
-    if not is_left(leaf):
+    try:
+        return next((i for i, one in enumerate(leaf) if one is task), None)
+    except POSKeyError:
+        remains.tell(leaf)
         return None
-    return next((i for i, other in enumerate(leaf) if other is task), None)
 
 
 def _next_key(leaves: LOBTree) -> int:
