@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from BTrees.LOBTree import LOBTree
 from databases import wait_until
 from losing import lose
 from sample_work import NOON
@@ -14,10 +15,14 @@ from sample_work import runs
 from ZODB.utils import u64
 
 from zodbschedule import Worker
+from zodbschedule.scheduling import turn
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.scheduling.soundness.survey import mend
 from zodbschedule.store import remains
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
+from zodbschedule.store.incarnation import this
 from zodbschedule.store.parked import ParkedTask
 
 
@@ -161,3 +166,74 @@ def test_a_lost_list_is_parked_by_the_turn_that_meets_it(database, schedule):
     assert entry.time == at(-30)
     assert entry.task is lost
     assert 'a list of tasks is gone' in entry.reason
+
+
+def test_a_lost_slot_is_parked_by_the_turn_that_meets_it(database, schedule):
+    claim = schedule.claims['mine'] = Claim('a name', this())
+    for slot in range(3):
+        claim.slots.append(Slot())
+    commit(schedule)
+    turn.exchange(schedule, claim, 3, None, NOON, lambda *_: True)
+    commit(schedule)
+    lost, held = claim.slots[1], len(list(claim.held()))
+    lose(database, lost)
+    assert len(list(claim.held())) == held - 1
+    turn.collect(schedule, claim, NOON)
+    commit(schedule)
+    entry = schedule.parked.get(f'{u64(lost._p_oid):x}')
+    assert 'a slot of a claim is gone' in entry.reason
+    assert not list(claim.held())
+
+
+@pytest.mark.parametrize('node', [0, 1])
+def test_a_tree_whose_first_records_are_gone_is_not_empty(
+        database, schedule, node):
+    tree = schedule._p_jar.root()['tree'] = LOBTree(
+        dict.fromkeys(range(MANY)))
+    commit(schedule)
+    lose(database, list(remains.nodes(tree))[node])
+    assert remains.holds_anything(tree)
+
+
+def test_a_lost_claim_holds_nothing(database, schedule):
+    claim = schedule.claims['mine'] = Claim('a name', this())
+    commit(schedule)
+    lose(database, claim)
+    assert not list(schedule.slots())
+    assert list(schedule)
+
+
+def test_the_last_bucket_of_the_history_is_lost_and_it_goes_on(
+        database, schedule):
+    for _ in range(MANY):
+        schedule.history.add(
+            [record(1, 0, 1, 0, '', '', began=0)], NOON, 'w')
+    commit(schedule)
+    *_, lost = remains.nodes(schedule.history.chunks)
+    lose(database, lost)
+    left = len(list(schedule.history))
+    schedule.history.add([record(1, 0, 1, 0, '', '', began=0)], NOON, 'w')
+    schedule.history.trim(NOON)
+    commit(schedule)
+    assert len(list(schedule.history)) == left + 1
+
+
+def test_a_bucket_of_the_parked_tasks_is_lost_and_the_rest_is_there(
+        database, schedule):
+    for number in range(MANY):
+        schedule.parked.entries[f'{number:04}'] = ParkedTask(
+            f'{number:04}', Note(), NOON, NOON, 'once', occurrence=0)
+    commit(schedule)
+    ids = list(schedule.parked.entries)
+    lost = list(remains.nodes(schedule.parked.entries))[2]
+    gone = set(lost)
+    lose(database, lost)
+    assert [entry.id for entry in schedule.parked] == [
+        id for id in ids if id not in gone]
+    assert all(schedule.parked.get(id) is None for id in gone)
+
+
+def test_a_task_is_not_in_a_list_that_is_lost(database, schedule):
+    lost, task = a_list(schedule), schedule._p_jar.root()['tasks'][0]
+    lose(database, lost)
+    assert not schedule.timetable.holds(at(-30), task)
