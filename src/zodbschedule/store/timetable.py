@@ -53,10 +53,14 @@ from typing import Any
 from BTrees.LOBTree import LOBTree
 from persistent import Persistent
 from persistent.list import PersistentList
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.store import remains
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.remains import is_gone
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.spread import fetch
 
@@ -161,8 +165,9 @@ class Timetable(Persistent):
                 tree[key] = PersistentList(tasks)
                 return
             held = tree[key] = LOBTree()
-        elif type(held) is not LOBTree:
-            if len(held) + len(tasks) <= LEAF and not apart:
+        elif type(held) is not LOBTree or is_gone(held):
+            if not (apart or is_gone(held)) and (
+                    len(held) + len(tasks) <= LEAF):
                 held.extend(tasks)
                 return
             self.moved.note([held])
@@ -175,8 +180,8 @@ class Timetable(Persistent):
               ) -> None:
         """Add *tasks* behind the last leaf of a busy instant."""
         if leaves and not apart:
-            last = leaves[leaves.maxKey()]
-            room = LEAF - len(last)
+            last = leaves[remains.largest(leaves)]
+            room = LEAF - len(last) if is_left(last) else 0
             if room > 0:
                 last.extend(tasks[:room])
                 tasks = tasks[room:]
@@ -234,7 +239,7 @@ class Timetable(Persistent):
         """
         portion = portion or Batch(None)
         found = any(self._choose(portion, 1, until, wanted))
-        return found or portion.husks >= SWEEP
+        return found or bool(portion.lost) or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Batch', limit: int, until: datetime,
                 wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
@@ -245,7 +250,13 @@ class Timetable(Persistent):
             if leaf is None:
                 return
             portion.cursor = instant
-            tasks = [task for task in leaf.data
+            try:
+                held_tasks = leaf.data
+            except POSKeyError:
+                remains.tell(leaf)
+                portion.lost.append((instant, key, leaf))
+                continue
+            tasks = [task for task in held_tasks
                      if wanted(instant, task)][:limit]
             limit -= len(tasks)
             if tasks:
@@ -332,14 +343,9 @@ class Timetable(Persistent):
 
     def at(self, instant: datetime) -> Iterator[Persistent]:
         """The tasks that wait at *instant*, by arrival, lazily."""
-        held = self.instants.get(instant)
-        if type(held) is not LOBTree:
-            yield from list(held or ())
-            return
-        key = held.minKey() if held else None
-        while key is not None:
-            yield from list(held.get(key, ()))
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+        for _, leaf in self.lists_at(instant):
+            if leaf is not None and is_left(leaf):
+                yield from list(leaf)
 
     def ahead(self, start: datetime | None, count: int) -> datetime | None:
         """The instant that is so many behind *start*; None if there is none.
@@ -359,13 +365,13 @@ class Timetable(Persistent):
                  ) -> Iterator[tuple[int | None, PersistentList]]:
         """The lists of *instant*, each with its key in the tree, lazily."""
         held = self.held_at(instant)
-        if type(held) is not LOBTree:
+        if type(held) is not LOBTree or is_gone(held):
             yield None, held
             return
-        key = held.minKey() if held else None
+        key = _smallest(held)
         while key is not None:
-            yield key, held[key]
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+            yield key, held.get(key)
+            key = _smallest(held, key + 1)
 
     def drop(self, instant: datetime, key: int | None) -> None:
         """Take out a list that is empty, or whose record is gone.
@@ -391,6 +397,8 @@ class Batch:
         self.cursor = cursor
         #: how many husks were passed, or left behind
         self.husks = 0
+        #: lists whose records are gone: the instant, the key, the list
+        self.lost: list[tuple[datetime, int | None, Any]] = []
         #: the lists that it came from
         self.leaves: list[PersistentList] = []
 
@@ -414,12 +422,14 @@ class Batch:
             leaf._p_deactivate()
 
 
-def _smallest(tree: LOBTree, low: int | None) -> int | None:
-    """The smallest key that is not below *low*, if there is any."""
+def _smallest(tree: LOBTree, low: int | None = None) -> int | None:
+    """The smallest key that is left and not below *low*, if there is any."""
     try:
-        key: int = tree.minKey(low)
+        key: int | None = tree.minKey(low)
     except ValueError:
         return None
+    except POSKeyError:
+        key = remains.smallest(tree, low)
     return key
 
 
@@ -436,6 +446,8 @@ def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
     found = set()
     for child in children[bisect_right(bounds, first):
                           bisect_right(bounds, last) + 1]:
+        if not is_left(child):
+            continue
         if type(child) is type(tree):
             found |= _smallest_keys(child, first, last)
         else:
@@ -456,17 +468,21 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
     """The lists of an instant, each with its key in the inner tree."""
     if held is None:
         return ()
-    if type(held) is LOBTree:
-        leaves: Iterable[tuple[int, PersistentList]] = held.items()
-        return leaves
+    if type(held) is LOBTree and is_left(held):
+        return remains.items(held)
     return ((None, held),)
 
 
 def _index(leaf: PersistentList, task: Persistent) -> int | None:
     """Where *task* itself, not its equal, stands in *leaf*."""
-    return next((i for i, other in enumerate(leaf) if other is task), None)
+    try:
+        return next((i for i, one in enumerate(leaf) if one is task), None)
+    except POSKeyError:
+        remains.tell(leaf)
+        return None
 
 
 def _next_key(leaves: LOBTree) -> int:
-    count = (leaves.maxKey() >> LOT) + 1 if leaves else 0
+    last = remains.largest(leaves)
+    count = 0 if last is None else (last >> LOT) + 1
     return count << LOT | random.getrandbits(LOT)
