@@ -24,7 +24,6 @@ from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import turn
 from zodbschedule.scheduling.soundness import survey as soundness
 from zodbschedule.scheduling.soundness.flaw import FlawKind
-from zodbschedule.scheduling.soundness.flaw import is_gone
 from zodbschedule.scheduling.soundness.survey import Survey
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.scheduling.soundness.survey import mend
@@ -37,6 +36,7 @@ from zodbschedule.store.inspection import STAMP
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.remains import is_gone
 from zodbschedule.worker import Worker
 
 

@@ -12,10 +12,11 @@
 ##############################################################################
 """A database that goes silent: nothing is refused, and nothing is answered."""
 
+from contextlib import closing
 from types import SimpleNamespace
 
+import psycopg2
 import pytest
-from databases import Client
 from databases import Database
 from databases import ZEOServer
 from databases import wait_until
@@ -25,9 +26,12 @@ from sample_work import Note
 from sample_work import hooks
 from test_worker import Run
 from test_worker import idle
+from transaction import TransactionManager
 from ways import Way
 
 from zodbschedule import Worker
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import Source
 from zodbschedule.transactions import lines
 from zodbschedule.worker import watcher as watcher_module
 from zodbschedule.worker import worker as worker_module
@@ -81,8 +85,7 @@ def worker(behind, server, way, quick):
         'wait_timeout=60', 'wait_timeout=1')
     if uri.startswith('postgres'):
         uri += '&connect_timeout=2'
-    client = Client(uri)
-    found = Worker(lambda: client.db)
+    found = Worker(Source(uri, Access.CHANGE).open)
     found.start()
     idle(found)
     yield found
@@ -103,6 +106,7 @@ def test_an_idle_worker_says_so_and_goes_on_when_the_way_is_open(
     assert worker.healthy
     way.hole = True
     wait_until(lambda: not worker.healthy, 'the silence')
+    # Its own session is as dead as that of the watcher.
     assert any('The database is away: it has not answered'
                in record.getMessage() for record in caplog.records)
     seen.add(Note('a'))
@@ -142,3 +146,15 @@ def test_what_cannot_be_referred_to_is_not_remembered():
     lines.remember_sessions(storage)
     assert manager.open() == (1, 2)
     lines.cut(storage)
+
+
+@pytest.mark.storages('PostgreSQL')
+def test_the_session_that_a_command_opens_first_is_cut_too(database):
+    with closing(Source(database.uri(), Access.CHANGE).open()) as db:
+        connection = db.open(TransactionManager(explicit=True))
+        session = connection._storage._load_connection.connection
+        assert not session.closed
+        lines.cut(db.storage)
+        with pytest.raises(psycopg2.OperationalError):
+            session.cursor().execute('SELECT 1')
+        connection.close()

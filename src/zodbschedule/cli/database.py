@@ -40,6 +40,7 @@ from zodbschedule import Schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.transactions.lines import remember_sessions
 from zodbschedule.transactions.workarounds import mend
 
 
@@ -190,6 +191,8 @@ class Source:
     def open(self) -> DB:
         """Open it, for `Access.READ` read-only if the storage can do that."""
         storage = _open_storage(self.uri, self.factory)
+        # The first session is opened with the database.
+        remember_sessions(storage)
         try:
             db = DB(storage, **self.options)
             mend(db)

@@ -48,6 +48,7 @@ from zodbschedule.execution import solitude
 from zodbschedule.execution.backoff import NO_ROOM
 from zodbschedule.execution.backoff import backoff_of
 from zodbschedule.execution.failure import is_long_overdue
+from zodbschedule.execution.held_back import HeldBack
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.execution.run import Run
@@ -77,6 +78,7 @@ from zodbschedule.store.inspection import label
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
+from zodbschedule.store.timetable import Gap
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.guard import Guard
@@ -159,6 +161,7 @@ class Consumer:
         self.patient = patient
         self.contained = contained
         self.backoff = backoff_of(schedule._p_jar.db())
+        self.held_back = HeldBack(schedule)
         self.claim_id = uuid.uuid4().hex
         self.heartbeat = ClaimHeartbeat(schedule, self.claim_id, lease)
         self.others = OtherClaims()
@@ -190,8 +193,11 @@ class Consumer:
         self.now = now
         self.begun = clock.now()
         self.over = False
-        #: where the pass goes on, inclusive
+        #: where the pass has begun, and where it goes on, inclusive
+        self.start: datetime | None = None
         self.cursor: datetime | None = None
+        #: what it steps over, since nothing there may be taken
+        self.gap: Gap | None = None
         #: emptied instants that were passed, or left behind
         self.husks = 0
         #: what the runs of this pass scheduled ahead of it, which it leaves
@@ -297,6 +303,9 @@ class Consumer:
         begins = self.over
         if begins:
             self.begin(clock.now())
+            if self.patient:
+                self.start, self.gap = self.held_back.begin(self.now)
+                self.cursor = self.start
         self.prepare()
         claims = ClaimsToRecover([], [])
         if self.schedule.claims:
@@ -324,7 +333,8 @@ class Consumer:
             return None  # There is no further pass.
         now = self.now
         times = (at for at in self.schedule.timetable.times(now) if at > now)
-        ends = next(times, None), self.backoff.next_end(self.left, now)
+        ends = (next(times, None), self.backoff.next_end(self.left, now),
+                self.held_back.next_check())
         return min(filter(None, ends), default=None)
 
     # -- transactions
@@ -386,10 +396,10 @@ class Consumer:
             self.fresh.update(oid for oid in self.settled if oid in requests)
         if self.returned != self.schedule.timetable.returned:
             self.returned = self.schedule.timetable.returned
-            self.cursor = None
+            self.start = self.cursor = self.gap = None
         batch = exchange(
             self.schedule, claim, limit, self.cursor, self.now, self._takes,
-            self._skipped(next(tries), limit))
+            self._skipped(next(tries), limit), self.gap)
         # The slots are free then, and filled in order.
         self.portion = {index: u64(task._p_oid)
                         for index, (_, task) in enumerate(batch.tasks)}
@@ -417,7 +427,8 @@ class Consumer:
             # each time.
             full = len(batch.tasks) == limit
             self.schedule.timetable.sweep(
-                batch.cursor if full and batch.cursor else self.now)
+                batch.cursor if full and batch.cursor else self.now,
+                self.start, self.gap)
             batch.husks = 0
 
     def _skipped(self, tries: int, limit: int) -> int:
@@ -534,10 +545,12 @@ class Consumer:
         """Whether there is a task for this pass to take."""
         self.chosen.clear()
         paused = self.schedule.pauses.entries
-        if self.backoff.holds(NO_ROOM, self.now):
+        if paused and ALL in paused or self.backoff.holds(NO_ROOM, self.now):
             return False
-        return not (paused and ALL in paused) and (
-            self.schedule.timetable.has(self.now, self._wanted))
+        portion = Batch(self.cursor, self.gap)
+        found = self.schedule.timetable.has(self.now, self._wanted, portion)
+        self.held_back.extend(portion.passed)
+        return found
 
     def _takes(self, instant: datetime, task: Persistent) -> bool:
         """Whether the next turn takes it: a suspect is taken by itself."""

@@ -26,6 +26,8 @@ from persistent.wref import WeakRef
 from ZODB.broken import Broken
 from ZODB.POSException import StateLoadError
 
+from zodbschedule.errors.chain import causes
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.scheduling.storable import PROTOCOL
 from zodbschedule.scheduling.storable import Nowhere
@@ -41,8 +43,9 @@ def refuse_incomplete(task: Any) -> None:
     try:
         task._p_activate()
     except StateLoadError as error:
+        *_, first = causes(error)
         raise CodeMissing(
-            f'it cannot be loaded: {error.__cause__!r}') from error
+            f'it cannot be loaded: {ErrorText(first)}') from error
     if _is_any_class_missing(Broken):
         _refuse_broken_parts(task)
 

@@ -36,6 +36,8 @@ from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
 from zodbschedule.scheduling.parking import park_and_notify
+from zodbschedule.scheduling.soundness.repairs import park_list
+from zodbschedule.scheduling.soundness.repairs import park_slot
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import record
@@ -43,9 +45,11 @@ from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
+from zodbschedule.store.timetable import Gap
 from zodbschedule.store.timetable import Wanted
 from zodbschedule.task import type_of
 
@@ -62,7 +66,7 @@ CRASHES = 3
 
 def exchange(schedule: ScheduleState, claim: Claim, limit: int,
              after: datetime | None, now: datetime, wanted: Wanted,
-             skip: int = 0) -> Batch:
+             skip: int = 0, gap: Gap | None = None) -> Batch:
     """Collect what became of a portion, and take the next one into *claim*.
 
     In this order: what is written last stays in the connection's cache, and
@@ -70,8 +74,11 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     """
     if schedule.keys.without_oid:
         schedule.keys.assign_oids()
-    batch = schedule.timetable.take(limit, after, now, wanted, skip)
+    batch = schedule.timetable.take(
+        limit, after, now, wanted, skip, gap)
     batch.fetch()
+    for instant, key, lost in batch.lost:
+        park_list(schedule, instant, key, lost)
     collect(schedule, claim, now)
     schedule.moved.note(task for _, task in batch.tasks)
     claim.fill([(to_micros(instant), task) for instant, task in batch.tasks])
@@ -93,7 +100,9 @@ def collect(schedule: ScheduleState, claim: Claim, now: datetime,
     """
     collection = Collection(schedule, claim.name, now)
     for index, slot in enumerate(claim.slots):
-        if index != but and (fence or not slot.is_free):
+        if not is_left(slot):
+            park_slot(schedule, claim, index)
+        elif index != but and (fence or not slot.is_free):
             collection.add(slot, crashed=index == suspect)
     collection.finish()
     claim.count(collection.outcomes)

@@ -49,6 +49,8 @@ from ZODB.utils import u64
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.remains import is_left
+from zodbschedule.store.remains import left
 
 
 #: a task, and the instant at which it waits or will wait, in microseconds
@@ -293,16 +295,16 @@ class Claim(Persistent):
 
     def held(self) -> Iterator[Slot]:
         """The slots whose task has no outcome yet, in order."""
-        return (slot for slot in self.slots if slot.waiting)
+        return (slot for slot in left_slots(self) if slot.waiting)
 
     def holds(self, task: Persistent) -> bool:
         """Whether *task* is here, in whatever way."""
-        return any(slot.has(task) for slot in self.slots)
+        return any(slot.has(task) for slot in left_slots(self))
 
     def drop(self, task: Persistent, recorded: Callable[[int], Recorded]
              ) -> bool:
         """Cancel *task*; whether it was here."""
-        return any(slot.drop(task, recorded) for slot in self.slots)
+        return any(slot.drop(task, recorded) for slot in left_slots(self))
 
     def progress_of(self, slot: Slot) -> tuple[float, float] | None:
         """How far the task of *slot* has come, if its run has said so."""
@@ -330,3 +332,9 @@ class Claim(Persistent):
         serials: tuple[bytes, bytes] = (
             self._p_serial, self.heartbeat._p_serial)
         return max(serials)
+
+
+def left_slots(claim: Claim) -> Iterator[Slot]:
+    """The slots of *claim* whose records are there."""
+    if is_left(claim) and is_left(claim.slots):
+        yield from left(claim.slots)

@@ -37,9 +37,12 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.store import remains
+from zodbschedule.store.claim import left_slots
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.settings import Configurable
 
 
@@ -179,10 +182,13 @@ class History(Configurable):
         chunk.tids = tids or z64 * len(records)
         chunk.worker = worker
         high = _bounded(to_micros(now))
-        if self.chunks:
+        last = self._newest(None)
+        if last is not None:
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
-            high = max(high, (self.chunks.maxKey() >> SIZE) + lot)
+            high = max(high, (last >> SIZE) + lot)
+        if not remains.leads_to(self.chunks, high << SIZE):
+            remains.regrow(self.chunks)
         self._insert(high << SIZE | len(records), chunk)
         if high % TRIM == 0:
             self.trim(now)
@@ -192,7 +198,8 @@ class History(Configurable):
         kept, oldest = 0, EARLIEST
         if self.max_age is not None:
             oldest = _bounded(to_micros(earlier(now, self.max_age)))
-        for key in reversed(list(self.chunks)):
+        keys = [key for key, _ in remains.items(self.chunks)]
+        for key in reversed(keys):
             if kept >= self.keep or key >> SIZE < oldest:
                 del self.chunks[key]
             kept += key & (1 << SIZE) - 1
@@ -234,7 +241,8 @@ class History(Configurable):
 
     def _in_claims(self) -> list[Outcome]:
         found = [Outcome.read(slot.record, claim.name, slot._p_serial)
-                 for claim in self.claims.values() for slot in claim.slots
+                 for claim in remains.values(self.claims)
+                 for slot in left_slots(claim)
                  if slot.outcome and slot.record is not None]
         # Of two that ended at one instant, the later one was last.
         return sorted(reversed(found), key=_ended, reverse=True)
@@ -242,16 +250,14 @@ class History(Configurable):
     def _in_chunks(self) -> Iterator[Outcome]:
         key = self._newest(None)
         while key is not None:
-            yield from self.chunks[key].newest_first()
+            if is_left(self.chunks[key]):
+                yield from self.chunks[key].newest_first()
             key = self._newest(key)
 
     def _newest(self, below: int | None) -> int | None:
         """The key of the newest chunk, or of the one before that key."""
-        try:
-            key: int = self.chunks.maxKey(
-                *(() if below is None else (below - 1,)))
-        except ValueError:  # the tree has no such key
-            return None
+        key: int | None = remains.largest(
+            self.chunks, None if below is None else below - 1)
         return key
 
 

@@ -25,8 +25,10 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.plain_text import text
+from zodbschedule.store import remains
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.remains import is_left
 
 
 # How much of a reason and of a traceback is kept, in characters.  If it were
@@ -102,15 +104,16 @@ class ParkedTasks(Persistent):
         self.moved = moved or Moved()
 
     def __iter__(self) -> Iterator[ParkedTask]:
-        entry = self._first(None)
-        while entry is not None:
-            yield entry
-            entry = self._first(entry.id)
+        found = self._first(None)
+        while found is not None:
+            id, entry = found
+            if is_left(entry):
+                yield entry
+            found = self._first(id)
 
-    def _first(self, after: str | None) -> ParkedTask | None:
-        entries = self.entries.values(
-            min=after, excludemin=after is not None)
-        return next(iter(entries), None)
+    def _first(self, after: str | None) -> tuple[str, ParkedTask] | None:
+        return next(remains.items(
+            self.entries, after, excludemin=after is not None), None)
 
     def __contains__(self, entry: object) -> bool:
         return isinstance(
@@ -125,8 +128,8 @@ class ParkedTasks(Persistent):
     def get(self, id: str,
             default: ParkedTask | None = None) -> ParkedTask | None:
         """See `IParkedTasks`."""
-        entry: ParkedTask | None = self.entries.get(normal_id(id), default)
-        return entry
+        entry = remains.get(self.entries, normal_id(id))
+        return entry if entry is not None and is_left(entry) else default
 
     def add(self, entry: ParkedTask) -> None:
         """Set *entry* aside."""

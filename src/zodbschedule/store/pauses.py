@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 from typing import NamedTuple
 
+from BTrees.Length import Length
 from BTrees.LOBTree import LOBTree
 from persistent import Persistent
 from zope.interface import implementer
@@ -44,6 +45,8 @@ class Pauses(Persistent):
     #: oid -> since when, in microseconds; by whom; why; and the task.  None
     #: until something is paused, because each run looks here
     entries: LOBTree | None = None
+    #: how often a pause has ended; made together with the entries
+    ended: Length | None = None
 
     def __contains__(self, oid: object) -> bool:
         return self.entries is not None and oid in self.entries
@@ -74,6 +77,7 @@ class Pauses(Persistent):
         since = to_micros(pause.since)
         if self.entries is None:
             self.entries = LOBTree()
+            self.ended = Length()
         before = self.entries.get(oid)
         if before is not None:
             since = before[0]
@@ -81,5 +85,13 @@ class Pauses(Persistent):
 
     def end(self, oid: int) -> bool:
         """End the pause of that oid, or of `ALL`; whether there was one."""
-        entries = self.entries
-        return entries is not None and entries.pop(oid, None) is not None
+        entries, ended = self.entries, self.ended
+        if entries is None or ended is None or (
+                entries.pop(oid, None) is None):
+            return False
+        ended.change(1)
+        return True
+
+    def count_ended(self) -> int:
+        """How often a pause has ended: what it held may be taken then."""
+        return 0 if self.ended is None else self.ended()

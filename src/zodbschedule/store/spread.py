@@ -29,6 +29,10 @@ from typing import Any
 from typing import ClassVar
 
 from persistent import Persistent
+from ZODB.POSException import POSKeyError
+
+from zodbschedule.store import remains
+from zodbschedule.store.remains import is_left
 
 
 # How many trees there are.  Fewer, and more inserts conflict; more, and a turn
@@ -78,12 +82,29 @@ class Spread(Persistent):
         """The tree that a new key belongs to."""
         if not self.trees:
             self.trees = tuple(self.tree_class() for _ in range(TREES))
+        self.regrow(stored)
         return self.tree(stored)
+
+    def regrow(self, stored: Any) -> None:
+        """Have the tree of a key lead to it, if a record of it is lost."""
+        tree = self.tree(stored)
+        try:
+            tree.get(stored)
+        except POSKeyError:
+            self.mend(tree)
+
+    def mend(self, tree: Any) -> None:
+        """Grow *tree* anew from what is left of it."""
+        if is_left(tree):
+            remains.regrow(tree)
+        else:
+            self.trees = tuple(self.tree_class() if one is tree else one
+                               for one in self.trees)
 
     def items_of(self, tree: Any, low: Any, high: Any, excludemin: bool
                  ) -> Iterator[tuple[Any, Any]]:
         """Those of one tree between two bounds."""
-        return iter(tree.items(low, high, excludemin))
+        return remains.items(tree, low, high, excludemin)
 
     # -- one key
 
@@ -93,11 +114,13 @@ class Spread(Persistent):
 
     def get(self, key: Any, default: Any = None) -> Any:
         stored = self.stored(key)
-        return self.tree(stored).get(stored, default)
+        try:
+            return self.tree(stored).get(stored, default)
+        except POSKeyError:
+            return default
 
     def __contains__(self, key: Any) -> bool:
-        stored = self.stored(key)
-        return stored in self.tree(stored)
+        return self.get(key, self) is not self
 
     def __setitem__(self, key: Any, value: Any) -> None:
         stored = self.stored(key)
@@ -109,16 +132,25 @@ class Spread(Persistent):
 
     def __delitem__(self, key: Any) -> None:
         stored = self.stored(key)
+        self.regrow(stored)
         del self.tree(stored)[stored]
 
     def pop(self, key: Any, default: Any = None) -> Any:
         stored = self.stored(key)
+        self.regrow(stored)
         return self.tree(stored).pop(stored, default)
 
     # -- all of them
 
     def __bool__(self) -> bool:
-        return any(self.trees)
+        return bool(self._filled())
+
+    def _filled(self) -> list[Any]:
+        """The trees that hold anything, as far as they are left."""
+        try:
+            return [tree for tree in self.trees if tree]
+        except POSKeyError:
+            return list(remains.left(self.trees))
 
     def items(self, min: Any = None, max: Any = None,
               excludemin: bool = False) -> Iterator[tuple[Any, Any]]:
@@ -127,7 +159,7 @@ class Spread(Persistent):
         low = None if min is None else self.stored(min)
         high = None if max is None else self.stored(max)
         items = heapq.merge(*(self.items_of(tree, low, high, excludemin)
-                              for tree in self.trees if tree))
+                              for tree in self._filled()))
         return ((self.restored(stored), value) for stored, value in items)
 
     def keys(self) -> Iterator[Any]:

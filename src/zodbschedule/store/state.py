@@ -32,7 +32,9 @@ from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IScheduleSettings
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.claim import left_slots
 from zodbschedule.store.history import History
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import may_be_task
@@ -179,8 +181,8 @@ class ScheduleState(Configurable):
 
     def slots(self) -> Iterator[Slot]:
         """The slots of all claims."""
-        return (slot for claim in self.claims.values()
-                for slot in claim.slots)
+        return (slot for claim in remains.values(self.claims)
+                for slot in left_slots(claim))
 
     def _in_claims(self) -> Iterator[Any]:
         return (task for slot in self.slots() for task in slot.tasks())

@@ -53,10 +53,14 @@ from typing import Any
 from BTrees.LOBTree import LOBTree
 from persistent import Persistent
 from persistent.list import PersistentList
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.store import remains
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.remains import is_gone
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.spread import fetch
 
@@ -89,6 +93,12 @@ Place = tuple[datetime, Any, int | None, Any, int]
 
 #: whether a task that waits at that instant may be taken
 Wanted = Callable[[datetime, Persistent], bool]
+
+#: two instants; what is between them is stepped over
+Gap = tuple[datetime, datetime]
+
+#: from one instant to another, both inclusive
+Range = tuple[datetime | None, datetime]
 
 
 class Instants(Spread):
@@ -155,8 +165,9 @@ class Timetable(Persistent):
                 tree[key] = PersistentList(tasks)
                 return
             held = tree[key] = LOBTree()
-        elif type(held) is not LOBTree:
-            if len(held) + len(tasks) <= LEAF and not apart:
+        elif type(held) is not LOBTree or is_gone(held):
+            if not (apart or is_gone(held)) and (
+                    len(held) + len(tasks) <= LEAF):
                 held.extend(tasks)
                 return
             self.moved.note([held])
@@ -169,8 +180,8 @@ class Timetable(Persistent):
               ) -> None:
         """Add *tasks* behind the last leaf of a busy instant."""
         if leaves and not apart:
-            last = leaves[leaves.maxKey()]
-            room = LEAF - len(last)
+            last = leaves[remains.largest(leaves)]
+            room = LEAF - len(last) if is_left(last) else 0
             if room > 0:
                 last.extend(tasks[:room])
                 tasks = tasks[room:]
@@ -192,17 +203,18 @@ class Timetable(Persistent):
         return False
 
     def take(self, limit: int, after: datetime | None, until: datetime,
-             wanted: Wanted, skip: int = 0) -> 'Batch':
+             wanted: Wanted, skip: int = 0, gap: Gap | None = None
+             ) -> 'Batch':
         """Take the first *limit* wanted tasks from *after* to *until*.
 
         Both bounds are inclusive.  What is not wanted stays where it is.
         With *skip* so many lists are left to others, if there are enough
         tasks behind them.
         """
-        portion = Batch(after)
+        portion = Batch(after, gap)
         chosen = list(self._choose(portion, limit, until, wanted, skip))
         if skip and sum(len(tasks) for *_, tasks in chosen) < limit:
-            portion = Batch(after)
+            portion = Batch(after, gap)
             chosen = list(self._choose(portion, limit, until, wanted))
         elif skip:
             portion.cursor = after
@@ -218,28 +230,39 @@ class Timetable(Persistent):
             portion.tasks.extend((instant, task) for task in tasks)
         return portion
 
-    def has(self, until: datetime, wanted: Wanted) -> bool:
+    def has(self, until: datetime, wanted: Wanted,
+            portion: 'Batch | None' = None) -> bool:
         """Whether there is anything to `take`, or enough to `sweep`.
 
-        Users who unschedule leave husks where nothing is ever due.
+        Users who unschedule leave husks where nothing is ever due.  *portion*
+        says where to look, and is told what was passed.
         """
-        portion = Batch(None)
+        portion = portion or Batch(None)
         found = any(self._choose(portion, 1, until, wanted))
-        return found or portion.husks >= SWEEP
+        return found or bool(portion.lost) or portion.husks >= SWEEP
 
     def _choose(self, portion: 'Batch', limit: int, until: datetime,
                 wanted: Wanted, skip: int = 0) -> Iterator[tuple[Any, ...]]:
-        places = islice(self._places(portion.cursor, until), skip, None)
+        places = islice(
+            self._places(portion.ranges(until), until), skip, None)
         for instant, held, key, leaf, husks in _fetched(places, limit):
             portion.husks += husks
             if leaf is None:
                 return
             portion.cursor = instant
-            tasks = [task for task in leaf.data
+            try:
+                held_tasks = leaf.data
+            except POSKeyError:
+                remains.tell(leaf)
+                portion.lost.append((instant, key, leaf))
+                continue
+            tasks = [task for task in held_tasks
                      if wanted(instant, task)][:limit]
             limit -= len(tasks)
             if tasks:
                 yield instant, held, key, leaf, tasks
+            else:
+                portion.passed.append(instant)
             if not limit:
                 return
 
@@ -249,14 +272,14 @@ class Timetable(Persistent):
         return set().union(*(_smallest_keys(tree, taken[0], taken[-1])
                              for tree in trees.values()))
 
-    def _places(self, start: datetime | None, until: datetime
+    def _places(self, ranges: list[Range], until: datetime
                 ) -> Iterator[Place]:
-        """The lists between two instants, and the husks before each.
+        """The lists in some ranges of instants, and the husks before each.
 
         In the end no list, and the husks behind the last.
         """
         husks = 0
-        for instant, held in self.instants.items(min=start, max=until):
+        for instant, held in self._in(ranges):
             if held is None:
                 husks += 1
                 continue
@@ -264,6 +287,10 @@ class Timetable(Persistent):
                 yield instant, held, key, leaf, husks
                 husks = 0
         yield until, None, None, None, husks
+
+    def _in(self, ranges: list[Range]) -> Iterator[tuple[datetime, Any]]:
+        for low, high in ranges:
+            yield from self.instants.items(min=low, max=high)
 
     def _drop(self, instant: datetime, held: Any, key: int | None,
               husk: bool = True) -> None:
@@ -278,9 +305,11 @@ class Timetable(Persistent):
         else:
             del self.instants[instant]
 
-    def sweep(self, until: datetime) -> None:
-        """Delete the husks up to *until*."""
-        husks = [instant for instant, held in self.instants.items(max=until)
+    def sweep(self, until: datetime, start: datetime | None = None,
+              gap: Gap | None = None) -> None:
+        """Delete the husks from *start* to *until*, but for those in *gap*."""
+        ranges = Batch(start, gap).ranges(until)
+        husks = [instant for instant, held in self._in(ranges)
                  if held is None]
         for instant in husks:
             del self.instants[instant]
@@ -314,14 +343,17 @@ class Timetable(Persistent):
 
     def at(self, instant: datetime) -> Iterator[Persistent]:
         """The tasks that wait at *instant*, by arrival, lazily."""
-        held = self.instants.get(instant)
-        if type(held) is not LOBTree:
-            yield from list(held or ())
-            return
-        key = held.minKey() if held else None
-        while key is not None:
-            yield from list(held.get(key, ()))
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+        for _, leaf in self.lists_at(instant):
+            if leaf is not None and is_left(leaf):
+                yield from list(leaf)
+
+    def ahead(self, start: datetime | None, count: int) -> datetime | None:
+        """The instant that is so many behind *start*; None if there is none.
+
+        Emptied ones count.
+        """
+        instants = (at for at, _ in self.instants.items(min=start))
+        return next(islice(instants, count, None), None)
 
     # -- for the check of soundness
 
@@ -333,13 +365,13 @@ class Timetable(Persistent):
                  ) -> Iterator[tuple[int | None, PersistentList]]:
         """The lists of *instant*, each with its key in the tree, lazily."""
         held = self.held_at(instant)
-        if type(held) is not LOBTree:
+        if type(held) is not LOBTree or is_gone(held):
             yield None, held
             return
-        key = held.minKey() if held else None
+        key = _smallest(held)
         while key is not None:
-            yield key, held[key]
-            key = next(iter(held.keys(min=key, excludemin=True)), None)
+            yield key, held.get(key)
+            key = _smallest(held, key + 1)
 
     def drop(self, instant: datetime, key: int | None) -> None:
         """Take out a list that is empty, or whose record is gone.
@@ -353,15 +385,29 @@ class Timetable(Persistent):
 class Batch:
     """What one `Timetable.take` found."""
 
-    def __init__(self, cursor: datetime | None) -> None:
+    def __init__(self, cursor: datetime | None, gap: Gap | None = None
+                 ) -> None:
+        #: what to step over
+        self.gap = gap
+        #: the instants of the lists that have nothing that is wanted
+        self.passed: list[datetime] = []
         #: the tasks, each with its instant
         self.tasks: list[tuple[datetime, Persistent]] = []
         #: the instant to go on from, inclusive
         self.cursor = cursor
         #: how many husks were passed, or left behind
         self.husks = 0
+        #: lists whose records are gone: the instant, the key, the list
+        self.lost: list[tuple[datetime, int | None, Any]] = []
         #: the lists that it came from
         self.leaves: list[PersistentList] = []
+
+    def ranges(self, until: datetime) -> list[Range]:
+        """Where to look: from the cursor to *until*, but for the gap."""
+        start, gap = self.cursor, self.gap
+        if gap is None or start is not None and start > gap[0]:
+            return [(start, until)]
+        return [(start, min(gap[0], until)), (gap[1], until)]
 
     def fetch(self) -> None:
         """Ask the storage for what the runs will load, all at once."""
@@ -376,12 +422,14 @@ class Batch:
             leaf._p_deactivate()
 
 
-def _smallest(tree: LOBTree, low: int | None) -> int | None:
-    """The smallest key that is not below *low*, if there is any."""
+def _smallest(tree: LOBTree, low: int | None = None) -> int | None:
+    """The smallest key that is left and not below *low*, if there is any."""
     try:
-        key: int = tree.minKey(low)
+        key: int | None = tree.minKey(low)
     except ValueError:
         return None
+    except POSKeyError:
+        key = remains.smallest(tree, low)
     return key
 
 
@@ -398,6 +446,8 @@ def _smallest_keys(tree: LOBTree, first: int, last: int) -> set[int]:
     found = set()
     for child in children[bisect_right(bounds, first):
                           bisect_right(bounds, last) + 1]:
+        if not is_left(child):
+            continue
         if type(child) is type(tree):
             found |= _smallest_keys(child, first, last)
         else:
@@ -418,17 +468,21 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
     """The lists of an instant, each with its key in the inner tree."""
     if held is None:
         return ()
-    if type(held) is LOBTree:
-        leaves: Iterable[tuple[int, PersistentList]] = held.items()
-        return leaves
+    if type(held) is LOBTree and is_left(held):
+        return remains.items(held)
     return ((None, held),)
 
 
 def _index(leaf: PersistentList, task: Persistent) -> int | None:
     """Where *task* itself, not its equal, stands in *leaf*."""
-    return next((i for i, other in enumerate(leaf) if other is task), None)
+    try:
+        return next((i for i, one in enumerate(leaf) if one is task), None)
+    except POSKeyError:
+        remains.tell(leaf)
+        return None
 
 
 def _next_key(leaves: LOBTree) -> int:
-    count = (leaves.maxKey() >> LOT) + 1 if leaves else 0
+    last = remains.largest(leaves)
+    count = 0 if last is None else (last >> LOT) + 1
     return count << LOT | random.getrandbits(LOT)

@@ -27,14 +27,12 @@ conflicts with it.
 moves while it begins: see `zodbschedule.store.moved`.
 """
 
-import logging
 import sys
 from typing import Any
 
+from zodbschedule.logger import log
 from zodbschedule.transactions.lines import remember_sessions
 
-
-log = logging.getLogger('zodbschedule')
 
 #: what is safe where `loses_what_moves`
 PACK_HINT = (

@@ -20,15 +20,12 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from ZODB.POSException import POSKeyError
-
+from zodbschedule.store import remains
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import plain
 from zodbschedule.task import key_of
-from zodbschedule.transactions.errors import is_storage_failure
-from zodbschedule.transactions.errors import is_transient
 
 
 # So many items of a tree are looked up at once.  Larger, and more is held in
@@ -97,22 +94,6 @@ def flaw_of(task: Any, kind: FlawKind, problem: str, remedy: str = '',
                 problem, remedy, repair)
 
 
-def is_gone(obj: Any) -> bool:
-    """Whether the record of *obj* is gone; it is loaded otherwise.
-
-    Not if its class is missing, or refuses the state.  Raises what the
-    storage raises if that fails.
-    """
-    try:
-        obj._p_activate()
-    except POSKeyError:
-        return True
-    except Exception as error:
-        if is_transient(error) or is_storage_failure(error):
-            raise
-    return False
-
-
 def known_stamp(task: Any) -> int | None:
     """The stamp of *task*, as far as it can be known."""
     try:
@@ -136,8 +117,9 @@ def items_of(tree: Any) -> Iterator[tuple[Any, Any]]:
     What comes among the next few, at most `AHEAD`, is not given, and what
     goes is.
     """
-    found = list(islice(tree.items(), AHEAD))
+    found = list(islice(remains.items(tree), AHEAD))
     while found:
         yield from found
         last, _ = found[-1]
-        found = list(islice(tree.items(min=last, excludemin=True), AHEAD))
+        found = list(islice(
+            remains.items(tree, last, excludemin=True), AHEAD))

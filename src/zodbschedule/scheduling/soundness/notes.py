@@ -19,11 +19,12 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from BTrees.LOBTree import LOBTree
+
 from zodbschedule.scheduling.soundness import repairs
 from zodbschedule.scheduling.soundness.flaw import Flaw
 from zodbschedule.scheduling.soundness.flaw import FlawKind
 from zodbschedule.scheduling.soundness.flaw import flaw_of
-from zodbschedule.scheduling.soundness.flaw import is_gone
 from zodbschedule.scheduling.soundness.flaw import items_of
 from zodbschedule.scheduling.soundness.flaw import known_key
 from zodbschedule.scheduling.soundness.sightings import InTimetable
@@ -32,6 +33,7 @@ from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
+from zodbschedule.store.remains import is_gone
 from zodbschedule.store.state import ScheduleState
 
 
@@ -138,7 +140,7 @@ class Notes:
     def others(self) -> Iterator[Flaw]:
         """Whether something else is noted of a task that is not here."""
         schedule = self.schedule
-        for oid, entry in items_of(schedule.pauses.entries or {}):
+        for oid, entry in items_of(schedule.pauses.entries or LOBTree()):
             if oid != ALL and not self._is_here(oid):
                 yield self._gone(
                     oid, entry[3], FlawKind.STRAY_PAUSE, 'a pause',

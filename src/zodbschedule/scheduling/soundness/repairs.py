@@ -18,6 +18,7 @@ is: so the flaw is not hidden, and the reference is kept in case the record
 comes back.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -97,6 +98,14 @@ def drop_list(schedule: ScheduleState, instant: datetime, key: int | None,
     # Written, so that whoever adds to it conflicts.
     empty._p_changed = True
     schedule.timetable.drop(instant, key)
+
+
+def park_node(schedule: ScheduleState, lost: Any,
+              regrow: Callable[[], object]) -> None:
+    """Grow a tree anew that has lost a node."""
+    regrow()
+    _park(schedule, lost, to_micros(clock.now()),
+          'the record of a part of a tree is gone')
 
 
 def park_claim(schedule: ScheduleState, claim_id: str, lost: Any) -> None:

@@ -21,11 +21,13 @@ Nor is a task that waits without its key while no task holds that: another
 task had it meanwhile.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from BTrees.LOBTree import LOBTree
 from ZODB.broken import Broken
 from ZODB.POSException import POSKeyError
 
@@ -35,7 +37,6 @@ from zodbschedule.scheduling.soundness import repairs
 from zodbschedule.scheduling.soundness.flaw import Flaw
 from zodbschedule.scheduling.soundness.flaw import FlawKind
 from zodbschedule.scheduling.soundness.flaw import flaw_of
-from zodbschedule.scheduling.soundness.flaw import is_gone
 from zodbschedule.scheduling.soundness.flaw import items_of
 from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.scheduling.soundness.notes import Notes
@@ -44,10 +45,13 @@ from zodbschedule.scheduling.soundness.sightings import InParked
 from zodbschedule.scheduling.soundness.sightings import InTimetable
 from zodbschedule.scheduling.soundness.sightings import Place
 from zodbschedule.scheduling.soundness.sightings import worse
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.remains import is_gone
+from zodbschedule.store.spread import Spread
 from zodbschedule.store.state import ScheduleState
 
 
@@ -108,6 +112,7 @@ class Survey:
         yield from self._readable('the timetable', self._timetable())
         yield from self._readable('the claims', self._claims())
         yield from self._readable('the parked tasks', self._parked())
+        yield from self._readable('the keys', self._noted())
         if self.whole:
             yield from self._readable('the keys', self.notes.keys())
             yield from self._readable('the notes', self.notes.others())
@@ -123,10 +128,30 @@ class Survey:
                 f'record {error} is gone, and {name} cannot be read without '
                 f'it; restore the database from a backup')
 
+    # -- trees
+
+    def _spread(self, name: str, spread: Spread) -> Iterator[Flaw]:
+        for tree in spread.trees:
+            yield from self._tree(name, tree, partial(spread.mend, tree))
+
+    def _tree(self, name: str, tree: Any, regrow: Callable[[], object]
+              ) -> Iterator[Flaw]:
+        """Whether *tree* has all its nodes."""
+        for node in remains.nodes(tree):
+            if is_gone(node):
+                self.whole = False
+                yield flaw_of(
+                    node, FlawKind.LOST_RECORD,
+                    f'the record of a part of a tree ({name}) is gone',
+                    'the tree grows anew from what is left, and an entry for '
+                    'it is parked', partial(
+                        repairs.park_node, self.schedule, node, regrow))
+
     # -- the timetable
 
     def _timetable(self) -> Iterator[Flaw]:
         timetable = self.schedule.timetable
+        yield from self._spread('timetable', timetable.instants)
         for instant in timetable.times():
             held = timetable.held_at(instant)
             if is_gone(held):
@@ -135,7 +160,10 @@ class Survey:
                 yield from self._instant(instant, held)
 
     def _instant(self, instant: datetime, held: Any) -> Iterator[Flaw]:
-        if not held:
+        if type(held) is LOBTree:
+            yield from self._tree(f'instant {instant}', held, partial(
+                remains.regrow, held))
+        if not remains.holds_anything(held):
             yield self._empty(instant, None, held)
             return
         for key, tasks in self.schedule.timetable.lists_at(instant):
@@ -207,7 +235,10 @@ class Survey:
     # -- what is parked
 
     def _parked(self) -> Iterator[Flaw]:
-        for id, entry in items_of(self.schedule.parked.entries):
+        entries = self.schedule.parked.entries
+        yield from self._tree(
+            'parked', entries, partial(remains.regrow, entries))
+        for id, entry in items_of(entries):
             if is_gone(entry):
                 yield flaw_of(
                     entry, FlawKind.LOST_RECORD,
@@ -265,8 +296,15 @@ class Survey:
 
     # -- the history
 
+    def _noted(self) -> Iterator[Flaw]:
+        keys = self.schedule.keys
+        yield from self._spread('keys', keys.holders)
+        yield from self._spread('keys of tasks', keys.by_oid)
+
     def _history(self) -> Iterator[Flaw]:
         history = self.schedule.history
+        yield from self._tree(
+            'history', history.chunks, partial(remains.regrow, history.chunks))
         for key, chunk in items_of(history.chunks):
             if is_gone(chunk):
                 yield flaw_of(
