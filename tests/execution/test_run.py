@@ -421,7 +421,7 @@ sold = []
 
 
 @pytest.mark.parametrize('argument, taken, missing', [
-    ('Kind.MAIL', 'mail', "ValueError(\"'mail' is not a valid Kind\")"),
+    ('Kind.MAIL', 'mail', "ValueError: 'mail' is not a valid Kind"),
     ('[{"it": Kind.MAIL}]', 'mail', "'mail' is not a valid Kind"),
     ('Order()', 'Order', 'sample_shop.Order, which it holds, cannot be'),
     ('{"it": (Order(),)}', 'Order', 'sample_shop.Order, which it holds'),
