@@ -315,8 +315,8 @@ class Real:
 
 CLASSES = {
     PersistentList: 'list', LOBTree: 'tree', OOBTree: 'an OOBTree',
-    timetable.Timetable: 'timetable', Claim: 'claim', Slot: 'slot', Heartbeat: 'heartbeat', Chunk: 'history',
-    Note: 'task'}
+    timetable.Timetable: 'timetable', Claim: 'claim', Slot: 'slot',
+    Heartbeat: 'heartbeat', Chunk: 'history', Note: 'task'}
 
 # Of these the model has one unit for each key, or none for each object.
 ONCE = {'instant', 'tree', 'claims', 'history', 'task'}
