@@ -50,6 +50,8 @@ TOLD = {
         f'{kind}, {ms} ms, {beside}: points more'
         for kind in ('now', 'in three days', 'with a key', 'both')
         for ms in (0, 50, 200) for beside in ('nobody', 'a worker')),
+    'held_back': (
+        'a task for now behind 300 that are paused: ratio',),
     'portions': ('rate of the pair that is fixed',),
     'together': (
         'two at once against one: ratio',
