@@ -277,7 +277,8 @@ class Schedule(ScheduleState):
 
         Zero if no task is due.  Tasks that are paused themselves do not
         count.  Tasks that a worker holds count only if it has given no sign
-        of life for longer than its lease.
+        of life for longer than its lease, or if its last one lies further
+        than that in the future: a clock was ahead, and nobody can tell.
 
         :param now: an aware datetime.
         :raises InvalidTime: if *now* is not aware.

@@ -494,7 +494,7 @@ class TestOneTaskTwice:
         for module in ('admission', 'places'):
             monkeypatch.setattr(
                 f'zodbschedule.scheduling.{module}.stamp',
-                lambda task, instant: None)
+                lambda task, instant, schedule=None: None)
         # Else an insert into the one bucket of a small tree conflicts.
         prepare(database, *(Note('', at(n)) for n in range(-500, 500, 10)))
 

@@ -19,7 +19,6 @@ from zodbschedule.liveness.stale import IDLE
 from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.liveness.stale import believed
 from zodbschedule.liveness.stale import namesakes
-from zodbschedule.liveness.stale import stale
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
@@ -260,20 +259,44 @@ class TestStale:
             options, seconds, found):
         make('a', **options)
         storage_time.now += seconds
-        assert stale(schedule, ['a'], mine()) == found
+        assert OtherClaims().stale(schedule, ['a'], mine()) == found
 
     def test_of_those_in_doubt_only(self, schedule, make, mine, storage_time):
         make('a')
         make('b')
         storage_time.now += 31
-        assert stale(schedule, ['b', 'gone by now'], mine()) == ['b']
+        assert OtherClaims().stale(
+            schedule, ['b', 'gone by now'], mine()) == ['b']
 
     def test_a_clock_that_was_wrong_recovers_nobody(
             self, schedule, others, make, mine, silence, storage_time):
         silence(make('a'), timedelta(days=1000))
         doubtful = others.look(schedule, 'mine').doubtful
         assert doubtful == ['a']
-        assert stale(schedule, doubtful, mine()) == []
+        assert others.stale(schedule, doubtful, mine()) == []
+
+    def test_while_the_time_of_the_storage_stands_still_our_own_tells(
+            self, schedule, others, make, mine, ticks):
+        # Its clock was ahead once, and has not caught up.
+        make('a')
+        assert others.stale(schedule, ['a'], mine()) == []
+        ticks.now += 29
+        assert others.stale(schedule, ['a'], mine()) == []
+        ticks.now += 2
+        assert others.stale(schedule, ['a'], mine()) == ['a']
+
+    def test_a_new_sign_of_life_begins_it_anew(
+            self, schedule, others, make, mine, ticks):
+        claim = make('a')
+        others.stale(schedule, ['a'], mine())
+        ticks.now += 29
+        claim.heartbeat.beats += 1
+        commit(schedule)
+        assert others.stale(schedule, ['a'], mine()) == []
+        ticks.now += 29
+        assert others.stale(schedule, ['a'], mine()) == []
+        ticks.now += 2
+        assert others.stale(schedule, ['a'], mine()) == ['a']
 
 
 def test_how_long_a_claim_is_believed(schedule):

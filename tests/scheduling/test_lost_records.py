@@ -211,9 +211,9 @@ def test_the_last_bucket_of_the_history_is_lost_and_it_goes_on(
     commit(schedule)
     *_, lost = remains.nodes(schedule.history.chunks)
     lose(database, lost)
-    left = len(list(schedule.history))
-    schedule.history.add([record(1, 0, 1, 0, '', '', began=0)], NOON, 'w')
-    schedule.history.trim(NOON)
+    left, later = len(list(schedule.history)), NOON + timedelta(days=1)
+    schedule.history.add([record(1, 0, 1, 0, '', '', began=0)], later, 'w')
+    schedule.history.trim(later)
     commit(schedule)
     assert len(list(schedule.history)) == left + 1
 
@@ -221,8 +221,8 @@ def test_the_last_bucket_of_the_history_is_lost_and_it_goes_on(
 def test_a_bucket_of_the_parked_tasks_is_lost_and_the_rest_is_there(
         database, schedule):
     for number in range(MANY):
-        schedule.parked.entries[f'{number:04}'] = ParkedTask(
-            f'{number:04}', Note(), NOON, NOON, 'once', occurrence=0)
+        schedule.parked.entries[f'{1000 + number}'] = ParkedTask(
+            f'{1000 + number}', Note(), NOON, NOON, 'once', occurrence=0)
     commit(schedule)
     ids = list(schedule.parked.entries)
     lost = list(remains.nodes(schedule.parked.entries))[2]

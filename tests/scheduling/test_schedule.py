@@ -1073,6 +1073,14 @@ def test_overdue_counts_what_is_claimed_only_after_the_lease(schedule):
     assert schedule.overdue(later) == HOUR + schedule.lease + MINUTE
 
 
+def test_overdue_counts_what_is_claimed_by_a_clock_that_was_ahead(schedule):
+    now = datetime.now(UTC)
+    task = schedule.schedule(Task(now - 2 * HOUR))
+    hold(schedule, task)
+    assert schedule.overdue(now - schedule.lease / 2) == timedelta(0)
+    assert schedule.overdue(now - HOUR) == HOUR
+
+
 def test_overdue_does_not_count_a_claim_that_holds_nothing(schedule):
     hold(schedule)
     assert schedule.overdue(

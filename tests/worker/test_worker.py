@@ -482,7 +482,6 @@ class TestStarting:
         worker.start()
         seen.wait_for('a')
         assert log(f'Worker {worker.name}: an error that is not a task')
-        worker.grace = ZERO
         worker.finish()
         database.db.close, close = str, database.db.close
         worker.stop()
@@ -1620,7 +1619,7 @@ class TestShouldLook:
     def consumer(self):
         """One that has just looked at the claims of others."""
         others = stale.OtherClaims(surveyed=time.monotonic())
-        return SimpleNamespace(others=others)
+        return SimpleNamespace(others=others, gives_way=bool)
 
     @pytest.fixture
     def one(self, consumer):

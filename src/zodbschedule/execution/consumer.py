@@ -60,7 +60,6 @@ from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.liveness.stale import OtherClaims
-from zodbschedule.liveness.stale import stale
 from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
@@ -448,7 +447,7 @@ class Consumer:
 
     def _recover_stale(self, doubtful: list[str]) -> None:
         self.register()
-        for claim_id in read(self.manager, lambda: stale(
+        for claim_id in read(self.manager, lambda: self.others.stale(
                 self.schedule, doubtful, self._claim()), TURN_TRIES):
             self.recover(claim_id)
 

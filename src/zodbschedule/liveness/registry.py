@@ -32,6 +32,7 @@ from zodbschedule.interfaces import IClaimedTask
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness.stale import believed
+from zodbschedule.liveness.stale import is_abandoned
 from zodbschedule.liveness.stale import silence
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
@@ -144,11 +145,23 @@ def _held(claim: Claim) -> Iterator[ClaimedTask]:
 def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
     """See `IScheduleReading`; *now* is in UTC."""
     since = [now, *filter(None, [_longest_due(schedule, now)])]
-    for claim in schedule.claims.values():
-        if silence(claim, now.timestamp()) > (
-                believed(claim, schedule).total_seconds()):
+    for claim_id, claim in schedule.claims.items():
+        if _may_be_dead(schedule, claim_id, claim, now):
             since.extend(from_micros(slot.micros) for slot in claim.held())
     return now - min(since)
+
+
+def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
+                 now: datetime) -> bool:
+    """Whether *claim* has been silent for too long, or nobody can tell.
+
+    A sign of life from the future says that a clock was ahead, and not that
+    the worker is alive; of one in this process we know.
+    """
+    age = silence(claim, now.timestamp())
+    if age < 0 and is_abandoned(claim_id, claim.incarnation) is False:
+        return False
+    return abs(age) > believed(claim, schedule).total_seconds()
 
 
 def _longest_due(schedule: ScheduleState, now: datetime) -> datetime | None:

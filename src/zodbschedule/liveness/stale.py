@@ -16,7 +16,8 @@ A process of this machine that has ended is known at once, without the
 database; one that works is not dead because it is silent.  For others, and
 for one that was stopped, only the silence of their claim tells, in the time of
 the storage; to know that for certain a process has to write something of its
-own.
+own.  After the clock of the storage was ahead, that time stands still: then
+the silence tells that the observer itself has seen, by a monotonic clock.
 A claim that holds nothing blocks nobody, and is silent as long as its worker
 is idle.
 """
@@ -70,6 +71,9 @@ class OtherClaims:
     again: dict[str, float] = field(default_factory=dict)
     #: when the others are, provided that the database has changed
     idle: dict[str, float] = field(default_factory=dict)
+    #: the last sign of life of those that were in doubt, and since when we
+    #: know it, by a monotonic clock
+    seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     #: when the last survey was made, by a monotonic clock
     surveyed: float = float('-inf')
     #: whether the last look at the schedule has left out the survey
@@ -123,8 +127,39 @@ class OtherClaims:
             self.idle[claim_id] = then
         return looks_stale(claim, lease, clock.now().timestamp())
 
+    def stale(self, schedule: ScheduleState, doubtful: list[str],
+              own_claim: Claim) -> list[str]:
+        """Those that have been silent for too long.
+
+        By the time of the storage, or as we have seen ourselves.  *own_claim*
+        has given a sign of life just now.
+        """
+        now = own_claim.beaten()
+        claims = ((claim_id, schedule.claims.get(claim_id))
+                  for claim_id in doubtful)
+        return [claim_id for claim_id, claim in claims
+                if claim is not None and patience(
+                    claim, schedule).total_seconds() < max(
+                        seconds_between(claim.beaten(), now),
+                        self._watched(claim_id, claim))]
+
+    def _watched(self, claim_id: str, claim: Claim) -> float:
+        """For how many seconds we have seen no new sign of life of *claim*.
+
+        After the clock of the storage was ahead, its time hardly passes until
+        it has caught up; ours does.
+        """
+        now = time.monotonic()
+        beaten = claim.beaten()
+        last, since = self.seen.get(claim_id, (beaten, now))
+        if last != beaten:
+            since = now
+        self.seen[claim_id] = beaten, since
+        return now - since
+
     def _forget(self, claim_id: str) -> None:
         del self.known[claim_id]
+        self.seen.pop(claim_id, None)
         self.again.pop(claim_id, None)
         self.idle.pop(claim_id, None)
 
@@ -146,20 +181,6 @@ class OtherClaims:
         """Whether a process of this machine has ended."""
         return any(
             incarnation.is_gone(one) for one in set(self.known.values()))
-
-
-def stale(schedule: ScheduleState, doubtful: list[str], own_claim: Claim
-          ) -> list[str]:
-    """Those that have been silent for too long, by the time of the storage.
-
-    *own_claim* has given a sign of life just now.
-    """
-    now = own_claim.beaten()
-    claims = ((claim_id, schedule.claims.get(claim_id))
-              for claim_id in doubtful)
-    return [claim_id for claim_id, claim in claims
-            if claim is not None and seconds_between(claim.beaten(), now) > (
-                patience(claim, schedule).total_seconds())]
 
 
 def patience(claim: Claim, schedule: ScheduleState) -> timedelta:
