@@ -207,7 +207,7 @@ def names_in(body, prefix):
 
 
 def place_of(path):
-    """Where that is, as the page on the architecture writes it."""
+    """Where that is, as the pages write it."""
     if path.startswith('tests/'):
         return HOME / path
     place = PACKAGE.joinpath(*path.split('.'))
@@ -215,7 +215,7 @@ def place_of(path):
 
 
 def stale(page):
-    """What a page on the architecture cites that is not there (any more)."""
+    """What a page cites that is not there (any more)."""
     for path, names in CITED.findall(page):
         place = place_of(path)
         known = defined(place) if place.exists() else set()
@@ -226,8 +226,9 @@ def stale(page):
                 if not place_of(name).exists())
 
 
-def test_what_the_architecture_cites_is_there():
-    page = HOME.joinpath('docs', 'architecture.rst').read_text('utf-8')
+@pytest.mark.parametrize('name', ['architecture.rst', 'failure.rst'])
+def test_what_a_page_cites_is_there(name):
+    page = HOME.joinpath('docs', name).read_text('utf-8')
     assert len(CITED.findall(page)) > 40
     assert list(stale(page)) == []
 
