@@ -24,7 +24,7 @@ import zodbpickle.pickle
 from persistent import Persistent
 from persistent.wref import WeakRef
 from ZODB.broken import Broken
-from ZODB.POSException import StateLoadError
+from ZODB.POSException import POSKeyError
 
 from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
@@ -32,6 +32,8 @@ from zodbschedule.interfaces import CodeMissing
 from zodbschedule.scheduling.storable import PROTOCOL
 from zodbschedule.scheduling.storable import Nowhere
 from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.errors import is_transient
 
 
 def refuse_incomplete(task: Any) -> None:
@@ -42,7 +44,11 @@ def refuse_incomplete(task: Any) -> None:
     refuse_broken(task)
     try:
         task._p_activate()
-    except StateLoadError as error:
+    except Exception as error:
+        # A StateLoadError; of older releases of ZODB, what has caused it.
+        if isinstance(error, POSKeyError) or (
+                is_transient(error) or is_storage_failure(error)):
+            raise
         *_, first = causes(error)
         raise CodeMissing(
             f'it cannot be loaded: {ErrorText(first)}') from error
