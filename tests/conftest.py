@@ -1,5 +1,6 @@
 """Fixtures and marks for all tests."""
 
+import signal
 import sys
 
 import pytest
@@ -18,10 +19,21 @@ pytest_plugins = ['zodbschedule.testing', 'shell']
 
 
 def pytest_configure(config):
+    heed_signals()
     config.addinivalue_line(
         'markers',
         'storages(*names): the storages that the fixture `database` is to '
         f'have for this test; by default {", ".join(STORAGES)}')
+
+
+def heed_signals():
+    """Let the processes of tests heed signals that ours was told to ignore.
+
+    What ``nohup``, or a shell in the background, has ignored is inherited.
+    """
+    for number in signal.SIGHUP, signal.SIGQUIT, signal.SIGINT:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc):
