@@ -129,6 +129,12 @@ def without_module():
     return cls('said')
 
 
+def whose_module_is_gone():
+    cls = type('Local', (Exception,), {})
+    del cls.__module__
+    return cls('said')
+
+
 class DirRaises:
     __dir__ = refuse
 
@@ -172,6 +178,7 @@ FAILING = {
     'surrogates': lambda: ValueError('\udcff\x00\x1b'),
     'huge': lambda: ValueError('x' * 3_000_000),
     'no module': without_module,
+    'module is gone': whose_module_is_gone,
     'group in group in group': deep,
     'group that hides': lambda: SubclassOfGroup('g', [ValueError('x')]),
     'gives up without a reason': Gone,
