@@ -239,8 +239,8 @@ def test_a_storage_without_room_says_so_by_a_code(refused, error):
     assert not is_full(error.with_traceback(None))
 
 
-@pytest.mark.parametrize('error', [OSError(errno.EIO, 'no'), AllRaises()])
-def test_any_other_failure_of_a_storage_is_no_lack_of_room(refused, error):
-    found = refused(error)
+@pytest.mark.parametrize('make', [lambda: OSError(errno.EIO, 'no'), AllRaises])
+def test_any_other_failure_of_a_storage_is_no_lack_of_room(refused, make):
+    found = refused(make())
     assert is_storage_failure(found)
     assert not is_full(found)
