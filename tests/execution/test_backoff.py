@@ -10,6 +10,7 @@ from sample_work import NOON
 
 from zodbschedule.execution.backoff import FIRST_PAUSE
 from zodbschedule.execution.backoff import LONGEST_PAUSE
+from zodbschedule.execution.backoff import NO_ROOM
 from zodbschedule.execution.backoff import Backoff
 from zodbschedule.execution.backoff import backoff_of
 
@@ -84,3 +85,13 @@ def test_it_does_not_keep_a_database():
     del db
     gc.collect()
     assert there() is None
+
+
+def test_a_storage_without_room_holds_off_all_and_that_task_longer(backoff):
+    backoff.refuse(1, NOON)
+    assert backoff.holds(NO_ROOM, NOON)
+    assert backoff.next_end({1, 2}, NOON) == NOON + FIRST_PAUSE
+    later = NOON + FIRST_PAUSE
+    assert not backoff.holds(NO_ROOM, later)
+    assert backoff.holds(1, later)
+    assert backoff.next_end({1, 2}, later) == NOON + 2 * FIRST_PAUSE

@@ -8,6 +8,7 @@ from datetime import timezone
 
 import pytest
 import transaction
+import ZODB
 import zope.event
 from databases import HISTORY
 from psycopg2 import OperationalError
@@ -16,8 +17,10 @@ from sample_tasks import MINUTE
 from sample_tasks import Noting
 from sample_tasks import Stage
 from ZEO.Exceptions import ClientDisconnected
+from ZODB.FileStorage import FileStorage
 from ZODB.POSException import ConflictError
 from ZODB.POSException import ReadOnlyError
+from ZODB.utils import p64
 
 from zodbschedule import InvalidTime
 from zodbschedule import NotStored
@@ -426,6 +429,51 @@ def test_a_task_that_ends_in_a_load_has_failed(stage):
     assert stage.run_between(call=strikes) == Tally(failed=1)
     assert len(tries) == 3
     assert stage.look().parked == {'bad': 'RecursionError: too deep'}
+
+
+@pytest.mark.storages('PostgreSQL', HISTORY)
+def test_a_task_whose_session_the_server_ends_has_failed(
+        stage, postgresql_server):
+    # As it does with one that is idle for longer than it allows.
+    def idle(task):
+        tries.append(task)
+        postgresql_server.terminate_backends()
+        task._p_jar.get(p64(2**40))
+
+    tries = []
+    assert stage.run_between(call=idle, retry=Retry(2)) == Tally(retried=1)
+    assert len(tries) == 3
+    assert stage.process(minutes=2) == Tally(failed=1)
+    assert len(tries) == 6
+
+
+@pytest.fixture
+def second(stage, tmp_path):
+    """Another database, which the tasks of the stage can write to."""
+    db = ZODB.DB(FileStorage(str(tmp_path / 'second.fs')),
+                 database_name='second', databases=stage.db.databases)
+    yield db
+    stage.tm.begin()
+    del stage.db.databases['second']
+    db.close()
+
+
+@on_file
+def test_a_second_database_that_is_away_at_commit_fails_its_tasks_only(
+        stage, second, monkeypatch):
+    def away(*args):
+        raise ClientDisconnected
+
+    def writes(task):
+        tries.append(task)
+        task._p_jar.get_connection('second').root()['more'] = len(tries)
+
+    tries = []
+    monkeypatch.setattr(second.storage, 'tpc_begin', away)
+    assert stage.run_between(call=writes, retry=Retry(2)) == Tally(retried=1)
+    assert len(tries) == 3
+    assert stage.process(minutes=2) == Tally(failed=1)
+    assert len(tries) == 6
 
 
 @on_file

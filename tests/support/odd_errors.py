@@ -129,6 +129,13 @@ def without_module():
     return cls('said')
 
 
+def of_no_module():
+    """As code makes one that runs outside of any module."""
+    names = {}
+    exec("error = type('Local', (Exception,), {})('said')", names)
+    return names['error']
+
+
 class DirRaises:
     __dir__ = refuse
 
@@ -172,6 +179,7 @@ FAILING = {
     'surrogates': lambda: ValueError('\udcff\x00\x1b'),
     'huge': lambda: ValueError('x' * 3_000_000),
     'no module': without_module,
+    'of no module': of_no_module,
     'group in group in group': deep,
     'group that hides': lambda: SubclassOfGroup('g', [ValueError('x')]),
     'gives up without a reason': Gone,

@@ -1,9 +1,12 @@
 """Whose fault an error is: the storage's, or the application's."""
 
+import errno
 import pickle
+import sqlite3
 import threading
 
 import pytest
+from odd_errors import AllRaises
 from persistent import Persistent
 from transaction.interfaces import NoTransaction
 from transaction.interfaces import TransactionFailedError
@@ -12,6 +15,7 @@ from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadConflictError
 
+from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -200,3 +204,43 @@ def test_errors_that_caused_each_other_come_to_an_end():
     one.__context__, two.__context__ = two, one
     assert not is_transient(one)
     assert not is_storage_failure(one)
+
+
+# -- A storage without room
+
+
+def with_code(name, code):
+    error = OSError('no')
+    setattr(error, name, code)
+    return error
+
+
+@pytest.fixture
+def refused(connection, monkeypatch):
+    """An error that the storage raises to a load."""
+    def refused(error):
+        def load(*args):
+            raise error
+
+        plain = connection.root()['plain']
+        monkeypatch.setattr(connection._storage, 'load', load)
+        return caught(plain._p_activate)
+
+    return refused
+
+
+@pytest.mark.parametrize('error', [
+    OSError(errno.ENOSPC, 'no'), OSError(errno.EDQUOT, 'no'),
+    with_code('pgcode', '53100'),
+    with_code('sqlite_errorcode', sqlite3.SQLITE_FULL)])
+def test_a_storage_without_room_says_so_by_a_code(refused, error):
+    assert is_full(refused(error))
+    # For instance, the task has written to a disk that is full.
+    assert not is_full(error.with_traceback(None))
+
+
+@pytest.mark.parametrize('make', [lambda: OSError(errno.EIO, 'no'), AllRaises])
+def test_any_other_failure_of_a_storage_is_no_lack_of_room(refused, make):
+    found = refused(make())
+    assert is_storage_failure(found)
+    assert not is_full(found)
