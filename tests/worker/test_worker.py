@@ -1662,6 +1662,12 @@ class TestShouldLook:
         assert not one.attend()
         assert one.hold_off == HoldOff(Reason.IDLE, at(1))
 
+    def test_while_another_thread_is_to_run_alone_it_does_not(
+            self, one, consumer):
+        consumer.gives_way = lambda: True
+        assert not one.attend()
+        assert one.hold_off.reason is Reason.GIVING_WAY
+
     @pytest.mark.parametrize('reason', ['one is due', 'a look was left out'])
     def test_when_the_claims_of_others_are_to_be_surveyed_but_not_earlier(
             self, one, consumer, reason):
