@@ -890,6 +890,21 @@ def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     assert shell('check', '--max-overdue', '0s', code=1)
 
 
+def test_check_says_that_a_stored_setting_is_not_valid(shell):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            schedule = connection.root()['schedule']
+            schedule._p_activate()
+            vars(schedule)['lease'] = 60
+            schedule._p_changed = True
+    assert shell('check').startswith('OK: ')
+    assert shell.err == (
+        'Warning: a setting is not valid, and its default is used: lease is '
+        '60; it has to be a timedelta of 0:00:01 or more, such as '
+        'timedelta(seconds=60)\n')
+    assert len(shell.json('check')['unfit_settings']) == 1
+
+
 def test_check_refuses_what_is_no_duration(shell):
     assert shell.refuses('check', '--max-overdue', 'long') == (
         'long is not a duration; write 30s, 5m, 2h or 1d')
