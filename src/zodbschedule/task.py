@@ -282,11 +282,11 @@ class CallTask(Task):
         return attributes
 
     def _set(self, name: str, value: Any) -> None:
+        # The task itself has changed in any case, since that is an assignment:
+        # so it conflicts with a run.
         self._holder()[name] = value
         if self._arguments is not None:
             self._arguments._p_changed = True
-        # So that it conflicts with a run, wherever they are.
-        self._p_changed = True
 
     def set_apart(self) -> None:
         """Move the arguments into a record of their own.

@@ -162,6 +162,12 @@ def test_a_sound_schedule_has_no_flaw(full):
     assert full.schedule._p_jar.db().storage.lastTransaction() == before
 
 
+def test_large_arguments_do_not_stay_in_memory(full):
+    assert full.called.args
+    assert list(flaws(full.schedule)) == []
+    assert full.called._arguments._p_changed is None
+
+
 def test_a_missing_class_is_not_a_flaw(full, database):
     commit(full.schedule)
     with gone(database.db, 'Fading'):
