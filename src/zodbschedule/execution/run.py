@@ -65,6 +65,7 @@ from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
+from zodbschedule.scheduling.admission import refuse_principal
 from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
@@ -354,6 +355,7 @@ class Attempt:
         self.manager.get().set_data(RUN, self)
         self.snapshot = self.run.snapshot = self.run.snapshot_of(
             task, micros)
+        refuse_principal(task, self.snapshot.principal_id)
 
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot

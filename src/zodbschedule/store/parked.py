@@ -27,6 +27,7 @@ from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.plain_text import text
 from zodbschedule.store import remains
 from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_left
 
@@ -92,7 +93,11 @@ class ParkedTask(Persistent):
         return from_micros(self._parked_at)
 
     def __repr__(self) -> str:
-        return f'<ParkedTask {self.id}: {self.reason}>'
+        try:
+            return f'<ParkedTask {self.id}: {self.reason}>'
+        except Exception:
+            # Its record is gone, for instance.
+            return f'<ParkedTask {task_id(self)}, which cannot be read>'
 
 
 @implementer(IParkedTasks)
