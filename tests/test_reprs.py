@@ -67,6 +67,12 @@ def test_a_rule_of_an_unknown_zone_is_shown(rule_of_unknown_zone):
         assert (repr(rule), str(rule)) == known
 
 
+def test_nothing_but_the_name_of_an_unknown_zone_is_known():
+    there = datetime(2003, 4, 1, tzinfo=zones.UnknownZone('Europe/Kyiv'))
+    assert (there.utcoffset(), there.dst()) == (None, None)
+    assert there.tzname() == 'Europe/Kyiv'
+
+
 def test_a_rule_that_older_code_has_taken_is_shown():
     rule = Cron('0 5 * * *', 'UTC')
     vars(rule)['expression'] = '0 5 * * NEVER'

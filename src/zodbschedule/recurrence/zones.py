@@ -84,6 +84,14 @@ class UnknownZone(tzinfo):
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
+    def utcoffset(self, moment: datetime | None) -> None:
+        return None
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str:
+        return str(self.spec)
+
     def __str__(self) -> str:
         return str(self.spec)
 

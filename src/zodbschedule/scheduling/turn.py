@@ -35,7 +35,6 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
-from zodbschedule.scheduling.parking import park_and_notify
 from zodbschedule.scheduling.soundness.repairs import park_list
 from zodbschedule.scheduling.soundness.repairs import park_slot
 from zodbschedule.store.claim import Claim
@@ -44,6 +43,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
@@ -77,6 +77,8 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     batch = schedule.timetable.take(
         limit, after, now, wanted, skip, gap)
     batch.fetch()
+    if schedule.requests.unserved:
+        _serve_unserved(schedule, batch, now)
     for instant, key, lost in batch.lost:
         park_list(schedule, instant, key, lost)
     collect(schedule, claim, now)
@@ -312,8 +314,9 @@ class Collection:
         elif loads(task):
             self._restore(self._serve(task, None), task)
         else:
-            self.schedule.keys.drop(oid)
-            self._park_requests(oid, task)
+            # It is left in its place, as all whose code is missing.
+            self.schedule.requests.begin_wait(task)
+            self._restore(stamp_of(task) or to_micros(self.now), task)
 
     def _is_back(self, task: Any) -> bool:
         """Whether a task that has an outcome waits or is in a claim again."""
@@ -330,19 +333,29 @@ class Collection:
     # -- what was requested of a task
 
     def _serve(self, task: Any, waits: int | None) -> int:
-        """Let it run for the first of them now; the instant of that."""
-        occurrence = self.schedule.requests.pop(u64(task._p_oid))
-        series.serve(task, waits, occurrence, self.now)
-        stamp(task, self.now)
-        return to_micros(self.now)
+        """See `serve`."""
+        return to_micros(serve(self.schedule, task, waits, self.now))
 
-    def _park_requests(self, oid: int, task: Any) -> None:
-        """No request can be served by a task that cannot be loaded here."""
-        while oid in self.schedule.requests:
-            park_and_notify(
-                self.schedule, task, to_micros(self.now),
-                'somebody has asked for it, and it cannot be loaded',
-                self.schedule.requests.pop(oid))
+
+def serve(schedule: ScheduleState, task: Any, waits: int | None, now: datetime
+          ) -> datetime:
+    """Let *task* run for the first of its requests; the instant of that."""
+    series.serve(task, waits, schedule.requests.pop(u64(task._p_oid)), now)
+    stamp(task, now)
+    return now
+
+
+def _serve_unserved(schedule: ScheduleState, batch: Batch, now: datetime
+                    ) -> None:
+    """Let those tasks that wait for their requests alone run for them.
+
+    Those whose code is still missing go on waiting, or are parked.
+    """
+    requests = schedule.requests
+    batch.tasks = [
+        (serve(schedule, task, None, now), task)
+        if loads(task) and requests.end_wait(task)
+        else (instant, task) for instant, task in batch.tasks]
 
 
 def is_suspect(schedule: ScheduleState, oid: int) -> bool:

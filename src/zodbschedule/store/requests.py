@@ -34,6 +34,10 @@ from zodbschedule.store.moved import Moved
 class Requests(Persistent):
     """The occurrences for which each task is to run once more, in order."""
 
+    #: the tasks that wait for nothing but these: their code was missing where
+    #: their series has ended
+    unserved: tuple[Persistent, ...] = ()
+
     def __init__(self, moved: Moved | None = None) -> None:
         self.moved = moved or Moved()
         #: oid -> a list of the task, and of occurrences in microseconds
@@ -82,4 +86,17 @@ class Requests(Persistent):
         self.read_current()
         entry = self.entries.pop(oid, None)
         if entry is not None:
+            self.end_wait(entry[0])
             entry.clear()
+
+    def begin_wait(self, task: Persistent) -> None:
+        """*task* waits for its requests alone."""
+        self.unserved += (task,)
+
+    def end_wait(self, task: Persistent) -> bool:
+        """It does not any more; whether it did."""
+        others = tuple(one for one in self.unserved if one is not task)
+        if len(others) == len(self.unserved):
+            return False
+        self.unserved = others
+        return True

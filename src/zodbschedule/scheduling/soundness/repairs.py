@@ -29,7 +29,6 @@ from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling.parking import park_and_notify
-from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.scheduling.soundness.sightings import InTimetable
 from zodbschedule.scheduling.soundness.sightings import Place
 from zodbschedule.scheduling.soundness.sightings import worse
@@ -40,6 +39,7 @@ from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import entry_id
 from zodbschedule.store.parked import parts_of
@@ -137,7 +137,7 @@ def renew_entry(schedule: ScheduleState, id: str, lost: Any) -> None:
     except POSKeyError:
         pass
     now = clock.now()
-    micros = known_stamp(task)
+    micros = stamp_of(task)
     schedule.parked.entries[id] = ParkedTask(
         id, task, now if micros is None else from_micros(micros), now,
         'the record of its entry, with the reason, is gone', '',
@@ -178,7 +178,7 @@ def release_key(schedule: ScheduleState, key: str, oid: int) -> None:
 def park_keyed(schedule: ScheduleState, task: Any) -> None:
     """Park *task*, which has a key and is in no place."""
     schedule.keys.forget(task)
-    micros = known_stamp(task)
+    micros = stamp_of(task)
     _park(schedule, task,
           to_micros(clock.now()) if micros is None else micros,
           'it had a key, and was in no place')

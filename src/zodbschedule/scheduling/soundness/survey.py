@@ -38,7 +38,6 @@ from zodbschedule.scheduling.soundness.flaw import Flaw
 from zodbschedule.scheduling.soundness.flaw import FlawKind
 from zodbschedule.scheduling.soundness.flaw import flaw_of
 from zodbschedule.scheduling.soundness.flaw import items_of
-from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.scheduling.soundness.notes import Notes
 from zodbschedule.scheduling.soundness.sightings import InClaim
 from zodbschedule.scheduling.soundness.sightings import InParked
@@ -50,6 +49,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.state import ScheduleState
@@ -280,7 +280,7 @@ class Survey:
             self.schedule._p_jar.cacheGC()
 
     def _stamp(self, task: Any, place: Place, micros: int) -> Iterator[Flaw]:
-        stamped = known_stamp(task)
+        stamped = stamp_of(task)
         if stamped == micros or stamped is None and not keeps_stamp(task):
             return
         said = 'no instant' if stamped is None else from_micros(stamped)
