@@ -943,6 +943,10 @@ class CodeMissing(ScheduleError):
     """A class, a function or a time zone is not available in this process."""
 
 
+class ScheduleDamaged(ScheduleError):
+    """A record is gone, and the schedule cannot go on without it."""
+
+
 class TransactionEnded(ScheduleError):
     """A task tried to end the transaction in which it runs."""
 
@@ -1007,4 +1011,5 @@ __all__ = (
     'CodeMissing',
     'TransactionEnded',
     'ClaimLost',
+    'ScheduleDamaged',
 )

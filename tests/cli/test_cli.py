@@ -1327,16 +1327,15 @@ def twice(schedule):
     schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
 
 
+def later(schedule):
+    """The first task waits later than it says."""
+    task = next(iter(schedule))
+    schedule.timetable.remove(MORNING, task)
+    schedule.timetable.add(MORNING + timedelta(days=1), [task])
+
+
 def a_crash_is_left(schedule):
     schedule.crashes[0x99] = 1, next(iter(schedule))
-
-
-def unreadable(schedule):
-    """The root of the parked tasks was never written."""
-    lost = ParkedTasks.__new__(ParkedTasks)
-    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
-    lost._p_deactivate()
-    schedule.parked = lost
 
 
 def test_a_deep_check_finds_a_sound_schedule(shell):
@@ -1380,15 +1379,15 @@ def test_a_deep_check_mends(shell):
     assert row['mended'] and row['remedy'] == 'the note is removed'
 
 
-def test_a_deep_check_tells_what_cannot_be_mended(shell):
-    plant(shell, unreadable)
+def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
+    plant(shell, later)
     for options in (), ('--mend',):
         summary, line, last = shell(
             'check', '--deep', *options, code=1).splitlines()
-        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
-        assert line.startswith('unreadable: record ')
+        assert summary == 'FLAWED: 1 task was checked; 1 flaw was found'
+        assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
-        assert 'from a backup' in last
+        assert 'install the classes that are missing' in last
 
 
 def test_only_a_deep_check_mends(shell):

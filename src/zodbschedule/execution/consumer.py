@@ -70,8 +70,10 @@ from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import is_suspect
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import label
 from zodbschedule.store.pauses import ALL
@@ -307,7 +309,7 @@ class Consumer:
                 self.cursor = self.start
         self.prepare()
         claims = ClaimsToRecover([], [])
-        if self.schedule.claims:
+        if remains.holds_anything(self.schedule.claims):
             claims = self.others.survey(self.schedule, self.claim_id)
         due = bool(self.portion) or self.is_anything_due()
         self.over = not due
@@ -350,7 +352,7 @@ class Consumer:
     def register(self) -> None:
         """Make a claim, and give a sign of life with it; commits."""
         def sign() -> None:
-            self._claim().heartbeat.beats += 1
+            self._claim().beat()
             self._commit('give a sign of life')
 
         self._transact(sign)
@@ -358,13 +360,12 @@ class Consumer:
 
     def _claim(self) -> Claim:
         """Our claim, in the current transaction; made if there is none yet."""
-        if not self.registered and self.claim_id not in self.schedule.claims:
+        if not self.registered and (
+                self.schedule.claim(self.claim_id) is None):
             claim = Claim(
                 self.name, incarnation.this(), to_micros(clock.now()),
                 None if self.lease is None else self.lease.total_seconds())
-            self.schedule.moved.note_insert(
-                self.schedule.claims, self.claim_id)
-            self.schedule.claims[self.claim_id] = claim
+            self.schedule.add_claim(self.claim_id, claim)
             return claim
         return claim_of(self.schedule, self.claim_id)
 
@@ -391,7 +392,7 @@ class Consumer:
         self.chosen.clear()
         # A task that asks for itself would run again and again.
         requests = self.schedule.requests
-        if requests.entries:
+        if remains.holds_anything(requests.entries):
             self.fresh.update(oid for oid in self.settled if oid in requests)
         if self.returned != self.schedule.timetable.returned:
             self.returned = self.schedule.timetable.returned
@@ -411,7 +412,7 @@ class Consumer:
         # Some of it may have been cancelled by now.
         self.portion = {}
         batch = Batch(self.cursor)
-        for index, slot in enumerate(claim.slots):
+        for index, slot in numbered_slots(claim):
             if slot.waiting:
                 self.portion[index] = u64(slot.task._p_oid)
                 batch.cursor = from_micros(slot.micros)
@@ -439,7 +440,7 @@ class Consumer:
             return 0
         if tries > 1:
             self.crowd = min(CROWD, self.crowd * 2)
-        holders = min(ROOMS, len(self.schedule.claims))
+        holders = min(ROOMS, remains.count(self.schedule.claims))
         crowd = max(self.crowd, ROOM * holders if holders > 1 else 1)
         return random.randrange(round(crowd)) * limit
 
@@ -465,7 +466,7 @@ class Consumer:
         unanswered: list[Dissolved] = []
 
         def dissolve() -> Dissolved | None:
-            claim = self.schedule.claims.get(claim_id)
+            claim = self.schedule.claim(claim_id)
             if claim is None:
                 abort(self.manager)
                 return unanswered[-1] if unanswered else None
@@ -543,8 +544,8 @@ class Consumer:
     def is_anything_due(self) -> bool:
         """Whether there is a task for this pass to take."""
         self.chosen.clear()
-        paused = self.schedule.pauses.entries
-        if paused and ALL in paused or self.backoff.holds(NO_ROOM, self.now):
+        if ALL in self.schedule.pauses or self.backoff.holds(
+                NO_ROOM, self.now):
             return False
         portion = Batch(self.cursor, self.gap)
         found = self.schedule.timetable.has(self.now, self._wanted, portion)
@@ -557,8 +558,7 @@ class Consumer:
         if self.suspect is not None:
             return oid == self.suspect and self._wanted(instant, task)
         wanted = self._wanted(instant, task)
-        if wanted and self.schedule.crashes and is_suspect(
-                self.schedule, oid):
+        if wanted and is_suspect(self.schedule, oid):
             self.suspects.add(oid)
             return False
         return wanted
@@ -566,8 +566,7 @@ class Consumer:
     def _wanted(self, instant: datetime, task: Persistent) -> bool:
         """Whether a task that is due may be taken; loads nothing of it."""
         oid = u64(task._p_oid)
-        pauses = self.schedule.pauses
-        if oid in self.fresh or pauses.entries and pauses.hold(oid):
+        if oid in self.fresh or self.schedule.pauses.hold(oid):
             return False
         if self.backoff.pauses and self.backoff.holds(oid, self.now):
             self.left.add(oid)
@@ -596,7 +595,8 @@ class Consumer:
         key = keys.key_of(oid) if keys.by_oid else ''
         if not key:
             return True
-        if key in keys.running or self.chosen.get(key, oid) != oid:
+        if keys.running_with(key) is not None or (
+                self.chosen.get(key, oid) != oid):
             self.left.add(oid)
             return False
         self.chosen[key] = oid

@@ -78,6 +78,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import label
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
@@ -200,7 +201,7 @@ class Run:
     def _ask(self, error: BaseException) -> None:
         """Write something: raises if the database is away for all."""
         def beat() -> None:
-            self.claim(self.context.schedule).heartbeat.beats += 1
+            self.claim(self.context.schedule).beat()
             self.context.manager.commit()
 
         transact(self.context.manager, beat, ASK_TRIES)
@@ -326,10 +327,13 @@ class Attempt:
         """Run the task, if it is still there, and commit; see above."""
         self.run.called = False
         slot = self.slot()
+        if not is_left(slot):
+            # The next turn parks it.
+            abort(self.manager)
+            return RunResult(None)
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
-        pauses = self.schedule.pauses
-        if pauses.entries and pauses.hold(self.run.oid):
+        if self.schedule.pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
@@ -451,8 +455,8 @@ class Attempt:
 
 def claim_of(schedule: ScheduleState, claim_id: str) -> Claim:
     """The claim with that id; `ClaimLost` if another has recovered it."""
-    claim: Claim | None = schedule.claims.get(claim_id)
-    if claim is None:
+    claim = schedule.claim(claim_id)
+    if claim is None or not is_left(claim.slots):
         raise ClaimLost(
             f'The claim {claim_id} was recovered by another process, which '
             f'took this one for dead')

@@ -35,10 +35,13 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
+from zodbschedule.scheduling.soundness.repairs import park_claim
 from zodbschedule.scheduling.soundness.repairs import park_list
 from zodbschedule.scheduling.soundness.repairs import park_slot
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
@@ -117,9 +120,9 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
 
     Writes nothing that the run will write.
     """
-    claim = schedule.claims.get(claim_id)
+    claim = schedule.claim(claim_id)
     if claim is not None and any(
-            not slot.is_free for number, slot in enumerate(claim.slots)
+            not slot.is_free for number, slot in numbered_slots(claim)
             if number != index):
         claim.relieved()
         _hand_back(schedule, claim, but=index)
@@ -135,9 +138,12 @@ def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
     would be nowhere.
     """
     claim.end()
+    if not is_left(claim.slots):
+        park_claim(schedule, claim_id, claim.slots)
+        return []
     _hand_back(schedule, claim)
     parked = collect(schedule, claim, now, suspect, fence=True)
-    del schedule.claims[claim_id]
+    remains.discard(schedule, 'claims', claim_id)
     return parked
 
 
@@ -147,7 +153,7 @@ def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
 
     Else it would wait until they are over, behind all that is due.
     """
-    if any(slot.waiting for index, slot in enumerate(claim.slots)
+    if any(slot.waiting for index, slot in numbered_slots(claim)
            if index != but):
         schedule.timetable.returned += 1
 
@@ -173,7 +179,9 @@ class Collection:
         self.parked: list[ParkedTask] = []
         #: whether anything is noted of any task
         self.has_indexes = bool(
-            schedule.keys.by_oid or schedule.requests.entries)
+            schedule.keys.by_oid) or remains.holds_anything(
+                schedule.requests.entries)
+        self.has_crashes = remains.holds_anything(schedule.crashes)
         schedule.requests.read_current()
 
     def add(self, slot: Slot, crashed: bool) -> None:
@@ -254,8 +262,8 @@ class Collection:
         what there is by now is of a task that was scheduled anew.
         """
         self.outcomes.append(slot.outcome or 0)
-        if self.schedule.crashes and slot.outcome != outcomes.CANCELLED:
-            self.schedule.crashes.pop(slot.oid, None)
+        if self.has_crashes and slot.outcome != outcomes.CANCELLED:
+            remains.discard(self.schedule, 'crashes', slot.oid)
 
     # -- where a task goes
 
@@ -360,16 +368,22 @@ def _serve_unserved(schedule: ScheduleState, batch: Batch, now: datetime
 
 def is_suspect(schedule: ScheduleState, oid: int) -> bool:
     """Whether the next run of that task has to go on alone."""
-    count, _ = schedule.crashes.get(oid, (0, None))
-    return bool(count >= CRASHES - 1)
+    return _crashes(schedule, oid) >= CRASHES - 1
+
+
+def _crashes(schedule: ScheduleState, oid: int) -> int:
+    """How many runs of that task have ended their process."""
+    count: int = remains.get(schedule.crashes, oid, (0, None))[0]
+    return count
 
 
 def _crash(schedule: ScheduleState, slot: Slot) -> bool:
     """Count a crash of the task in *slot*; whether it is to be parked."""
     oid = slot.oid
-    count, _ = schedule.crashes.get(oid, (0, None))
-    if count + 1 < CRASHES:
-        schedule.crashes[oid] = count + 1, slot.task
+    count = _crashes(schedule, oid) + 1
+    if count < CRASHES:
+        crashes = remains.grown(schedule, 'crashes', oid)
+        crashes[oid] = count, slot.task
         return False
-    schedule.crashes.pop(oid, None)
+    remains.discard(schedule, 'crashes', oid)
     return True

@@ -35,8 +35,6 @@ AHEAD = 256
 class FlawKind(StrEnum):
     """What can be wrong, in the order in which it is mended."""
 
-    #: a part of the schedule cannot be read to its end
-    UNREADABLE = 'unreadable'
     #: there is a reference to a record, but not the record
     LOST_RECORD = 'lost-record'
     #: a task is in two places
