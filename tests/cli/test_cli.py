@@ -29,6 +29,7 @@ import textwrap
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ZEO
@@ -54,6 +55,8 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import format
+from zodbschedule.cli import monitor
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
@@ -945,7 +948,8 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'no workers are registered')
     assert shell.json('check') == {
         'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None, 'unfit_settings': []}
+        'silent_workers': 0, 'dead_workers': 0, 'paused': None,
+        'unfit_settings': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -972,6 +976,39 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def state(condition, name='there:1', pid=1):
+    return SimpleNamespace(
+        name=name, host='there', pid=pid, state=condition)
+
+
+@pytest.mark.parametrize('states, counts, said', [
+    ([], {}, 'no workers are registered'),
+    ([state('idle', 'process()')], {}, 'no workers are registered'),
+    ([state('idle'), state('silent')], {'silent': 1},
+     'no workers are alive, 1 is silent'),
+    ([state('silent'), state('working')], {'alive': 1}, '1 worker is alive'),
+    ([state('working'), state('dead')], {'dead': 1},
+     'no workers are alive, 1 is dead'),
+    ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
+      state('dead', 'b', 3), state('silent', 'c')],
+     {'alive': 2, 'dead': 2, 'silent': 1},
+     '2 workers are alive, 1 is silent, 2 are dead')])
+def test_a_worker_is_what_its_threads_tell(states, counts, said):
+    found = monitor.count_workers(states)
+    assert found == counts
+    assert monitor.in_words(found) == said
+
+
+@pytest.mark.parametrize('condition, seconds, words', [
+    ('working', 20, 'working'),
+    ('idle', 840, 'idle for 14 min'),
+    ('silent', 60, 'silent for 1 min'),
+    ('silent', -7200, 'silent, by a clock that is 2 h ahead'),
+    ('dead', 3600, 'dead, silent for 1 h')])
+def test_the_state_of_a_worker_in_words(condition, seconds, words):
+    assert format.worker(condition, timedelta(seconds=seconds)) == words
 
 
 def test_check_refuses_what_is_no_duration(shell):

@@ -713,17 +713,19 @@ def test_workers_shows_who_runs_what(shell, working):
     assert parsed(row['since']) <= parsed(row['running_since']) < now
     assert isinstance(row['id'], str)
     assert {name: value for name, value in row.items() if name not in (
-        'id', 'since', 'heartbeat', 'running_since')} == {
+        'id', 'since', 'heartbeat', 'silence', 'running_since')} == {
             'name': 'miller', 'host': socket.gethostname(),
             'pid': worker.process.pid, 'lease': 45.0, 'claimed': 1,
+            'state': 'working',
             'task': task, 'description': 'shop.linger',
             'counts': {'succeeded': 0, 'retried': 0, 'failed': 0,
                        'expired': 0}}
     heading, _, line = shell('workers').splitlines()
     assert re.split('  +', heading.strip()) == [
-        'name', 'host', 'pid', 'since', 'heartbeat', 'claimed',
+        'name', 'host', 'pid', 'since', 'state', 'claimed',
         'description', 'running since']
     assert line.startswith('miller') and 'shop.linger' in line
+    assert ' working ' in line
 
 
 def test_workers_tells_what_has_ended(shell, working):
@@ -757,17 +759,24 @@ def test_list_and_show_name_the_worker(shell, working):
         line.split() for line in shell('show', task).splitlines()]
 
 
-def test_check_says_how_many_workers_are_registered(shell, working):
-    assert shell('check') == 'OK: no task is due; no workers are registered'
-    lingering(shell, working)
-    assert shell('check') == 'OK: no task is due; 1 worker is registered'
-    assert shell.json('check')['workers'] == 1
+def test_a_killed_worker_is_dead_at_once(shell, working):
+    worker, _ = lingering(shell, working)
+    assert shell('check') == 'OK: no task is due; 1 worker is alive'
+    worker.process.kill()
+    worker.process.wait()
+    assert shell.json('workers')[0]['state'] == 'dead'
+    assert ' dead, silent for ' in shell('workers')
+    assert shell('check').endswith('; no workers are alive, 1 is dead')
 
 
-def test_check_counts_workers(shell, working):
+def test_a_worker_of_several_threads_is_one(shell, working):
     worker = working('--threads', '3')
-    wait_until(lambda: shell.json('check')['workers'] == 3, '3 claims')
-    assert '3 workers are registered' in shell('check')
+    wait_until(lambda: len(shell.json('workers')) == 3, '3 claims')
+    assert [row['state'] for row in shell.json('workers')] == 3 * ['idle']
+    assert ' idle for ' in shell('workers')
+    found = shell.json('check')
+    assert found['workers'] == 1
+    assert found['silent_workers'] == found['dead_workers'] == 0
     worker.ends_when_told()
 
 

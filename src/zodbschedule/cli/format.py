@@ -130,6 +130,21 @@ def schedule_pause(facts: dict[str, Any]) -> str:
     return f'the schedule has been paused {pause(facts)}'
 
 
+def worker(state: str, silence: timedelta) -> str:
+    """As in ``working``, ``idle for 14 min``, ``dead, silent for 2 h``."""
+    match state:
+        case 'idle':
+            return f'idle for {duration(silence)}'
+        case 'dead':
+            return f'dead, silent for {duration(silence)}'
+        case 'silent' if silence < timedelta(0):
+            return f'silent, by a clock that is {duration(-silence)} ahead'
+        case 'silent':
+            return f'silent for {duration(silence)}'
+        case _:
+            return state
+
+
 def progress(facts: dict[str, Any]) -> str:
     """As in ``30 of 120 (25 %)``."""
     done, total = facts['done'], facts['total']

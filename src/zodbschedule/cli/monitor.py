@@ -12,6 +12,7 @@
 ##############################################################################
 """The commands that show whether a schedule is processed, and by whom."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.execution.process import NAME as CALL
 from zodbschedule.store import incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.transactions.workarounds import PACK_HINT
@@ -44,6 +46,12 @@ from zodbschedule.transactions.workarounds import loses_what_moves
 # The outcomes that a worker counts.
 COUNTED = {name: words for name, words in format.OUTCOMES.items()
            if name != 'left'}
+
+
+# What a worker is, by the states of its threads: the first of these that one
+# has tells most.
+COUNTED_AS = {'dead': 'dead', 'working': 'alive', 'silent': 'silent',
+              'idle': 'alive'}
 
 
 # -- workers -----------------------------------------------------------------
@@ -84,7 +92,9 @@ def _facts(state: Any) -> dict[str, Any]:
         'pid': state.pid,
         'since': state.since,
         'lease': state.lease,
+        'state': state.state,
         'heartbeat': state.beaten,
+        'silence': state.silence,
         'claimed': state.claimed,
         'task': None if state.task is None else task_id(state.task),
         'description': None if state.task is None else label_of(state.task),
@@ -93,12 +103,11 @@ def _facts(state: Any) -> dict[str, Any]:
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> Any:
-    now = clock.now()
     return output.table(
-        ('name', 'host', 'pid', 'since', 'heartbeat', 'claimed', 'outcomes',
+        ('name', 'host', 'pid', 'since', 'state', 'claimed', 'outcomes',
          'description', 'running since'),
         ((row['name'], row['host'], row['pid'], row['since'],
-          format.relative(row['heartbeat'], now), row['claimed'] or None,
+          format.worker(row['state'], row['silence']), row['claimed'] or None,
           _outcomes(row['counts']), row['description'], row['running_since'])
          for row in rows),
         optional=('claimed', 'outcomes', 'description', 'running since'),
@@ -165,7 +174,7 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
         ctx.exit(0 if deep_check(location, mending, as_json) else EXIT_ALERT)
     with read_schedule(location) as schedule:
         overdue = schedule.overdue(clock.now())
-        workers = sum(1 for _ in schedule.workers)
+        workers = count_workers(schedule.workers)
         pause = pause_facts(schedule.paused())
         packs_badly = loses_what_moves(schedule._p_jar.db().storage)
         unfit = schedule.unfit_settings + schedule.history.unfit_settings
@@ -173,7 +182,9 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
     if as_json:
         output.show_json({
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers, 'paused': pause, 'unfit_settings': unfit})
+            'workers': workers['alive'], 'silent_workers': workers['silent'],
+            'dead_workers': workers['dead'], 'paused': pause,
+            'unfit_settings': unfit})
     else:
         output.show(output.cell(_summary(
             overdue, allowed, workers, pause)))
@@ -185,7 +196,7 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
     ctx.exit(EXIT_ALERT if late else 0)
 
 
-def _summary(overdue: timedelta, allowed: timedelta, workers: int,
+def _summary(overdue: timedelta, allowed: timedelta, workers: Counter[str],
              pause: dict[str, Any] | None) -> str:
     """One line, since a monitor may show the first line only."""
     word = 'OVERDUE' if overdue > allowed else 'OK'
@@ -194,14 +205,33 @@ def _summary(overdue: timedelta, allowed: timedelta, workers: int,
         text = (f'a task has been due for {format.duration(overdue)} '
                 f'(allowed: {format.duration(allowed)})')
     paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
-    return f'{word}: {text}; {_registered(workers)}{paused}'
+    return f'{word}: {text}; {in_words(workers)}{paused}'
 
 
-def _registered(workers: int) -> str:
-    match workers:
-        case 0:
-            return 'no workers are registered'
-        case 1:
-            return '1 worker is registered'
-        case _:
-            return f'{workers} workers are registered'
+def count_workers(states: Iterable[Any]) -> Counter[str]:
+    """How many workers are alive, silent and dead.
+
+    A worker has a state for each of its threads.  A call of ``process()`` is
+    no worker.
+    """
+    found: dict[tuple[str, str, int], set[str]] = {}
+    for each in states:
+        if each.name != CALL:
+            found.setdefault((each.name, each.host, each.pid), set()).add(
+                each.state)
+    return Counter(next(word for state, word in COUNTED_AS.items()
+                        if state in threads) for threads in found.values())
+
+
+def in_words(workers: Counter[str]) -> str:
+    """As in ``2 workers are alive, 1 is dead``."""
+    if not workers:
+        return 'no workers are registered'
+    alive = workers['alive']
+    counts = ['1 worker is alive' if alive == 1 else
+              f'{alive or "no"} workers are alive']
+    for word in 'silent', 'dead':
+        number = workers[word]
+        if number:
+            counts.append(f'{number} {"is" if number == 1 else "are"} {word}')
+    return ', '.join(counts)

@@ -40,9 +40,17 @@ from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
+from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState
+
+
+# What can be said of a worker: see `IWorkerState`.
+WORKING = 'working'
+IDLE = 'idle'
+SILENT = 'silent'
+DEAD = 'dead'
 
 
 @implementer(IWorkerState)
@@ -55,7 +63,9 @@ class WorkerState(NamedTuple):
     pid: int
     since: datetime
     lease: timedelta
+    state: str
     beaten: datetime
+    silence: timedelta
     task: Persistent | None
     running_since: datetime | None
     claimed: int
@@ -79,11 +89,11 @@ class ClaimedTask(NamedTuple):
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
     """The state of each worker, or call of ``process()``, with a claim."""
     for claim_id, claim in list(schedule.claims.items()):
-        yield _state(schedule, claim_id, claim)
+        yield _state(schedule, claim_id, claim, clock.now())
 
 
-def _state(schedule: ScheduleState, claim_id: str, claim: Claim
-           ) -> WorkerState:
+def _state(schedule: ScheduleState, claim_id: str, claim: Claim,
+           now: datetime) -> WorkerState:
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
@@ -91,12 +101,26 @@ def _state(schedule: ScheduleState, claim_id: str, claim: Claim
     counts.update(slot.outcome for slot in claim.slots if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
-        from_micros(claim.since), lease, _when(claim.beaten()),
+        from_micros(claim.since), lease,
+        _condition(schedule, claim_id, claim, now), _when(claim.beaten()),
+        now - _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
         None if running is None else _when(claim.running_since()),
         len(list(claim.held())), Tally(
             counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
             counts[EXPIRED]))
+
+
+def _condition(schedule: ScheduleState, claim_id: str, claim: Claim,
+               now: datetime) -> str:
+    """What can be said of the worker of *claim*, in one word."""
+    if incarnation.is_gone(claim.incarnation):
+        return DEAD
+    # An idle one gives no sign of life, however long that lasts.
+    if _may_be_dead(schedule, claim_id, claim, now) and (
+            claim.filled or not incarnation.is_at_work(claim.incarnation)):
+        return SILENT
+    return WORKING if claim.filled else IDLE
 
 
 def _when(tid: bytes) -> datetime:
@@ -153,11 +177,13 @@ def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
 
 def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
                  now: datetime) -> bool:
-    """Whether *claim* has been silent for too long, or nobody can tell.
+    """Whether *claim* is dead, or silent for too long, or nobody can tell.
 
     A sign of life from the future says that a clock was ahead, and not that
     the worker is alive; of one in this process we know.
     """
+    if incarnation.is_gone(claim.incarnation):
+        return True
     age = silence(claim, now.timestamp())
     if age < 0 and is_abandoned(claim_id, claim.incarnation) is False:
         return False
