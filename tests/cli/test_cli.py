@@ -794,8 +794,7 @@ def test_process_says_that_due_tasks_are_paused(shell, wall_clock):
         'no tasks were run', '2 tasks are due and paused']
     assert shell.json('process')['paused'] == 2
     shell('add', 'shop.restock', '--args', '["hats"]')
-    assert shell('process').splitlines() == [
-        '1 succeeded', '2 tasks are due and paused']
+    assert shell('process') == '1 succeeded'
 
 
 def test_process_says_that_due_tasks_are_held_by_others(shell, wall_clock):
@@ -941,26 +940,82 @@ def test_discard_forgets_a_parked_task(shell):
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == 'OK: no task is due; no workers are registered'
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'OK: a task has been due for 5 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OK: task {task} (shop.deliver) has been due for 5 min (allowed: '
+        f'5 min); no workers are registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0,
+        'task': {'id': task, 'description': 'shop.deliver',
+                 'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
+                 'worker': None},
+        'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
         'unfit_settings': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 6 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
+        f'(allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
+
+
+def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('add', 'shop.restock', '--at', '+1m')
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    wall_clock.advance(timedelta(minutes=6))
+    assert shell('check', code=1) == (
+        f'OVERDUE: task {task} (shop.deliver), held by there:1, has been due '
+        f'for 6 min (allowed: 5 min); no workers are alive, 1 is silent')
+    assert shell.json('check', code=1)['task']['worker'] == 'there:1'
+
+
+def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
+    wall_clock.advance(timedelta(days=1))
+    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+        shell('check', code=1))
+
+
+def test_check_exits_with_1_if_too_many_tasks_are_parked(shell, wall_clock):
+    for _ in range(2):
+        shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('check').startswith('OK: no task is due; 2 tasks are parked;')
+    assert shell('check', '--max-parked', 2).startswith('OK: ')
+    assert shell('check', '--max-parked', 1, code=1) == (
+        'TOO MANY PARKED: no task is due; 2 tasks are parked (allowed: 1); '
+        'no workers are registered')
+    found = shell.json('check', '--max-parked', 1, code=1)
+    assert (found['ok'], found['parked'], found['max_parked']) == (False, 2, 1)
+
+
+def test_check_exits_with_1_if_too_few_workers_are_alive(shell):
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('check', '--min-workers', 1) == (
+        'OK: no task is due; 1 worker is alive (needed: 1)')
+    assert shell('check', '--min-workers', 2, code=1) == (
+        'TOO FEW WORKERS: no task is due; 1 worker is alive (needed: 2)')
+    found = shell.json('check', '--min-workers', 2, code=1)
+    assert (found['ok'], found['workers'], found['min_workers']) == (
+        False, 1, 2)
+
+
+def test_check_says_all_that_is_wrong(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=6))
+    said = shell('check', '--max-parked', 0, '--min-workers', 1, code=1)
+    assert said.startswith('OVERDUE, TOO MANY PARKED, TOO FEW WORKERS: task ')
 
 
 def test_check_says_that_a_stored_setting_is_not_valid(shell):

@@ -10,37 +10,28 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The commands that show whether a schedule is processed, and by whom."""
+"""The command that lists the workers, and recovers what one holds."""
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 import click
 
 from zodbschedule import Schedule
-from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
-from zodbschedule.cli.deep_check import deep_check
-from zodbschedule.cli.errors import EXIT_ALERT
-from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import label_of
-from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.execution.process import NAME as CALL
 from zodbschedule.store import incarnation
 from zodbschedule.store.inspection import task_id
-from zodbschedule.transactions.workarounds import PACK_HINT
-from zodbschedule.transactions.workarounds import loses_what_moves
 
 
 # The outcomes that a worker counts.
@@ -141,71 +132,7 @@ def _processes_alive(schedule: Schedule, name: str) -> list[int]:
             and incarnation.is_gone(claim.incarnation) is False]
 
 
-# -- overdue tasks -----------------------------------------------------------
-
-
-@click.command(epilog=EXIT_CODES)
-@click.option('--max-overdue', 'allowed', type=parse.duration,
-              metavar='DURATION', default='5m', show_default=True,
-              help='How long a task may be overdue.')
-@click.option('--deep', is_flag=True,
-              help='Check instead whether the schedule is sound: each task in '
-                   'one place, and no record gone.')
-@click.option('--mend', 'mending', is_flag=True,
-              help='With --deep: mend what can be mended.  No task is lost; '
-                   'what cannot be put back in its place is parked.')
-@json_option
-@location_options
-@click.pass_context
-def check(ctx: click.Context, location: Location, allowed: timedelta,
-          deep: bool, mending: bool, as_json: bool) -> None:
-    """Exit with 1 if a task is overdue for too long.
-
-    For monitors and probes: this checks that the schedule is processed in
-    time, by whatever process; the number of workers does not matter.  A task
-    that is paused by itself does not count.  If the whole schedule is paused,
-    its due tasks do.
-
-    With --deep: exit with 1 if the schedule is not sound.
-    """
-    if mending and not deep:
-        raise click.UsageError('--mend needs --deep')
-    if deep:
-        ctx.exit(0 if deep_check(location, mending, as_json) else EXIT_ALERT)
-    with read_schedule(location) as schedule:
-        overdue = schedule.overdue(clock.now())
-        workers = count_workers(schedule.workers)
-        pause = pause_facts(schedule.paused())
-        packs_badly = loses_what_moves(schedule._p_jar.db().storage)
-        unfit = schedule.unfit_settings + schedule.history.unfit_settings
-    late = overdue > allowed
-    if as_json:
-        output.show_json({
-            'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers['alive'], 'silent_workers': workers['silent'],
-            'dead_workers': workers['dead'], 'paused': pause,
-            'unfit_settings': unfit})
-    else:
-        output.show(output.cell(_summary(
-            overdue, allowed, workers, pause)))
-        if packs_badly:
-            click.echo(f'Warning: {PACK_HINT}', err=True)
-        for problem in unfit:
-            click.echo(f'Warning: a setting is not valid, and its default is '
-                       f'used: {problem}', err=True)
-    ctx.exit(EXIT_ALERT if late else 0)
-
-
-def _summary(overdue: timedelta, allowed: timedelta, workers: Counter[str],
-             pause: dict[str, Any] | None) -> str:
-    """One line, since a monitor may show the first line only."""
-    word = 'OVERDUE' if overdue > allowed else 'OK'
-    text = 'no task is due'
-    if overdue:
-        text = (f'a task has been due for {format.duration(overdue)} '
-                f'(allowed: {format.duration(allowed)})')
-    paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
-    return f'{word}: {text}; {in_words(workers)}{paused}'
+# -- how many there are -----------------------------------------------------
 
 
 def count_workers(states: Iterable[Any]) -> Counter[str]:

@@ -51,6 +51,7 @@ from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import OPTIONS
+from zodbschedule.task import type_of
 
 
 # The attributes of any task that have a fact of their own, or are internal.
@@ -262,6 +263,16 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         'description': outcome.description,
         'principalId': outcome.principalId,
         'error': outcome.error}
+
+
+def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
+    """Which task is overdue, since when, and which worker holds it."""
+    return {
+        'id': task_id(found.task) or '',
+        'description': _text(found.task, 'description') or '',
+        'function': type_of(found.task),
+        'time': found.time,
+        'worker': found.worker or None}
 
 
 # -- all tasks ---------------------------------------------------------------

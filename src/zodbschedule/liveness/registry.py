@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from persistent import Persistent
@@ -168,11 +170,22 @@ def _held(claim: Claim) -> Iterator[ClaimedTask]:
 
 def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
     """See `IScheduleReading`; *now* is in UTC."""
-    since = [now, *filter(None, [_longest_due(schedule, now)])]
+    found = most_overdue(schedule, now)
+    return timedelta(0) if found is None else now - found.time
+
+
+def most_overdue(schedule: ScheduleState, now: datetime
+                 ) -> ClaimedTask | None:
+    """The task that has been due longest, as `overdue` counts; or None.
+
+    The name of its worker is empty if it waits.
+    """
+    found = list(_longest_due(schedule, now))
     for claim_id, claim in schedule.claims.items():
         if _may_be_dead(schedule, claim_id, claim, now):
-            since.extend(from_micros(slot.micros) for slot in claim.held())
-    return now - min(since)
+            found += _held(claim)
+    return min((each for each in found if each.time < now),
+               key=attrgetter('time'), default=None)
 
 
 def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
@@ -190,10 +203,11 @@ def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
     return abs(age) > believed(claim, schedule).total_seconds()
 
 
-def _longest_due(schedule: ScheduleState, now: datetime) -> datetime | None:
-    """The first instant at which a task waits that is not paused itself."""
-    due = ((instant, task) for instant in schedule.timetable.times(max=now)
+def _longest_due(schedule: ScheduleState, now: datetime
+                 ) -> Iterator[ClaimedTask]:
+    """The first task that waits, is due, and is not paused itself."""
+    due = (ClaimedTask(task, instant, '')
+           for instant in schedule.timetable.times(max=now)
            for task in schedule.timetable.at(instant))
-    return next((instant for instant, task in due
-                 if not oid_of(task) or oid_of(task) not in schedule.pauses),
-                None)
+    return islice((each for each in due if not oid_of(each.task) or oid_of(
+        each.task) not in schedule.pauses), 1)
