@@ -28,6 +28,7 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from databases import ZEOServer
@@ -39,6 +40,10 @@ from zodbschedule.cli import database
 from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
+from zodbschedule.cli.errors import EXIT_FAILED
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import WorkerFailed
+from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.worker import HealthFile
@@ -396,7 +401,28 @@ def test_another_process_does_what_it_would_without_us(number):
         signal.signal(number, before)
 
 
+def test_the_same_signal_again_at_once_is_an_echo_and_cuts_nothing_off():
+    # A shell sends it to the group, and a parent passes it on.
+    asked = []
+    with Signals() as signals:
+        signals.work = SimpleNamespace(
+            finish=lambda: asked.append('finish'),
+            abort=lambda: asked.append('abort'))
+        signals.stop(signal.SIGTERM, None)
+        signals.stop(signal.SIGTERM, None)
+        assert (asked, signals.code) == (['finish'], 0)
+        signals.stop(signal.SIGINT, None)
+        assert (asked, signals.code) == (['finish', 'abort'], 130)
+
+
 # -- what else may happen
+
+
+def test_an_error_in_our_own_words_keeps_them_and_may_pass():
+    with (pytest.raises(WorkerFailed, match='^the disk is full$') as caught,
+          failures_of_worker()):
+        raise CommandError('the disk is full')
+    assert caught.value.exit_code == EXIT_FAILED
 
 
 def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
