@@ -759,6 +759,7 @@ class TestEnding:
             raise OSError('no descriptors')
 
         worker = Worker(database.db)
+        monkeypatch.setattr(Worker, '_start_threads', bool)
         monkeypatch.setattr(Worker, '_supervise', fail)
         with pytest.raises(OSError, match='no descriptors'):
             worker.run()
