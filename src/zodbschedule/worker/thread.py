@@ -72,6 +72,8 @@ class WorkerThread:
         self.handed_back = True
         #: whether the database has ever answered
         self.has_begun = False
+        #: by what it has ended, if not by being asked to stop
+        self.error: BaseException | None = None
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {config.name} {number}',
             daemon=True)
@@ -131,6 +133,19 @@ class WorkerThread:
     # -- the thread
 
     def _run(self) -> None:
+        try:
+            self._work_until_stopped()
+        except BaseException as error:
+            self.error = error
+            log.error('Worker %s: a thread has ended by an error. The worker '
+                      'is not healthy; start it again.', self.config.name,
+                      exc_info=ErrorText(error).exc_info)
+        self.config.availability.leave(self)
+        if not self.handed_back:
+            log.warning('Worker %s could not hand back what it held; others '
+                        'will recover it.', self.config.name)
+
+    def _work_until_stopped(self) -> None:
         transaction.manager.explicit = True
         self.manager.explicit = True
         while not self.stopping():
@@ -141,10 +156,6 @@ class WorkerThread:
                 self.failures += 1
                 self.asked_to_stop.wait(
                     pause_after(self.failures, LONGEST_OUTAGE_PAUSE))
-        self.config.availability.leave(self)
-        if not self.handed_back:
-            log.warning('Worker %s could not hand back what it held; others '
-                        'will recover it.', self.config.name)
 
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, Unopened) or is_storage_failure(error):

@@ -32,6 +32,7 @@ from zodbschedule.execution.stopping import GRACE
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
 from zodbschedule.execution.stopping import Stop
+from zodbschedule.interfaces import WorkerEnded
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
@@ -111,7 +112,8 @@ class Worker:
         """Work until `finish` or `abort` is called, or KeyboardInterrupt.
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
-        off what runs.  Returns True if every run has ended by itself and
+        off what runs.  Raises `WorkerEnded` if its threads have ended although
+        it was not asked to stop.  Returns True if every run has ended by itself and
         everything was handed back, so that no claim is left.  False if a run
         was cut off, whose task is back in its place; or if the database did
         not answer, as the log says: then others recover what it held.
@@ -136,6 +138,7 @@ class Worker:
                 if interrupted is None:
                     self._start_threads()
                 self._result = self._supervise()
+                self._refuse_to_have_ended()
                 break
             except BaseException as error:
                 # What fails when all was cut off is not tried again.
@@ -146,6 +149,16 @@ class Worker:
         if interrupted is not None:
             raise interrupted
         return self._result
+
+    def _refuse_to_have_ended(self) -> None:
+        """Raise `WorkerEnded` if nobody has asked it to stop."""
+        if not self._stop.was_asked():
+            errors = [ErrorText(thread.error) for thread in self._threads
+                      if thread.error is not None]
+            raise WorkerEnded(
+                f'Worker {self.name}: all its threads have ended, although it '
+                f'was not asked to stop: {", ".join(map(str, errors))}. Start '
+                f'another worker.')
 
     def _start_threads(self) -> None:
         """Raises RuntimeError if the system has no thread left."""
@@ -225,7 +238,8 @@ class Worker:
         if not self._is_alive():
             self._source.close()
         return complete and all(
-            thread.handed_back for thread in self._threads)
+            thread.handed_back and thread.error is None
+            for thread in self._threads)
 
     def _is_over(self) -> bool:
         """Whether it stops, and has waited for its threads long enough."""
