@@ -1,16 +1,15 @@
-"""How often a thread of a worker looks at a database that others change."""
-
-import threading
-from types import SimpleNamespace
-
-import pytest
-
-from zodbschedule.worker import thread as thread_module
-from zodbschedule.worker.thread import LAG
-from zodbschedule.worker.thread import LONGEST_LAG
-from zodbschedule.worker.thread import ConnectionLost
-from zodbschedule.worker.thread import WorkerThread
-
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
 """Workers that end although nobody has asked them to, and say so."""
 
 import pytest

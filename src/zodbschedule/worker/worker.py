@@ -113,10 +113,11 @@ class Worker:
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
         off what runs.  Raises `WorkerEnded` if its threads have ended although
-        it was not asked to stop.  Returns True if every run has ended by itself and
-        everything was handed back, so that no claim is left.  False if a run
-        was cut off, whose task is back in its place; or if the database did
-        not answer, as the log says: then others recover what it held.
+        it was not asked to stop.  Returns True if every run has ended by
+        itself and everything was handed back, so that no claim is left.  False
+        if a run was cut off, whose task is back in its place; or if the
+        database did not answer, as the log says: then others recover what it
+        held.
         """
         self._begin()
         return self._work()
