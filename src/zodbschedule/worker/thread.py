@@ -186,8 +186,14 @@ class WorkerThread:
                 self.handed_back &= loop.consumer is None
                 loop.abandon()
             abort(self.manager)
-            if is_on(self.connection, self.manager):
-                self.connection.close()
+            self._close()
+
+    def _close(self) -> None:
+        if is_on(self.connection, self.manager):
+            # Each leaves its manager when it is closed, so it has to be there.
+            for each in self.connection.connections.values():
+                self.manager.registerSynch(each)
+            self.connection.close()
 
     def _database(self) -> Any:
         try:
@@ -209,9 +215,11 @@ class WorkerThread:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
-        if not is_on(self.connection, self.manager):
+        if not (is_on(self.connection, self.manager)
+                and self.manager.registeredSynchs()):
             raise ConnectionLost(
-                'Its connection was closed, but not by the worker')
+                'Its connection was closed, or the synchronizers of its '
+                'transaction manager were cleared, but not by the worker')
         if any(isinstance(path, Paths) for path in self.config.paths):
             self._refresh_schedules()
         for loop in self.loops.values():
@@ -264,7 +272,7 @@ class Unopened(Exception):
 
 
 class ConnectionLost(Exception):
-    """The connection was closed, by a hook or a subscriber for instance."""
+    """Something else, such as a subscriber, has cut off the connection."""
 
 
 def find(connection: Any, path: Path) -> Any:
