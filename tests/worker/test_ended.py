@@ -56,14 +56,15 @@ def test_one_whose_threads_have_all_ended_raises(database, broken, caplog):
                for line in said(caplog)) == 2
 
 
-@pytest.mark.filterwarnings(
-    'ignore::pytest.PytestUnhandledThreadExceptionWarning')
-def test_and_its_stop_says_that_not_all_went_well(database, broken):
+def test_one_in_the_background_logs_that_and_its_stop_says_so(
+        database, broken, caplog):
     broken('0')
-    worker = Worker(database.db)
+    worker = Worker(database.db, name='w')
     worker.start()
     worker._supervisor.join(60)
     assert not worker.healthy
+    assert 'Worker w has failed: zodbschedule.interfaces.WorkerEnded' in (
+        said(caplog)[-1])
     assert not worker.stop()
 
 

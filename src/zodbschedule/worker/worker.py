@@ -113,7 +113,8 @@ class Worker:
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
         off what runs.  Raises `WorkerEnded` if its threads have ended although
-        it was not asked to stop.  Returns True if every run has ended by
+        it was not asked to stop, or if it has stopped since the database was
+        restored to an older state.  Returns True if every run has ended by
         itself and everything was handed back, so that no claim is left.  False
         if a run was cut off, whose task is back in its place; or if the
         database did not answer, as the log says: then others recover what it
@@ -139,7 +140,7 @@ class Worker:
                 if interrupted is None:
                     self._start_threads()
                 self._result = self._supervise()
-                self._refuse_to_have_ended()
+                self._refuse_end()
                 break
             except BaseException as error:
                 # What fails when all was cut off is not tried again.
@@ -151,8 +152,13 @@ class Worker:
             raise interrupted
         return self._result
 
-    def _refuse_to_have_ended(self) -> None:
-        """Raise `WorkerEnded` if nobody has asked it to stop."""
+    def _refuse_end(self) -> None:
+        """Raise `WorkerEnded` if nobody else has asked it to stop."""
+        if self._availability.restored is not None:
+            raise WorkerEnded(
+                f'Worker {self.name}: its database was restored to an older '
+                f'state while it worked, and what this process has in its '
+                f'memory is of another one. Start the process again.')
         if not self._stop.was_asked():
             errors = [ErrorText(thread.error) for thread in self._threads
                       if thread.error is not None]
@@ -174,11 +180,19 @@ class Worker:
         """
         self._begin()
         supervisor = threading.Thread(
-            target=self._work, name=f'zodbschedule {self.name}', daemon=True)
+            target=self._work_aside, name=f'zodbschedule {self.name}',
+            daemon=True)
         supervisor.start()
         self._supervisor = supervisor
         # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
+
+    def _work_aside(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            log.error('Worker %s has failed: %s', self.name, ErrorText(error),
+                      exc_info=ErrorText(error).exc_info)
 
     def stop(self, timeout: timedelta | None = None) -> bool:
         """End what `start` has begun; returns as `run` does.
@@ -244,6 +258,8 @@ class Worker:
 
     def _is_over(self) -> bool:
         """Whether it stops, and has waited for its threads long enough."""
+        if self._availability.restored is not None:
+            self._stop.abort()
         if self._stop.has_begun():
             for thread in self._threads:
                 thread.finish()
@@ -251,6 +267,8 @@ class Worker:
 
     def _cut_off(self) -> bool:
         """Hand back what is held; see `Stop.cut_off`."""
+        if self._availability.restored is not None:
+            return False  # What it held is of another state.
         end = time.monotonic() + HAND_BACK
         complete = self._stop.cut_off()
         for thread in self._threads:
