@@ -591,6 +591,15 @@ def test_a_database_that_another_process_has_is_said(shell, start):
     assert said.count('\n') == 1
 
 
+def test_a_worker_whose_threads_have_ended_ends_with_a_code_of_its_own(
+        shell, start):
+    Path('breaking.py').write_text(
+        'from zodbschedule.worker.thread import WorkerThread\n'
+        'WorkerThread._work_until_stopped = None\n')
+    said = start('worker', '--name', 'w', '--import', 'breaking').ends(3)
+    assert 'Error: Worker w: all its threads have ended' in said
+
+
 # -- importing ---------------------------------------------------------------
 
 
