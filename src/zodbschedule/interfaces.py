@@ -951,6 +951,10 @@ class ClaimLost(ScheduleError):
     """A worker was taken for dead, and its claim was recovered."""
 
 
+class WorkerEnded(ScheduleError, RuntimeError):
+    """A worker has ended, although nobody has asked it to."""
+
+
 __all__ = (
     # the design of 2003
     'ISchedule',
@@ -1007,4 +1011,5 @@ __all__ = (
     'CodeMissing',
     'TransactionEnded',
     'ClaimLost',
+    'WorkerEnded',
 )
