@@ -959,6 +959,10 @@ class ClaimLost(ScheduleError):
     """A worker was taken for dead, and its claim was recovered."""
 
 
+class WorkerEnded(ScheduleError, RuntimeError):
+    """A worker has ended, although nobody has asked it to."""
+
+
 __all__ = (
     # the design of 2003
     'ISchedule',
@@ -1015,4 +1019,5 @@ __all__ = (
     'CodeMissing',
     'TransactionEnded',
     'ClaimLost',
+    'WorkerEnded',
 )

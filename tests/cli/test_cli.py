@@ -647,6 +647,22 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
             'attribute', 'state', 'no', 'mapping']]
 
 
+def test_arguments_are_shown_that_have_a_record_of_their_own(
+        shell, wall_clock):
+    import shop
+    load = 'x' * 10_000
+    attributes = {'args': [load], 'kwargs': {'amount': 3}}
+    for cls in CallTask, shop.Order:
+        id = schedule_one(shell, cls('gc.collect', [load], {'amount': 3}))
+        assert shell.json('show', id)['attributes'] == attributes | {
+            'func': 'gc.collect'}
+    forget_shop(shell)
+    shown = shell.json('show', id)
+    assert shown['problem'] == 'class missing'
+    assert shown['attributes'].items() >= attributes.items()
+    ZODB.broken.broken_cache.clear()
+
+
 def test_what_json_does_not_know_is_shown_as_text(shell, wall_clock):
     import shop
     task = shop.Errand(description='find me')
