@@ -1021,8 +1021,8 @@ __all__ = (
     'NotStored',
     'PrincipalsMissing',
     'CodeMissing',
+    'ScheduleDamaged',
     'TransactionEnded',
     'ClaimLost',
-    'ScheduleDamaged',
     'WorkerEnded',
 )
