@@ -113,8 +113,8 @@ class TestServing:
     def test_so_do_sighup_and_ctrl_c(
             self, instance, sites, tmp_path):
         sites('a')
-        for number, code in ((signal.SIGHUP, -signal.SIGHUP),
-                             (signal.SIGINT, 0)):
+        for number, code in ((signal.SIGINT, 0),
+                             (signal.SIGHUP, -signal.SIGHUP)):
             marks = tmp_path / number.name
             schedule(instance, 'a', ('mark', str(marks), 1))
             process = instance.serve()
@@ -123,7 +123,7 @@ class TestServing:
             assert lines(instance, 'a')[-1] == f'marked {process.pid}'
             assert has_no_claims(instance, 'a')
 
-    def test_what_ctrl_c_cuts_off_is_back_in_its_place(
+    def test_what_a_signal_cuts_off_is_back_in_its_place(
             self, instance, sites, tmp_path):
         sites('a')
         instance.configure(grace=0.2)
@@ -131,7 +131,7 @@ class TestServing:
         schedule(instance, 'a', ('mark', str(marks), 60))
         process = instance.serve()
         wait_until(marks.exists, 'a run', process)
-        end(process, signal.SIGINT)
+        assert end(process, signal.SIGHUP) == -signal.SIGHUP
         assert has_no_claims(instance, 'a')
         assert has_counted_no_crash(instance, 'a')
         with instance.root() as root:
