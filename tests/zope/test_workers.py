@@ -17,6 +17,7 @@ from zope.component.hooks import getSite
 from zodbschedule import CallTask
 from zodbschedule.execution import signals
 from zodbschedule.execution.interruption import ENDING
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
@@ -181,6 +182,19 @@ class TestSites:
         wait_until(lambda: hasattr(see(app).site, 'marked'), 'a run')
         assert failed
         assert issubclass(workers.SitesWorkerThread, WorkerThread)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (lambda db, site: [site], 'db is <Folder at /site>; it has to be an open '
+     'ZODB.DB, such as connection.db(), or a callable that opens one'),
+    (lambda db, site: [db, site], 'the site <Folder at /site> is not a str; '
+     "write its path from the application root, for instance '/Plone'"),
+    (lambda db, site: [db, None], 'the site None is not a str')])
+def test_a_worker_is_given_a_database_and_paths(
+        zope, site, arguments, message):
+    with pytest.raises(InvalidSetting) as caught:
+        SitesWorker(*arguments(zope.DB, site))
+    assert str(caught.value).startswith(message)
 
 
 def mark_site(site):

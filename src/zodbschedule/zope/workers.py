@@ -35,6 +35,7 @@ from zodbschedule import Worker
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.process import why_disabled
 from zodbschedule.execution.signals import EndingSignals
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.logger import log
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
@@ -126,6 +127,8 @@ class SitesWorker(Worker):
     the paths of sites from the application root; without them, all sites that
     have a schedule.  *options* are those of `Worker`.  Turns have a
     transaction manager of their own.  Runs have that of their thread.
+
+    Raises `InvalidSetting` for arguments that it cannot work with.
     """
 
     manager = staticmethod(lambda: TransactionManager(explicit=True))
@@ -133,9 +136,16 @@ class SitesWorker(Worker):
 
     def __init__(self, db: Any, *sites: str, **options: Any) -> None:
         paths: tuple[Path | Paths, ...] = tuple(
-            SiteLocation('/' + site.strip('/')) for site in sites) or (
-                AllSites(),)
+            map(_location, sites)) or (AllSites(),)
         super().__init__(db, *paths, **options)
+
+
+def _location(site: object) -> SiteLocation:
+    if not isinstance(site, str):
+        raise InvalidSetting(
+            f"the site {site!r} is not a str; write its path from the "
+            f"application root, for instance '/Plone'")
+    return SiteLocation('/' + site.strip('/'))
 
 
 def make_worker(settings: Settings) -> SitesWorker:
