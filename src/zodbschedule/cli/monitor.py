@@ -23,6 +23,7 @@ from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
+from zodbschedule.cli.clocks import clock_problems
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
@@ -169,11 +170,13 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
         pause = pause_facts(schedule.paused())
         packs_badly = loses_what_moves(schedule._p_jar.db().storage)
         unfit = schedule.unfit_settings + schedule.history.unfit_settings
+        clocks = clock_problems(schedule, clock.now())
     late = overdue > allowed
     if as_json:
         output.show_json({
             'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers, 'paused': pause, 'unfit_settings': unfit})
+            'workers': workers, 'paused': pause, 'unfit_settings': unfit,
+            'clock_problems': clocks})
     else:
         output.show(output.cell(_summary(
             overdue, allowed, workers, pause)))
@@ -182,6 +185,8 @@ def check(ctx: click.Context, location: Location, allowed: timedelta,
         for problem in unfit:
             click.echo(f'Warning: a setting is not valid, and its default is '
                        f'used: {problem}', err=True)
+        for problem in clocks:
+            click.echo(f'Warning: {one_line(problem)}', err=True)
     ctx.exit(EXIT_ALERT if late else 0)
 
 
