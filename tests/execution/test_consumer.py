@@ -37,7 +37,7 @@ def held(consumer):
     """What waits in its claim."""
     return read(consumer.manager, lambda: [
         slot.task.description for slot in
-        consumer.schedule.claims[consumer.claim_id].held()])
+        consumer.schedule.claims[consumer.claim.id].held()])
 
 
 def change(consumer, work):
@@ -156,7 +156,7 @@ class TestOrder:
         consumer.begin(NOON)
         consumer.turn(1)
         change(consumer, lambda schedule: relieve(
-            schedule, other.claim_id, 0, NOON))
+            schedule, other.claim.id, 0, NOON))
         consumer.turn(1)
         assert held(consumer) == ['b']
 
@@ -170,7 +170,7 @@ class TestOrder:
         other.withdraw()
         consumer.turn(1)
         assert not schedule.timetable.returned
-        assert consumer.returned == 0
+        assert consumer.claim.returned == 0
 
     def test_after_relief(self, consumer):
         consumer.begin(NOON)
@@ -178,8 +178,8 @@ class TestOrder:
         consumer.turn(2)
         assert held(consumer) == ['a', 'b']
         change(consumer, lambda schedule: relieve(
-            schedule, consumer.claim_id, 1, NOON))
-        consumer.heartbeat.may_be_relieved = True
-        assert not consumer.run(0, consumer.portion[0])
+            schedule, consumer.claim.id, 1, NOON))
+        consumer.claim.heartbeat.may_be_relieved = True
+        assert not consumer.run(0, consumer.claim.portion[0])
         consumer.turn(1)
         assert held(consumer) == ['a']

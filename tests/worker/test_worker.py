@@ -35,7 +35,8 @@ from zodbschedule import Schedule
 from zodbschedule import Worker
 from zodbschedule import clock as the_clock
 from zodbschedule import principals
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import consumer
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import stopping
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
@@ -931,8 +932,8 @@ class TestSteering:
             return find(name)
 
         found = []
-        find = holding.find
-        monkeypatch.setattr(holding, 'find', look)
+        find = consumer.find
+        monkeypatch.setattr(consumer, 'find', look)
         return found
 
     def need_special(self, seen):
@@ -1369,8 +1370,8 @@ class TestErrors:
             return original(schedule, *args)
 
         failing = {}
-        original = holding.exchange
-        monkeypatch.setattr(holding, 'exchange', exchange)
+        original = own_claim.exchange
+        monkeypatch.setattr(own_claim, 'exchange', exchange)
         return failing
 
     def test_one_is_logged_and_keeps_it_from_no_other_schedule(
@@ -1576,9 +1577,9 @@ class TestHealth:
             return original(*args)
 
         going_on = threading.Event()
-        original = holding.exchange
+        original = own_claim.exchange
         monkeypatch.setattr(worker_module, 'SILENT', .1)
-        monkeypatch.setattr(holding, 'exchange', exchange)
+        monkeypatch.setattr(own_claim, 'exchange', exchange)
         run = lasting('a')
         seen.add(Hooked('a'))
         worker = start()
@@ -1619,7 +1620,8 @@ class TestShouldLook:
     def consumer(self):
         """One that has just looked at the claims of others."""
         others = stale.OtherClaims(surveyed=time.monotonic())
-        return SimpleNamespace(others=others, gives_way=bool)
+        return SimpleNamespace(
+            others=others, gives_way=bool, claim=SimpleNamespace(portion={}))
 
     @pytest.fixture
     def one(self, consumer):
@@ -1655,7 +1657,7 @@ class TestShouldLook:
         assert one.pause() == 0
 
     def test_that_it_will_is_seen_by_a_look(self, one, consumer):
-        consumer.portion, consumer.over = {}, True
+        consumer.over = True
         consumer.recover_all = list
         consumer.look = lambda is_there: WorkToDo(
             ClaimsToRecover([], []), False, at(1), True)
