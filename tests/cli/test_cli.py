@@ -60,11 +60,11 @@ from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.cli.task_facts import attributes
-from zodbschedule.store.claim import Claim
-from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
 

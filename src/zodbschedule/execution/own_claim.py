@@ -32,6 +32,7 @@ from zodbschedule.execution.passes import Pass
 from zodbschedule.execution.run import claim_of
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import ClaimLost
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.store import incarnation
@@ -112,6 +113,10 @@ class OwnClaim:
         claim = self.find()
         if claim.turns > self.turns:
             return self._committed(claim, within)
+        if claim.turns < self.turns:
+            raise ClaimLost(
+                f'The claim {self.id} has made fewer turns than it had: the '
+                f'database was restored to an older state')
         self.heartbeat.follow(self.schedule)
         within.chosen.clear()
         # A task that asks for itself would run again and again.

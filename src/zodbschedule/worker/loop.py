@@ -216,6 +216,8 @@ class ScheduleLoop:
                 consumer.schedule, self.config.name, consumer.claim.id)):
             log.warning('Worker %s recovers the claim %s of an earlier one of '
                         'this name.', self.config.name, claim_id)
+            consumer.others.evidence[claim_id] = (
+                'another worker of its name has begun')
             consumer.recover(claim_id)
 
     def withdraw(self) -> None:
