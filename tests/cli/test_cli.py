@@ -22,6 +22,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -61,6 +62,10 @@ from zodbschedule.cli.task_facts import attributes
 from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
+from zodbschedule.instant import to_micros
+from zodbschedule.scheduling import turn
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
 
@@ -742,7 +747,70 @@ def test_process_prints_its_tally_as_json(shell, wall_clock):
         'parked': [{
             'id': task, 'time': '2030-01-31T08:00:00Z',
             'reason': 'RuntimeError: nobody opens',
-            'description': 'shop.deliver', 'principalId': 'zoe'}]}
+            'description': 'shop.deliver', 'principalId': 'zoe'}],
+        'schedule_pause': None, 'paused': 0, 'claimed': 0}
+
+
+def claim_elsewhere(schedule, until, name='there:1'):
+    """A worker of another machine takes what is due."""
+    claim = schedule.claims[name] = Claim(
+        name, Incarnation('there', 'another boot', 1, '1'), to_micros(until))
+    turn.exchange(schedule, claim, 9, None, until, lambda *task: True)
+
+
+@pytest.mark.parametrize('options', [(), ('--json',)])
+def test_process_is_refused_where_nothing_may_run(
+        shell, monkeypatch, options):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    read_only = '--db', f'file://{shell.db}?read_only=1'
+    assert shell.refuses('process', *options, *read_only) == (
+        'nothing was run: the database is read-only')
+    monkeypatch.setenv('ZODBSCHEDULE_OFF', '1')
+    assert shell.refuses('process', *options) == (
+        'nothing was run: ZODBSCHEDULE_OFF is set in the environment of this '
+        'process')
+    assert shell.ids() == [task]
+
+
+def test_process_says_that_the_schedule_is_paused(shell, wall_clock):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    shell('pause', '--reason', 'we move house')
+    first, second = shell('process').splitlines()
+    assert first == 'no tasks were run'
+    assert second.startswith('the schedule has been paused since 2030-01-31')
+    assert second.endswith(': we move house')
+    found = shell.json('process')
+    assert found['schedule_pause']['reason'] == 'we move house'
+    assert found['succeeded'] == 0
+
+
+def test_process_says_that_due_tasks_are_paused(shell, wall_clock):
+    for offset in ('+0s', '+0s', '+1d'):
+        shell('pause', shell('add', 'shop.deliver', '--at', offset))
+    assert shell('process').splitlines() == [
+        'no tasks were run', '2 tasks are due and paused']
+    assert shell.json('process')['paused'] == 2
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process').splitlines() == [
+        '1 succeeded', '2 tasks are due and paused']
+
+
+def test_process_says_that_due_tasks_are_held_by_others(shell, wall_clock):
+    for offset in ('+0s', '+1d'):
+        shell('add', 'shop.deliver', '--at', offset)
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('process').splitlines() == [
+        'no tasks were run', '1 task is due and held by workers']
+    assert shell.json('process')['claimed'] == 1
+
+
+def test_process_says_that_a_signal_has_ended_the_pass(shell, wall_clock):
+    shell('add', 'signal.raise_signal', '--args', f'[{int(signal.SIGTERM)}]')
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process').splitlines() == [
+        '1 succeeded', 'a signal has ended the pass']
+    assert shell.ids() == [task]
 
 
 def test_process_ends_quietly_when_it_is_interrupted(shell, wall_clock):
@@ -774,6 +842,7 @@ def test_process_refuses_what_needs_other_principals(shell):
         root['schedule'].principals = 'martian'
     shell('add', 'shop.deliver')
     assert 'martian' in shell.refuses('process')
+    assert 'martian' in shell.refuses('process', '--json')
 
 
 def test_process_shows_a_bar_on_a_terminal_when_it_is_long(

@@ -104,6 +104,11 @@ def run_time(span: timedelta) -> str:
     return duration(span)
 
 
+def tasks_are(number: int) -> str:
+    """As in ``1 task is``, ``2 tasks are``."""
+    return '1 task is' if number == 1 else f'{number} tasks are'
+
+
 # -- facts, which are plain data ---------------------------------------------
 
 

@@ -117,8 +117,8 @@ def _recover(location: Location, name: str) -> None:
 
     number, alive = change_schedule(
         location, f'workers --recover {name}', recover)
-    tasks = '1 task is' if number == 1 else f'{number} tasks are'
-    click.echo(f'{one_line(name)} was recovered: {tasks} back in the schedule')
+    click.echo(f'{one_line(name)} was recovered: {format.tasks_are(number)} '
+               f'back in the schedule')
     for pid in sorted(set(alive)):
         click.echo(f'Warning: process {pid} of this worker is alive on this '
                    f'machine; its run is rolled back and will run again',
