@@ -3,14 +3,11 @@
 import os
 import re
 import time
-from datetime import UTC
-from datetime import datetime
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 import ZODB.BaseStorage
-from persistent.TimeStamp import TimeStamp
 from sample_work import Note
 from sample_work import commit
 
@@ -66,16 +63,6 @@ def make(schedule):
         return claim
 
     return make
-
-
-@pytest.fixture
-def silence(clock):
-    """Have our clock show that a claim has been silent for so long."""
-    def silence(claim, by):
-        beaten = TimeStamp(claim.beaten()).timeTime()
-        clock.set(datetime.fromtimestamp(beaten, UTC) + by)
-
-    return silence
 
 
 def alive(monkeypatch, *claim_ids):

@@ -752,6 +752,22 @@ class TestEnding:
         assert seen.names() == ['a'] and seen.claims() == []
         run.end()
 
+    def test_what_fails_after_that_is_not_tried_again(
+            self, database, monkeypatch):
+        tries = []
+
+        def fail(worker):
+            tries.append(worker)
+            raise OSError('no descriptors')
+
+        worker = Worker(database.db)
+        monkeypatch.setattr(Worker, '_start_threads', bool)
+        monkeypatch.setattr(Worker, '_supervise', fail)
+        with pytest.raises(OSError, match='no descriptors'):
+            worker.run()
+        # It was to work, then to finish, then to cut off.
+        assert len(tries) == 3
+
     def test_what_could_not_be_cut_off_is_recovered_by_others(
             self, seen, start, lasting, log, monkeypatch):
         def fail(*args):

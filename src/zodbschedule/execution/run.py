@@ -330,11 +330,16 @@ class Attempt:
             return RunResult(None)
         self._refuse_other_principals()
         micros, task = slot.subject
-        refuse_incomplete(task)
-        self._begin(task, micros)
-        if series.is_expired(task, micros, self.now):
-            return self._expire(slot, task)
-        return self._run(slot, task)
+        try:
+            refuse_incomplete(task)
+            self._begin(task, micros)
+            if series.is_expired(task, micros, self.now):
+                return self._expire(slot, task)
+            return self._run(slot, task)
+        finally:
+            # So that nothing is left of what is not committed, also where the
+            # task has not said that it has changed; and for the memory.
+            task._p_deactivate()
 
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
@@ -369,7 +374,6 @@ class Attempt:
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()
-        task._p_deactivate()
         return result
 
     def _current_run(self, task: Any) -> CurrentRun:
