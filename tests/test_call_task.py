@@ -18,12 +18,15 @@ from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from sample_functions import Account
 from transaction import TransactionManager
+from ZODB.POSException import ConflictError
 from zope.proxy import ProxyBase
 from zope.security.checker import ProxyFactory
 
 from zodbschedule import CallTask
+from zodbschedule import Every
 from zodbschedule import InvalidTask
 from zodbschedule import InvalidTime
+from zodbschedule import Retry
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.store.inspection import task_id
 
@@ -273,6 +276,61 @@ def test_what_a_run_does_to_arguments_does_not_reach_the_next(schedule, log):
     assert (items, options) == ([], {})
 
 
+NOTE = 'sample_functions.note'
+SMALL, LARGE = 'little', 'much' * 5_000
+
+
+@pytest.mark.parametrize('size', [SMALL, LARGE])
+@pytest.mark.parametrize('func, options', [
+    ('extend', {'recurrence': Every(HOUR), 'missed': 'all'}),
+    ('extend_and_return', {}),
+    ('extend_and_fail', {'retry': Retry(9, jitter=0)})])
+def test_what_a_run_does_to_arguments_does_not_reach_its_next_attempt(
+        schedule, log, func, options, size):
+    items, kwargs = [size, log], {'options': {'a': (log,)}}
+    task = schedule.call(f'sample_functions.{func}', log, items,
+                         kwargs=kwargs, time=NOON, **options)
+    transaction.commit()
+    for hours in range(3):
+        tally = schedule.process(NOON + hours * HOUR)
+        assert tally.succeeded + tally.retried == 1
+    for given, named in log:
+        assert given[:-1] == [size, log] and given[1] is log
+        assert named == {'a': (log,), 'changed': True}
+    assert len(log) == (0 if 'fail' in func else 3)
+    errors = [one.error for one in schedule.history if one.error]
+    assert len(errors) == (3 if 'fail' in func else 0)
+    assert all(error.count("'changed'") == 2 for error in errors)
+    transaction.begin()
+    schedule._p_jar.cacheMinimize()
+    assert task.args == (log, [size, log]) == (log, items)
+    assert task.kwargs == {'options': {'a': (log,)}} == kwargs
+
+
+@pytest.mark.parametrize('size', [SMALL, LARGE])
+def test_nor_does_it_when_the_run_conflicts(
+        schedule, log, size, monkeypatch):
+    def conflict(log, items):
+        items.append('changed')
+        seen.append(items)
+        if len(seen) < 3:
+            raise ConflictError
+
+    seen = []
+    monkeypatch.setattr(sample_functions, 'note', conflict)
+    schedule.call('sample_functions.note', log, [size], time=NOON)
+    assert run(schedule).succeeded == 1
+    assert seen == [[size, 'changed']] * 3
+
+
+def test_what_cannot_be_changed_is_not_copied(schedule, log, monkeypatch):
+    monkeypatch.setattr('zodbschedule.task.copied', None)
+    schedule.call(NOTE, log, 'text', NOON, HOUR, None, time=NOON,
+                  kwargs={'more': 1.5})
+    assert run(schedule).succeeded == 1
+    assert list(log) == [(('text', NOON, HOUR, None), {'more': 1.5})]
+
+
 def test_the_description_defaults_to_what_is_called(root):
     assert CallTask(print).description == 'builtins.print'
     assert CallTask(root['account'].deposit).description == (
@@ -344,7 +402,8 @@ def module(monkeypatch):
 
 
 def test_a_missing_function_is_reported_as_missing_code(module):
-    task = CallTask(module.module.act, [[]])
+    log = PersistentList()
+    task = CallTask(module.module.act, [log])
     module.away()
     with pytest.raises(CodeMissing) as error:
         task()
@@ -352,7 +411,7 @@ def test_a_missing_function_is_reported_as_missing_code(module):
         'sample_volatile.act cannot be imported: ModuleNotFoundError: ')
     module.back()
     assert task() is None
-    assert task.args == (['acted'],)
+    assert list(log) == ['acted']
 
 
 def test_a_module_that_cannot_be_imported_for_any_reason_is_missing_code(

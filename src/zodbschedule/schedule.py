@@ -153,8 +153,10 @@ class Schedule(ScheduleState):
 
         :param func: a module-level function, its dotted name, or a method of
             a persistent object of the same database.  It is stored by name.
-        :param args: the positional arguments of the call.  They are stored.
-        :param kwargs: the keyword arguments of the call, or None.
+        :param args: the positional arguments of the call.  They are stored,
+            and each run is given what was stored: what it changes in a list
+            or a dict is not kept for the next.
+        :param kwargs: the keyword arguments of the call, or None; likewise.
         :param time: when to call it: an aware datetime in any zone, or None.
         :param delay: how long after now to call it: a timedelta, or None.
         :param duplicate: what to do if another waiting task has the same

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from datetime import date
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,8 @@ from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import IRetry
 from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
+from zodbschedule.store.arguments import Arguments
+from zodbschedule.store.arguments import copied
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import task_id
 
@@ -206,11 +209,21 @@ DEFAULTS = [(name, getattr(Task, name))
             for name in OPTIONS.keys() - {'description', 'principalId'}]
 
 
+# What cannot be changed, so that a call needs no copy of it.
+FIXED = frozenset({type(None), bool, int, float, complex, str, bytes,
+                   date, datetime, timedelta})
+
+
 class CallTask(Task):
     """A task that calls a function or a method.  See `Schedule.call`.
 
     What it calls is stored by name and found when it runs.  The return value
     is discarded, unless it is a task: see ``Task.__call__``.
+
+    A run does not change the arguments for the next: what it changes in a
+    list or a dict that it is given is not stored.  ``args``, a tuple, and
+    ``kwargs``, a dict or None, can be set.  Large arguments have a record of
+    their own, which is stored once and not with each run.
 
     :param func: a module-level function, its dotted name, or a method of a
         persistent object of the same database.
@@ -223,8 +236,8 @@ class CallTask(Task):
         argument or an option has a wrong value.
     """
 
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] | None = None
+    #: the record that holds the arguments; None: the task itself holds them
+    _arguments: Arguments | None = None
     #: the object whose method is called; None: it calls a function
     of: Persistent | None = None
     _description = ''
@@ -241,6 +254,61 @@ class CallTask(Task):
             self.args = _args(args)
         if kwargs:
             self.kwargs = _kwargs(kwargs)
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments; set them to others to change them."""
+        args: tuple[Any, ...] = self._holder().get('args', ())
+        return args
+
+    @args.setter
+    def args(self, args: tuple[Any, ...]) -> None:
+        self._set('args', args)
+
+    @property
+    def kwargs(self) -> dict[str, Any] | None:
+        """The keyword arguments; set them to others to change them."""
+        return self._holder().get('kwargs')
+
+    @kwargs.setter
+    def kwargs(self, kwargs: dict[str, Any] | None) -> None:
+        self._set('kwargs', kwargs)
+
+    def _holder(self) -> dict[str, Any]:
+        """The attributes of what holds the arguments."""
+        holder = self if self._arguments is None else self._arguments
+        holder._p_activate()
+        attributes: dict[str, Any] = holder.__dict__
+        return attributes
+
+    def _set(self, name: str, value: Any) -> None:
+        # The task itself has changed in any case, since that is an assignment:
+        # so it conflicts with a run.
+        self._holder()[name] = value
+        if self._arguments is not None:
+            self._arguments._p_changed = True
+
+    def set_apart(self) -> None:
+        """Move the arguments into a record of their own.
+
+        Only while the task is new: a pack may lose what moves from one record
+        into another, see `zodbschedule.store.moved`.
+        """
+        # A subclass may have attributes of its own in their place.
+        names = [name for name in ('args', 'kwargs') if name in vars(self)
+                 and getattr(type(self), name) is getattr(CallTask, name)]
+        if names:
+            arguments = Arguments()
+            for name in names:
+                setattr(arguments, name, self.__dict__.pop(name))
+            self._arguments = arguments
+
+    def _p_deactivate(self) -> None:
+        """Give back the memory, that of the arguments as well."""
+        arguments = vars(self).get('_arguments')
+        if arguments is not None:
+            arguments._p_deactivate()
+        super()._p_deactivate()
 
     @property
     def description(self) -> str:
@@ -263,8 +331,21 @@ class CallTask(Task):
     def called(self, *first: Any) -> Any:
         """Call it, with arguments *first* before its own."""
         func = Reference(self.func, self.of).resolve()
-        result = func(*first, *self.args, **(self.kwargs or {}))
+        args, kwargs = self._given()
+        result = func(*first, *args, **kwargs)
         return result if ITask.providedBy(result) else None
+
+    def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What a call is given, and may change: copies, if need be.
+
+        A record of arguments is not copied, but loaded anew for the next run.
+        """
+        given = self.args, self.kwargs or {}
+        if self._arguments is None and not all(
+                type(value) in FIXED or isinstance(value, Persistent)
+                for value in (*given[0], *given[1].values())):
+            given = copied(given)
+        return given
 
 
 def _args(args: Any) -> tuple[Any, ...]:

@@ -22,12 +22,16 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ZEO
@@ -53,6 +57,8 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import format
+from zodbschedule.cli import monitor
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
@@ -61,6 +67,10 @@ from zodbschedule.cli.task_facts import attributes
 from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
+from zodbschedule.instant import to_micros
+from zodbschedule.scheduling import turn
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
 
@@ -639,6 +649,22 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
             'attribute', 'state', 'no', 'mapping']]
 
 
+def test_arguments_are_shown_that_have_a_record_of_their_own(
+        shell, wall_clock):
+    import shop
+    load = 'x' * 10_000
+    attributes = {'args': [load], 'kwargs': {'amount': 3}}
+    for cls in CallTask, shop.Order:
+        id = schedule_one(shell, cls('gc.collect', [load], {'amount': 3}))
+        assert shell.json('show', id)['attributes'] == attributes | {
+            'func': 'gc.collect'}
+    forget_shop(shell)
+    shown = shell.json('show', id)
+    assert shown['problem'] == 'class missing'
+    assert shown['attributes'].items() >= attributes.items()
+    ZODB.broken.broken_cache.clear()
+
+
 def test_what_json_does_not_know_is_shown_as_text(shell, wall_clock):
     import shop
     task = shop.Errand(description='find me')
@@ -742,7 +768,69 @@ def test_process_prints_its_tally_as_json(shell, wall_clock):
         'parked': [{
             'id': task, 'time': '2030-01-31T08:00:00Z',
             'reason': 'RuntimeError: nobody opens',
-            'description': 'shop.deliver', 'principalId': 'zoe'}]}
+            'description': 'shop.deliver', 'principalId': 'zoe'}],
+        'schedule_pause': None, 'paused': 0, 'claimed': 0}
+
+
+def claim_elsewhere(schedule, until, name='there:1'):
+    """A worker of another machine takes what is due."""
+    claim = schedule.claims[name] = Claim(
+        name, Incarnation('there', 'another boot', 1, '1'), to_micros(until))
+    turn.exchange(schedule, claim, 9, None, until, lambda *task: True)
+
+
+@pytest.mark.parametrize('options', [(), ('--json',)])
+def test_process_is_refused_where_nothing_may_run(
+        shell, monkeypatch, options):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    read_only = '--db', f'file://{shell.db}?read_only=1'
+    assert shell.refuses('process', *options, *read_only) == (
+        'nothing was run: the database is read-only')
+    monkeypatch.setenv('ZODBSCHEDULE_OFF', '1')
+    assert shell.refuses('process', *options) == (
+        'nothing was run: ZODBSCHEDULE_OFF is set in the environment of this '
+        'process')
+    assert shell.ids() == [task]
+
+
+def test_process_says_that_the_schedule_is_paused(shell, wall_clock):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    shell('pause', '--reason', 'we move house')
+    first, second = shell('process').splitlines()
+    assert first == 'no tasks were run'
+    assert second.startswith('the schedule has been paused since 2030-01-31')
+    assert second.endswith(': we move house')
+    found = shell.json('process')
+    assert found['schedule_pause']['reason'] == 'we move house'
+    assert found['succeeded'] == 0
+
+
+def test_process_says_that_due_tasks_are_paused(shell, wall_clock):
+    for offset in ('+0s', '+0s', '+1d'):
+        shell('pause', shell('add', 'shop.deliver', '--at', offset))
+    assert shell('process').splitlines() == [
+        'no tasks were run', '2 tasks are due and paused']
+    assert shell.json('process')['paused'] == 2
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process') == '1 succeeded'
+
+
+def test_process_says_that_due_tasks_are_held_by_others(shell, wall_clock):
+    for offset in ('+0s', '+1d'):
+        shell('add', 'shop.deliver', '--at', offset)
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('process').splitlines() == [
+        'no tasks were run', '1 task is due and held by workers']
+    assert shell.json('process')['claimed'] == 1
+
+
+def test_process_says_that_a_signal_has_ended_the_pass(shell, wall_clock):
+    shell('add', 'signal.raise_signal', '--args', f'[{int(signal.SIGTERM)}]')
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    assert shell('process').splitlines() == [
+        '1 succeeded', 'a signal has ended the pass']
+    assert shell.ids() == [task]
 
 
 def test_process_ends_quietly_when_it_is_interrupted(shell, wall_clock):
@@ -774,6 +862,7 @@ def test_process_refuses_what_needs_other_principals(shell):
         root['schedule'].principals = 'martian'
     shell('add', 'shop.deliver')
     assert 'martian' in shell.refuses('process')
+    assert 'martian' in shell.refuses('process', '--json')
 
 
 def test_process_shows_a_bar_on_a_terminal_when_it_is_long(
@@ -869,25 +958,82 @@ def test_discard_forgets_a_parked_task(shell):
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == 'OK: no task is due; no workers are registered'
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'OK: a task has been due for 5 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OK: task {task} (shop.deliver) has been due for 5 min (allowed: '
+        f'5 min); no workers are registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None, 'unfit_settings': []}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0,
+        'task': {'id': task, 'description': 'shop.deliver',
+                 'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
+                 'worker': None},
+        'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
+        'silent_workers': 0, 'dead_workers': 0, 'paused': None,
+        'unfit_settings': [], 'clock_problems': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 6 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
+        f'(allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
+
+
+def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('add', 'shop.restock', '--at', '+1m')
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    wall_clock.advance(timedelta(minutes=6))
+    assert shell('check', code=1) == (
+        f'OVERDUE: task {task} (shop.deliver), held by there:1, has been due '
+        f'for 6 min (allowed: 5 min); no workers are alive, 1 is silent')
+    assert shell.json('check', code=1)['task']['worker'] == 'there:1'
+
+
+def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
+    wall_clock.advance(timedelta(days=1))
+    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+        shell('check', code=1))
+
+
+def test_check_exits_with_1_if_too_many_tasks_are_parked(shell, wall_clock):
+    for _ in range(2):
+        shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('check').startswith('OK: no task is due; 2 tasks are parked;')
+    assert shell('check', '--max-parked', 2).startswith('OK: ')
+    assert shell('check', '--max-parked', 1, code=1) == (
+        'TOO MANY PARKED: no task is due; 2 tasks are parked (allowed: 1); '
+        'no workers are registered')
+    found = shell.json('check', '--max-parked', 1, code=1)
+    assert (found['ok'], found['parked'], found['max_parked']) == (False, 2, 1)
+
+
+def test_check_exits_with_1_if_too_few_workers_are_alive(shell):
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('check', '--min-workers', 1) == (
+        'OK: no task is due; 1 worker is alive (needed: 1)')
+    assert shell('check', '--min-workers', 2, code=1) == (
+        'TOO FEW WORKERS: no task is due; 1 worker is alive (needed: 2)')
+    found = shell.json('check', '--min-workers', 2, code=1)
+    assert (found['ok'], found['workers'], found['min_workers']) == (
+        False, 1, 2)
+
+
+def test_check_says_all_that_is_wrong(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=6))
+    said = shell('check', '--max-parked', 0, '--min-workers', 1, code=1)
+    assert said.startswith('OVERDUE, TOO MANY PARKED, TOO FEW WORKERS: task ')
 
 
 def test_check_says_that_a_stored_setting_is_not_valid(shell):
@@ -903,6 +1049,72 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def state(condition, name='there:1', pid=1):
+    return SimpleNamespace(
+        name=name, host='there', pid=pid, state=condition)
+
+
+@pytest.mark.parametrize('states, counts, said', [
+    ([], {}, 'no workers are registered'),
+    ([state('idle', 'process()')], {}, 'no workers are registered'),
+    ([state('idle'), state('silent')], {'silent': 1},
+     'no workers are alive, 1 is silent'),
+    ([state('silent'), state('working')], {'alive': 1}, '1 worker is alive'),
+    ([state('working'), state('dead')], {'dead': 1},
+     'no workers are alive, 1 is dead'),
+    ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
+      state('dead', 'b', 3), state('silent', 'c')],
+     {'alive': 2, 'dead': 2, 'silent': 1},
+     '2 workers are alive, 1 is silent, 2 are dead')])
+def test_a_worker_is_what_its_threads_tell(states, counts, said):
+    found = monitor.count_workers(states)
+    assert found == counts
+    assert monitor.in_words(found) == said
+
+
+@pytest.mark.parametrize('condition, seconds, words', [
+    ('working', 20, 'working'),
+    ('idle', 840, 'idle for 14 min'),
+    ('silent', 60, 'silent for 1 min'),
+    ('silent', -7200, 'silent, by a clock that is 2 h ahead'),
+    ('dead', 3600, 'dead, silent for 1 h')])
+def test_the_state_of_a_worker_in_words(condition, seconds, words):
+    assert format.worker(condition, timedelta(seconds=seconds)) == words
 
 
 def test_check_refuses_what_is_no_duration(shell):

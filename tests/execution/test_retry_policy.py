@@ -50,6 +50,18 @@ class Attempting(Task):
 attempts = []
 
 
+class Keeping(Task):
+    """Has a list of its own, and changes it without a word."""
+
+    def __init__(self, time, **options):
+        super().__init__(time, **options)
+        self.items = []
+
+    def __call__(self):
+        self.items.append(len(self.items))
+        raise ValueError(f'{self.items}')
+
+
 @pytest.fixture
 def attempt(schedule, clock):
     """Schedule a task with a plan, commit, and process for a day."""
@@ -286,6 +298,20 @@ def test_what_always_conflicts_is_left_and_counts_nothing(attempt, schedule):
     assert attempt(*[ConflictError()] * 5, until=0 * HOUR).left == 1
     assert schedule.process(BEGIN + HOUR) == Tally(succeeded=1)
     assert outcomes(schedule) == [('succeeded', 1)]
+
+
+# -- What is left of an attempt that has failed
+
+
+def test_nothing_is_kept_of_a_failed_attempt(schedule, clock):
+    """Also if the task was changed, and did not say so."""
+    task = schedule.schedule(Keeping(
+        BEGIN, retry=Retry(3, delay=MINUTE, jitter=0)))
+    transaction.commit()
+    assert run_until(schedule, BEGIN + HOUR) == Tally(retried=2, failed=1)
+    assert {one.error for one in schedule.history} == {'ValueError: [0]'}
+    schedule._p_jar.cacheMinimize()
+    assert task.items == []
 
 
 # -- Others' tasks

@@ -428,13 +428,15 @@ sold = []
     ('Order', 'Order', 'sample_shop.Order, which it holds, cannot be'),
     ('Document()', 'Document', 'sample_shop.Document, which it holds'),
 ])
+@pytest.mark.parametrize('size', [1, 10_000], ids=['small', 'large'])
 def test_a_call_whose_argument_needs_missing_code_is_left_and_then_parked(
-        stage, shop, caplog, argument, taken, missing):
+        stage, shop, caplog, argument, taken, missing, size):
     shop.write_text(SHOP)
     with stage.transaction():
         module = import_module('sample_shop')
         value = eval(argument, vars(module))
-        stage.schedule.call(module.sell, value, time=stage.now)
+        stage.schedule.call(module.sell, value, time=stage.now,
+                            kwargs={'more': 'x' * size})
     stage.add('after', cls=Noting)
     # The code of an older process, which does not know it.
     shop.write_text(SHOP.replace(taken, f'Another{taken}'))
@@ -464,13 +466,14 @@ def reload_shop(stage):
     forget(stage.db)
 
 
+@pytest.mark.parametrize('size', [1, 10_000], ids=['small', 'large'])
 def test_a_series_goes_on_when_the_class_of_an_argument_is_long_missing(
-        stage, shop):
+        stage, shop, size):
     shop.write_text(SHOP)
     with stage.transaction():
         module = import_module('sample_shop')
         stage.schedule.call(
-            module.sell, module.Order(), time=stage.now,
+            module.sell, module.Order(), 'x' * size, time=stage.now,
             recurrence=Every(120 * MINUTE, start=stage.now))
     shop.write_text(SHOP.replace('Order', 'AnotherOrder'))
     reload_shop(stage)

@@ -4,6 +4,7 @@ import tracemalloc
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from enum import Enum
 from types import SimpleNamespace
 
 import mixture
@@ -27,6 +28,7 @@ from zodbschedule.scheduling.soundness.flaw import FlawKind
 from zodbschedule.scheduling.soundness.survey import Survey
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.scheduling.soundness.survey import mend
+from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.history import Chunk
@@ -53,6 +55,12 @@ class Named(Task):
 
     def __call__(self):
         pass
+
+
+class Kind(Enum):
+    """What an argument may be."""
+
+    GOOD = 'good'
 
 
 class Odd(Named):
@@ -95,6 +103,9 @@ def full(database, clock):
                     (to_micros(now + HOUR), here.failing))
     stamp(here.failing, now + HOUR)
     here.plain = add('plain', now + HOUR)
+    here.called = schedule.call(
+        'sample_functions.note', 'x' * 10_000, time=now + HOUR,
+        description='called')
     here.keyed = add('keyed', now + HOUR, key='keyed')
     here.busy = [add(f'busy {n}', now + 2 * HOUR) for n in range(40)]
     here.fading = add('fading', now + 3 * HOUR, Fading)
@@ -116,8 +127,8 @@ def full(database, clock):
     here.new = schedule.schedule(
         Named(now + HOUR, description='new', key='new'))
     here.all = {one.description: u64(one._p_oid) for one in [
-        here.taken, here.failing, here.made, here.plain, here.keyed,
-        *here.busy, here.fading, here.odd, here.parked]}
+        here.taken, here.failing, here.made, here.plain, here.called,
+        here.keyed, *here.busy, here.fading, here.odd, here.parked]}
     return here
 
 
@@ -151,10 +162,29 @@ def test_a_sound_schedule_has_no_flaw(full):
     assert full.schedule._p_jar.db().storage.lastTransaction() == before
 
 
+def test_large_arguments_do_not_stay_in_memory(full):
+    assert full.called.args
+    assert list(flaws(full.schedule)) == []
+    assert full.called._arguments._p_changed is None
+
+
 def test_a_missing_class_is_not_a_flaw(full, database):
     commit(full.schedule)
     with gone(database.db, 'Fading'):
         check(database.schedule())
+
+
+@pytest.mark.parametrize('large', [False, True])
+def test_arguments_that_need_missing_code_are_not_a_flaw(
+        full, database, large, monkeypatch):
+    load = 'x' * 10_000 if large else 'little'
+    full.schedule.call(
+        'sample_functions.note', Kind.GOOD, load, time=full.now)
+    commit(full.schedule)
+    monkeypatch.delitem(Kind._value2member_map_, 'good')
+    schedule = database.schedule()
+    schedule._p_jar.cacheMinimize()
+    assert list(flaws(schedule)) == []
 
 
 def test_what_a_class_refuses_to_say_is_not_a_flaw(full, monkeypatch):
@@ -388,6 +418,11 @@ def a_lost_task_that_a_run_has_made(here):
     return FlawKind.LOST_RECORD,
 
 
+def lost_arguments(here):
+    here.called._arguments = dangling(here.schedule, Arguments)
+    return FlawKind.LOST_RECORD,
+
+
 def a_lost_list(here):
     lost = dangling(here.schedule, PersistentList)
     here.schedule.timetable.instants[here.now + 9 * HOUR] = lost
@@ -494,9 +529,9 @@ PLANTED = [
     a_pause_of_a_task_that_is_gone, a_crash_of_a_task_that_is_gone,
     a_request_of_a_task_that_is_gone, a_chunk_of_another_length, a_lost_task,
     a_lost_task_in_a_leaf_twice, a_lost_task_in_a_slot,
-    a_lost_task_that_a_run_has_made, a_lost_list, a_lost_tree, a_lost_leaf,
-    a_lost_list_of_a_task_with_a_key, a_lost_claim, lost_slots, a_lost_slot,
-    a_lost_heartbeat, a_lost_entry, lost_entries_of_occurrences,
+    a_lost_task_that_a_run_has_made, lost_arguments, a_lost_list, a_lost_tree,
+    a_lost_leaf, a_lost_list_of_a_task_with_a_key, a_lost_claim, lost_slots,
+    a_lost_slot, a_lost_heartbeat, a_lost_entry, lost_entries_of_occurrences,
     a_lost_entry_of_a_lost_task, a_lost_request, a_lost_chunk]
 
 

@@ -146,3 +146,19 @@ def test_it_is_mended_by_setting_it_again(schedule):
 def test_the_schema_names_the_defaults(schema, owner):
     for name, field in getFields(schema).items():
         assert field.default == getattr(owner, name)
+
+
+def test_a_schedule_goes_along_to_another_database(schedule, tmp_path):
+    """ZODB sets attributes of what it imports before that can be loaded."""
+    schedule.lease = 2 * MINUTE
+    transaction.commit()
+    file = str(tmp_path / 'schedule.zexp')
+    schedule._p_jar.exportFile(schedule._p_oid, file).close()
+    db = ZODB.DB(None)
+    with db.transaction() as connection:
+        connection.root()['schedule'] = connection.importFile(file)
+    with db.transaction() as connection:
+        copy = connection.root()['schedule']
+        assert copy.lease == 2 * MINUTE
+        assert copy.import_grace == schedule.import_grace
+    db.close()

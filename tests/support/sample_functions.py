@@ -1,11 +1,13 @@
 """Functions and objects for calls, as an application has them."""
 
+from datetime import timedelta
 from functools import lru_cache
 from functools import wraps
 
 from persistent import Persistent
 
 from zodbschedule import Task
+from zodbschedule import current_run
 
 
 def note(log, *args, **kwargs):
@@ -18,6 +20,21 @@ def extend(log, items, options):
     items.append('changed')
     options['changed'] = True
     log.append((items, options))
+
+
+def extend_and_fail(log, items, options):
+    """Changes what it is given, and changes nothing else."""
+    items.append('changed')
+    options['changed'] = True
+    raise ValueError(f'{items[2:]} {options}')
+
+
+def extend_and_return(log, items, options):
+    """Changes what it is given, and asks to be called again with that."""
+    extend(log, items, options)
+    task = current_run().task
+    task.time += timedelta(minutes=1)
+    return task
 
 
 def another(time, log):

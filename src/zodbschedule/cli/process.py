@@ -22,6 +22,7 @@ from datetime import datetime
 from datetime import timedelta
 from itertools import islice
 from typing import Any
+from typing import NamedTuple
 
 import click
 import zope.event
@@ -60,6 +61,7 @@ from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.outcomes import Tally
+from zodbschedule.store.pauses import ALL
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
@@ -88,27 +90,54 @@ def process(ctx: click.Context, location: Location, until: datetime | None,
     parked: list[TaskParked] = []
     with Signals() as signals:
         import_modules(modules)
-        tally, pause = _make_pass(location, until, parked, signals, grace)
+        tally, remains = _make_pass(location, until, parked, signals, grace)
         if as_json:
-            _tally_as_json(tally, parked)
+            _tally_as_json(tally, parked, remains)
         else:
-            _tally_as_text(tally, parked, pause)
+            _tally_as_text(tally, parked, remains)
     if signals.first == signal.SIGINT:
         ctx.exit(EXIT_INTERRUPTED)
     ctx.exit(EXIT_ALERT if parked else 0)
 
 
+class Remains(NamedTuple):
+    """What is due after a pass, since the pass was not to run it."""
+
+    #: the pause of the whole schedule
+    pause: dict[str, Any] | None
+    #: how many due tasks are paused by themselves
+    paused: int
+    #: how many due tasks are held by workers, and by other calls
+    claimed: int
+    #: whether a signal has ended the pass
+    stopped: bool
+
+
 def _make_pass(location: Location, until: datetime | None,
                parked: list[TaskParked], signals: Signals, grace: timedelta
-               ) -> tuple[Tally, dict[str, Any] | None]:
+               ) -> tuple[Tally, Remains]:
     until = until or clock.now()
     with open_connection(location, Access.CHANGE) as connection:
+        reason = processing.why_disabled(connection)
+        if reason:
+            raise CommandError(f'nothing was run: {reason}')
         schedule = location.find(connection)
         with subscribed(_collect_parked(parked)):
             with progress_bar(schedule, until):
                 with stoppable(signals, grace) as stop:
                     tally = _process(schedule, until, stop)
-        return tally, pause_facts(schedule.paused())
+        return tally, _remains(schedule, until, stop)
+
+
+def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
+    paused = (task for oid, (*_, task) in
+              (schedule.pauses.entries or {}).items() if oid != ALL)
+    waiting = filter(None, map(schedule.waits, paused))
+    return Remains(
+        pause_facts(schedule.paused()),
+        sum(time <= until for time in waiting),
+        sum(each.time <= until for each in schedule.claimed()),
+        stop.was_asked())
 
 
 def _process(schedule: Schedule, until: datetime, stop: Stop) -> Tally:
@@ -129,25 +158,40 @@ def _collect_parked(parked: list[TaskParked]) -> Callable[[object], None]:
     return collect
 
 
-def _tally_as_json(tally: Tally, parked: list[TaskParked]) -> None:
+def _tally_as_json(tally: Tally, parked: list[TaskParked],
+                   remains: Remains) -> None:
     counts = {name: getattr(tally, name) for name in format.OUTCOMES}
     output.show_json(counts | {'parked': [
         {'id': each.id, 'time': each.time, 'reason': each.reason,
          'description': each.description, 'principalId': each.principalId}
-        for each in parked]})
+        for each in parked],
+        'schedule_pause': remains.pause, 'paused': remains.paused,
+        'claimed': remains.claimed})
 
 
 def _tally_as_text(tally: Tally, parked: list[TaskParked],
-                   pause: dict[str, Any] | None) -> None:
+                   remains: Remains) -> None:
     counts = [f'{getattr(tally, name)} {words}'
               for name, words in format.OUTCOMES.items()
               if getattr(tally, name)]
-    idle = 'no tasks were due' if pause is None else 'no tasks were run'
+    idle = 'no tasks were run' if any(remains) else 'no tasks were due'
     click.echo(', '.join(counts) or idle)
-    if pause is not None:
-        output.show(output.cell(format.schedule_pause(pause)))
+    for line in _why_not_run(remains, not counts):
+        output.show(output.cell(line))
     for each in parked:
         output.show(output.cell(f'parked: {each.id} {each.reason}'))
+
+
+def _why_not_run(remains: Remains, idle: bool) -> Iterator[str]:
+    """Lines that say why not all due tasks were run; *idle*: why none was."""
+    if remains.pause is not None:
+        yield format.schedule_pause(remains.pause)
+    if idle and remains.paused:
+        yield f'{format.tasks_are(remains.paused)} due and paused'
+    if idle and remains.claimed:
+        yield f'{format.tasks_are(remains.claimed)} due and held by workers'
+    if remains.stopped:
+        yield 'a signal has ended the pass'
 
 
 # -- while it runs -----------------------------------------------------------

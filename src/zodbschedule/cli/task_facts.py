@@ -44,6 +44,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
+from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
 from zodbschedule.store.inspection import normal_id
@@ -51,15 +52,16 @@ from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import OPTIONS
+from zodbschedule.task import type_of
 
 
 # The attributes of any task that have a fact of their own, or are internal.
 NAMED = frozenset({'_time', 'time', '_description', 'description',
                    'principalId', STAMP})
 # Those of an instance of Task.
-OURS = NAMED | OPTIONS.keys() | {'_series'}
+OURS = NAMED | OPTIONS.keys() | {'_series', '_arguments'}
 # Those of a task whose class is missing; its options are shown as they are.
-BROKEN = NAMED | {'key', 'recurrence', '_series'}
+BROKEN = NAMED | {'key', 'recurrence', '_series', '_arguments'}
 
 # The number of outcomes that are shown with a task.
 MOST_OUTCOMES = 20
@@ -201,8 +203,12 @@ def attributes(task: Persistent) -> dict[str, Any]:
     named = NAMED
     if isinstance(task, (Task, Broken)):
         named = OURS if isinstance(task, Task) else BROKEN
+    state = state_of(task)
+    arguments = state.get('_arguments')
+    if isinstance(arguments, Arguments):
+        state = state | state_of(arguments)
     return {str(name): _plain(value)
-            for name, value in state_of(task).items() if name not in named}
+            for name, value in state.items() if name not in named}
 
 
 def _plain(value: object) -> Any:
@@ -262,6 +268,16 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         'description': outcome.description,
         'principalId': outcome.principalId,
         'error': outcome.error}
+
+
+def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
+    """Which task is overdue, since when, and which worker holds it."""
+    return {
+        'id': task_id(found.task) or '',
+        'description': _text(found.task, 'description') or '',
+        'function': type_of(found.task),
+        'time': found.time,
+        'worker': found.worker or None}
 
 
 # -- all tasks ---------------------------------------------------------------

@@ -83,6 +83,7 @@ from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -100,10 +101,6 @@ STORAGE_FAILURES = 3
 # How long to wait after the first of them, in seconds; after the second, twice
 # as long.
 STORAGE_PAUSE = .5
-
-# How often the database is asked: that holds no user code, so until it answers
-# or is away.
-ASK_TRIES = 100
 
 #: what is decided after most calls
 SUCCESS = Decision(SUCCEEDED)
@@ -202,7 +199,7 @@ class Run:
             self.claim(self.context.schedule).heartbeat.beats += 1
             self.context.manager.commit()
 
-        transact(self.context.manager, beat, ASK_TRIES)
+        transact(self.context.manager, beat, OWN_TRIES)
         log.warning('The storage has failed in the run of %s, and takes what '
                     'others write: %s', self, ErrorText(error))
 
@@ -333,11 +330,16 @@ class Attempt:
             return RunResult(None)
         self._refuse_other_principals()
         micros, task = slot.subject
-        refuse_incomplete(task)
-        self._begin(task, micros)
-        if series.is_expired(task, micros, self.now):
-            return self._expire(slot, task)
-        return self._run(slot, task)
+        try:
+            refuse_incomplete(task)
+            self._begin(task, micros)
+            if series.is_expired(task, micros, self.now):
+                return self._expire(slot, task)
+            return self._run(slot, task)
+        finally:
+            # So that nothing is left of what is not committed, also where the
+            # task has not said that it has changed; and for the memory.
+            task._p_deactivate()
 
     def _refuse_other_principals(self) -> None:
         needed, here = self.schedule.principals, self.context.principals.name
@@ -372,7 +374,6 @@ class Attempt:
             self.manager.commit()
             # A hook that has aborted leaves a commit nothing to do.
             guard.check()
-        task._p_deactivate()
         return result
 
     def _current_run(self, task: Any) -> CurrentRun:

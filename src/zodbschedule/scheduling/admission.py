@@ -19,6 +19,7 @@ from typing import Any
 from persistent import Persistent
 from ZODB.POSException import POSKeyError
 from ZODB.utils import p64
+from ZODB.utils import z64
 
 from zodbschedule import clock
 from zodbschedule.instant import as_utc
@@ -29,19 +30,22 @@ from zodbschedule.scheduling import series
 from zodbschedule.scheduling.places import give_oid
 from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
+from zodbschedule.store.arguments import LARGE
 from zodbschedule.store.inspection import STAMP
 from zodbschedule.store.inspection import home_of
 from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import CallTask
 from zodbschedule.task import Task
 from zodbschedule.task import check_options
 from zodbschedule.task import key_of
 
 
-# What a task says of its place, not of what it is.
-PLACE = frozenset({STAMP, '_time', '_series', 'recurrence'})
+# What a task says of its place, and of that of its arguments, not of what it
+# is.
+PLACE = frozenset({STAMP, '_time', '_series', 'recurrence', '_arguments'})
 
 NO_DELAY = timedelta(0)
 
@@ -56,9 +60,12 @@ def admit(schedule: ScheduleState, task: Any, replaced: Any = None
     now = clock.now()
     occurrence = _first_occurrence(task, now)
     _refuse_scheduled(schedule, task)
+    size = 0
     if task._p_jar is None or task._p_changed:
-        refuse_unstorable(task, schedule._p_jar)
+        size = refuse_unstorable(task, schedule._p_jar)
     refuse_key(schedule, task, key_of(task), replaced)
+    if size > LARGE and isinstance(task, CallTask) and task._p_serial == z64:
+        task.set_apart()
     if not isinstance(task, Task):
         return occurrence
     series.plan(task, occurrence, now, _delay_of(schedule, task))
@@ -182,8 +189,12 @@ def says_the_same(one: Task, other: Task) -> bool:
 
 def _sayings(task: Task) -> dict[str, Any]:
     task._p_activate()
-    return {name: value for name, value in vars(task).items()
+    said = {name: value for name, value in vars(task).items()
             if name not in PLACE and not name.startswith('_v_')}
+    if isinstance(task, CallTask):
+        # Wherever they are.
+        said |= {'args': task.args, 'kwargs': task.kwargs}
+    return said
 
 
 def _is_same_rule(one: Any, other: Any) -> bool:

@@ -32,6 +32,7 @@ from zodbschedule.interfaces import CodeMissing
 from zodbschedule.scheduling.storable import PROTOCOL
 from zodbschedule.scheduling.storable import Nowhere
 from zodbschedule.store.inspection import refuse_broken
+from zodbschedule.task import CallTask
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -39,11 +40,20 @@ from zodbschedule.transactions.errors import is_transient
 def refuse_incomplete(task: Any) -> None:
     """Raise `CodeMissing`, which names it, if *task* needs what is not here.
 
-    What belongs to other records is not looked at.
+    Its arguments are looked at where they are, and no other record.
     """
     refuse_broken(task)
+    _refuse_incomplete_record(task, 'it')
+    if isinstance(task, CallTask) and task._arguments is not None:
+        # As they are stored, whatever has happened to what was loaded.
+        task._arguments._p_deactivate()
+        _refuse_incomplete_record(
+            task._arguments, 'the record of its arguments')
+
+
+def _refuse_incomplete_record(obj: Any, name: str) -> None:
     try:
-        task._p_activate()
+        obj._p_activate()
     except Exception as error:
         # A StateLoadError; of older releases of ZODB, what has caused it.
         if isinstance(error, POSKeyError) or (
@@ -51,9 +61,9 @@ def refuse_incomplete(task: Any) -> None:
             raise
         *_, first = causes(error)
         raise CodeMissing(
-            f'it cannot be loaded: {ErrorText(first)}') from error
+            f'{name} cannot be loaded: {ErrorText(first)}') from error
     if _is_any_class_missing(Broken):
-        _refuse_broken_parts(task)
+        _refuse_broken_parts(obj)
 
 
 def _is_any_class_missing(cls: type) -> bool:
@@ -67,11 +77,11 @@ def _is_any_class_missing(cls: type) -> bool:
         is not each or _is_any_class_missing(each) for each in classes)
 
 
-def _refuse_broken_parts(task: Any) -> None:
+def _refuse_broken_parts(obj: Any) -> None:
     # What is looked at is what is stored, neither less nor more.
     pickler = zodbpickle.pickle.Pickler(Nowhere(), PROTOCOL)
     pickler.persistent_id = _look_at
-    pickler.dump(task.__getstate__())
+    pickler.dump(obj.__getstate__())
 
 
 def _look_at(part: Any) -> str | None:

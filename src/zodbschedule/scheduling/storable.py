@@ -44,13 +44,14 @@ PLAIN = frozenset({
     frozenset, type})
 
 
-def refuse_unstorable(task: Persistent, jar: Any) -> None:
-    """Raise `InvalidTask`, naming the culprit, if *task* cannot be stored.
+def refuse_unstorable(task: Persistent, jar: Any) -> int:
+    """The size of the record of *task*, in bytes, about.
 
-    *jar* is the connection of the schedule, or None if it has none yet.
+    Raises `InvalidTask`, naming the culprit, if it cannot be stored.  *jar*
+    is the connection of the schedule, or None if it has none yet.
     """
     try:
-        _Trial(jar).store(task)
+        return _Trial(jar).store(task)
     except TransientError:
         raise
     except Exception as error:
@@ -61,10 +62,13 @@ def refuse_unstorable(task: Persistent, jar: Any) -> None:
 
 
 class Nowhere:
-    """A file that keeps nothing of what is written to it."""
+    """A file that keeps of what is written to it the size alone."""
+
+    size = 0
 
     def write(self, data: bytes) -> None:
-        """Drop *data*."""
+        """Count *data*, and drop it."""
+        self.size += len(data)
 
 
 class _Trial:
@@ -74,14 +78,20 @@ class _Trial:
         self.jar = jar
         self.todo: list[Persistent] = []
         self.seen: set[int] = set()
-        self.pickler = zodbpickle.pickle.Pickler(Nowhere(), PROTOCOL)
+        self.file = Nowhere()
+        self.pickler = zodbpickle.pickle.Pickler(self.file, PROTOCOL)
         self.pickler.persistent_id = self._reference
 
-    def store(self, obj: Persistent) -> None:
-        """Pickle *obj*, and the new persistent objects that hang on it."""
+    def store(self, obj: Persistent) -> int:
+        """Pickle *obj*, and the new persistent objects that hang on it.
+
+        The size of *obj* itself.
+        """
         self.seen.add(id(obj))
-        self.todo.append(obj)
+        self._store_one(obj)
+        size = self.file.size
         self._store_todo()
+        return size
 
     def pickle(self, value: object) -> None:
         """Pickle *value*, and the new persistent objects that hang on it."""
@@ -90,7 +100,10 @@ class _Trial:
 
     def _store_todo(self) -> None:
         for obj in self.todo:  # grows while it is walked
-            self._dump((type(obj), obj.__getstate__()))
+            self._store_one(obj)
+
+    def _store_one(self, obj: Persistent) -> None:
+        self._dump((type(obj), obj.__getstate__()))
 
     def _dump(self, value: object) -> None:
         self.pickler.clear_memo()

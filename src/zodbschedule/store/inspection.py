@@ -197,12 +197,14 @@ def never_stamped(task: Any) -> bool:
 def keeps_stamp(task: Any) -> bool:
     """Whether *task* certainly keeps an attribute that it is given.
 
-    If its record is gone, or its class, it is not certain.
+    If it cannot be loaded, or its class is missing, it is not certain.
     """
     cls = type(task)
     try:
         task._p_activate()
-    except POSKeyError:
+    except Exception as error:
+        if is_transient(error) or is_storage_failure(error):
+            raise
         return False
     return not isinstance(task, Broken) and cls.__dictoffset__ != 0 and all(
         getattr(cls, name) is getattr(Persistent, name)

@@ -39,7 +39,8 @@ class Configurable(Persistent):
     settings: ClassVar[IInterface]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        field = getFields(self.settings).get(name)
+        # Not that of the object: ZODB sets attributes before it can be loaded.
+        field = getFields(type(self).settings).get(name)
         if field is not None:
             check(field, value)
         super().__setattr__(name, value)

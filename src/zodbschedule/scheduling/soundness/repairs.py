@@ -63,12 +63,12 @@ def keep_one(schedule: ScheduleState, task: Any, first: Place, second: Place
         worse(schedule, task, first, second).remove(schedule, task)
 
 
-def park_task(schedule: ScheduleState, task: Any, place: Place, micros: int
-              ) -> None:
-    """Park *task*, whose record is gone."""
+def park_task(schedule: ScheduleState, task: Any, place: Place, micros: int,
+              reason: str) -> None:
+    """Park *task*, which has lost a record."""
     place.remove(schedule, task)
     schedule.keys.remove(task)
-    _park(schedule, task, micros, 'its record is gone')
+    _park(schedule, task, micros, reason)
 
 
 def correct_stamp(schedule: ScheduleState, task: Any, place: Place,

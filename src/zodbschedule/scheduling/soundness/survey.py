@@ -53,6 +53,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import CallTask
 
 
 # So many times what is left is mended: mending one flaw may show another.
@@ -255,12 +256,13 @@ class Survey:
         if not task._p_oid:
             return  # It was scheduled in this transaction.
         yield from self._seen(task, place)
-        if is_gone(task):
+        lost = _lost_of(task)
+        if lost:
             yield flaw_of(
-                task, FlawKind.LOST_RECORD,
-                f'the record of the task, which {place}, is gone',
+                task, FlawKind.LOST_RECORD, f'the task {place}, and {lost}',
                 'the task is parked', partial(
-                    repairs.park_task, self.schedule, task, place, micros))
+                    repairs.park_task, self.schedule, task, place, micros,
+                    lost))
             return
         yield from self._stamp(task, place, micros)
         yield from self.notes.key(task, place)
@@ -318,3 +320,18 @@ class Survey:
                     f'a part of the history holds {len(chunk.records)} '
                     f'outcomes, and is counted for more or less',
                     'it is counted anew', partial(history.count_anew, key))
+
+
+def _lost_of(task: Any) -> str:
+    """Which record of *task* is gone, in words; '' if none is."""
+    if is_gone(task):
+        return 'its record is gone'
+    # Perhaps it cannot be loaded for another reason.
+    arguments = vars(task).get('_arguments') if isinstance(
+        task, CallTask) else None
+    if arguments is None:
+        return ''
+    lost = is_gone(arguments)
+    # They are large.
+    arguments._p_deactivate()
+    return 'the record of its arguments is gone' if lost else ''
