@@ -27,6 +27,8 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -968,7 +970,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'worker': None},
         'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
-        'unfit_settings': []}
+        'unfit_settings': [], 'clock_problems': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1047,6 +1049,39 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
 
 
 def state(condition, name='there:1', pid=1):

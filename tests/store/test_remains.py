@@ -168,7 +168,7 @@ def consumer(schedule):
 
 def test_a_run_whose_slot_is_gone_does_not_begin(
         database, schedule, consumer):
-    lost = schedule.claim(consumer.claim_id).slots[0]
+    lost = schedule.claim(consumer.claim.id).slots[0]
     lose(database, lost)
     schedule._p_jar.transaction_manager.abort()
     consumer._run_portion(int, int)
@@ -180,7 +180,7 @@ def test_a_run_whose_slot_is_gone_does_not_begin(
 
 
 def test_a_claim_whose_slots_are_gone_is_lost(database, schedule, consumer):
-    claim = schedule.claim(consumer.claim_id)
+    claim = schedule.claim(consumer.claim.id)
     lose(database, claim.slots)
     schedule._p_jar.transaction_manager.abort()
     with pytest.raises(ClaimLost):

@@ -111,11 +111,11 @@ def _managers(schedule: ScheduleState) -> list[Any]:
 def _make_pass(consumer: Consumer, stop: Stop) -> Tally:
     work = consumer.look()
     if work is not None and (work.due or any(work.claims)):
-        with beating(consumer.heartbeat) as stop.beats:
+        with beating(consumer.claim.heartbeat) as stop.beats:
             _work(consumer, work.claims, stop)
     counts = consumer.counts
     return Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
-                 counts[EXPIRED], len(consumer.left))
+                 counts[EXPIRED], len(consumer.current_pass.left))
 
 
 def _work(consumer: Consumer, claims: ClaimsToRecover, stop: Stop) -> None:
@@ -143,5 +143,5 @@ def _hand_back(consumer: Consumer, error: BaseException) -> None:
         consumer.withdraw(consumer.running if ended_by_task else None)
     except Exception as problem:
         log.warning('The claim %s could not be withdrawn; the next call '
-                    'recovers it.', consumer.claim_id,
+                    'recovers it.', consumer.claim.id,
                     exc_info=ErrorText(problem).exc_info)

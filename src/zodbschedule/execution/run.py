@@ -85,6 +85,7 @@ from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -102,10 +103,6 @@ STORAGE_FAILURES = 3
 # How long to wait after the first of them, in seconds; after the second, twice
 # as long.
 STORAGE_PAUSE = .5
-
-# How often the database is asked: that holds no user code, so until it answers
-# or is away.
-ASK_TRIES = 100
 
 #: what is decided after most calls
 SUCCESS = Decision(SUCCEEDED)
@@ -204,7 +201,7 @@ class Run:
             self.claim(self.context.schedule).beat()
             self.context.manager.commit()
 
-        transact(self.context.manager, beat, ASK_TRIES)
+        transact(self.context.manager, beat, OWN_TRIES)
         log.warning('The storage has failed in the run of %s, and takes what '
                     'others write: %s', self, ErrorText(error))
 

@@ -32,11 +32,11 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
-from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import withdraw
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import in_own_connection
 
 
@@ -160,7 +160,7 @@ class Stop:
         for heartbeat in self._heartbeats():
             try:
                 if in_own_connection(heartbeat.db, partial(
-                        _withdraw, heartbeat), TURN_TRIES):
+                        _withdraw, heartbeat), OWN_TRIES):
                     cut_off.append(str(heartbeat.run))
             except Exception as error:
                 left.append(heartbeat.claim_id)

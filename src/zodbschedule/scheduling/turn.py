@@ -96,14 +96,14 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
 
 def collect(schedule: ScheduleState, claim: Claim, now: datetime,
             suspect: int | None = None, but: int | None = None,
-            fence: bool = False) -> list[ParkedTask]:
+            fence: bool = False, seen: str = '') -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
-    The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.  The slot *but* is left alone.  With
-    *fence* what holds nothing is written as well.
+    The task in slot *suspect*, if that still waits, has ended its process, as
+    *seen* says; returned is what was parked for that.  The slot *but* is left
+    alone.  With *fence* what holds nothing is written as well.
     """
-    collection = Collection(schedule, claim.name, now)
+    collection = Collection(schedule, claim.name, now, seen)
     for index, slot in enumerate(claim.slots):
         if not is_left(slot):
             park_slot(schedule, claim, index)
@@ -130,7 +130,8 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
 
 
 def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
-             now: datetime, suspect: int | None = None) -> list[ParkedTask]:
+             now: datetime, suspect: int | None = None, seen: str = ''
+             ) -> list[ParkedTask]:
     """Dissolve *claim*, our own or one that we recover; see `collect`.
 
     The claim and every slot are written: whoever still works on it conflicts.
@@ -142,7 +143,7 @@ def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
         park_claim(schedule, claim_id, claim.slots)
         return []
     _hand_back(schedule, claim)
-    parked = collect(schedule, claim, now, suspect, fence=True)
+    parked = collect(schedule, claim, now, suspect, fence=True, seen=seen)
     remains.discard(schedule, 'claims', claim_id)
     return parked
 
@@ -164,11 +165,13 @@ def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
 class Collection:
     """What one turn collects from the slots of a claim, and where it goes."""
 
-    def __init__(self, schedule: ScheduleState, worker: str, now: datetime
-                 ) -> None:
+    def __init__(self, schedule: ScheduleState, worker: str, now: datetime,
+                 seen: str) -> None:
         self.schedule = schedule
         self.worker = worker
         self.now = now
+        #: what was seen of the end of a run that has no outcome
+        self.seen = seen
         #: what is to wait, by its instant in microseconds
         self.waiting: dict[int, list[Persistent]] = {}
         #: for the history, and the tids of those who have settled them
@@ -216,9 +219,9 @@ class Collection:
         occurrence, following = self._next(slot)
         self.parked.append(park(
             self.schedule, slot.task, slot.micros,
-            f'{CRASHES} runs of it ended their process, or the call of '
-            f'process(); the last one, by {self.worker}, while nothing else '
-            f'ran in that process', occurrence=occurrence))
+            f'{CRASHES} runs of it ended their process, or were believed to; '
+            f'the last one, by {self.worker}, while nothing else ran in that '
+            f'process: {self.seen}', occurrence=occurrence))
         if following is None:
             self._leave(slot.oid)
         else:

@@ -12,6 +12,7 @@
 ##############################################################################
 """What is paused, since when, by whom and why."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
@@ -73,6 +74,12 @@ class Pauses(Persistent):
         """The task with that oid, if it is paused by itself, or None."""
         entry = self._entry(oid)
         return entry[3] if entry else None
+
+    def tasks(self) -> Iterator[Any]:
+        """The tasks that are paused by themselves."""
+        if self.entries is not None:
+            yield from (task for oid, (*_, task) in remains.items(self.entries)
+                        if oid != ALL)
 
     def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
         """Pause *task*, which has that oid; `ALL` and None: the schedule.

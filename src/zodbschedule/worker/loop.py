@@ -151,7 +151,7 @@ class ScheduleLoop:
         if consumer.gives_way():
             self._hold_off(Reason.GIVING_WAY)
             return False
-        busy = bool(consumer.portion)
+        busy = bool(consumer.claim.portion)
         if not busy or consumer.over or consumer.others.is_survey_due():
             work = consumer.look(lambda: self.find() is consumer.schedule)
             if work is None:
@@ -169,7 +169,7 @@ class ScheduleLoop:
         consumer.step(self.size.tasks(), self._taken, self.stopping)
         for seconds in consumer.durations:
             self.size.note(seconds)
-        if briefly and consumer.portion and not self.stopping():
+        if briefly and consumer.claim.portion and not self.stopping():
             consumer.turn(0)
 
     def _taken(self) -> None:
@@ -189,9 +189,9 @@ class ScheduleLoop:
             self._hold_off(Reason.UNAVAILABLE)
             return None
         self.consumer = consumer
-        self.config.heartbeats.add(consumer.heartbeat)
-        consumer.register()
-        consumer.heartbeat.turn_committed(holds=False)
+        self.config.heartbeats.add(consumer.claim.heartbeat)
+        consumer.claim.register()
+        consumer.claim.heartbeat.turn_committed(holds=False)
         if self.inherits:
             self._inherit(consumer)
             # Another worker of that name, elsewhere, may be alive after all:
@@ -219,9 +219,11 @@ class ScheduleLoop:
     def _inherit(self, consumer: Consumer) -> None:
         """Recover what an earlier worker of this name has left behind."""
         for claim_id in read(self.manager, lambda: namesakes(
-                consumer.schedule, self.config.name, consumer.claim_id)):
+                consumer.schedule, self.config.name, consumer.claim.id)):
             log.warning('Worker %s recovers the claim %s of an earlier one of '
                         'this name.', self.config.name, claim_id)
+            consumer.others.evidence[claim_id] = (
+                'another worker of its name has begun')
             consumer.recover(claim_id)
 
     def withdraw(self) -> None:
@@ -233,14 +235,14 @@ class ScheduleLoop:
     def abandon(self) -> None:
         """The claim is not ours any more, or others will recover it."""
         if self.consumer is not None:
-            self.config.heartbeats.remove(self.consumer.heartbeat)
+            self.config.heartbeats.remove(self.consumer.claim.heartbeat)
             self.consumer = None
 
     # -- what keeps it from being attended to
 
     @property
     def _is_in_portion(self) -> bool:
-        return self.consumer is not None and bool(self.consumer.portion)
+        return self.consumer is not None and bool(self.consumer.claim.portion)
 
     @property
     def _has_connection(self) -> bool:
