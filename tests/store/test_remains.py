@@ -48,10 +48,13 @@ def schedule(database, clock):
     return database.schedule()
 
 
+class Owner(Persistent):
+    """An object that has a tree of several buckets."""
+
+
 @pytest.fixture
 def owner(schedule):
-    """An object that has a tree of several buckets."""
-    owner = schedule._p_jar.root()['owner'] = Persistent()
+    owner = schedule._p_jar.root()['owner'] = Owner()
     owner.tree = LOBTree({n: n for n in range(MANY)})
     commit(schedule)
     return owner
