@@ -71,7 +71,7 @@ def current():
 
 def worker():
     return WorkerState('1', 'worker', 'host', 1, NOON, timedelta(seconds=30),
-                       NOON, None, None, 0, Tally())
+                       'idle', NOON, timedelta(0), None, None, 0, Tally())
 
 
 class Environment(Plain):

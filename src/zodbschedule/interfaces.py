@@ -555,8 +555,16 @@ class IWorkerState(Interface):
     pid = Int(title='The id of its process there')
     since = Datetime(title='When it was registered, UTC')
     lease = Timedelta(title='How long it is trusted without a sign of life')
+    state = TextLine(
+        title="'working': it has taken tasks; 'idle': it has none, or was "
+              "lost with its machine less than a day ago; 'silent': it has "
+              "given no sign of life for longer than its lease, or while idle "
+              "on another machine for a day, or its last one lies in the "
+              "future; 'dead': its process on this machine has ended")
     beaten = Datetime(
         title='Its last sign of life, UTC; it gives none while it is idle')
+    silence = Timedelta(
+        title='How long ago that was, by the clock of this machine')
     task = Attribute('The task that it runs now, or None.')
     running_since = Datetime(
         title='When that run began, UTC', required=False)
@@ -943,12 +951,20 @@ class CodeMissing(ScheduleError):
     """A class, a function or a time zone is not available in this process."""
 
 
+class ScheduleDamaged(ScheduleError):
+    """A record is gone, and the schedule cannot go on without it."""
+
+
 class TransactionEnded(ScheduleError):
     """A task tried to end the transaction in which it runs."""
 
 
 class ClaimLost(ScheduleError):
     """A worker was taken for dead, and its claim was recovered."""
+
+
+class WorkerEnded(ScheduleError, RuntimeError):
+    """A worker has ended, although nobody has asked it to."""
 
 
 __all__ = (
@@ -1005,6 +1021,8 @@ __all__ = (
     'NotStored',
     'PrincipalsMissing',
     'CodeMissing',
+    'ScheduleDamaged',
     'TransactionEnded',
     'ClaimLost',
+    'WorkerEnded',
 )

@@ -27,8 +27,11 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ZEO
@@ -54,6 +57,8 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import format
+from zodbschedule.cli import monitor
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
@@ -807,8 +812,7 @@ def test_process_says_that_due_tasks_are_paused(shell, wall_clock):
         'no tasks were run', '2 tasks are due and paused']
     assert shell.json('process')['paused'] == 2
     shell('add', 'shop.restock', '--args', '["hats"]')
-    assert shell('process').splitlines() == [
-        '1 succeeded', '2 tasks are due and paused']
+    assert shell('process') == '1 succeeded'
 
 
 def test_process_says_that_due_tasks_are_held_by_others(shell, wall_clock):
@@ -954,25 +958,82 @@ def test_discard_forgets_a_parked_task(shell):
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == 'OK: no task is due; no workers are registered'
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'OK: a task has been due for 5 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OK: task {task} (shop.deliver) has been due for 5 min (allowed: '
+        f'5 min); no workers are registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None, 'unfit_settings': []}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0,
+        'task': {'id': task, 'description': 'shop.deliver',
+                 'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
+                 'worker': None},
+        'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
+        'silent_workers': 0, 'dead_workers': 0, 'paused': None,
+        'unfit_settings': [], 'clock_problems': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 6 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
+        f'(allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
+
+
+def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('add', 'shop.restock', '--at', '+1m')
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    wall_clock.advance(timedelta(minutes=6))
+    assert shell('check', code=1) == (
+        f'OVERDUE: task {task} (shop.deliver), held by there:1, has been due '
+        f'for 6 min (allowed: 5 min); no workers are alive, 1 is silent')
+    assert shell.json('check', code=1)['task']['worker'] == 'there:1'
+
+
+def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
+    wall_clock.advance(timedelta(days=1))
+    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+        shell('check', code=1))
+
+
+def test_check_exits_with_1_if_too_many_tasks_are_parked(shell, wall_clock):
+    for _ in range(2):
+        shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('check').startswith('OK: no task is due; 2 tasks are parked;')
+    assert shell('check', '--max-parked', 2).startswith('OK: ')
+    assert shell('check', '--max-parked', 1, code=1) == (
+        'TOO MANY PARKED: no task is due; 2 tasks are parked (allowed: 1); '
+        'no workers are registered')
+    found = shell.json('check', '--max-parked', 1, code=1)
+    assert (found['ok'], found['parked'], found['max_parked']) == (False, 2, 1)
+
+
+def test_check_exits_with_1_if_too_few_workers_are_alive(shell):
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('check', '--min-workers', 1) == (
+        'OK: no task is due; 1 worker is alive (needed: 1)')
+    assert shell('check', '--min-workers', 2, code=1) == (
+        'TOO FEW WORKERS: no task is due; 1 worker is alive (needed: 2)')
+    found = shell.json('check', '--min-workers', 2, code=1)
+    assert (found['ok'], found['workers'], found['min_workers']) == (
+        False, 1, 2)
+
+
+def test_check_says_all_that_is_wrong(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=6))
+    said = shell('check', '--max-parked', 0, '--min-workers', 1, code=1)
+    assert said.startswith('OVERDUE, TOO MANY PARKED, TOO FEW WORKERS: task ')
 
 
 def test_check_says_that_a_stored_setting_is_not_valid(shell):
@@ -988,6 +1049,72 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def state(condition, name='there:1', pid=1):
+    return SimpleNamespace(
+        name=name, host='there', pid=pid, state=condition)
+
+
+@pytest.mark.parametrize('states, counts, said', [
+    ([], {}, 'no workers are registered'),
+    ([state('idle', 'process()')], {}, 'no workers are registered'),
+    ([state('idle'), state('silent')], {'silent': 1},
+     'no workers are alive, 1 is silent'),
+    ([state('silent'), state('working')], {'alive': 1}, '1 worker is alive'),
+    ([state('working'), state('dead')], {'dead': 1},
+     'no workers are alive, 1 is dead'),
+    ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
+      state('dead', 'b', 3), state('silent', 'c')],
+     {'alive': 2, 'dead': 2, 'silent': 1},
+     '2 workers are alive, 1 is silent, 2 are dead')])
+def test_a_worker_is_what_its_threads_tell(states, counts, said):
+    found = monitor.count_workers(states)
+    assert found == counts
+    assert monitor.in_words(found) == said
+
+
+@pytest.mark.parametrize('condition, seconds, words', [
+    ('working', 20, 'working'),
+    ('idle', 840, 'idle for 14 min'),
+    ('silent', 60, 'silent for 1 min'),
+    ('silent', -7200, 'silent, by a clock that is 2 h ahead'),
+    ('dead', 3600, 'dead, silent for 1 h')])
+def test_the_state_of_a_worker_in_words(condition, seconds, words):
+    assert format.worker(condition, timedelta(seconds=seconds)) == words
 
 
 def test_check_refuses_what_is_no_duration(shell):
@@ -1412,16 +1539,15 @@ def twice(schedule):
     schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
 
 
+def later(schedule):
+    """The first task waits later than it says."""
+    task = next(iter(schedule))
+    schedule.timetable.remove(MORNING, task)
+    schedule.timetable.add(MORNING + timedelta(days=1), [task])
+
+
 def a_crash_is_left(schedule):
     schedule.crashes[0x99] = 1, next(iter(schedule))
-
-
-def unreadable(schedule):
-    """The root of the parked tasks was never written."""
-    lost = ParkedTasks.__new__(ParkedTasks)
-    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
-    lost._p_deactivate()
-    schedule.parked = lost
 
 
 def test_a_deep_check_finds_a_sound_schedule(shell):
@@ -1465,15 +1591,15 @@ def test_a_deep_check_mends(shell):
     assert row['mended'] and row['remedy'] == 'the note is removed'
 
 
-def test_a_deep_check_tells_what_cannot_be_mended(shell):
-    plant(shell, unreadable)
+def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
+    plant(shell, later)
     for options in (), ('--mend',):
         summary, line, last = shell(
             'check', '--deep', *options, code=1).splitlines()
-        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
-        assert line.startswith('unreadable: record ')
+        assert summary == 'FLAWED: 1 task was checked; 1 flaw was found'
+        assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
-        assert 'from a backup' in last
+        assert 'install the classes that are missing' in last
 
 
 def test_only_a_deep_check_mends(shell):

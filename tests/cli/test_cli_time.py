@@ -368,13 +368,13 @@ def test_a_user_without_a_name_is_known_by_number(
 
 def test_a_schedule_that_is_paused_is_overdue_to_a_monitor(
         shell, wall_clock):
-    shell('add', 'shop.restock')
+    task = shell('add', 'shop.restock')
     shell('pause')
     wall_clock.advance(timedelta(hours=1))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 1 h (allowed: 5 min); no workers '
-        'are registered; the schedule has been paused since '
-        '2030-01-31T08:00:00Z (1 h ago) by zoe')
+        f'OVERDUE: task {task} (shop.restock) has been due for 1 h (allowed: '
+        f'5 min); no workers are registered; the schedule has been paused '
+        f'since 2030-01-31T08:00:00Z (1 h ago) by zoe')
     facts = shell.json('check', code=1)
     assert (facts['ok'], facts['paused']['by']) == (False, 'zoe')
 

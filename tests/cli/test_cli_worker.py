@@ -23,11 +23,11 @@ import threading
 from asyncio.selector_events import _SelectorSocketTransport
 from contextlib import closing
 from contextlib import contextmanager
-from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from databases import ZEOServer
@@ -39,12 +39,17 @@ from zodbschedule.cli import database
 from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
+from zodbschedule.cli.errors import EXIT_FAILED
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import WorkerFailed
+from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
 from zodbschedule.cli.worker import unless_lost
+from zodbschedule.execution.signals import ECHO
 from zodbschedule.execution.stopping import Stop
 
 
@@ -70,6 +75,17 @@ class Command:
     def told(self, number):
         """Send it a signal."""
         self.process.send_signal(number)
+
+    def told_again(self, number):
+        """Send it a signal that is another request than the first one.
+
+        It has noticed that, which may take long on a busy machine, and goes
+        on with a run.
+        """
+        self.says('is told to stop')
+        with pytest.raises(subprocess.TimeoutExpired):
+            self.process.wait(ECHO)
+        self.told(number)
 
     def ends(self, code=0):
         """Wait until it has ended, with that exit code; what it said."""
@@ -210,9 +226,7 @@ def test_a_second_signal_cuts_off_at_once_what_runs(
         shell, working, second, code):
     worker, task = lingering(shell, working, '--grace', '1d')
     worker.told(signal.SIGTERM)
-    with pytest.raises(subprocess.TimeoutExpired):
-        worker.process.wait(.5)
-    worker.told(second)
+    worker.told_again(second)
     assert 'has cut off what ran' in worker.ends(code)
     assert states(shell) == [(task, 'waiting')]
 
@@ -396,7 +410,28 @@ def test_another_process_does_what_it_would_without_us(number):
         signal.signal(number, before)
 
 
+def test_the_same_signal_again_at_once_is_an_echo_and_cuts_nothing_off():
+    # A shell sends it to the group, and a parent passes it on.
+    asked = []
+    with Signals() as signals:
+        signals.work = SimpleNamespace(
+            finish=lambda: asked.append('finish'),
+            abort=lambda: asked.append('abort'))
+        signals.stop(signal.SIGTERM, None)
+        signals.stop(signal.SIGTERM, None)
+        assert (asked, signals.code) == (['finish'], 0)
+        signals.stop(signal.SIGINT, None)
+        assert (asked, signals.code) == (['finish', 'abort'], 130)
+
+
 # -- what else may happen
+
+
+def test_an_error_in_our_own_words_keeps_them_and_may_pass():
+    with (pytest.raises(WorkerFailed, match='^the disk is full$') as caught,
+          failures_of_worker()):
+        raise CommandError('the disk is full')
+    assert caught.value.exit_code == EXIT_FAILED
 
 
 def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
@@ -461,10 +496,9 @@ def test_a_worker_ends_though_its_server_goes_away_in_a_run(
     worker, task = lingering(
         shell, working, '--grace', '0' if number == 1 else '1d')
     zeo.kill()
-    for _ in range(number):
-        worker.told(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            worker.process.wait(.3)
+    worker.told(signal.SIGTERM)
+    if number == 2:
+        worker.told_again(signal.SIGTERM)
     assert 'could not hand back' in worker.ends(code)
     zeo.start()
     Path('released').touch()
@@ -563,6 +597,15 @@ def test_a_database_that_another_process_has_is_said(shell, start):
         said = start('worker').ends(3)
     assert f'{shell.db} is in use by another process ({os.getpid()})' in said
     assert said.count('\n') == 1
+
+
+def test_a_worker_whose_threads_have_ended_ends_with_a_code_of_its_own(
+        shell, start):
+    Path('breaking.py').write_text(
+        'from zodbschedule.worker.thread import WorkerThread\n'
+        'WorkerThread._work_until_stopped = None\n')
+    said = start('worker', '--name', 'w', '--import', 'breaking').ends(3)
+    assert 'Error: Worker w: all its threads have ended' in said
 
 
 # -- importing ---------------------------------------------------------------
@@ -713,17 +756,19 @@ def test_workers_shows_who_runs_what(shell, working):
     assert parsed(row['since']) <= parsed(row['running_since']) < now
     assert isinstance(row['id'], str)
     assert {name: value for name, value in row.items() if name not in (
-        'id', 'since', 'heartbeat', 'running_since')} == {
+        'id', 'since', 'heartbeat', 'silence', 'running_since')} == {
             'name': 'miller', 'host': socket.gethostname(),
             'pid': worker.process.pid, 'lease': 45.0, 'claimed': 1,
+            'state': 'working',
             'task': task, 'description': 'shop.linger',
             'counts': {'succeeded': 0, 'retried': 0, 'failed': 0,
                        'expired': 0}}
     heading, _, line = shell('workers').splitlines()
     assert re.split('  +', heading.strip()) == [
-        'name', 'host', 'pid', 'since', 'heartbeat', 'claimed',
+        'name', 'host', 'pid', 'since', 'state', 'claimed',
         'description', 'running since']
     assert line.startswith('miller') and 'shop.linger' in line
+    assert ' working ' in line
 
 
 def test_workers_tells_what_has_ended(shell, working):
@@ -757,17 +802,24 @@ def test_list_and_show_name_the_worker(shell, working):
         line.split() for line in shell('show', task).splitlines()]
 
 
-def test_check_says_how_many_workers_are_registered(shell, working):
-    assert shell('check') == 'OK: no task is due; no workers are registered'
-    lingering(shell, working)
-    assert shell('check') == 'OK: no task is due; 1 worker is registered'
-    assert shell.json('check')['workers'] == 1
+def test_a_killed_worker_is_dead_at_once(shell, working):
+    worker, _ = lingering(shell, working)
+    assert shell('check') == 'OK: no task is due; 1 worker is alive'
+    worker.process.kill()
+    worker.process.wait()
+    assert shell.json('workers')[0]['state'] == 'dead'
+    assert ' dead, silent for ' in shell('workers')
+    assert shell('check').endswith('; no workers are alive, 1 is dead')
 
 
-def test_check_counts_workers(shell, working):
+def test_a_worker_of_several_threads_is_one(shell, working):
     worker = working('--threads', '3')
-    wait_until(lambda: shell.json('check')['workers'] == 3, '3 claims')
-    assert '3 workers are registered' in shell('check')
+    wait_until(lambda: len(shell.json('workers')) == 3, '3 claims')
+    assert [row['state'] for row in shell.json('workers')] == 3 * ['idle']
+    assert ' idle for ' in shell('workers')
+    found = shell.json('check')
+    assert found['workers'] == 1
+    assert found['silent_workers'] == found['dead_workers'] == 0
     worker.ends_when_told()
 
 

@@ -2,12 +2,11 @@
 
 import pytest
 import storm
-from databases import HISTORY
-from databases import SQLITE
 
 
-@pytest.mark.parametrize('storage', ['ZEO', 'PostgreSQL', HISTORY, SQLITE])
+@pytest.mark.parametrize('storage', storm.STORAGES)
 def test_nothing_is_lost_doubled_or_stopped(storage, tmp_path, unmeasured):
-    counts = storm.run(storage, tmp_path, seconds=4)
+    counts, problems = storm.run(storage, tmp_path, seconds=4)
     print(counts)
+    assert not problems, '\n'.join(problems)
     assert counts['kills'] and counts['batches'] and counts['edits']

@@ -1,5 +1,5 @@
-"""What a task does to connections: it may neither close its own, nor write
-through a second one.
+"""What a task does to connections: it may neither close its own, nor cut it
+off from its transactions, nor write through a second one.
 """
 
 import os
@@ -18,6 +18,7 @@ from zodbschedule import Task
 from zodbschedule import Worker
 from zodbschedule import current_run
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.worker.config import Paths
 
 
 pytestmark = pytest.mark.storages('FileStorage', 'ZEO', 'PostgreSQL')
@@ -45,6 +46,10 @@ def close_after_an_abort():
         transaction.abort()
     finally:
         close()
+
+
+def clear_synchronizers():
+    transaction.manager.clearSynchs()
 
 
 def write_twice():
@@ -129,6 +134,7 @@ def reason_of(database):
     ('close', 'must not close the connection'),
     ('write_and_close', 'must not close the connection'),
     ('close_after_an_abort', 'TransactionEnded'),
+    ('clear_synchronizers', 'must not clear the synchronizers'),
     ('write_twice', 'a second connection'),
     ('write_twice_in_a_hook', 'a second connection'),
 ])
@@ -160,8 +166,25 @@ def closing(database):
             database.db._connectionMap(_close)
 
     zope.event.subscribers.append(subscriber)
-    yield
+    yield ('schedule',)
     zope.event.subscribers.remove(subscriber)
+
+
+class Clearing(Paths):
+    """Clears the synchronizers of the thread that asks for the paths, once."""
+
+    asked = 0
+
+    def paths(self, root):
+        self.asked += 1
+        if self.asked == 3:
+            transaction.manager.clearSynchs()
+        return ['schedule']
+
+
+@pytest.fixture
+def clearing(database):
+    return (Clearing(),)
 
 
 def _close(connection):
@@ -177,19 +200,25 @@ def restart(schedule):
 
 
 @pytest.mark.storages('FileStorage')
-def test_a_thread_whose_connection_was_closed_gets_another(
-        database, closing, caplog):
+@pytest.mark.parametrize('cut_off', ['closing', 'clearing'])
+def test_a_thread_whose_connection_was_cut_off_gets_another(
+        database, request, cut_off):
+    paths = request.getfixturevalue(cut_off)
     schedule = database.schedule()
     for name, time in ('closing', NOON), ('one', NOON), ('two', at(1)):
         schedule.schedule(Note(name, time))
     schedule._p_jar.transaction_manager.commit()
     schedule._p_jar.transaction_manager.begin()
-    with Worker(database.db) as worker:
-        def all_have_run():
+    with Worker(database.db, *paths) as worker:
+        def have_run(number):
             restart(schedule)
-            return len(list(schedule.history)) == 3
+            return len(list(schedule.history)) == number
 
-        wait_until(all_have_run, 'the end')
+        wait_until(lambda: have_run(3), 'what was due')
+        schedule.schedule(Note('three', at(2)))
+        schedule._p_jar.transaction_manager.commit()
+        schedule._p_jar.transaction_manager.begin()
+        wait_until(lambda: have_run(4), 'what is due later')
         wait_until(lambda: worker.healthy, 'a healthy worker')
         assert worker.stop(timedelta(seconds=PATIENCE))
     restart(schedule)

@@ -31,6 +31,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.execution import process as processing
+from zodbschedule.execution.passes import Pass
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
@@ -1125,7 +1126,7 @@ class TestAtTheSameTime:
     def test_without_looking_whether_a_key_is_busy_they_do(
             self, database, tmp_path, monkeypatch):
         monkeypatch.setattr(
-            processing.Consumer, '_key_is_free', lambda self, oid: True)
+            Pass, '_key_is_free', lambda self, oid: True)
         schedule = prepare(database, *(
             Note(name) for name in ('a', 'b')))
         seen = []

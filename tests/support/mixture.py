@@ -21,6 +21,7 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.store.incarnation import is_gone
 from zodbschedule.store.inspection import task_id
@@ -279,7 +280,7 @@ def is_done(schedule):
 def all_have_run(schedule):
     """Whether nothing is due, and no worker holds anything."""
     begin(schedule)
-    now = datetime.now(UTC)
+    now = clock.now()
     due = schedule.next_due()
     return (due is None or due > now) and not any(
         not slot.is_free

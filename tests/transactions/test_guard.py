@@ -101,6 +101,21 @@ def test_the_connection_can_be_closed_afterwards(connection, manager):
     assert connection.opened is None
 
 
+def test_the_synchronizers_cannot_be_cleared(guard, manager):
+    with guard, pytest.raises(ConnectionStateError, match='Unregister only'):
+        manager.clearSynchs()
+    with pytest.raises(TransactionEnded), guard:
+        manager.commit()
+
+
+def test_the_synchronizers_can_be_cleared_afterwards(connection):
+    manager = transaction.manager
+    with Guard(connection, manager).on_duty():
+        pass
+    manager.clearSynchs()
+    assert not manager.registeredSynchs()
+
+
 def test_two_connections_to_one_database_cannot_be_committed(
         guard, connection, manager):
     second = connection.db().open(manager)

@@ -107,7 +107,8 @@ def test_told_to_end_it_attends_to_no_other_schedule(clock):
     told = []
     attending = WorkerThread.__new__(WorkerThread)
     attending.asked_to_stop = clock
-    attending.watcher = attending.manager = None
+    attending.watcher = None
+    attending.manager = SimpleNamespace(registeredSynchs=lambda: True)
     attending.connection = SimpleNamespace(connections={})
     attending.config = SimpleNamespace(
         stopping=lambda: bool(told), paths=('a', 'b'),

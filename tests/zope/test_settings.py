@@ -51,6 +51,7 @@ def test_several_addresses(configured):
     ('threads', '-1', 'from 0 to 100'),
     ('lease', '0', "lease is '0'"),
     ('lease', 'x', 'a positive number of seconds'),
+    ('lease', '0.5', "lease is '0.5'; it has to be 1 or more seconds"),
     ('grace', '1e999', 'a positive number of seconds'),
     ('grace', 'nan', 'a positive number of seconds'),
     ('urls', 'https://a.org', 'write the path of a site'),

@@ -27,7 +27,7 @@ from zodbschedule.interfaces import ScheduleError
 from zodbschedule.logger import log
 
 
-#: a task was parked by this call, or is overdue
+#: a task was parked by this call, or what is checked is out of its bounds
 EXIT_ALERT = 1
 #: wrong usage, or the command failed
 EXIT_ERROR = 2
@@ -40,7 +40,8 @@ EXIT_CODES = """\b
 Exit codes:
   0    success
   1    a task was parked by this call; for check: a task is overdue,
-       or the schedule is not sound
+       more tasks are parked or fewer workers alive than may be, or the
+       schedule is not sound
   2    wrong usage, no such task, or the command failed
   130  interrupted; tasks that did not run are back in the schedule"""
 

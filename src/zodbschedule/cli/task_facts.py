@@ -44,6 +44,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
+from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
@@ -52,6 +53,7 @@ from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import OPTIONS
+from zodbschedule.task import type_of
 
 
 # The attributes of any task that have a fact of their own, or are internal.
@@ -269,6 +271,16 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         'error': outcome.error}
 
 
+def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
+    """Which task is overdue, since when, and which worker holds it."""
+    return {
+        'id': task_id(found.task) or '',
+        'description': _text(found.task, 'description') or '',
+        'function': type_of(found.task),
+        'time': found.time,
+        'worker': found.worker or None}
+
+
 # -- all tasks ---------------------------------------------------------------
 
 
@@ -390,8 +402,9 @@ def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
     entry = schedule.parked.get(id)
     id = normal_id(id)
     # Their ids are that of the task, a hyphen and an occurrence.
-    others = schedule.parked.entries.values(f'{id}-', f'{id}.')
-    return [*filter(None, [entry]), *others]
+    others = (other for _, other in remains.items(
+        schedule.parked.entries, f'{id}-', f'{id}.'))
+    return [*filter(None, [entry]), *remains.left(others)]
 
 
 def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:

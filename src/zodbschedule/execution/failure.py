@@ -67,6 +67,7 @@ from zodbschedule.task import Task
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -75,9 +76,6 @@ if TYPE_CHECKING:
     from zodbschedule.execution.run import Run
 
 
-
-# Parking holds no user code, so it may be tried until it passes.
-PARK_TRIES = 100
 
 # What goes for a task that asks to be tried again, and does not say when.
 UNLIMITED = Retry(sys.maxsize)
@@ -141,7 +139,7 @@ class Failure:
     def _put_off_or_park(self) -> RunResult:
         """In a transaction of its own: that of the run is gone."""
         try:
-            return transact(self.manager, self._end_badly, PARK_TRIES)
+            return transact(self.manager, self._end_badly, OWN_TRIES)
         except Exception as problem:
             if is_storage_failure(problem) or is_transient(problem) or (
                     isinstance(problem, ClaimLost)):
@@ -150,7 +148,7 @@ class Failure:
             log.warning('Task %s cannot continue: %s', self.run.id,
                         ErrorText(problem))
             return transact(
-                self.manager, lambda: self._end_badly(False), PARK_TRIES)
+                self.manager, lambda: self._end_badly(False), OWN_TRIES)
 
     def _end_badly(self, may_write: bool = True) -> RunResult:
         slot = self.run.slot(self.schedule)
@@ -196,7 +194,7 @@ class Failure:
 
     def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
-        snapshot = self.run.snapshot_of(task, slot.micros)
+        snapshot = _known_snapshot(task, slot.micros, True)
         at = later(self.context.moment(), wait)
         if isinstance(task, Task):
             series.retry(task, slot.micros, at)

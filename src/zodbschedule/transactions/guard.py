@@ -21,6 +21,7 @@ from ZODB.Connection import Connection
 from ZODB.POSException import ConnectionStateError
 
 from zodbschedule.interfaces import TransactionEnded
+from zodbschedule.transactions.borrowing import inner
 from zodbschedule.transactions.forks import Children
 
 
@@ -34,7 +35,8 @@ class Guard:
 
     Neither may a task close the connection, which outlives its run, nor write
     through another one to the same database.  A child that it has forked ends
-    when it comes back.
+    when it comes back.  The synchronizers of its manager stay: this one, and
+    the connection, which learns by it when a transaction begins.
 
     *connection* is that of the run; a new attempt may set another.  *manager*
     is that of the transactions, by default the connection's.
@@ -53,11 +55,14 @@ class Guard:
     @contextmanager
     def on_duty(self) -> Iterator[None]:
         """Inside, it is a synchronizer of its manager."""
-        self.manager.registerSynch(self)
+        manager = inner(self.manager)
+        manager.registerSynch(self)
+        manager.clearSynchs = _refuse_clear
         try:
             yield
         finally:
-            self.manager.unregisterSynch(self)
+            del manager.clearSynchs
+            manager.unregisterSynch(self)
 
     def __enter__(self) -> None:
         self.armed = True
@@ -109,6 +114,13 @@ def _refuse_close(primary: bool = True) -> NoReturn:
     raise ConnectionStateError(
         'A task must not close the connection that it runs in; that is done '
         'when it is not needed any more.')
+
+
+def _refuse_clear() -> NoReturn:
+    raise ConnectionStateError(
+        'A task must not clear the synchronizers of its transaction manager: '
+        'its connection would learn of no transaction any more. Unregister '
+        'only what the task has registered.')
 
 
 def _refuse_second_connection(txn: Any) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 
 from zodbschedule.logger import log
 from zodbschedule.transactions.lines import remember_sessions
+from zodbschedule.transactions.restores import verify_history
 
 
 #: what is safe where `loses_what_moves`
@@ -50,6 +51,7 @@ def mend(db: Any) -> None:
     """
     forget_when_away(db.storage)
     roll_back_always(db.storage)
+    verify_history(db.storage)
     remember_sessions(db.storage)
 
 

@@ -34,6 +34,9 @@ class Availability:
         self.answers = True
         #: the sources that get no answer; none if it answers
         self.waiting: set[object] = set()
+        #: set when it was restored to an older state: no answer of it is of
+        #: use in this process any more
+        self.restored: Exception | None = None
         self.lock = threading.Lock()
 
     def away(self, source: object, problem: object) -> None:

@@ -72,6 +72,8 @@ class WorkerThread:
         self.handed_back = True
         #: whether the database has ever answered
         self.has_begun = False
+        #: by what it has ended, if not by being asked to stop
+        self.error: BaseException | None = None
         self.thread = threading.Thread(
             target=self._run, name=f'zodbschedule {config.name} {number}',
             daemon=True)
@@ -99,7 +101,7 @@ class WorkerThread:
     def join_unless_running(self, timeout: float) -> None:
         """Wait up to *timeout* seconds for its end, if it runs no task."""
         consumers = [loop.consumer for loop in self.loops.values()]
-        if not any(consumer is not None and consumer.heartbeat.running
+        if not any(consumer is not None and consumer.claim.heartbeat.running
                    for consumer in consumers):
             self.thread.join(timeout)
 
@@ -131,6 +133,19 @@ class WorkerThread:
     # -- the thread
 
     def _run(self) -> None:
+        try:
+            self._work_until_stopped()
+        except BaseException as error:
+            self.error = error
+            log.error('Worker %s: a thread has ended by an error. The worker '
+                      'is not healthy; start it again.', self.config.name,
+                      exc_info=ErrorText(error).exc_info)
+        self.config.availability.leave(self)
+        if not self.handed_back:
+            log.warning('Worker %s could not hand back what it held; others '
+                        'will recover it.', self.config.name)
+
+    def _work_until_stopped(self) -> None:
         transaction.manager.explicit = True
         self.manager.explicit = True
         while not self.stopping():
@@ -141,10 +156,6 @@ class WorkerThread:
                 self.failures += 1
                 self.asked_to_stop.wait(
                     pause_after(self.failures, LONGEST_OUTAGE_PAUSE))
-        self.config.availability.leave(self)
-        if not self.handed_back:
-            log.warning('Worker %s could not hand back what it held; others '
-                        'will recover it.', self.config.name)
 
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, Unopened) or is_storage_failure(error):
@@ -175,8 +186,14 @@ class WorkerThread:
                 self.handed_back &= loop.consumer is None
                 loop.abandon()
             abort(self.manager)
-            if is_on(self.connection, self.manager):
-                self.connection.close()
+            self._close()
+
+    def _close(self) -> None:
+        if is_on(self.connection, self.manager):
+            # Each leaves its manager when it is closed, so it has to be there.
+            for each in self.connection.connections.values():
+                self.manager.registerSynch(each)
+            self.connection.close()
 
     def _database(self) -> Any:
         try:
@@ -198,9 +215,11 @@ class WorkerThread:
     def _round(self) -> bool:
         """Attend to each schedule once; whether there was any work."""
         worked = False
-        if not is_on(self.connection, self.manager):
+        if not (is_on(self.connection, self.manager)
+                and self.manager.registeredSynchs()):
             raise ConnectionLost(
-                'Its connection was closed, but not by the worker')
+                'Its connection was closed, or the synchronizers of its '
+                'transaction manager were cleared, but not by the worker')
         if any(isinstance(path, Paths) for path in self.config.paths):
             self._refresh_schedules()
         for loop in self.loops.values():
@@ -253,7 +272,7 @@ class Unopened(Exception):
 
 
 class ConnectionLost(Exception):
-    """The connection was closed, by a hook or a subscriber for instance."""
+    """Something else, such as a subscriber, has cut off the connection."""
 
 
 def find(connection: Any, path: Path) -> Any:

@@ -37,6 +37,9 @@ from weakref import WeakKeyDictionary
 from ZODB.interfaces import IMVCCStorage
 
 from zodbschedule.transactions.lines import cut
+from zodbschedule.transactions.restores import DatabaseRestored
+from zodbschedule.transactions.restores import NewestTransaction
+from zodbschedule.transactions.restores import refuse_restored
 from zodbschedule.worker.availability import Availability
 
 
@@ -84,11 +87,15 @@ class Probe(ABC):
         """Nothing to do."""
 
     def ask(self) -> bool:
-        """As `look`, which is timed."""
+        """As `look`, which is timed.
+
+        Raises `DatabaseRestored` for ever if the database was restored.
+        """
         if self.unanswered is None:
             self.unanswered = time.monotonic()
         changed = self.look()
         self.unanswered = None
+        refuse_restored(self.storage)
         return changed
 
     def cut_if_silent(self) -> None:
@@ -141,6 +148,7 @@ class PollingProbe(Probe):
         super().__init__(storage)
         self.instance: Any = None
         self.count = 0
+        self.newest = NewestTransaction(storage)
 
     def mark(self) -> object:
         """As last seen: a change that was not seen yet ends the wait."""
@@ -155,6 +163,7 @@ class PollingProbe(Probe):
                 changed: Any = True
             else:
                 changed = self.instance.poll_invalidations()
+            self.newest.check(self.instance)
             # No transaction is left open.
             self.instance.afterCompletion()
         except Exception:
@@ -288,20 +297,24 @@ class Watcher:
         while self._is_needed():
             self.asking = time.monotonic()
             try:
-                changed = self.probe.ask()
+                if self.probe.ask():
+                    self.ring()
             except Exception as error:
                 pause = min(LONGEST_PROBE_PAUSE, pause * 2)
-                for availability in self.availabilities:
-                    availability.away(self, error)
+                self._tell(error)
             else:
                 pause = self.probe.interval
                 for availability in self.availabilities:
                     availability.back(self)
-                if changed:
-                    self.ring()
             self.asking = None
             time.sleep(pause)
         self.probe.close()
+
+    def _tell(self, error: Exception) -> None:
+        for availability in self.availabilities:
+            if isinstance(error, DatabaseRestored):
+                availability.restored = error
+            availability.away(self, error)
 
     def _is_needed(self) -> bool:
         with self.condition:

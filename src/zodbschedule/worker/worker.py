@@ -26,12 +26,12 @@ import transaction
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
-from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.execution.stopping import ABORT
 from zodbschedule.execution.stopping import GRACE
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
 from zodbschedule.execution.stopping import Stop
+from zodbschedule.interfaces import WorkerEnded
 from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
@@ -39,6 +39,7 @@ from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.config import Path
@@ -111,10 +112,13 @@ class Worker:
         """Work until `finish` or `abort` is called, or KeyboardInterrupt.
 
         A KeyboardInterrupt is raised again in the end, and a second one cuts
-        off what runs.  Returns True if every run has ended by itself and
-        everything was handed back, so that no claim is left.  False if a run
-        was cut off, whose task is back in its place; or if the database did
-        not answer, as the log says: then others recover what it held.
+        off what runs.  Raises `WorkerEnded` if its threads have ended although
+        it was not asked to stop, or if it has stopped since the database was
+        restored to an older state.  Returns True if every run has ended by
+        itself and everything was handed back, so that no claim is left.  False
+        if a run was cut off, whose task is back in its place; or if the
+        database did not answer, as the log says: then others recover what it
+        held.
         """
         self._begin()
         return self._work()
@@ -136,6 +140,7 @@ class Worker:
                 if interrupted is None:
                     self._start_threads()
                 self._result = self._supervise()
+                self._refuse_end()
                 break
             except BaseException as error:
                 # What fails when all was cut off is not tried again.
@@ -146,6 +151,21 @@ class Worker:
         if interrupted is not None:
             raise interrupted
         return self._result
+
+    def _refuse_end(self) -> None:
+        """Raise `WorkerEnded` if nobody else has asked it to stop."""
+        if self._availability.restored is not None:
+            raise WorkerEnded(
+                f'Worker {self.name}: its database was restored to an older '
+                f'state while it worked, and what this process has in its '
+                f'memory is of another one. Start the process again.')
+        if not self._stop.was_asked():
+            errors = [ErrorText(thread.error) for thread in self._threads
+                      if thread.error is not None]
+            raise WorkerEnded(
+                f'Worker {self.name}: all its threads have ended, although it '
+                f'was not asked to stop: {", ".join(map(str, errors))}. Start '
+                f'another worker.')
 
     def _start_threads(self) -> None:
         """Raises RuntimeError if the system has no thread left."""
@@ -160,11 +180,19 @@ class Worker:
         """
         self._begin()
         supervisor = threading.Thread(
-            target=self._work, name=f'zodbschedule {self.name}', daemon=True)
+            target=self._work_aside, name=f'zodbschedule {self.name}',
+            daemon=True)
         supervisor.start()
         self._supervisor = supervisor
         # A program that just ends leaves no claim behind.
         atexit.register(self.stop)
+
+    def _work_aside(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            log.error('Worker %s has failed: %s', self.name, ErrorText(error),
+                      exc_info=ErrorText(error).exc_info)
 
     def stop(self, timeout: timedelta | None = None) -> bool:
         """End what `start` has begun; returns as `run` does.
@@ -225,10 +253,13 @@ class Worker:
         if not self._is_alive():
             self._source.close()
         return complete and all(
-            thread.handed_back for thread in self._threads)
+            thread.handed_back and thread.error is None
+            for thread in self._threads)
 
     def _is_over(self) -> bool:
         """Whether it stops, and has waited for its threads long enough."""
+        if self._availability.restored is not None:
+            self._stop.abort()
         if self._stop.has_begun():
             for thread in self._threads:
                 thread.finish()
@@ -236,6 +267,8 @@ class Worker:
 
     def _cut_off(self) -> bool:
         """Hand back what is held; see `Stop.cut_off`."""
+        if self._availability.restored is not None:
+            return False  # What it held is of another state.
         end = time.monotonic() + HAND_BACK
         complete = self._stop.cut_off()
         for thread in self._threads:
@@ -304,4 +337,4 @@ def _relieve(heartbeat: ClaimHeartbeat, index: int) -> None:
         relieve(connection.get(heartbeat.schedule_oid), heartbeat.claim_id,
                 index, clock.now())
 
-    in_own_connection(heartbeat.db, work, TURN_TRIES)
+    in_own_connection(heartbeat.db, work, OWN_TRIES)
