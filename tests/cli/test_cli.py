@@ -28,6 +28,8 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -606,6 +608,67 @@ def test_a_task_whose_class_is_missing_can_be_kept_from_running(
     shell(command, lost)
 
 
+NO_SHOP = ("shop.deliver cannot be imported: ModuleNotFoundError: No module "
+           "named 'shop'")
+
+
+def test_a_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    id = shell('add', 'shop.deliver', '--retry', '2')
+    forget_shop(shell)
+    [row] = shell.json('list')
+    [due] = shell.json('check')['unable']
+    shown = shell.json('show', id)
+    assert row == due
+    assert row['problem'] == shown['problem'] == NO_SHOP
+    assert shown['retry']['attempts'] == 2
+    assert f'shop.deliver ({NO_SHOP})' in shell('list')
+    assert NO_SHOP in ' '.join(shell('show', id).split())
+    assert shell('check').startswith('OK: ')
+    assert shell.err == (
+        f'Warning: task {id} (shop.deliver) cannot run here: {NO_SHOP}\n')
+
+
+def test_check_does_not_name_what_is_not_due_or_is_paused(shell, wall_clock):
+    shell('add', 'shop.deliver', '--at', '2030-01-31T09:00Z')
+    shell('pause', shell('add', 'shop.deliver'))
+    forget_shop(shell)
+    assert len(shell.json('list')) == 2
+    assert shell.json('check')['unable'] == []
+    assert shell('check')
+    assert shell.err == ''
+
+
+def test_a_parked_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    forget_shop(shell)
+    [entry] = shell.json('parked')
+    assert entry['problem'] == NO_SHOP
+
+
+def test_a_call_that_holds_what_is_missing_is_shown(shell):
+    import shop
+    schedule_one(shell, CallTask(print, [shop.Basket()]))
+    forget_shop(shell)
+    [row] = shell.json('list')
+    assert row['problem'] == (
+        'shop.Basket, which it holds, cannot be imported')
+    ZODB.broken.broken_cache.clear()
+
+
+def test_a_call_of_a_method_whose_object_is_gone_is_shown(shell):
+    import shop
+    errand = shop.Errand()
+    with opened(shell.db) as root:
+        root['errand'] = errand
+        root['schedule'].call(errand.schedule)
+    with opened(shell.db) as root:
+        id = task_id(root['errand'])
+    delete_record(shell, id)
+    [row] = shell.json('list')
+    assert row['problem'] == 'record gone'
+
+
 def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
     assert 'left for the next call' in shell('process')
     assert shell.json('process', '--until', '+2h', code=1)['failed'] == 1
@@ -624,7 +687,7 @@ def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
     delete_record(shell, id)
     row, = shell.json('list')
     assert (row['id'], row['type'], row['problem'], row['description']) == (
-        id, 'shop.Errand', 'record gone', '')
+        id, 'shop.Errand', 'record gone', 'shop.Errand')
     assert 'shop.Errand (record gone)' in shell('list')
     assert shell.json('show', id)['attributes'] == {}
     assert shell('cancel', id) == f'{id} was cancelled'
@@ -656,7 +719,7 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
     id = schedule_one(shell, shop.Strange())
     shop.Strange.description = property(shop.refuse)
     row, = shell.json('list')
-    assert (row['description'], row['principalId']) == ('', None)
+    assert (row['description'], row['principalId']) == ('shop.Strange', None)
     assert 'shop.Strange' in shell('list')
     assert shell.json('show', id)['attributes'] == {'state': 'no mapping'}
     assert [line.split() for line in shell('show', id).splitlines()][-2:] == [
@@ -670,9 +733,10 @@ def test_arguments_are_shown_that_have_a_record_of_their_own(
     load = 'x' * 10_000
     attributes = {'args': [load], 'kwargs': {'amount': 3}}
     for cls in CallTask, shop.Order:
-        id = schedule_one(shell, cls('gc.collect', [load], {'amount': 3}))
+        id = schedule_one(shell, cls(
+            'shop.restock', [load], {'amount': 3}))
         assert shell.json('show', id)['attributes'] == attributes | {
-            'func': 'gc.collect'}
+            'func': 'shop.restock'}
     forget_shop(shell)
     shown = shell.json('show', id)
     assert shown['problem'] == 'class missing'
@@ -996,7 +1060,8 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'worker': None},
         'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
-        'unfit_settings': []}
+        'unfit_settings': [], 'clock_problems': [],
+        'unable': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1075,6 +1140,39 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
 
 
 def state(condition, name='there:1', pid=1):
@@ -1595,16 +1693,15 @@ def twice(schedule):
     schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
 
 
+def later(schedule):
+    """The first task waits later than it says."""
+    task = next(iter(schedule))
+    schedule.timetable.remove(MORNING, task)
+    schedule.timetable.add(MORNING + timedelta(days=1), [task])
+
+
 def a_crash_is_left(schedule):
     schedule.crashes[0x99] = 1, next(iter(schedule))
-
-
-def unreadable(schedule):
-    """The root of the parked tasks was never written."""
-    lost = ParkedTasks.__new__(ParkedTasks)
-    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
-    lost._p_deactivate()
-    schedule.parked = lost
 
 
 def test_a_deep_check_finds_a_sound_schedule(shell):
@@ -1648,15 +1745,15 @@ def test_a_deep_check_mends(shell):
     assert row['mended'] and row['remedy'] == 'the note is removed'
 
 
-def test_a_deep_check_tells_what_cannot_be_mended(shell):
-    plant(shell, unreadable)
+def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
+    plant(shell, later)
     for options in (), ('--mend',):
         summary, line, last = shell(
             'check', '--deep', *options, code=1).splitlines()
-        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
-        assert line.startswith('unreadable: record ')
+        assert summary == 'FLAWED: 1 task was checked; 1 flaw was found'
+        assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
-        assert 'from a backup' in last
+        assert 'install the classes that are missing' in last
 
 
 def test_only_a_deep_check_mends(shell):

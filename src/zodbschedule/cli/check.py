@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from typing import NamedTuple
 
@@ -26,20 +27,29 @@ from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
+from zodbschedule.cli.clocks import clock_problems
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.deep_check import deep_check
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.monitor import count_workers
 from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_facts import TaskFacts
 from zodbschedule.cli.task_facts import overdue_facts
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.liveness.registry import most_overdue
 from zodbschedule.transactions.workarounds import PACK_HINT
 from zodbschedule.transactions.workarounds import loses_what_moves
+
+
+# How many due tasks are looked at, for whether they can run: each is loaded,
+# and a probe is to be quick although there are a million.
+MOST_LOOKED_AT = 100
 
 
 class Bounds(NamedTuple):
@@ -61,6 +71,9 @@ class Findings(NamedTuple):
     pause: dict[str, Any] | None
     unfit_settings: list[str]
     packs_badly: bool
+    clock_problems: list[str]
+    #: the due tasks that lack code here, or cannot be loaded
+    unable: list[TaskFacts]
 
 
 @click.command(epilog=EXIT_CODES)
@@ -117,7 +130,14 @@ def _look(schedule: Schedule, now: datetime) -> Findings:
         count_workers(schedule.workers),
         pause_facts(schedule.paused()),
         schedule.unfit_settings + schedule.history.unfit_settings,
-        loses_what_moves(schedule._p_jar.db().storage))
+        loses_what_moves(schedule._p_jar.db().storage),
+        clock_problems(schedule, now),
+        _unable_to_run(schedule, now))
+
+
+def _unable_to_run(schedule: Schedule, now: datetime) -> list[TaskFacts]:
+    due = islice(waiting_facts(schedule, until=now), MOST_LOOKED_AT)
+    return [row for row in due if row.problem and row.state != 'paused']
 
 
 def _problems(found: Findings, bounds: Bounds) -> Iterator[str]:
@@ -144,7 +164,9 @@ def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         'silent_workers': found.workers['silent'],
         'dead_workers': found.workers['dead'],
         'paused': found.pause,
-        'unfit_settings': found.unfit_settings})
+        'unfit_settings': found.unfit_settings,
+        'clock_problems': found.clock_problems,
+        'unable': [row.as_dict() for row in found.unable]})
 
 
 def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
@@ -153,9 +175,14 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     output.show(output.cell(f'{", ".join(problems) or "OK"}: {summary}'))
     if found.packs_badly:
         click.echo(f'Warning: {PACK_HINT}', err=True)
+    for row in found.unable:
+        click.echo(f'Warning: task {row.id} ({one_line(row.description)}) '
+                   f'cannot run here: {one_line(str(row.problem))}', err=True)
     for problem in found.unfit_settings:
         click.echo(f'Warning: a setting is not valid, and its default is '
                    f'used: {problem}', err=True)
+    for problem in found.clock_problems:
+        click.echo(f'Warning: {one_line(problem)}', err=True)
 
 
 def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
