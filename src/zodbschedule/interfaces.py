@@ -61,7 +61,9 @@ class ISchedule(Interface):
 
         Raises `InvalidTask` if *task* does not provide `ITask`, is not
         persistent, is wrapped or proxied, cannot be stored, or was loaded
-        through another connection or from another database.  Raises
+        through another connection or from another database; and if its
+        ``__call__`` or ``schedule`` is a coroutine function or a generator
+        function.  Raises
         `InvalidTime`, which is an `InvalidTask`, if it has no aware time.
         Raises `AlreadyScheduled` if it is in this schedule already: it waits,
         is held by a worker, or is parked.  If this raises, nothing has
@@ -190,7 +192,8 @@ class IScheduling(ISchedule):
         sees what this transaction writes: if a worker takes it before the
         commit, this transaction conflicts.  ``'replace'`` puts *task* in the
         place of the other; but if both are equal, it keeps and returns the
-        other, and writes nothing.
+        other, and writes nothing.  ``'keep'`` and ``'replace'`` for a task
+        without a key raise `InvalidTask`.
         """
 
     def call(func, *args, kwargs=None, time=None, delay=None,
@@ -208,7 +211,9 @@ class IScheduling(ISchedule):
         for `schedule`.
 
         Raises the errors of `schedule`, and `InvalidTask` if *func* cannot be
-        found again by its name.
+        found again by its name, is a coroutine function or a generator
+        function, or does not take the arguments; and if a keyword is no
+        option.
         """
 
     keys = Attribute('The keys of waiting tasks: an `IKeys`.')
@@ -709,6 +714,14 @@ class ICurrentRun(Interface):
     cancelled = Bool(
         title='Whether the run cannot be committed, because it was cancelled '
               'or its claim was recovered.  Looks into the database each time')
+
+    def cancel(reason):
+        """Say that the task has nothing to do: the outcome is cancelled.
+
+        For a task that then returns None.  What it has written is committed,
+        and a repeating task goes on to its next occurrence, unless it is
+        unscheduled.  *reason* is a text for people, in the history.
+        """
 
     def progress(done, total):
         """Show others how far the run is, at most once a second.

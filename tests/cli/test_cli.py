@@ -591,6 +591,67 @@ def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
     ZODB.broken.broken_cache.clear()
 
 
+NO_SHOP = ("shop.deliver cannot be imported: ModuleNotFoundError: No module "
+           "named 'shop'")
+
+
+def test_a_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    id = shell('add', 'shop.deliver', '--retry', '2')
+    forget_shop(shell)
+    [row] = shell.json('list')
+    [due] = shell.json('check')['unable']
+    shown = shell.json('show', id)
+    assert row == due
+    assert row['problem'] == shown['problem'] == NO_SHOP
+    assert shown['retry']['attempts'] == 2
+    assert f'shop.deliver ({NO_SHOP})' in shell('list')
+    assert NO_SHOP in ' '.join(shell('show', id).split())
+    assert shell('check').startswith('OK: ')
+    assert shell.err == (
+        f'Warning: task {id} (shop.deliver) cannot run here: {NO_SHOP}\n')
+
+
+def test_check_does_not_name_what_is_not_due_or_is_paused(shell, wall_clock):
+    shell('add', 'shop.deliver', '--at', '2030-01-31T09:00Z')
+    shell('pause', shell('add', 'shop.deliver'))
+    forget_shop(shell)
+    assert len(shell.json('list')) == 2
+    assert shell.json('check')['unable'] == []
+    assert shell('check')
+    assert shell.err == ''
+
+
+def test_a_parked_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    forget_shop(shell)
+    [entry] = shell.json('parked')
+    assert entry['problem'] == NO_SHOP
+
+
+def test_a_call_that_holds_what_is_missing_is_shown(shell):
+    import shop
+    schedule_one(shell, CallTask(print, [shop.Basket()]))
+    forget_shop(shell)
+    [row] = shell.json('list')
+    assert row['problem'] == (
+        'shop.Basket, which it holds, cannot be imported')
+    ZODB.broken.broken_cache.clear()
+
+
+def test_a_call_of_a_method_whose_object_is_gone_is_shown(shell):
+    import shop
+    errand = shop.Errand()
+    with opened(shell.db) as root:
+        root['errand'] = errand
+        root['schedule'].call(errand.schedule)
+    with opened(shell.db) as root:
+        id = task_id(root['errand'])
+    delete_record(shell, id)
+    [row] = shell.json('list')
+    assert row['problem'] == 'record gone'
+
+
 def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
     assert 'left for the next call' in shell('process')
     assert shell.json('process', '--until', '+2h', code=1)['failed'] == 1
@@ -609,7 +670,7 @@ def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
     delete_record(shell, id)
     row, = shell.json('list')
     assert (row['id'], row['type'], row['problem'], row['description']) == (
-        id, 'shop.Errand', 'record gone', '')
+        id, 'shop.Errand', 'record gone', 'shop.Errand')
     assert 'shop.Errand (record gone)' in shell('list')
     assert shell.json('show', id)['attributes'] == {}
     assert shell('cancel', id) == f'{id} was cancelled'
@@ -641,7 +702,7 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
     id = schedule_one(shell, shop.Strange())
     shop.Strange.description = property(shop.refuse)
     row, = shell.json('list')
-    assert (row['description'], row['principalId']) == ('', None)
+    assert (row['description'], row['principalId']) == ('shop.Strange', None)
     assert 'shop.Strange' in shell('list')
     assert shell.json('show', id)['attributes'] == {'state': 'no mapping'}
     assert [line.split() for line in shell('show', id).splitlines()][-2:] == [
@@ -655,9 +716,10 @@ def test_arguments_are_shown_that_have_a_record_of_their_own(
     load = 'x' * 10_000
     attributes = {'args': [load], 'kwargs': {'amount': 3}}
     for cls in CallTask, shop.Order:
-        id = schedule_one(shell, cls('gc.collect', [load], {'amount': 3}))
+        id = schedule_one(shell, cls(
+            'shop.restock', [load], {'amount': 3}))
         assert shell.json('show', id)['attributes'] == attributes | {
-            'func': 'gc.collect'}
+            'func': 'shop.restock'}
     forget_shop(shell)
     shown = shell.json('show', id)
     assert shown['problem'] == 'class missing'
@@ -970,7 +1032,8 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'worker': None},
         'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
-        'unfit_settings': [], 'clock_problems': []}
+        'unfit_settings': [], 'clock_problems': [],
+        'unable': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):

@@ -593,7 +593,7 @@ def shown_while_it_runs(id):
 
 def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
     with opened(shell.db) as root:
-        task = root['schedule'].call(shown_while_it_runs)
+        task = root['schedule'].call(shown_while_it_runs, 'its id')
         root._p_jar.add(task)
         task.args = (f'{int.from_bytes(task._p_oid):x}',)
     said = shell('process')

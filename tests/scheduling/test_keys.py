@@ -122,7 +122,6 @@ class TestDuplicates:
         with stage.transaction():
             stage.schedule.schedule(
                 stage.make('other', key='l'), duplicate=duplicate)
-            stage.schedule.schedule(stage.make('none'), duplicate=duplicate)
         assert stage.held() == {'k': 'first', 'l': 'other'}
 
     @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
@@ -140,6 +139,15 @@ class TestDuplicates:
             with pytest.raises(InvalidTask, match="'refuse', 'keep'"):
                 stage.schedule.schedule(
                     stage.make('a'), duplicate=duplicate)
+        assert stage.look().waiting == []
+
+    @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
+    def test_without_a_key_there_is_no_duplicate(self, stage, duplicate):
+        with stage.transaction():
+            with pytest.raises(InvalidTask, match=(
+                    f"^duplicate is '{duplicate}', and <CallTask .*> has no "
+                    f'key .*; give it a key$')):
+                stage.schedule.call(sweep, duplicate=duplicate)
         assert stage.look().waiting == []
 
     def test_a_replacement_that_is_refused_replaces_nothing(self, stage):

@@ -22,6 +22,7 @@ from ZODB.utils import p64
 from ZODB.utils import z64
 
 from zodbschedule import clock
+from zodbschedule.callables.deferred import refuse_deferring
 from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
@@ -32,6 +33,7 @@ from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
 from zodbschedule.store.arguments import LARGE
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import home_of
 from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import oid_of
@@ -57,6 +59,7 @@ def admit(schedule: ScheduleState, task: Any, replaced: Any = None
     It may have the key of *replaced*.  Nothing has changed if this raises.
     """
     _refuse_invalid(schedule, task)
+    _refuse_idle(task)
     now = clock.now()
     occurrence = _first_occurrence(task, now)
     _refuse_scheduled(schedule, task)
@@ -134,6 +137,13 @@ def refuse_principal(task: Any, principal: object) -> None:
         raise InvalidTask(
             f'the principalId of {task!r} is {principal!r}; it has to be '
             f'a str or None')
+
+
+def _refuse_idle(task: Any) -> None:
+    """Refuse a task whose methods would not do their work."""
+    cls, name = type(task), class_name(task)
+    refuse_deferring(getattr(cls, '__call__', None), name, '.__call__')
+    refuse_deferring(getattr(cls, 'schedule', None), name, '.schedule')
 
 
 def _refuse_incomplete(task: Any) -> None:

@@ -44,7 +44,6 @@ from zodbschedule.scheduling.events import problem_of
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
@@ -54,6 +53,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
@@ -242,7 +242,7 @@ def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
             now: datetime, by: str | None, reason: str) -> None:
     if schedule.history.keep:
         moment = to_micros(now)
-        described = '' if task is None else known_text(task, 'description')
+        described = '' if task is None else description_of(task)
         schedule.history.add([record(
             oid, moment, what, moment, described,
             '' if task is None else type_of(task), by, reason or None,
