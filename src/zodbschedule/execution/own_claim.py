@@ -113,7 +113,7 @@ class OwnClaim:
         if claim.turns > self.turns:
             return self._committed(claim, within)
         self.heartbeat.follow(self.schedule)
-        within.chosen.clear()
+        within.choose()
         # A task that asks for itself would run again and again.
         requests = self.schedule.requests
         if requests.entries:
