@@ -372,8 +372,6 @@ class Attempt:
             result = self.run.settle(slot, snapshot, decision)
             self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
-            # A hook that has aborted leaves a commit nothing to do.
-            guard.check()
         return result
 
     def _current_run(self, task: Any) -> CurrentRun:
