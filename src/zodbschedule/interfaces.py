@@ -951,6 +951,10 @@ class CodeMissing(ScheduleError):
     """A class, a function or a time zone is not available in this process."""
 
 
+class ScheduleDamaged(ScheduleError):
+    """A record is gone, and the schedule cannot go on without it."""
+
+
 class TransactionEnded(ScheduleError):
     """A task tried to end the transaction in which it runs."""
 
@@ -1017,6 +1021,7 @@ __all__ = (
     'NotStored',
     'PrincipalsMissing',
     'CodeMissing',
+    'ScheduleDamaged',
     'TransactionEnded',
     'ClaimLost',
     'WorkerEnded',

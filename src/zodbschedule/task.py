@@ -201,6 +201,9 @@ class Task(Persistent):
             what = f'{self.description!r} at {self.time}'
         except POSKeyError:
             what = 'whose record is gone'
+        except Exception:
+            # An error with a repr of its own would hide the one it is for.
+            what = 'which cannot be read'
         return f'<{type(self).__name__} {task_id(self) or "(new)"} {what}>'
 
 

@@ -27,6 +27,8 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -968,7 +970,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'worker': None},
         'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
-        'unfit_settings': []}
+        'unfit_settings': [], 'clock_problems': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1047,6 +1049,39 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
         '60; it has to be a timedelta of 0:00:01 or more, such as '
         'timedelta(seconds=60)\n')
     assert len(shell.json('check')['unfit_settings']) == 1
+
+
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
 
 
 def state(condition, name='there:1', pid=1):
@@ -1504,16 +1539,15 @@ def twice(schedule):
     schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
 
 
+def later(schedule):
+    """The first task waits later than it says."""
+    task = next(iter(schedule))
+    schedule.timetable.remove(MORNING, task)
+    schedule.timetable.add(MORNING + timedelta(days=1), [task])
+
+
 def a_crash_is_left(schedule):
     schedule.crashes[0x99] = 1, next(iter(schedule))
-
-
-def unreadable(schedule):
-    """The root of the parked tasks was never written."""
-    lost = ParkedTasks.__new__(ParkedTasks)
-    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
-    lost._p_deactivate()
-    schedule.parked = lost
 
 
 def test_a_deep_check_finds_a_sound_schedule(shell):
@@ -1557,15 +1591,15 @@ def test_a_deep_check_mends(shell):
     assert row['mended'] and row['remedy'] == 'the note is removed'
 
 
-def test_a_deep_check_tells_what_cannot_be_mended(shell):
-    plant(shell, unreadable)
+def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
+    plant(shell, later)
     for options in (), ('--mend',):
         summary, line, last = shell(
             'check', '--deep', *options, code=1).splitlines()
-        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
-        assert line.startswith('unreadable: record ')
+        assert summary == 'FLAWED: 1 task was checked; 1 flaw was found'
+        assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
-        assert 'from a backup' in last
+        assert 'install the classes that are missing' in last
 
 
 def test_only_a_deep_check_mends(shell):

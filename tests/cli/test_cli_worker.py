@@ -44,12 +44,12 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
-from zodbschedule.cli.signals import ECHO
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
 from zodbschedule.cli.worker import unless_lost
+from zodbschedule.execution.signals import ECHO
 from zodbschedule.execution.stopping import Stop
 
 

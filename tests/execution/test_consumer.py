@@ -11,6 +11,7 @@ from ZODB.utils import u64
 
 from zodbschedule.execution.backoff import FIRST_PAUSE
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.interfaces import ClaimLost
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.claim import Claim
@@ -47,6 +48,18 @@ def change(consumer, work):
         consumer.manager.commit()
 
     transact(consumer.manager, commit)
+
+
+def test_a_claim_that_has_made_fewer_turns_than_before_is_of_a_backup(
+        consumer):
+    def restore(schedule):
+        schedule.claims[consumer.claim.id].turns -= 1
+
+    consumer.look()
+    consumer.turn(1)
+    change(consumer, restore)
+    with pytest.raises(ClaimLost, match='restored to an older state'):
+        consumer.turn(1)
 
 
 class TestLook:

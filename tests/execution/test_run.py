@@ -307,7 +307,7 @@ def test_a_task_whose_principal_is_no_text_is_parked(stage):
         task.principalId = 5
     stage.add('after', cls=Noting)
     assert stage.process() == Tally(succeeded=1, failed=1)
-    assert parked_alone(stage, 'Error')
+    assert parked_alone(stage, "InvalidTask: the principalId of <Noting")
 
 
 # -- Code and records that are missing

@@ -52,6 +52,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.worker import holdoff
 from zodbschedule.worker import loop as loop_module
 from zodbschedule.worker import thread as thread_module
@@ -330,7 +331,8 @@ class TestStarting:
 
     def test_a_database_is_not_a_connection_nor_a_schedule_nor_its_file(self):
         with closing(ZODB.DB(None)) as db:
-            for given in db.open(), Schedule(), None, 'Data.fs':
+            for given in (db.open(), Schedule(), CallTask(nothing), None,
+                          'Data.fs'):
                 with pytest.raises(InvalidSetting) as caught:
                     Worker(given)
                 assert str(caught.value) == (
@@ -1298,6 +1300,30 @@ class TestRecovering:
         assert seen.look(lambda schedule: [
             entry.description for entry in schedule.parked]) == ['a']
 
+    @pytest.mark.parametrize('holder, lease, evidence', [
+        (this()._replace(started='1'), None, 'its process has ended'),
+        (ELSEWHERE, .05, r'it was silent for \d+ s')])
+    def test_what_is_said_is_what_was_seen(
+            self, seen, start, log, monkeypatch, holder, lease, evidence):
+        monkeypatch.setattr(stale, 'SURVEY_INTERVAL', .01)
+        seen.add(Note('a'), Note('b', at(1)), Note('c', at(1)))
+        with seen.transaction() as schedule:
+            task = next(iter(schedule))
+            schedule.crashes[oid_of(task)] = 2, task
+        leave_behind(seen, holder, lease=lease)
+        start()
+        seen.wait_for('b', 'c')
+        [reason] = seen.look(lambda schedule: [
+            entry.reason for entry in schedule.parked])
+        assert re.fullmatch(
+            f'3 runs of it ended their process, or were believed to; the last '
+            f'one, by , while nothing else ran in that process: {evidence}',
+            reason)
+        [line] = log('The claim theirs')
+        assert re.search(
+            rf'was recovered: {evidence}\. Tasks that are back in their '
+            r'places: 2\. It was running task .* \(a, .*Note\), due at ', line)
+
     def test_one_of_a_namesake_is_recovered_at_once(
             self, seen, start, log):
         seen.add(Note('a'))
@@ -1307,6 +1333,8 @@ class TestRecovering:
         assert log('Worker a name recovers') == [
             'Worker a name recovers the claim theirs of an earlier one of '
             'this name.']
+        assert 'recovered: another worker of its name has begun. Tasks' in (
+            log('The claim theirs')[0])
 
     @pytest.mark.parametrize('given', [True, False])
     def test_not_if_that_is_known_to_live_nor_if_no_name_was_given(

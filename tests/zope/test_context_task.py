@@ -404,6 +404,25 @@ class TestCall:
         with pytest.raises(InvalidTime):
             call(document, note, time=at.replace(tzinfo=None))
 
+    @pytest.mark.parametrize('options, message', [
+        ({'delay': 5}, 'delay is 5; it has to be a timedelta, such as '
+                       'timedelta(minutes=5)'),
+        ({'time': 5}, 'time is 5; it has to be an aware datetime, such as '
+                      'datetime.now(timezone.utc)'),
+        ({'expires': 60}, 'expires is 60; it has to be a timedelta above '
+                          'zero, or None'),
+        ({'retry': 3}, 'retry is 3; it has to be a Retry, or None'),
+        ({'language': 49}, "language is 49; it has to be a language code, "
+                           "such as 'de', or None"),
+    ])
+    def test_what_cannot_be_meant_says_what_to_pass(
+            self, document, schedule, login, options, message):
+        login('jane')
+        with pytest.raises(ValueError) as caught:
+            call(document, note, **options)
+        assert str(caught.value) == message
+        assert not list(schedule)
+
     def test_duplicates(self, document):
         first = call(document, note, key='k')
         with pytest.raises(AlreadyScheduled):

@@ -105,6 +105,12 @@ class TestDefining:
         ({'cron': 'never'}, 'never'),
         ({'rrule': 'FREQ=SOMETIMES'}, 'SOMETIMES'),
         ({'every': HOUR, 'missed': 'some'}, "missed is 'some'"),
+        ({'every': 60}, 'period is 60; it has to be a timedelta'),
+        ({'every': HOUR, 'required': 'IFolder'},
+         "required of the contributed task 'a' is 'IFolder'; it has to be an "
+         "interface, or None"),
+        ({'every': HOUR, 'profile': 1}, 'it has to be the id of a profile'),
+        ({'every': HOUR, 'enabled': 'no'}, 'it has to be True or False'),
         ({'cron': '* * * * *', 'timezone': 'Mars/Base'}, 'Mars/Base')])
     def test_what_makes_no_task_is_refused(self, options, message):
         with pytest.raises(InvalidTask) as caught:

@@ -26,11 +26,13 @@ from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
+from zodbschedule.cli.clocks import clock_problems
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.deep_check import deep_check
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
+from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.monitor import count_workers
 from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
@@ -61,6 +63,7 @@ class Findings(NamedTuple):
     pause: dict[str, Any] | None
     unfit_settings: list[str]
     packs_badly: bool
+    clock_problems: list[str]
 
 
 @click.command(epilog=EXIT_CODES)
@@ -117,7 +120,8 @@ def _look(schedule: Schedule, now: datetime) -> Findings:
         count_workers(schedule.workers),
         pause_facts(schedule.paused()),
         schedule.unfit_settings + schedule.history.unfit_settings,
-        loses_what_moves(schedule._p_jar.db().storage))
+        loses_what_moves(schedule._p_jar.db().storage),
+        clock_problems(schedule, now))
 
 
 def _problems(found: Findings, bounds: Bounds) -> Iterator[str]:
@@ -144,7 +148,8 @@ def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         'silent_workers': found.workers['silent'],
         'dead_workers': found.workers['dead'],
         'paused': found.pause,
-        'unfit_settings': found.unfit_settings})
+        'unfit_settings': found.unfit_settings,
+        'clock_problems': found.clock_problems})
 
 
 def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
@@ -156,6 +161,8 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     for problem in found.unfit_settings:
         click.echo(f'Warning: a setting is not valid, and its default is '
                    f'used: {problem}', err=True)
+    for problem in found.clock_problems:
+        click.echo(f'Warning: {one_line(problem)}', err=True)
 
 
 def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:

@@ -37,9 +37,11 @@ from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
 from zodbschedule import Schedule
+from zodbschedule.cli import logs
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.lines import remember_sessions
 from zodbschedule.transactions.workarounds import mend
 
@@ -292,7 +294,9 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
     """The schedule, to be read within one transaction."""
     with location.database(Access.READ) as db:
         with db.transaction() as connection:
-            yield location.find(connection)
+            schedule = location.find(connection)
+            with logs.damage_shown(), naming_damage(schedule):
+                yield schedule
 
 
 def change_schedule(location: Location, note: str,
@@ -303,7 +307,9 @@ def change_schedule(location: Location, note: str,
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
-                result = change(location.find(connection))
+                schedule = location.find(connection)
+                with logs.damage_shown(), naming_damage(schedule):
+                    result = change(schedule)
     return result
 
 

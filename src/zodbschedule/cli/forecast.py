@@ -37,6 +37,7 @@ from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import timezone_option
 from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.store import remains
 from zodbschedule.store.inspection import task_id
 
 
@@ -120,7 +121,7 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
     pause = pause_facts(schedule.paused())
     if pause is not None:
         yield output.cell(format.schedule_pause(pause), 'yellow')
-    elif schedule.pauses.entries:
+    elif remains.holds_anything(schedule.pauses.entries):
         yield output.cell(
             'paused tasks are left out; zodbschedule list shows them',
             'yellow')

@@ -44,6 +44,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
+from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
@@ -401,8 +402,9 @@ def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
     entry = schedule.parked.get(id)
     id = normal_id(id)
     # Their ids are that of the task, a hyphen and an occurrence.
-    others = schedule.parked.entries.values(f'{id}-', f'{id}.')
-    return [*filter(None, [entry]), *others]
+    others = (other for _, other in remains.items(
+        schedule.parked.entries, f'{id}-', f'{id}.'))
+    return [*filter(None, [entry]), *remains.left(others)]
 
 
 def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:

@@ -40,6 +40,7 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
@@ -47,6 +48,8 @@ from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
+from zodbschedule.cli.zope_site import Zope
+from zodbschedule.cli.zope_site import ZopeFailed
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
@@ -122,7 +125,7 @@ def _make_worker(locations: list[Any], options: dict[str, Any]
     """A worker for the schedules at those locations."""
     first = locations[0]
     if isinstance(first, ZopeLocation):
-        with first.started() as zope:
+        with _started(first) as zope:
             fix_asyncio()
             paths = dict.fromkeys(filter(None, (
                 location.path for location in locations)))
@@ -133,6 +136,16 @@ def _make_worker(locations: list[Any], options: dict[str, Any]
     fix_asyncio()
     with _database(source, 2 * options['threads'] + 2) as db:
         yield Worker(db, *paths, **options)
+
+
+@contextmanager
+def _started(location: ZopeLocation) -> Iterator[Zope]:
+    """The Zope, started; a service manager may try again if it does not."""
+    try:
+        with location.started() as zope:
+            yield zope
+    except ZopeFailed as error:
+        raise WorkerFailed(error.message) from error
 
 
 def _check_options(threads: int, name: str | None, lease: timedelta | None,

@@ -49,6 +49,7 @@ from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.events import report_parked
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_full
@@ -178,7 +179,8 @@ class Consumer:
 
         The run of the task in the slot *suspect* has ended the call.
         """
-        self._dissolve(self.claim.id, 'hand back', lambda claim: suspect)
+        self._dissolve(self.claim.id, 'hand back', lambda claim: suspect,
+                       'it ended the call of process()')
 
     # -- looking
 
@@ -190,7 +192,7 @@ class Consumer:
                 self.current_pass.begin()
         self.prepare()
         claims = ClaimsToRecover([], [])
-        if self.schedule.claims:
+        if remains.holds_anything(self.schedule.claims):
             claims = self.others.survey(self.schedule, self.claim.id)
         due = bool(self.claim.portion) or self.current_pass.is_anything_due()
         self.over = not due
@@ -221,15 +223,20 @@ class Consumer:
 
     def recover(self, claim_id: str) -> None:
         """Put what the claim of another holds in its place again; commits."""
-        dissolved = self._dissolve(claim_id, 'recover a claim', suspect_of)
+        seen = self.others.evidence.pop(claim_id, 'it was asked for')
+        dissolved = self._dissolve(
+            claim_id, 'recover a claim', suspect_of, seen)
         if dissolved is not None:
-            log.warning('The claim %s of %s was recovered.%s', claim_id,
-                        dissolved.holder, dissolved.crashed)
+            log.warning(
+                'The claim %s of %s was recovered: %s. Tasks that are back in '
+                'their places: %d.%s', claim_id, dissolved.holder, seen,
+                dissolved.returned, dissolved.crashed)
 
     def _dissolve(self, claim_id: str, what: str,
-                  suspect: Callable[[Claim], int | None]) -> Dissolved | None:
+                  suspect: Callable[[Claim], int | None], seen: str
+                  ) -> Dissolved | None:
         dissolved = dissolve(self.schedule, self.manager, claim_id, what,
-                             self.current_pass.now, suspect)
+                             self.current_pass.now, suspect, seen)
         for event in dissolved.parked if dissolved is not None else ():
             self.counts[FAILED] += 1
             report_parked(event)

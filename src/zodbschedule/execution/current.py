@@ -89,8 +89,7 @@ class CurrentRun:
 
         def report(claim: Any, slot: Any) -> None:
             if claim is not None:
-                claim.heartbeat.beats += 1
-                claim.heartbeat.progress = (
+                claim.beat().progress = (
                     int(self._id, 16), float(done), float(total))
 
         try:
@@ -119,9 +118,8 @@ class Where:
         claim was recovered.
         """
         def look(connection: Any) -> Any:
-            claim = connection.get(self.schedule_oid).claims.get(
-                self.claim_id)
-            return work(claim, claim and claim.slots[self.index])
+            claim = connection.get(self.schedule_oid).claim(self.claim_id)
+            return work(claim, claim and claim.slot(self.index))
 
         if self.connection is not None:
             return look(self.connection)

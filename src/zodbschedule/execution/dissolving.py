@@ -47,26 +47,30 @@ class Dissolved(NamedTuple):
     holder: str
     #: what was parked, since its runs had ended their process
     parked: list[TaskParked]
+    #: how many tasks are back in their places
+    returned: int
     #: the run that counts as a crash of its task, for a person to read
     crashed: str = ''
 
 
 def dissolve(schedule: ScheduleState, manager: Any, claim_id: str, what: str,
-             now: datetime, suspect: Callable[[Claim], int | None]
+             now: datetime, suspect: Callable[[Claim], int | None], seen: str
              ) -> Dissolved | None:
     """Withdraw a claim, and commit that as *what*; None if it is not there.
 
-    *suspect* names the slot whose run has ended its process, or the call.
+    *suspect* names the slot whose run was cut off with its process, or has
+    ended the call; *seen* says how that was seen.
     """
     # What was perhaps committed, by tries without an answer.
     unanswered: list[Dissolved] = []
 
     def attempt() -> Dissolved | None:
-        claim = schedule.claims.get(claim_id)
+        claim = schedule.claim(claim_id)
         if claim is None:
             abort(manager)
             return unanswered[-1] if unanswered else None
-        dissolved = _withdraw(schedule, claim_id, claim, now, suspect(claim))
+        dissolved = _withdraw(
+            schedule, claim_id, claim, now, suspect(claim), seen)
         unanswered.append(dissolved)
         try:
             commit(manager, what)
@@ -79,15 +83,16 @@ def dissolve(schedule: ScheduleState, manager: Any, claim_id: str, what: str,
 
 
 def _withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
-              now: datetime, suspect: int | None) -> Dissolved:
+              now: datetime, suspect: int | None, seen: str) -> Dissolved:
     crashed = '' if suspect is None else _crashed(claim.slots[suspect])
-    entries = withdraw(schedule, claim_id, claim, now, suspect)
-    return Dissolved(
-        _holder(claim), [parked_event(entry) for entry in entries], crashed)
+    holder, held = _holder(claim), sum(1 for _ in claim.held())
+    entries = withdraw(schedule, claim_id, claim, now, suspect, seen)
+    return Dissolved(holder, [parked_event(entry) for entry in entries],
+                     held - len(entries), crashed)
 
 
 def suspect_of(claim: Claim) -> int | None:
-    """The slot whose task ran when the process of *claim* ended."""
+    """The slot whose task ran when *claim* was heard of last."""
     if claim.incarnation == incarnation.this():
         return None  # This process has not ended.
     return claim.running

@@ -194,7 +194,7 @@ class Failure:
 
     def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
-        snapshot = self.run.snapshot_of(task, slot.micros)
+        snapshot = _known_snapshot(task, slot.micros, True)
         at = later(self.context.moment(), wait)
         if isinstance(task, Task):
             series.retry(task, slot.micros, at)

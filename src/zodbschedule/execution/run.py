@@ -65,6 +65,7 @@ from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
+from zodbschedule.scheduling.admission import refuse_principal
 from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
@@ -77,6 +78,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import label
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
@@ -196,7 +198,7 @@ class Run:
     def _ask(self, error: BaseException) -> None:
         """Write something: raises if the database is away for all."""
         def beat() -> None:
-            self.claim(self.context.schedule).heartbeat.beats += 1
+            self.claim(self.context.schedule).beat()
             self.context.manager.commit()
 
         transact(self.context.manager, beat, OWN_TRIES)
@@ -322,10 +324,13 @@ class Attempt:
         """Run the task, if it is still there, and commit; see above."""
         self.run.called = False
         slot = self.slot()
+        if not is_left(slot):
+            # The next turn parks it.
+            abort(self.manager)
+            return RunResult(None)
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
-        pauses = self.schedule.pauses
-        if pauses.entries and pauses.hold(self.run.oid):
+        if self.schedule.pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
@@ -356,6 +361,7 @@ class Attempt:
         self.manager.get().set_data(RUN, self)
         self.snapshot = self.run.snapshot = self.run.snapshot_of(
             task, micros)
+        refuse_principal(task, self.snapshot.principal_id)
 
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
@@ -448,8 +454,8 @@ class Attempt:
 
 def claim_of(schedule: ScheduleState, claim_id: str) -> Claim:
     """The claim with that id; `ClaimLost` if another has recovered it."""
-    claim: Claim | None = schedule.claims.get(claim_id)
-    if claim is None:
+    claim = schedule.claim(claim_id)
+    if claim is None or not is_left(claim.slots):
         raise ClaimLost(
             f'The claim {claim_id} was recovered by another process, which '
             f'took this one for dead')

@@ -125,7 +125,11 @@ def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
             f'{task!r} cannot be scheduled: {error}') from None
     if not isinstance(task, Task):
         _refuse_incomplete(task)
-    principal: object = task.principalId
+    refuse_principal(task, task.principalId)
+
+
+def refuse_principal(task: Any, principal: object) -> None:
+    """Raise `InvalidTask` if *principal*, that of *task*, is no id."""
     if principal is not None and not isinstance(principal, str):
         raise InvalidTask(
             f'the principalId of {task!r} is {principal!r}; it has to be '

@@ -24,6 +24,7 @@ from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.scheduling import series
+from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import known_text
@@ -94,7 +95,7 @@ def take_out(schedule: ScheduleState, task: Any) -> bool:
     """Remove *task* from the timetable or from a claim; whether it did."""
     removed = take_from_timetable(schedule, task) or any(
         claim.drop(task, partial(_cancelled, schedule, task))
-        for claim in schedule.claims.values())
+        for _, claim in schedule.left_claims())
     if removed:
         forget(schedule, task)
     return removed
@@ -127,7 +128,7 @@ def forget(schedule: ScheduleState, task: Any) -> None:
     if oid:
         schedule.requests.forget(oid)
         schedule.pauses.end(oid)
-        schedule.crashes.pop(oid, None)
+        remains.discard(schedule, 'crashes', oid)
 
 
 def record_dropped(schedule: ScheduleState, task: Any, instead: datetime,

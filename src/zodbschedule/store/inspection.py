@@ -197,16 +197,10 @@ def never_stamped(task: Any) -> bool:
 def keeps_stamp(task: Any) -> bool:
     """Whether *task* certainly keeps an attribute that it is given.
 
-    If it cannot be loaded, or its class is missing, it is not certain.
+    If it cannot be loaded here, it is not certain.
     """
     cls = type(task)
-    try:
-        task._p_activate()
-    except Exception as error:
-        if is_transient(error) or is_storage_failure(error):
-            raise
-        return False
-    return not isinstance(task, Broken) and cls.__dictoffset__ != 0 and all(
+    return loads(task) and cls.__dictoffset__ != 0 and all(
         getattr(cls, name) is getattr(Persistent, name)
         for name in ('__getattribute__', '__setattr__', '__getstate__',
                      '__setstate__'))

@@ -40,6 +40,7 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -142,6 +143,10 @@ class ScheduleLoop:
         consumer = self.consumer or self._open_claim()
         if consumer is None:
             return False
+        with naming_damage(consumer.schedule):
+            return self._work(consumer, briefly)
+
+    def _work(self, consumer: Consumer, briefly: bool) -> bool:
         if consumer.gives_way():
             self._hold_off(Reason.GIVING_WAY)
             return False
@@ -200,12 +205,13 @@ class ScheduleLoop:
             return f'There is no schedule at {self.name} yet'
         if reason := why_disabled(schedule._p_jar):
             return f'The schedule at {self.name} is not attended to: {reason}'
-        consumer = Consumer(
-            schedule, self.config.name, self.config.lease, patient=True,
-            contained=BaseException)
-        # Nothing is written if tasks may not run here.
-        consumer.begin(clock.now())
-        consumer.prepare()
+        with naming_damage(schedule):
+            consumer = Consumer(
+                schedule, self.config.name, self.config.lease, patient=True,
+                contained=BaseException)
+            # Nothing is written if tasks may not run here.
+            consumer.begin(clock.now())
+            consumer.prepare()
         consumer.over = True
         return consumer
 
@@ -215,6 +221,8 @@ class ScheduleLoop:
                 consumer.schedule, self.config.name, consumer.claim.id)):
             log.warning('Worker %s recovers the claim %s of an earlier one of '
                         'this name.', self.config.name, claim_id)
+            consumer.others.evidence[claim_id] = (
+                'another worker of its name has begun')
             consumer.recover(claim_id)
 
     def withdraw(self) -> None:

@@ -73,8 +73,8 @@ class ContextTask(CallTask):
     task and ``'cancel'`` removes it.  Other *options* are those of `CallTask`.
 
     Raises `InvalidTask` for what cannot be called, for an object without a
-    path and for another value of *gone*.  Reads the object in the current
-    transaction.
+    path and for other values of *language* and *gone*.  Reads the object in
+    the current transaction.
 
     The task runs in the transaction of its run.  Its user needs the
     permission View on the object, and for a method the permission that
@@ -94,6 +94,7 @@ class ContextTask(CallTask):
                  time: datetime | None = None, language: str | None = None,
                  gone: str = 'park', **options: Any) -> None:
         _refuse_unknown_gone(gone)
+        _refuse_other_language(language)
         method = _method_name(context, func)
         super().__init__(
             call_method if method else func, tuple(args), kwargs, time=time,
@@ -155,6 +156,13 @@ def _refuse_unknown_gone(gone: str) -> None:
         raise InvalidTask(
             f'gone is {gone!r}; it has to be one of '
             f'{", ".join(map(repr, GONE))}')
+
+
+def _refuse_other_language(language: object) -> None:
+    if not (language is None or isinstance(language, str)):
+        raise InvalidTask(
+            f"language is {language!r}; it has to be a language code, such as "
+            f"'de', or None")
 
 
 def _method_name(context: Any, func: Callable[..., Any] | str) -> str:

@@ -70,6 +70,14 @@ DISABLED = 'it is disabled by default'
 # from here.
 DTSTART = datetime(2001, 1, 1, tzinfo=UTC)
 
+#: of options that are no options of a task: a check, and what they have to be
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'required': (lambda value: value is None or hasattr(value, 'providedBy'),
+                 'an interface, or None'),
+    'profile': (lambda value: value is None or isinstance(value, str),
+                "the id of a profile, such as 'shop:default', or None"),
+    'enabled': (lambda value: isinstance(value, bool), 'True or False')}
+
 
 @implementer(IContribution)
 @dataclass(frozen=True)
@@ -103,7 +111,13 @@ class Contribution:
             raise InvalidTask(
                 f'the handler of the contributed task {self.name!r} is '
                 f'{self.handler!r}; it has to be a function of a site')
-        # Raises for options that are invalid.
+        for option, (is_right, what) in CHECKS.items():
+            value = getattr(self, option)
+            if not is_right(value):
+                raise InvalidTask(
+                    f'{option} of the contributed task {self.name!r} is '
+                    f'{value!r}; it has to be {what}')
+        # Raises for other options that are invalid.
         Task(**self._options(self.timezone or 'UTC'))
 
     def applies(self, site: Any) -> bool:

@@ -22,7 +22,6 @@ from typing import Any
 
 from zodbschedule.store import remains
 from zodbschedule.store.inspection import known_text
-from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import plain
 from zodbschedule.task import key_of
@@ -36,8 +35,6 @@ AHEAD = 256
 class FlawKind(StrEnum):
     """What can be wrong, in the order in which it is mended."""
 
-    #: a part of the schedule cannot be read to its end
-    UNREADABLE = 'unreadable'
     #: there is a reference to a record, but not the record
     LOST_RECORD = 'lost-record'
     #: a task is in two places
@@ -92,15 +89,6 @@ def flaw_of(task: Any, kind: FlawKind, problem: str, remedy: str = '',
     """A flaw of *task*, which has an oid."""
     return Flaw(kind, task_id(task) or '', known_text(task, 'description'),
                 problem, remedy, repair)
-
-
-def known_stamp(task: Any) -> int | None:
-    """The stamp of *task*, as far as it can be known."""
-    try:
-        return stamp_of(task)
-    except Exception:
-        # Its class may do anything to anybody who asks.
-        return None
 
 
 def known_key(task: Any) -> str:
