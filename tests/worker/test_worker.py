@@ -331,7 +331,8 @@ class TestStarting:
 
     def test_a_database_is_not_a_connection_nor_a_schedule_nor_its_file(self):
         with closing(ZODB.DB(None)) as db:
-            for given in db.open(), Schedule(), None, 'Data.fs':
+            for given in (db.open(), Schedule(), CallTask(nothing), None,
+                          'Data.fs'):
                 with pytest.raises(InvalidSetting) as caught:
                     Worker(given)
                 assert str(caught.value) == (

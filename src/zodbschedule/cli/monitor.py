@@ -127,7 +127,7 @@ def _recover(location: Location, name: str) -> None:
 
 def _processes_alive(schedule: Schedule, name: str) -> list[int]:
     """The processes of that worker that certainly run on this machine."""
-    return [claim.incarnation.pid for claim in schedule.claims.values()
+    return [claim.incarnation.pid for _, claim in schedule.left_claims()
             if claim.name == name
             and incarnation.is_gone(claim.incarnation) is False]
 

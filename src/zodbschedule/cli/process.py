@@ -61,7 +61,6 @@ from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.outcomes import Tally
-from zodbschedule.store.pauses import ALL
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
@@ -130,9 +129,7 @@ def _make_pass(location: Location, until: datetime | None,
 
 
 def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
-    paused = (task for oid, (*_, task) in
-              (schedule.pauses.entries or {}).items() if oid != ALL)
-    waiting = filter(None, map(schedule.waits, paused))
+    waiting = filter(None, map(schedule.waits, schedule.pauses.tasks()))
     return Remains(
         pause_facts(schedule.paused()),
         sum(time <= until for time in waiting),

@@ -49,6 +49,7 @@ from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
 from zodbschedule.scheduling.events import report_parked
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_full
@@ -191,7 +192,7 @@ class Consumer:
                 self.current_pass.begin()
         self.prepare()
         claims = ClaimsToRecover([], [])
-        if self.schedule.claims:
+        if remains.holds_anything(self.schedule.claims):
             claims = self.others.survey(self.schedule, self.claim.id)
         due = bool(self.claim.portion) or self.current_pass.is_anything_due()
         self.over = not due

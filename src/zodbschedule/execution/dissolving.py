@@ -65,7 +65,7 @@ def dissolve(schedule: ScheduleState, manager: Any, claim_id: str, what: str,
     unanswered: list[Dissolved] = []
 
     def attempt() -> Dissolved | None:
-        claim = schedule.claims.get(claim_id)
+        claim = schedule.claim(claim_id)
         if claim is None:
             abort(manager)
             return unanswered[-1] if unanswered else None

@@ -36,7 +36,9 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.store import incarnation
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
 from zodbschedule.transactions.retrying import OWN_TRIES
@@ -76,7 +78,7 @@ class OwnClaim:
     def register(self) -> None:
         """Make it, and give a sign of life with it; commits."""
         def sign() -> None:
-            self.find().heartbeat.beats += 1
+            self.find().beat()
             commit(self.manager, 'give a sign of life')
 
         transact(self.manager, sign, OWN_TRIES)
@@ -84,12 +86,11 @@ class OwnClaim:
 
     def find(self) -> Claim:
         """It, in the current transaction; made if there is none yet."""
-        if not self.registered and self.id not in self.schedule.claims:
+        if not self.registered and self.schedule.claim(self.id) is None:
             claim = Claim(
                 self.name, incarnation.this(), to_micros(clock.now()),
                 None if self.lease is None else self.lease.total_seconds())
-            self.schedule.moved.note_insert(self.schedule.claims, self.id)
-            self.schedule.claims[self.id] = claim
+            self.schedule.add_claim(self.id, claim)
             return claim
         return claim_of(self.schedule, self.id)
 
@@ -121,14 +122,14 @@ class OwnClaim:
         within.chosen.clear()
         # A task that asks for itself would run again and again.
         requests = self.schedule.requests
-        if requests.entries:
+        if remains.holds_anything(requests.entries):
             within.fresh.update(
                 oid for oid in self.settled if oid in requests)
         if self.returned != self.schedule.timetable.returned:
             self.returned = self.schedule.timetable.returned
             within.begin_anew()
         skip = 0 if self.ordered else limit * self.crowd.skip(
-            next(tries), len(self.schedule.claims))
+            next(tries), remains.count(self.schedule.claims))
         batch = exchange(
             self.schedule, claim, limit, within.cursor, within.now,
             within.takes, skip, within.gap)
@@ -144,7 +145,7 @@ class OwnClaim:
         # Some of it may have been cancelled by now.
         self.portion = {}
         batch = Batch(within.cursor)
-        for index, slot in enumerate(claim.slots):
+        for index, slot in numbered_slots(claim):
             if slot.waiting:
                 self.portion[index] = u64(slot.task._p_oid)
                 batch.cursor = from_micros(slot.micros)

@@ -108,8 +108,8 @@ class Pass:
     def is_anything_due(self) -> bool:
         """Whether there is a task for it to take."""
         self.chosen.clear()
-        paused = self.schedule.pauses.entries
-        if paused and ALL in paused or self.backoff.holds(NO_ROOM, self.now):
+        if ALL in self.schedule.pauses or self.backoff.holds(
+                NO_ROOM, self.now):
             return False
         portion = Batch(self.cursor, self.gap)
         found = self.schedule.timetable.has(self.now, self._wants, portion)
@@ -134,8 +134,7 @@ class Pass:
         if self.suspect is not None:
             return oid == self.suspect and self._wants(instant, task)
         wanted = self._wants(instant, task)
-        if wanted and self.schedule.crashes and is_suspect(
-                self.schedule, oid):
+        if wanted and is_suspect(self.schedule, oid):
             self.suspects.add(oid)
             return False
         return wanted
@@ -143,8 +142,7 @@ class Pass:
     def _wants(self, instant: datetime, task: Persistent) -> bool:
         """Whether a task that is due may be taken; loads nothing of it."""
         oid = u64(task._p_oid)
-        pauses = self.schedule.pauses
-        if oid in self.fresh or pauses.entries and pauses.hold(oid):
+        if oid in self.fresh or self.schedule.pauses.hold(oid):
             return False
         if self.backoff.pauses and self.backoff.holds(oid, self.now):
             self.left.add(oid)
@@ -173,7 +171,8 @@ class Pass:
         key = keys.key_of(oid) if keys.by_oid else ''
         if not key:
             return True
-        if key in keys.running or self.chosen.get(key, oid) != oid:
+        if keys.running_with(key) is not None or (
+                self.chosen.get(key, oid) != oid):
             self.left.add(oid)
             return False
         self.chosen[key] = oid

@@ -42,6 +42,7 @@ from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.principals import find
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.borrowing import borrowed
@@ -73,7 +74,7 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True,
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
-    with ExitStack() as borrowing:
+    with naming_damage(schedule), ExitStack() as borrowing:
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
         consumer = Consumer(schedule, NAME, commits=commit)

@@ -173,10 +173,11 @@ class Stop:
 def _withdraw(heartbeat: ClaimHeartbeat, connection: Any) -> bool:
     """Withdraw that claim; whether a run is cut off by that."""
     schedule = connection.get(heartbeat.schedule_oid)
-    claim = schedule.claims.get(heartbeat.claim_id)
+    claim = schedule.claim(heartbeat.claim_id)
     if claim is None:
         return False  # it was withdrawn by its thread just now
     running = heartbeat.running
-    cuts_off = running is not None and claim.slots[running[0]].waiting
+    slot = None if running is None else claim.slot(running[0])
+    cuts_off = slot is not None and slot.waiting
     withdraw(schedule, heartbeat.claim_id, claim, clock.now())
-    return cuts_off
+    return bool(cuts_off)

@@ -44,6 +44,8 @@ from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import left_slots
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState
 
@@ -90,7 +92,7 @@ class ClaimedTask(NamedTuple):
 
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
     """The state of each worker, or call of ``process()``, with a claim."""
-    for claim_id, claim in list(schedule.claims.items()):
+    for claim_id, claim in list(schedule.left_claims()):
         yield _state(schedule, claim_id, claim, clock.now())
 
 
@@ -100,7 +102,7 @@ def _state(schedule: ScheduleState, claim_id: str, claim: Claim,
         seconds=claim.lease)
     running = claim.running
     counts = Counter(dict(enumerate(claim.counts)))
-    counts.update(slot.outcome for slot in claim.slots if slot.outcome)
+    counts.update(slot.outcome for slot in left_slots(claim) if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
         from_micros(claim.since), lease,
@@ -134,7 +136,7 @@ def recover(schedule: ScheduleState, name: str) -> int:
 
     In the current transaction.  Raises `NotScheduled` if there are none.
     """
-    claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
+    claims = [(claim_id, claim) for claim_id, claim in schedule.left_claims()
               if claim.name == name]
     if not claims:
         raise NotScheduled(f'no worker of the name {name!r} is registered')
@@ -150,13 +152,13 @@ def recover(schedule: ScheduleState, name: str) -> int:
 
 def claimed(schedule: ScheduleState) -> Iterator[ClaimedTask]:
     """See `IScheduleReading`."""
-    for claim in list(schedule.claims.values()):
+    for _, claim in list(schedule.left_claims()):
         yield from _held(claim)
 
 
 def _held(claim: Claim) -> Iterator[ClaimedTask]:
     running = claim.running
-    for index, slot in enumerate(claim.slots):
+    for index, slot in numbered_slots(claim):
         if slot.waiting:
             yield ClaimedTask(
                 slot.task, from_micros(slot.micros), claim.name,
@@ -181,7 +183,7 @@ def most_overdue(schedule: ScheduleState, now: datetime
     The name of its worker is empty if it waits.
     """
     found = list(_longest_due(schedule, now))
-    for claim_id, claim in schedule.claims.items():
+    for claim_id, claim in schedule.left_claims():
         if _may_be_dead(schedule, claim_id, claim, now):
             found += _held(claim)
     return min((each for each in found if each.time < now),

@@ -35,6 +35,7 @@ from zodbschedule import clock
 from zodbschedule.liveness.heartbeat import BEATS
 from zodbschedule.liveness.heartbeat import alive
 from zodbschedule.store import incarnation
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.state import ScheduleState
@@ -91,7 +92,7 @@ class OtherClaims:
 
     def look(self, schedule: ScheduleState, own_id: str) -> ClaimsToRecover:
         """Check all claims but our own, in the current transaction."""
-        there = [claim_id for claim_id in schedule.claims
+        there = [claim_id for claim_id, _ in remains.items(schedule.claims)
                  if claim_id != own_id]
         for claim_id in self.known.keys() - set(there):
             self._forget(claim_id)
@@ -102,7 +103,10 @@ class OtherClaims:
         claims = ClaimsToRecover([], [])
         for claim_id in claim_ids:
             if claim_id not in self.known:
-                self.known[claim_id] = schedule.claims[claim_id].incarnation
+                claim = schedule.claim(claim_id)
+                if claim is None:
+                    continue  # Its record is gone.
+                self.known[claim_id] = claim.incarnation
             abandoned = is_abandoned(claim_id, self.known[claim_id])
             if abandoned:
                 claims.abandoned.append(claim_id)
@@ -115,7 +119,9 @@ class OtherClaims:
         now = time.monotonic()
         if now < self.again.get(claim_id, now):
             return False
-        claim = schedule.claims[claim_id]
+        claim = schedule.claim(claim_id)
+        if claim is None:
+            return False
         lease = patience(claim, schedule)
         then = now + lease.total_seconds() / BEATS
         if claim.filled:
@@ -138,7 +144,7 @@ class OtherClaims:
         has given a sign of life just now.
         """
         now = own_claim.beaten()
-        claims = ((claim_id, schedule.claims.get(claim_id))
+        claims = ((claim_id, schedule.claim(claim_id))
                   for claim_id in doubtful)
         return [claim_id for claim_id, claim in claims
                 if claim is not None and self._is_stale(
@@ -247,7 +253,7 @@ def namesakes(schedule: ScheduleState, name: str, own_id: str) -> list[str]:
 
     Not those of a process that is known to be alive here: they are in use.
     """
-    return [claim_id for claim_id, claim in schedule.claims.items()
+    return [claim_id for claim_id, claim in schedule.left_claims()
             if claim_id != own_id and claim.name == name
             and not _is_in_use(claim_id, claim.incarnation)]
 

@@ -133,12 +133,20 @@ class Spread(Persistent):
     def __delitem__(self, key: Any) -> None:
         stored = self.stored(key)
         self.regrow(stored)
-        del self.tree(stored)[stored]
+        tree = self.tree(stored)
+        try:
+            del tree[stored]
+        except POSKeyError:
+            # That empties a bucket, and the one before it is lost.
+            remains.regrow(tree)
+            tree.pop(stored, None)
 
     def pop(self, key: Any, default: Any = None) -> Any:
-        stored = self.stored(key)
-        self.regrow(stored)
-        return self.tree(stored).pop(stored, default)
+        value = self.get(key, self)
+        if value is self:
+            return default
+        del self[key]
+        return value
 
     # -- all of them
 

@@ -40,6 +40,7 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
@@ -143,6 +144,10 @@ class ScheduleLoop:
         consumer = self.consumer or self._open_claim()
         if consumer is None:
             return False
+        with naming_damage(consumer.schedule):
+            return self._work(consumer, briefly)
+
+    def _work(self, consumer: Consumer, briefly: bool) -> bool:
         if consumer.gives_way():
             self._hold_off(Reason.GIVING_WAY)
             return False
@@ -201,12 +206,13 @@ class ScheduleLoop:
             return f'There is no schedule at {self.name} yet'
         if reason := why_disabled(schedule._p_jar):
             return f'The schedule at {self.name} is not attended to: {reason}'
-        consumer = Consumer(
-            schedule, self.config.name, self.config.lease, patient=True,
-            contained=BaseException)
-        # Nothing is written if tasks may not run here.
-        consumer.begin(clock.now())
-        consumer.prepare()
+        with naming_damage(schedule):
+            consumer = Consumer(
+                schedule, self.config.name, self.config.lease, patient=True,
+                contained=BaseException)
+            # Nothing is written if tasks may not run here.
+            consumer.begin(clock.now())
+            consumer.prepare()
         consumer.over = True
         return consumer
 
