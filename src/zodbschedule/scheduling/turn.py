@@ -43,7 +43,6 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.history import record
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
@@ -53,6 +52,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Gap
 from zodbschedule.store.timetable import Wanted
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 
 
@@ -298,7 +298,7 @@ class Collection:
             moment = to_micros(self.now)
             self.records.append(record(
                 oid, micros, outcomes.CANCELLED, moment,
-                known_text(task, 'description'), type_of(task), None,
+                description_of(task), type_of(task), None,
                 f'its key is held by task {u64(holder._p_oid):x}',
                 began=moment))
             self.tids += z64
