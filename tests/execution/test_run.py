@@ -494,7 +494,7 @@ def test_a_task_whose_record_is_gone_is_parked(stage):
     assert stage.process() == Tally(succeeded=2, failed=1)
     seen = stage.look()
     assert seen.effects == ['before', 'after']
-    assert 'POSKeyError' in seen.parked['']
+    assert 'POSKeyError' in seen.parked['sample_tasks.Doing']
     with stage.transaction() as root:
         [entry] = root['schedule'].parked
         assert entry.id == f'{int.from_bytes(lost, "big"):x}'

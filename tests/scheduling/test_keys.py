@@ -122,7 +122,6 @@ class TestDuplicates:
         with stage.transaction():
             stage.schedule.schedule(
                 stage.make('other', key='l'), duplicate=duplicate)
-            stage.schedule.schedule(stage.make('none'), duplicate=duplicate)
         assert stage.held() == {'k': 'first', 'l': 'other'}
 
     @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
@@ -140,6 +139,15 @@ class TestDuplicates:
             with pytest.raises(InvalidTask, match="'refuse', 'keep'"):
                 stage.schedule.schedule(
                     stage.make('a'), duplicate=duplicate)
+        assert stage.look().waiting == []
+
+    @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
+    def test_without_a_key_there_is_no_duplicate(self, stage, duplicate):
+        with stage.transaction():
+            with pytest.raises(InvalidTask, match=(
+                    f"^duplicate is '{duplicate}', and <CallTask .*> has no "
+                    f'key .*; give it a key$')):
+                stage.schedule.call(sweep, duplicate=duplicate)
         assert stage.look().waiting == []
 
     def test_a_replacement_that_is_refused_replaces_nothing(self, stage):
@@ -539,9 +547,11 @@ class TestPlaces:
     def test_unparking_is_refused_if_its_key_is_held(self, stage):
         self.test_a_failed_one_is_parked_without_its_key(stage)
         stage.add('other', key='k', minutes=-5)
-        with stage.transaction(), pytest.raises(AlreadyScheduled):
+        with stage.transaction(), pytest.raises(
+                AlreadyScheduled, match='to be unscheduled, first') as refused:
             entry, = stage.schedule.parked
             stage.schedule.unpark(entry)
+        assert 'duplicate' not in str(refused.value)
         assert stage.held() == {'k': 'other'}
         assert list(stage.look().parked) == ['a']
 

@@ -41,7 +41,7 @@ from zope.interface import implementer
 from zodbschedule import CallTask, Task
 from zodbschedule.interfaces import IRecurrence, ITask
 
-def restock(shelf, amount=1):
+def restock(shelf='hats', amount=1):
     with open('restocked', 'a') as file:
         print(shelf, amount, file=file)
 
@@ -67,6 +67,9 @@ def bracket():
 class Errand(Task):
     def __call__(self):
         pass
+
+class Basket:
+    pass
 
 class Unloadable(Errand):
     pass

@@ -71,6 +71,11 @@ def fail(site):
     raise ValueError('no')
 
 
+def generate(site):
+    """Never runs."""
+    yield
+
+
 @pytest.fixture(autouse=True)
 def _none_is_left():
     yield
@@ -120,6 +125,12 @@ class TestDefining:
     def test_a_handler_is_called(self):
         with pytest.raises(InvalidTask, match='a function of a site'):
             contribute('a', 'check', every=HOUR)
+
+    def test_a_handler_that_does_not_do_its_work_is_refused(self):
+        with pytest.raises(InvalidTask, match=(
+                "^the handler of the contributed task 'a' is a generator "
+                'function')):
+            contribute('a', generate, every=HOUR)
 
 
 ZCML = """
@@ -254,6 +265,8 @@ class TestSites:
         assert not list(schedule)
         assert seen == []
         assert states() == {}
+        assert [(each.outcome, each.error) for each in schedule.history] == [
+            ('cancelled', 'it does not apply to this site any more')]
 
     def test_a_part_of_a_profile_says_nothing(self, site, schedule):
         contribute('a', check, every=HOUR)
@@ -397,6 +410,9 @@ class TestChanging:
         assert schedule.paused(task).reason == ABSENT
         assert ABSENT in caplog.text
         assert task in schedule
+        [outcome] = schedule.history.select(outcome='cancelled')
+        assert outcome.error == ABSENT
+        assert not list(schedule.history.select(outcome='succeeded'))
         clock.advance(HOUR)
         assert not any(schedule.process(clock.now()))
         contribute('a', check, every=HOUR)

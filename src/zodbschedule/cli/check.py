@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from typing import NamedTuple
 
@@ -37,11 +38,18 @@ from zodbschedule.cli.monitor import count_workers
 from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_facts import TaskFacts
 from zodbschedule.cli.task_facts import overdue_facts
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.liveness.registry import most_overdue
 from zodbschedule.transactions.workarounds import PACK_HINT
 from zodbschedule.transactions.workarounds import loses_what_moves
+
+
+# How many due tasks are looked at, for whether they can run: each is loaded,
+# and a probe is to be quick although there are a million.
+MOST_LOOKED_AT = 100
 
 
 class Bounds(NamedTuple):
@@ -64,6 +72,8 @@ class Findings(NamedTuple):
     unfit_settings: list[str]
     packs_badly: bool
     clock_problems: list[str]
+    #: the due tasks that lack code here, or cannot be loaded
+    unable: list[TaskFacts]
 
 
 @click.command(epilog=EXIT_CODES)
@@ -121,7 +131,13 @@ def _look(schedule: Schedule, now: datetime) -> Findings:
         pause_facts(schedule.paused()),
         schedule.unfit_settings + schedule.history.unfit_settings,
         loses_what_moves(schedule._p_jar.db().storage),
-        clock_problems(schedule, now))
+        clock_problems(schedule, now),
+        _unable_to_run(schedule, now))
+
+
+def _unable_to_run(schedule: Schedule, now: datetime) -> list[TaskFacts]:
+    due = islice(waiting_facts(schedule, until=now), MOST_LOOKED_AT)
+    return [row for row in due if row.problem and row.state != 'paused']
 
 
 def _problems(found: Findings, bounds: Bounds) -> Iterator[str]:
@@ -149,7 +165,8 @@ def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         'dead_workers': found.workers['dead'],
         'paused': found.pause,
         'unfit_settings': found.unfit_settings,
-        'clock_problems': found.clock_problems})
+        'clock_problems': found.clock_problems,
+        'unable': [row.as_dict() for row in found.unable]})
 
 
 def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
@@ -158,6 +175,9 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     output.show(output.cell(f'{", ".join(problems) or "OK"}: {summary}'))
     if found.packs_badly:
         click.echo(f'Warning: {PACK_HINT}', err=True)
+    for row in found.unable:
+        click.echo(f'Warning: task {row.id} ({one_line(row.description)}) '
+                   f'cannot run here: {one_line(str(row.problem))}', err=True)
     for problem in found.unfit_settings:
         click.echo(f'Warning: a setting is not valid, and its default is '
                    f'used: {problem}', err=True)

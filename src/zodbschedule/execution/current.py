@@ -63,6 +63,8 @@ class CurrentRun:
         self._id = id
         self._occurrence = occurrence
         self._where = where
+        #: why the outcome is to be cancelled; None: it is not
+        self.reason: str | None = None
         self._reported: datetime | None = None
 
     @property
@@ -78,6 +80,10 @@ class CurrentRun:
         """See `ICurrentRun`."""
         return bool(self._where.look(
             lambda claim, slot: slot is None or not slot.waiting))
+
+    def cancel(self, reason: str) -> None:
+        """See `ICurrentRun`."""
+        self.reason = reason
 
     def progress(self, done: float, total: float) -> None:
         """See `ICurrentRun`."""

@@ -59,11 +59,11 @@ from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.parking import park
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
@@ -240,7 +240,7 @@ class Failure:
 def _known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:
     """What can be known of a task, of which perhaps nothing can be loaded."""
     return TaskSnapshot(
-        known_principal(task), known_text(task, 'description'), type_of(task),
+        known_principal(task), description_of(task), type_of(task),
         micros, series.occurrence_of(task, micros) if whole else micros,
         series.attempt_of(task) if whole else 1)
 

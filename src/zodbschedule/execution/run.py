@@ -37,6 +37,7 @@ from typing import Any
 import zope.event
 
 from zodbschedule import clock
+from zodbschedule.callables.deferred import refuse_deferred
 from zodbschedule.errors.chain import is_a
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.current import CurrentRun
@@ -254,8 +255,9 @@ class Run:
     def snapshot_of(task: Any, micros: int) -> TaskSnapshot:
         """What a task says of itself that was taken from that instant."""
         where = series.series_of(task)
+        described, what = task.description, type_of(task)
         return TaskSnapshot(
-            task.principalId, task.description, type_of(task), micros,
+            task.principalId, described or what, what, micros,
             micros if where.occurrence is None else where.occurrence,
             where.attempts + 1)
 
@@ -287,7 +289,7 @@ class Run:
     def _tell(self, snapshot: TaskSnapshot, outcome: int, error: str | None
               ) -> str:
         """Prepare what is told after the commit; the description."""
-        description = text(str(snapshot.description or ''), DESCRIPTION)
+        description = text(str(snapshot.description), DESCRIPTION)
         if zope.event.subscribers:
             self.event = RunEnded(
                 self.id, OUTCOMES[outcome], from_micros(snapshot.micros),
@@ -373,13 +375,18 @@ class Attempt:
             finally:
                 current.reset(token)
             guard.check()
-            self.run.set_metadata(
-                self.manager, snapshot.principal_id, snapshot.description)
-            result = self.run.settle(slot, snapshot, decision)
+            note, reason = snapshot.description, None
+            if self.current is not None and decision.outcome == SUCCEEDED:
+                reason = self.current.reason
+            if reason is not None:
+                decision = decision._replace(outcome=CANCELLED)
+                note = f'cancelled: {note}'
+            self.run.set_metadata(self.manager, snapshot.principal_id, note)
+            result = self.run.settle(slot, snapshot, decision, reason)
             self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
-            # A hook that has aborted leaves a commit nothing to do.
-            guard.check()
+        if reason is not None:
+            log.info('The run of %s is cancelled: %s', self.run, reason)
         return result
 
     def _current_run(self, task: Any) -> CurrentRun:
@@ -445,6 +452,7 @@ class Attempt:
                    ) -> Placed | None:
         """Where the task itself continues; another is scheduled."""
         if not ITask.providedBy(result):
+            refuse_deferred(f'{method}() of the task', result)
             raise InvalidTask(
                 f'{method}() of the task returned {result!r}; it has to '
                 f'return None or a task')

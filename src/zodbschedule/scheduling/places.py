@@ -27,10 +27,10 @@ from zodbschedule.scheduling import series
 from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 from zodbschedule.task import key_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import run_of
@@ -118,7 +118,7 @@ def _cancelled(schedule: ScheduleState, task: Any, micros: int
         return oid
     now = to_micros(clock.now())
     return record(
-        oid, micros, CANCELLED, now, known_text(task, 'description'),
+        oid, micros, CANCELLED, now, description_of(task),
         type_of(task), known_principal(task), began=now)
 
 
@@ -146,7 +146,7 @@ def record_dropped(schedule: ScheduleState, task: Any, instead: datetime,
     if occurrence <= moment:
         schedule.history.add([record(
             oid_of(task), micros, CANCELLED, moment,
-            known_text(task, 'description'), type_of(task),
+            description_of(task), type_of(task),
             known_principal(task), f'{why} before it ran', began=moment,
             attempt=series.attempt_of(task), occurrence=occurrence)], now, '')
 

@@ -65,9 +65,16 @@ def normal_id(id: str) -> str:
 
 
 def known_text(task: Any, name: str) -> str:
-    """The text attribute *name* of *task*; '' if that cannot be known."""
+    """The text attribute *name* of *task*; '' if that cannot be known.
+
+    If its class is missing, the record tells it.
+    """
     try:
-        value = getattr(task, name)
+        if isinstance(task, Broken):
+            state = task.__Broken_state__
+            value = state.get(name) or state.get(f'_{name}')
+        else:
+            value = getattr(task, name)
     except Exception:
         return ''
     return text(value, DESCRIPTION) if isinstance(value, str) else ''

@@ -21,9 +21,9 @@ from itertools import islice
 from typing import Any
 
 from zodbschedule.store import remains
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import plain
+from zodbschedule.task import description_of
 from zodbschedule.task import key_of
 
 
@@ -87,7 +87,7 @@ class Flaw:
 def flaw_of(task: Any, kind: FlawKind, problem: str, remedy: str = '',
             repair: Callable[[], object] | None = None) -> Flaw:
     """A flaw of *task*, which has an oid."""
-    return Flaw(kind, task_id(task) or '', known_text(task, 'description'),
+    return Flaw(kind, task_id(task) or '', description_of(task),
                 problem, remedy, repair)
 
 

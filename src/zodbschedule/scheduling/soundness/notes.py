@@ -30,11 +30,11 @@ from zodbschedule.scheduling.soundness.sightings import InTimetable
 from zodbschedule.scheduling.soundness.sightings import Place
 from zodbschedule.store import remains
 from zodbschedule.store.claim import Slot
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 
 
 class Notes:
@@ -169,7 +169,7 @@ class Notes:
         elif not self._is_here(oid):
             yield Flaw(
                 FlawKind.STRAY_REQUEST, f'{oid:x}',
-                known_text(entry[0], 'description'),
+                description_of(entry[0]),
                 'a run was requested of the task, which is not here',
                 'the occurrence is parked',
                 partial(repairs.park_requests, self.schedule, oid))
@@ -177,6 +177,6 @@ class Notes:
     def _gone(self, oid: int, task: Any, kind: FlawKind, what: str,
               repair: Any) -> Flaw:
         return Flaw(
-            kind, f'{oid:x}', known_text(task, 'description'),
+            kind, f'{oid:x}', description_of(task),
             f'{what} is noted of the task, which is not here',
             'the note is removed', repair)

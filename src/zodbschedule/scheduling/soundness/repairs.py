@@ -39,7 +39,6 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Heartbeat
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
@@ -47,6 +46,7 @@ from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import entry_id
 from zodbschedule.store.parked import parts_of
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 
 
 def _park(schedule: ScheduleState, obj: Any, micros: int, reason: str,
@@ -152,7 +152,7 @@ def renew_entry(schedule: ScheduleState, id: str, lost: Any) -> None:
     schedule.parked.entries[id] = ParkedTask(
         id, task, now if micros is None else from_micros(micros), now,
         'the record of its entry, with the reason, is gone', '',
-        known_text(task, 'description'), known_principal(task), occurrence)
+        description_of(task), known_principal(task), occurrence)
 
 
 # -- What is noted of tasks
