@@ -39,6 +39,7 @@ from zodbschedule.cli import database
 from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
+from zodbschedule.cli.database import Access
 from zodbschedule.cli.errors import EXIT_FAILED
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import WorkerFailed
@@ -593,6 +594,31 @@ def test_what_waiting_cannot_mend_ends_it_with_a_line(
     before = signal.getsignal(signal.SIGTERM)
     assert complaint in shell.refuses('worker', *options)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+OTHER = 'a PersistentMapping, not a schedule; correct --path'
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('other', OTHER), ('schedule/b', 'in a Schedule, which is not a mapping')])
+def test_a_worker_does_not_wait_where_something_else_is(
+        shell, path, complaint):
+    with opened(shell.db) as root:
+        root['other'] = PersistentMapping()
+    assert complaint in shell.refuses(
+        'worker', '--path', 'not/yet', '--path', path)
+
+
+def test_a_worker_does_not_wait_either_if_a_server_tells_of_it_late(
+        shell, zeo, working):
+    with closing(database.open_database(zeo.uri, Access.CHANGE)) as db:
+        with db.transaction() as connection:
+            connection.root()['other'] = PersistentMapping()
+    zeo.stop()
+    worker = working('--path', 'other')
+    worker.says('The database is away')
+    zeo.start()
+    assert OTHER in worker.ends(2)
 
 
 def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
