@@ -380,8 +380,9 @@ class IScheduleAdministration(Interface):
 
         Raises `InProgress` if a worker holds the task, and its time,
         recurrence or key is to be changed; `AlreadyScheduled` if another task
-        has the key; and `InvalidTask` for an unknown option or a wrong value.
-        Then nothing has changed.
+        has the key; and `InvalidTask` for an unknown option or a wrong value,
+        or if the class of the task is missing in this process.  Then nothing
+        has changed.
         """
 
     def run_now(task):
@@ -390,7 +391,8 @@ class IScheduleAdministration(Interface):
         A repeating task keeps its next occurrence, unless that is due
         already: then that one runs.  A repeating task that runs now runs
         again afterwards, never beside itself.  Raises `InvalidTask` if the
-        task, or the whole schedule, is paused.
+        task, or the whole schedule, is paused, or if its class is missing in
+        this process.
         """
 
     def pause(task=None, *, reason='', by=None):

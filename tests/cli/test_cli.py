@@ -23,6 +23,7 @@ import os
 import re
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -47,6 +48,9 @@ from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import packed_version
+from ZODB.FileStorage.format import TRANS_HDR
+from ZODB.FileStorage.format import TRANS_HDR_LEN
 from ZODB.POSException import ConflictError
 from ZODB.POSException import ReadOnlyError
 from ZODB.utils import p64
@@ -62,6 +66,7 @@ from zodbschedule.cli import monitor
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
+from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.cli.task_facts import attributes
 from zodbschedule.cli.task_facts import current_facts
@@ -591,6 +596,18 @@ def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
     ZODB.broken.broken_cache.clear()
 
 
+def test_a_task_whose_class_is_missing_is_not_hastened(shell, lost):
+    assert shell.refuses('run-now', lost) == (
+        f'task {lost} cannot be changed in this process: shop.Errand cannot '
+        f'be imported')
+
+
+@pytest.mark.parametrize('command', ['pause', 'resume', 'cancel'])
+def test_a_task_whose_class_is_missing_can_be_kept_from_running(
+        shell, lost, command):
+    shell(command, lost)
+
+
 NO_SHOP = ("shop.deliver cannot be imported: ModuleNotFoundError: No module "
            "named 'shop'")
 
@@ -857,7 +874,7 @@ def test_process_is_refused_where_nothing_may_run(
 
 def test_process_says_that_the_schedule_is_paused(shell, wall_clock):
     shell('add', 'shop.restock', '--args', '["hats"]')
-    shell('pause', '--reason', 'we move house')
+    shell('pause', '--all', '--reason', 'we move house')
     first, second = shell('process').splitlines()
     assert first == 'no tasks were run'
     assert second.startswith('the schedule has been paused since 2030-01-31')
@@ -1005,6 +1022,17 @@ def test_unpark_schedules_a_task_for_another_time(shell, wall_clock):
     assert shell('unpark', task, '--at', '+90s') == (
         f'{task} is scheduled for 2030-01-31T08:01:30Z (in 1 min)')
     assert shell.json('list')[0]['time'] == '2030-01-31T08:01:30Z'
+
+
+def test_unpark_names_the_task_that_holds_the_key(shell):
+    task = shell('add', 'shop.deliver', '--key', 'k')
+    shell('process', code=1)
+    other = shell('add', 'shop.deliver', '--key', 'k')
+    assert shell.refuses('unpark', task) == (
+        f"the key 'k' of {task} is held by task {other}, which waits; unpark "
+        f"{task} when that has run, or cancel it first, with: zodbschedule "
+        f"cancel {other}")
+    assert len(shell.json('parked')) == 1
 
 
 def test_discard_forgets_a_parked_task(shell):
@@ -1191,8 +1219,8 @@ def test_check_refuses_what_is_no_duration(shell):
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
     ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
-    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',),
-    ('workers',), ('workers', '--recover', 'a'))
+    ('pause', '--all'), ('resume', '1'), ('run-now', '1'), ('history',),
+    ('forecast',), ('workers',), ('workers', '--recover', 'a'))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -1241,6 +1269,17 @@ def test_a_path_that_leads_through_damage_is_said(shell, mapping):
         f'restore it from a backup')
 
 
+def test_what_leads_through_damage_may_be_mended(shell):
+    with opened(shell.db) as root:
+        gone = root['gone'] = PersistentMapping()
+        root._p_jar.add(gone)
+    delete_record(shell, task_id(gone))
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            database.refuse_other(
+                connection, DatabaseLocation(shell.db, 'gone/b'))
+
+
 def test_the_database_has_to_be_named(bare_shell, monkeypatch):
     monkeypatch.delenv('ZODBSCHEDULE_DB')
     bare_shell('list', code=2)
@@ -1273,12 +1312,51 @@ def test_a_uri_that_opens_nothing_is_said_in_a_line(
 @pytest.mark.filterwarnings('ignore:unclosed file')
 @pytest.mark.parametrize('content, complaint', [
     ('', 'is empty'),
-    ('this is no database', 'cannot open'),
+    ('this is no database', 'Data.fs is no database: the file is of another '
+     'kind, or its beginning is damaged; correct --db, or restore it from a '
+     'backup'),
 ])
 def test_a_file_that_is_no_database_is_said(bare_shell, content, complaint):
     Path(bare_shell.db).write_text(content)
     assert complaint in bare_shell.refuses('list')
     gc.collect()  # FileStorage has not closed its file
+
+
+def damage_first_record(path):
+    """Give it a version, which no storage has had for long."""
+    with open(path, 'r+b') as file:
+        begin = len(packed_version)
+        file.seek(begin)
+        *_, user, description, extension = struct.unpack(
+            TRANS_HDR, file.read(TRANS_HDR_LEN))
+        file.seek(begin + TRANS_HDR_LEN + user + description + extension + 32)
+        file.write(b'??')
+
+
+@pytest.mark.filterwarnings('ignore:unclosed file')
+@pytest.mark.parametrize('command', ['list', 'process'])
+def test_a_damaged_file_is_said(shell, command):
+    Path(f'{shell.db}.index').unlink()
+    damage_first_record(shell.db)
+    said = shell.refuses(command)
+    assert said.startswith(f'file://{shell.db} is damaged: ')
+    assert said.endswith('; restore it from a backup')
+    gc.collect()  # FileStorage has not closed its file
+
+
+def test_a_folder_is_no_database(bare_shell):
+    Path(bare_shell.db).mkdir()
+    assert bare_shell.refuses('list') == (
+        f"cannot open file://{bare_shell.db}: [Errno 21] Is a directory: "
+        f"'{bare_shell.db}'")
+
+
+@pytest.mark.parametrize('command', [
+    ('list',), ('list', '--json'), ('history',), ('forecast',),
+    ('explain', 'every 15m')])
+def test_a_limit_beyond_all_rows_is_refused(shell, command):
+    assert shell(*command, '-n', 10 ** 20, code=2) == ''
+    assert f"'-n' / '--limit': {10 ** 20} is not in the range" in shell.err
 
 
 def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
@@ -1295,8 +1373,21 @@ def test_output_that_nobody_reads_is_no_error(shell, monkeypatch):
     monkeypatch.setattr('zodbschedule.cli.output.show', closed)
     monkeypatch.setattr(sys, 'stdout', sys.stdout)  # click wraps it
     monkeypatch.setattr(sys, 'stderr', sys.stderr)
-    shell('list', code=1)
+    shell('list', code=141)
     assert shell.err == ''
+
+
+@pytest.mark.parametrize('options', [(), ('--json',)])
+def test_a_pipe_that_is_closed_is_no_alert(shell, options):
+    for _ in range(3):
+        shell('add', 'shop.restock', '--at', '+1d')
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, 'w') as closed:
+        done = subprocess.run(
+            [sys.executable, '-m', 'zodbschedule', 'list', *options],
+            stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (141, '')
 
 
 def test_an_unexpected_error_is_a_line_and_not_exit_code_1(

@@ -39,12 +39,14 @@ from zodbschedule.cli import database
 from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
+from zodbschedule.cli.database import Access
 from zodbschedule.cli.errors import EXIT_FAILED
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.signals import Signals
+from zodbschedule.cli.signals import StoppedEarly
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
@@ -397,6 +399,14 @@ def test_a_signal_that_is_ignored_stays_so():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_as_long_as_there_is_nothing_to_stop_a_second_one_cuts_off_nothing():
+    with Signals() as signals:
+        with pytest.raises(StoppedEarly):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signals.code == 0
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
 def test_another_process_does_what_it_would_without_us(number):
     heard = []
@@ -584,6 +594,31 @@ def test_what_waiting_cannot_mend_ends_it_with_a_line(
     before = signal.getsignal(signal.SIGTERM)
     assert complaint in shell.refuses('worker', *options)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+OTHER = 'a PersistentMapping, not a schedule; correct --path'
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('other', OTHER), ('schedule/b', 'in a Schedule, which is not a mapping')])
+def test_a_worker_does_not_wait_where_something_else_is(
+        shell, path, complaint):
+    with opened(shell.db) as root:
+        root['other'] = PersistentMapping()
+    assert complaint in shell.refuses(
+        'worker', '--path', 'not/yet', '--path', path)
+
+
+def test_a_worker_does_not_wait_either_if_a_server_tells_of_it_late(
+        shell, zeo, working):
+    with closing(database.open_database(zeo.uri, Access.CHANGE)) as db:
+        with db.transaction() as connection:
+            connection.root()['other'] = PersistentMapping()
+    zeo.stop()
+    worker = working('--path', 'other')
+    worker.says('The database is away')
+    zeo.start()
+    assert OTHER in worker.ends(2)
 
 
 def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
@@ -992,6 +1027,17 @@ def test_a_zope_that_is_missing_is_said(bare_shell, monkeypatch, command):
     Path('zope.conf').touch()
     bare_shell(command, '--zope', 'zope.conf', code=2)
     assert '--zope needs Zope' in bare_shell.err
+
+
+def test_a_zope_that_does_not_start_may_do_so_another_time(
+        bare_shell, monkeypatch):
+    def started(site):
+        raise zope_site.ZopeFailed('Zope does not start: it is away')
+
+    monkeypatch.setattr(zope_site.ZopeLocation, 'started', started)
+    Path('zope.conf').touch()
+    bare_shell('worker', '--zope', 'zope.conf', code=3)
+    assert 'Zope does not start: it is away' in bare_shell.err
 
 
 def test_either_a_database_or_a_zope(bare_shell):

@@ -547,9 +547,11 @@ class TestPlaces:
     def test_unparking_is_refused_if_its_key_is_held(self, stage):
         self.test_a_failed_one_is_parked_without_its_key(stage)
         stage.add('other', key='k', minutes=-5)
-        with stage.transaction(), pytest.raises(AlreadyScheduled):
+        with stage.transaction(), pytest.raises(
+                AlreadyScheduled, match='to be unscheduled, first') as refused:
             entry, = stage.schedule.parked
             stage.schedule.unpark(entry)
+        assert 'duplicate' not in str(refused.value)
         assert stage.held() == {'k': 'other'}
         assert list(stage.look().parked) == ['a']
 

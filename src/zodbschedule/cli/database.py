@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import closing
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -33,6 +34,7 @@ from zc.lockfile import LockError
 from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import FileStorageFormatError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 
@@ -280,10 +282,23 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
     except LockError:
         raise
     except Exception as error:
-        # Each storage, and each database driver, has errors of its own.
-        raise CommandError(
-            f'cannot open {without_password(uri)}: '
-            f'{ErrorText(error).message}') from error
+        raise CommandError(_why_not_opened(uri, error)) from error
+
+
+def _why_not_opened(uri: str, error: Exception) -> str:
+    shown = without_password(uri)
+    match error:
+        case FileStorageFormatError():
+            return (f'{shown} is no database: the file is of another kind, or '
+                    f'its beginning is damaged; correct --db, or restore it '
+                    f'from a backup')
+        case Exception() if scheme_of(uri) == 'file' and not isinstance(
+                error, OSError):
+            return (f'{shown} is damaged: {ErrorText(error).message}; restore '
+                    f'it from a backup')
+        case _:
+            # Each storage, and each database driver, has errors of its own.
+            return f'cannot open {shown}: {ErrorText(error).message}'
 
 
 # -- the schedule ------------------------------------------------------------
@@ -333,6 +348,20 @@ def checked_schedule(found: Any, location: object) -> Schedule:
             f'the object at {location} is a {type(found).__name__}, not a '
             f'schedule; correct --path')
     return found
+
+
+def refuse_other(connection: Connection, location: DatabaseLocation) -> None:
+    """Raise CommandError if something else stands in the path of a schedule.
+
+    What is not there may come.
+    """
+    found: Any = connection.root()
+    with suppress(POSKeyError):  # Damage is told by who reads more.
+        for key in location.keys:
+            found = _child(found, key, location)
+            if found is None:
+                return
+        checked_schedule(found, location)
 
 
 def parent_of(connection: Connection, location: DatabaseLocation) -> Any:

@@ -130,6 +130,10 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
 # -- the occurrences of a rule -----------------------------------------------
 
 
+# How many occurrences are computed at most; it takes a few seconds.
+MOST_SHOWN = 10_000
+
+
 @click.command()
 @click.argument('expression')
 @click.option('--timezone', metavar='NAME',
@@ -138,8 +142,8 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
               help='The start of an RRULE.  Default: now.')
 @click.option('--from', 'start', type=parse.moment, metavar='TIME',
               help='Show the occurrences after this time.  Default: now.')
-@click.option('-n', '--limit', type=click.IntRange(min=1), metavar='N',
-              default=10, show_default=True,
+@click.option('-n', '--limit', type=click.IntRange(min=1, max=MOST_SHOWN),
+              metavar='N', default=10, show_default=True,
               help='The number of occurrences.')
 @json_option
 def explain(expression: str, timezone: str | None, dtstart: str | None,

@@ -51,6 +51,12 @@ PLACE = frozenset({STAMP, '_time', '_series', 'recurrence', '_arguments'})
 
 NO_DELAY = timedelta(0)
 
+# What to do if another task holds a key: of a task that is scheduled, and of
+# one that is changed or was parked.
+CHOOSE = ("with duplicate='keep' or 'replace' say which of the two is to "
+          "wait")
+RUN_FIRST = 'that one has to run, or to be unscheduled, first'
+
 
 def admit(schedule: ScheduleState, task: Any, replaced: Any = None
           ) -> datetime:
@@ -66,7 +72,7 @@ def admit(schedule: ScheduleState, task: Any, replaced: Any = None
     size = 0
     if task._p_jar is None or task._p_changed:
         size = refuse_unstorable(task, schedule._p_jar)
-    refuse_key(schedule, task, key_of(task), replaced)
+    refuse_key(schedule, task, key_of(task), replaced, CHOOSE)
     if size > LARGE and isinstance(task, CallTask) and task._p_serial == z64:
         task.set_apart()
     if not isinstance(task, Task):
@@ -99,14 +105,16 @@ def _delay_of(schedule: ScheduleState, task: Task) -> timedelta:
 
 
 def refuse_key(schedule: ScheduleState, task: Any, key: str | None,
-               replaced: Any = None) -> None:
-    """Raise `AlreadyScheduled` if another task holds *key*."""
+               replaced: Any = None, advice: str = RUN_FIRST) -> None:
+    """Raise `AlreadyScheduled` if another task holds *key*.
+
+    *advice* says what to do.
+    """
     holder = None if key is None else schedule.keys.get(key)
     if holder is not None and holder is not task and holder is not replaced:
         raise AlreadyScheduled(
-            f'the key {key!r} is held by {holder!r}, which waits; with '
-            f"duplicate='keep' or 'replace' say which of the two is to "
-            f'wait', holder)
+            f'the key {key!r} is held by {holder!r}, which waits; {advice}',
+            holder)
 
 
 def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
