@@ -260,6 +260,7 @@ class Machine(RuleBasedStateMachine):
                 (own_claim, 'uuid', SimpleNamespace(uuid4=self._claim_id)),
                 (own_claim, 'exchange', self._reaching(own_claim.exchange)),
                 (dissolving, 'withdraw', self._reaching(dissolving.withdraw)),
+                (dissolving, 'cut_offs', {}),
                 # It is a process with one thread: every run goes on alone.
                 (passes, 'is_suspect', lambda schedule, oid: False)]:
             enter(mock.patch.object(owner, name, value))

@@ -264,7 +264,7 @@ class TestWorking:
         run.end()
         assert seen.look(lambda schedule: [
             task.runs for task in schedule]) == [0, 0]
-        assert seen.outcomes() == []
+        assert seen.outcomes() == [('a', 'interrupted')]
         # It has not crashed.
         assert seen.look(lambda schedule: dict(schedule.crashes)) == {}
         start()
