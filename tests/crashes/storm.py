@@ -28,6 +28,7 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
+from itertools import islice
 
 
 if __name__ == '__main__':
@@ -87,6 +88,13 @@ STORAGES = 'ZEO', 'PostgreSQL', HISTORY, SQLITE
 WORKERS = 4
 SECOND = timedelta(seconds=1)
 LEASE = 3 * SECOND
+
+# With so many due tasks no more are added.  More, and a storm takes long to
+# end on a machine that is busy.
+BACKLOG = 200
+
+# How long all may take to be done in the end, in seconds.
+PATIENCE = 900
 
 # How far the clock of a worker jumps, in seconds.
 JUMP = 40
@@ -236,7 +244,7 @@ class Storm:
         yield self._pack, 2
         yield self._turn_the_clock, 1
         if self.server is not None:
-            yield self._crash, 4
+            yield self._crash, 6
 
     def _loop(self, work, pause):
         while not self.over.wait(random.expovariate(self.load / pause)):
@@ -304,10 +312,12 @@ class Storm:
         self.counts['crashes'] += 1
 
     def _pack(self):
-        # It may fail, for instance since the server is away.
-        with suppress(Exception):
-            self.database.db.pack()
-            self.counts['packs'] += 1
+        # It may fail, for instance since the server was away before.
+        for _ in range(3):
+            with suppress(Exception):
+                self.database.db.pack()
+                self.counts['packs'] += 1
+                break
 
     def _turn_the_clock(self):
         self.clock_file.write_text(
@@ -398,11 +408,11 @@ def changed(database, change):
 
 
 def add_batch(root, number):
-    """Schedule some tasks of each kind."""
-    # The answer to the commit may have been lost.
-    if number in root['batches']:
-        return
+    """Schedule some tasks of each kind, if those before are nearly done."""
     schedule = root['schedule']
+    # The answer to the commit may have been lost.
+    if number in root['batches'] or has_backlog(schedule):
+        return
     # Made anew, since they belong to the connection.
     tasks = list(a_batch(number))
     for task in tasks:
@@ -411,6 +421,11 @@ def add_batch(root, number):
     errand.task = schedule.call(errand.run, description=errand.description)
     schedule.call(count, root['meter'], description='count')
     root['batches'][number] = PersistentList([*tasks, errand])
+
+
+def has_backlog(schedule):
+    due = schedule.tasks(max=datetime.now(UTC))
+    return next(islice(due, BACKLOG, None), None) is not None
 
 
 def mend(root):
@@ -483,7 +498,7 @@ def end_series(root):
 
 def wait_for_series(database, since):
     """Until none of them is behind."""
-    end = time.monotonic() + crews.PATIENCE
+    end = time.monotonic() + PATIENCE
     with looking(database) as schedule:
         while any(task.time <= since
                   for task in schedule._p_jar.root()['steady']):
@@ -496,7 +511,7 @@ def finish(database):
     """Wait until all is done, and nothing is parked that can be mended."""
     mended = True
     while mended:
-        crews.wait_until_done(database)
+        crews.wait_until_done(database, PATIENCE)
         mended = changed(database, mend)
 
 

@@ -114,9 +114,9 @@ def drain(database, **options):
         wait_until_done(database)
 
 
-def wait_until_done(database):
+def wait_until_done(database, patience=PATIENCE):
     """Wait until nothing is due, and no worker holds anything."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     with looking(database) as schedule:
         while not is_done(schedule):
             assert time.monotonic() < end, 'it takes too long'
