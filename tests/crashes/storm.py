@@ -37,6 +37,7 @@ if __name__ == '__main__':
                     str(pathlib.Path(__file__).parent)]
 
 import crew as crews
+import databases
 from BTrees.IOBTree import IOBTree
 from databases import HISTORY
 from databases import SQLITE
@@ -645,6 +646,7 @@ def main():
     parser.add_argument('--folder', type=pathlib.Path, help=(
         'where data and logs are left; else they are removed'))
     options = parser.parse_args()
+    databases.PATIENCE = PATIENCE
     with ExitStack() as stack:
         folder = options.folder or pathlib.Path(
             stack.enter_context(tempfile.TemporaryDirectory()))
