@@ -501,7 +501,7 @@ def wait_for_series(database, since):
     """Until none of them is behind."""
     end = time.monotonic() + PATIENCE
     with looking(database) as schedule:
-        while any(task.time <= since
+        while any(task.reached() < since
                   for task in schedule._p_jar.root()['steady']):
             assert time.monotonic() < end, 'series do not go on'
             time.sleep(.02)
@@ -582,30 +582,36 @@ def flaws_of_ledger(ledger, tasks):
                 yield f'wrong: {line} is not in the ledger'
 
 
-def opened(storage, folder):
-    """A database of its own, and its server, which may be killed; or None."""
+def server_for(storage, folder):
+    """A server that may be killed; None if there is none."""
     if storage == 'ZEO':
-        server = ZEOServer(folder)
-        return Database(storage, server.uri), server
+        return ZEOServer(folder)
+    return None if storage == SQLITE else PostgreSQLServer()
+
+
+def forking_process():
+    """From which workers are forked."""
+    forking = Child('crew.fork', 'storm')
+    assert forking.line() == 'ready'
+    return forking
+
+
+def new_database(storage, server, folder):
+    """A database for a storm alone."""
     if storage == SQLITE:
-        return Database(
-            storage, f'sqlite://?data_dir={folder}/data&keep_history=0'), None
-    server = PostgreSQLServer()
-    uri = server.history_uri if storage == HISTORY else server.uri
-    return Database(storage, uri), server
+        uri = f'sqlite://?data_dir={folder}/data&keep_history=0'
+    else:
+        uri = server.history_uri if storage == HISTORY else server.uri
+    return Database(storage, uri)
 
 
-def run(storage, folder, seconds, seed=None, load=1):
+def run(database, server, forking, folder, seconds, seed=None, load=1):
     """A storm of so many seconds; what has happened, and what went wrong."""
     seed = random.randrange(1_000_000) if seed is None else seed
     print('seed', seed, flush=True)
-    database, server = opened(storage, folder)
-    forking = Child('crew.fork')
-    assert forking.line() == 'ready'
     crew = crews.Crew(forking, folder)
+    storm = Storm(database, server, crew, folder, random.Random(seed), load)
     try:
-        storm = Storm(
-            database, server, crew, folder, random.Random(seed), load)
         prepare(database, storm.period)
         storm.rage(seconds)
         print('over', dict(storm.counts), flush=True)
@@ -613,10 +619,7 @@ def run(storage, folder, seconds, seed=None, load=1):
         return dict(storm.counts), problems
     finally:
         crew.dismiss()
-        forking.wait()
         database.close()
-        if server is not None:
-            server.stop()
 
 
 def come_to_rest(storm):
@@ -653,8 +656,14 @@ def main():
         logging.basicConfig(
             filename=folder / 'log', level=logging.INFO,
             format='%(asctime)s %(threadName)s %(message)s')
-        counts, problems = run(options.storage, folder, options.minutes * 60,
-                               options.seed, options.load)
+        server = server_for(options.storage, folder)
+        if server is not None:
+            stack.callback(server.stop)
+        forking = forking_process()
+        stack.callback(forking.wait)
+        counts, problems = run(
+            new_database(options.storage, server, folder), server, forking,
+            folder, options.minutes * 60, options.seed, options.load)
     print(*problems, sep='\n')
     kinds = Counter(problem.partition(':')[0] for problem in problems)
     print(options.storage, counts)

@@ -183,6 +183,11 @@ class Steady(Deed):
             self.done = PersistentList()
         super().take_effect()
 
+    def reached(self):
+        """Its last occurrence, or one before it."""
+        return max((occurrence for occurrence, _ in self.done),
+                   default=datetime.min.replace(tzinfo=UTC))
+
     def all_done(self):
         return [*chain(*self.pages), *self.done]
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 
@@ -36,15 +37,26 @@ EARLY = (
 )
 
 
-def fork():
+def fork(*modules):
     """Fork children as told, until the standard input ends; kill them then.
 
-    A line says ``fork LOG FUNCTION ARGUMENT...`` or ``wait PID``, with tabs
-    between the words; the answer is the process id or the exit status.
+    They have imported those modules.  A line says ``fork LOG FUNCTION
+    ARGUMENT...`` or ``wait PID``, with tabs between the words; the answer is
+    the process id or the exit status.
     """
-    for name in EARLY:
+    for name in EARLY + modules:
         import_module(name)
     children = set()
+    # Nobody may read any more what we print.
+    with suppress(BrokenPipeError):
+        serve(children)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def serve(children):
+    """Do as told, and keep in *children* who has not been waited for."""
     print('ready', flush=True)
     for line in sys.stdin:
         command, *words = line.rstrip('\n').split('\t')
@@ -61,9 +73,6 @@ def fork():
             pid = int(words[0])
             children.remove(pid)
             print(exit_status(pid), flush=True)
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def exit_status(pid):
