@@ -219,7 +219,7 @@ class Storm:
         for loop in loops:
             loop.start()
         begun = time.monotonic()
-        while time.monotonic() < begun + seconds:
+        while time.monotonic() < begun + seconds or not self._has_struck():
             time.sleep(self.chance.expovariate(2 * self.load))
             self._strike()
             self._tell(time.monotonic() - begun)
@@ -234,6 +234,9 @@ class Storm:
         self.clock_file.write_text('0')
         self.workers.append(
             self.crew.start('storm.work', *self._arguments(), '', '', '1'))
+
+    def _has_struck(self):
+        return all(map(self.counts.get, ('kills', 'batches', 'edits')))
 
     def _beside(self):
         yield self._add, .5
@@ -630,6 +633,8 @@ def come_to_rest(storm):
     storm.clear_up()
     try:
         since = settle(database)
+        for worker in storm.workers:
+            worker.signal(signal.SIGTERM)
         for worker in storm.workers:
             worker.finish()
         print('settled', datetime.now(UTC), flush=True)

@@ -243,7 +243,7 @@ class Declared(Steady):
 MENDED = Mended, Stumbling
 NEWER = Newer, NewerRepeating
 
-KINDS = (*[Deed] * 4, Repeating, Making, Failing, Wavering, Returning, Expired,
+KINDS = (*[Deed] * 2, Repeating, Making, Failing, Wavering, Returning, Expired,
          Lasting, Later, Asking, GivingUp, Mended, *[Counting] * 2, *NEWER)
 KEYED = Deed, Repeating, Lasting, Delegating, Handing, Making
 SERIES = *[Steady] * 4, SteadyWavering, SteadyMaking, Stumbling

@@ -38,7 +38,7 @@ def test_nothing_is_lost_doubled_or_stopped(
         storage, server, forking, tmp_path, unmeasured):
     counts, problems = storm.run(
         storm.new_database(storage, server, tmp_path), server, forking,
-        tmp_path, seconds=3)
+        tmp_path, seconds=2)
     print(counts)
     assert not problems, '\n'.join(problems)
     assert counts['kills'] and counts['batches'] and counts['edits']
