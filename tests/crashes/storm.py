@@ -182,7 +182,7 @@ def enter(ledger, task):
     file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     run = current_run()
     os.write(file, f'{task_id(task)} {run.occurrence.isoformat()} '
-                   f'{run.attempt}\n'.encode())
+                   f'{run.attempt} {os.getpid()}\n'.encode())
     os.close(file)
 
 
@@ -204,6 +204,7 @@ class Storm:
         #: how often series come
         self.period = max(1, round(1 / load)) * SECOND
         self.ledger = str(folder / 'ledger')
+        open(self.ledger, 'w').close()
         self.clock_file = folder / 'clock'
         self.over = threading.Event()
         self.counts = Counter()
@@ -278,9 +279,31 @@ class Storm:
         return self.crew.start(f'storm.{function}', *self._arguments(), age,
                                jumping, str(self.chance.choice([1, 1, 2])))
 
+    def _next(self):
+        """Which worker is struck: mostly one in whose run something happens.
+        """
+        pids = [worker.pid for worker in self.workers]
+        pid = self._at_work() if self.chance.random() < .8 else None
+        if pid not in pids:
+            return self.chance.randrange(WORKERS)
+        time.sleep(self.chance.expovariate(200))
+        return pids.index(pid)
+
+    def _at_work(self):
+        """Who enters something in the ledger next; None if nobody does."""
+        end = time.monotonic() + .5
+        with open(self.ledger, 'rb') as ledger:
+            ledger.seek(0, os.SEEK_END)
+            while time.monotonic() < end:
+                time.sleep(.001)
+                line = ledger.readline()
+                if line.endswith(b'\n'):
+                    return int(line.split()[-1])
+        return None
+
     def _strike(self):
         self._go_on(time.monotonic())
-        number = self.chance.randrange(WORKERS)
+        number = self._next()
         worker = self.workers[number]
         if not worker.is_alive():
             self._note(f'a worker has ended: {worker.said()[-5000:]}')
@@ -390,7 +413,7 @@ class Storm:
 
 def changed(database, change):
     """Do it as an application does: until the database has it."""
-    end = time.monotonic() + crews.PATIENCE
+    end = time.monotonic() + PATIENCE
     while True:
         manager = TransactionManager(explicit=True)
         connection = None
@@ -577,7 +600,7 @@ def flaws_of_rest(schedule, tasks):
 def flaws_of_ledger(ledger, tasks):
     """What is in the database is in the ledger."""
     with open(ledger) as file:
-        entered = {line.strip() for line in file}
+        entered = {line.rpartition(' ')[0] for line in file}
     for task in tasks:
         for occurrence, attempt in effects_of(task):
             line = f'{id_of(task)} {occurrence.isoformat()} {attempt}'

@@ -152,7 +152,9 @@ class Crew:
         """Kill whoever is left."""
         for member in self.members:
             if member.status is None:
-                member.kill()
+                # It may have been told to end.
+                member.signal(signal.SIGKILL)
+                member.wait()
 
     def start(self, function, *args):
         """A `Member` that calls the function of that dotted name."""
