@@ -659,7 +659,7 @@ def come_to_rest(storm):
         for worker in storm.workers:
             worker.signal(signal.SIGTERM)
         for worker in storm.workers:
-            worker.finish()
+            worker.has_finished()
         print('settled', datetime.now(UTC), flush=True)
     except AssertionError as error:
         return [f'stopped: {error}']

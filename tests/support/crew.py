@@ -193,6 +193,10 @@ class Member:
     def finish(self):
         """Ask it to end, as an operator does, and wait for that."""
         self.signal(signal.SIGTERM)
+        self.has_finished()
+
+    def has_finished(self):
+        """Wait for its end, for which it was asked."""
         assert self.wait() == 0, self.said()
 
     def is_alive(self):
