@@ -527,10 +527,11 @@ def wait_for_series(database, since):
     """Until none of them is behind."""
     end = time.monotonic() + PATIENCE
     with looking(database) as schedule:
-        while any(task.reached() < since
+        while any(task.missing(since)
                   for task in schedule._p_jar.root()['steady']):
             assert time.monotonic() < end, 'series do not go on'
-            time.sleep(.02)
+            changed(database, mend)
+            time.sleep(.1)
             start(schedule)
 
 

@@ -174,6 +174,7 @@ class Steady(Deed):
         now = datetime.now(UTC).replace(microsecond=0)
         super().__init__(name, now, recurrence=Every(period, now),
                          **{'missed': 'all', **options})
+        self.first = now
         self.period = period
         self.pages = PersistentList()
 
@@ -183,10 +184,17 @@ class Steady(Deed):
             self.done = PersistentList()
         super().take_effect()
 
-    def reached(self):
-        """Its last occurrence, or one before it."""
-        return max((occurrence for occurrence, _ in self.done),
-                   default=datetime.min.replace(tzinfo=UTC))
+    def missing(self, until):
+        """The occurrences up to then that have had no effect."""
+        # Those that somebody asked for are between them.
+        planned = {moment for moment, _ in self.all_done()
+                   if not moment.microsecond}
+        if self.missed == 'one':
+            last = max(planned, default=self.first)
+            return [] if last > until - 2 * self.period else [until]
+        moments = (self.first + number * self.period for number in range(
+            (until - self.first) // self.period + 1))
+        return [moment for moment in moments if moment not in planned]
 
     def all_done(self):
         return [*chain(*self.pages), *self.done]
@@ -286,7 +294,7 @@ def effects_of(task):
 def flaws_of(task, entries, since):
     """What is wrong with *task*, of which *entries* are on record.
 
-    If it is a series, it has gone on until *since*.
+    If it is a series, it was ended after *since*.
     """
     done = effects_of(task)
     runs = Counter(done)
@@ -331,12 +339,5 @@ def flaws_of_series(task, done, entries, since):
         yield f'wrong: {name}: its record is not that of its effects'
     if isinstance(task, Declared):
         return
-    # Those that somebody asked for are between them.
-    planned = {moment for moment in times if not moment.microsecond}
-    if max(planned) < since - task.period:
-        yield f'stopped: {name} has gone on until {max(planned)}'
-    if task.missed == 'all':
-        first = min(planned)
-        for number in range((max(planned) - first) // task.period):
-            if first + number * task.period not in planned:
-                yield f'lost: {name} at {first + number * task.period}'
+    for moment in task.missing(since):
+        yield f'lost: {name} at {moment}'
