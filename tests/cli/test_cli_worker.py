@@ -46,6 +46,7 @@ from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.signals import Signals
+from zodbschedule.cli.signals import StoppedEarly
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
@@ -396,6 +397,14 @@ def test_a_signal_that_is_ignored_stays_so():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_as_long_as_there_is_nothing_to_stop_a_second_one_cuts_off_nothing():
+    with Signals() as signals:
+        with pytest.raises(StoppedEarly):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signals.code == 0
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
@@ -1033,6 +1042,17 @@ def test_a_zope_that_is_missing_is_said(bare_shell, monkeypatch, command):
     Path('zope.conf').touch()
     bare_shell(command, '--zope', 'zope.conf', code=2)
     assert '--zope needs Zope' in bare_shell.err
+
+
+def test_a_zope_that_does_not_start_may_do_so_another_time(
+        bare_shell, monkeypatch):
+    def started(site):
+        raise zope_site.ZopeFailed('Zope does not start: it is away')
+
+    monkeypatch.setattr(zope_site.ZopeLocation, 'started', started)
+    Path('zope.conf').touch()
+    bare_shell('worker', '--zope', 'zope.conf', code=3)
+    assert 'Zope does not start: it is away' in bare_shell.err
 
 
 def test_either_a_database_or_a_zope(bare_shell):

@@ -305,7 +305,7 @@ class TestFetching:
         for held in schedule.timetable.instants.values():
             held._p_activate()
         asked.clear()
-        schedule.timetable.take(2, None, at(1), anything).fetch()
+        schedule.timetable.take(2, None, at(1), anything)
         assert asked == []
 
 

@@ -34,6 +34,7 @@ from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.requests import Requests
 
 
@@ -258,3 +259,25 @@ def test_requests_of_nothing_are_forgotten():
     requests = Requests()
     requests.forget(5)
     assert not requests.entries
+
+
+def test_a_tree_of_claims_that_is_gone_begins_anew(database, schedule, claim):
+    lose(database, schedule.claims)
+    assert schedule.claim('mine') is None
+    new = Claim('another', this())
+    schedule.add_claim('new', new)
+    assert list(schedule.left_claims()) == [('new', new)]
+    assert schedule.history.claims is schedule.claims
+
+
+def test_a_task_is_parked_whose_place_there_is_gone(database, schedule):
+    entries = schedule.parked.entries
+    for number in range(MANY):
+        entries[f'{number:04}'] = ParkedTask(
+            f'{number:04}', Note(), NOON, NOON, 'once', occurrence=0)
+    commit(schedule)
+    lose(database, bucket(entries, 0))
+    new = ParkedTask('0000x', Note(), NOON, NOON, 'now')
+    schedule.parked.add(new)
+    assert schedule.parked.get('0000x') is new
+    assert len(schedule.parked) == len(list(schedule.parked))

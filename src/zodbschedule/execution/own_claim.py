@@ -119,7 +119,7 @@ class OwnClaim:
                 f'The claim {self.id} has made fewer turns than it had: the '
                 f'database was restored to an older state')
         self.heartbeat.follow(self.schedule)
-        within.chosen.clear()
+        within.choose()
         # A task that asks for itself would run again and again.
         requests = self.schedule.requests
         if remains.holds_anything(requests.entries):

@@ -68,6 +68,8 @@ class Pass:
         self.fresh: set[int] = set()
         #: what is due and stays in its place
         self.left: set[int] = set()
+        #: whether any task has a key; None: it was not asked yet
+        self.has_keys: bool | None = None
         #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
         #: what it has met, and has to run alone
@@ -107,7 +109,7 @@ class Pass:
 
     def is_anything_due(self) -> bool:
         """Whether there is a task for it to take."""
-        self.chosen.clear()
+        self.choose()
         if ALL in self.schedule.pauses or self.backoff.holds(
                 NO_ROOM, self.now):
             return False
@@ -127,6 +129,11 @@ class Pass:
         return min(filter(None, ends), default=None)
 
     # -- which tasks are taken
+
+    def choose(self) -> None:
+        """A look, or a try of a turn, begins to choose tasks."""
+        self.chosen.clear()
+        self.has_keys = None
 
     def takes(self, instant: datetime, task: Persistent) -> bool:
         """Whether the next turn takes it: a suspect is taken by itself."""
@@ -168,7 +175,10 @@ class Pass:
     def _key_is_free(self, oid: int) -> bool:
         """Whether no task of the same key is taken, or runs."""
         keys = self.schedule.keys
-        key = keys.key_of(oid) if keys.by_oid else ''
+        if self.has_keys is None:
+            # Once, for all tasks: that looks into many trees.
+            self.has_keys = bool(keys.by_oid)
+        key = keys.key_of(oid) if self.has_keys else ''
         if not key:
             return True
         if keys.running_with(key) is not None or (

@@ -385,8 +385,6 @@ class Attempt:
             result = self.run.settle(slot, snapshot, decision, reason)
             self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
-            # A hook that has aborted leaves a commit nothing to do.
-            guard.check()
         if reason is not None:
             log.info('The run of %s is cancelled: %s', self.run, reason)
         return result

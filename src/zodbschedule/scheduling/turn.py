@@ -49,7 +49,6 @@ from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
-from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Gap
 from zodbschedule.store.timetable import Wanted
@@ -79,7 +78,6 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
         schedule.keys.assign_oids()
     batch = schedule.timetable.take(
         limit, after, now, wanted, skip, gap)
-    batch.fetch()
     if schedule.requests.unserved:
         _serve_unserved(schedule, batch, now)
     for instant, key, lost in batch.lost:
@@ -180,7 +178,7 @@ class Collection:
         self.outcomes: list[int] = []
         #: what was parked, since its runs ended their process
         self.parked: list[ParkedTask] = []
-        #: whether anything is noted of any task
+        #: whether any task has a key, or is requested
         self.has_indexes = bool(
             schedule.keys.by_oid) or remains.holds_anything(
                 schedule.requests.entries)
@@ -283,12 +281,14 @@ class Collection:
     def _continue(self, micros: int, task: Any) -> None:
         """It has done its work, and goes on in its series."""
         oid = u64(task._p_oid)
-        if self.schedule.keys.is_lost(oid):
+        if not self.has_indexes:
+            self._wait(micros, task)
+        elif self.schedule.keys.is_lost(oid):
             self._supersede(micros, task)
-            return
-        if oid in self.schedule.requests and loads(task):
-            micros = self._serve(task, micros)
-        self._restore(micros, task)
+        else:
+            if oid in self.schedule.requests and loads(task):
+                micros = self._serve(task, micros)
+            self._restore(micros, task)
 
     def _supersede(self, micros: int, task: Any) -> None:
         """Its key is held by one that was scheduled while it ran."""
@@ -311,11 +311,12 @@ class Collection:
         """
         if self.has_indexes:
             self._leave_indexes(oid)
-        task = self.schedule.pauses.task(oid)
+        pauses = self.schedule.pauses
+        task = None if pauses.entries is None else pauses.task(oid)
         if task is not None and not self._is_back(task) and (
                 self.schedule.entry_of(task) is None):
             # It was paused while it ran.
-            self.schedule.pauses.end(oid)
+            pauses.end(oid)
 
     def _leave_indexes(self, oid: int) -> None:
         task = self.schedule.requests.task(oid)

@@ -41,7 +41,6 @@ from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling.soundness.parts import naming_damage
-from zodbschedule.transactions.borrowing import is_on
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -245,12 +244,6 @@ class ScheduleLoop:
         return self.consumer is not None and bool(self.consumer.claim.portion)
 
     @property
-    def _has_connection(self) -> bool:
-        consumer = self.consumer
-        return consumer is None or is_on(
-            consumer.schedule._p_jar, self.manager)
-
-    @property
     def has_failed(self) -> bool:
         """Whether the last attempt ended by an error that is not a task's."""
         return self.hold_off is not None and (
@@ -280,7 +273,7 @@ class ScheduleLoop:
         try:
             self.withdraw()
         except Exception as another:
-            if is_storage_failure(another) or not self._has_connection:
+            if is_storage_failure(another):
                 raise
             # It is recovered when this goes on, or by others.
             self.abandon()
