@@ -716,6 +716,21 @@ def test_the_path_stays_as_it_is_if_that_is_to_be_safe(
         f'install it, or correct the name\n')
 
 
+def test_a_server_that_is_read_only_is_said(shell, zeo, working):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    zeo.stop()
+    zeo.start(read_only=True)
+    assert shell.refuses('add', 'shop.deliver') == (
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
+    assert shell.refuses('process') == (
+        'nothing was run: the database is read-only')
+    assert shell.ids() == [task]
+    worker = working()
+    worker.says('is not attended to: the database is read-only')
+    worker.ends_when_told()
+
+
 # -- the file for probes -----------------------------------------------------
 
 
