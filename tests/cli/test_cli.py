@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import re
-import shlex
 import signal
 import struct
 import subprocess
@@ -43,7 +42,9 @@ from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
+from shell import console_blocks
 from shell import opened
+from shell import pattern
 from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
@@ -1635,22 +1636,6 @@ def test_help_documents_the_exit_codes(shell):
 
 
 # -- the documentation -------------------------------------------------------
-
-
-def console_blocks(text):
-    """The commands of a page, each with what it is said to print."""
-    for block in re.findall(
-            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
-        block = re.sub(r'^    ', '', block, flags=re.M).strip()
-        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
-            command, _, output = step.partition('\n')
-            yield shlex.split(command), output.strip()
-
-
-def pattern(expected):
-    """Matches *expected*: any spaces for spaces, anything for dots."""
-    words = (re.escape(word) for word in expected.split())
-    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
 def translated(text, ids):
