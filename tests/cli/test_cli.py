@@ -1494,6 +1494,8 @@ def test_what_only_looks_opens_the_database_read_only(
      'postgres://localhost/db?connect_timeout=10&read_only=1'),
     ('postgres://localhost/db?connect_timeout=1',
      'postgres://localhost/db?connect_timeout=1&read_only=1'),
+    ('zeo://localhost?read_only_fallback=0',
+     'zeo://localhost?read_only_fallback=0&wait_timeout=5&read_only=1'),
     ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])
@@ -1507,10 +1509,25 @@ def test_what_only_looks_says_so_in_the_uri(
         f'asked for {resolved}')
 
 
+@pytest.mark.parametrize('given, resolved', [
+    ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only_fallback=1'),
+    ('zeo://localhost?read_only=1',
+     'zeo://localhost?read_only=1&wait_timeout=5')])
+def test_what_changes_finds_a_server_that_is_read_only(
+        bare_shell, given, resolved, monkeypatch):
+    def resolve(uri):
+        raise ValueError(f'asked for {uri}')
+
+    monkeypatch.setattr(zodburi, 'resolve_uri', resolve)
+    assert bare_shell.refuses('pause', '--all', '--db', given).endswith(
+        f'asked for {resolved}')
+
+
 def test_a_read_only_database_is_said(shell):
     assert shell.refuses(
         'add', 'shop.deliver', '--db', f'file://{shell.db}?read_only=1') == (
-        'the database is read-only; to change it, open it without read_only')
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
 
 
 def test_a_locked_database_can_only_be_looked_at(shell):

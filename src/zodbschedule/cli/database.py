@@ -168,6 +168,9 @@ def _uri_for(uri: str, access: Access) -> str:
         uri = with_query(uri, connect_timeout=POSTGRESQL_WAIT)
     if access is Access.READ and scheme in READ_ONLY:
         uri = with_query(uri, read_only=1)
+    elif scheme == 'zeo' and 'read_only' not in uri:
+        # Else a server that is read-only looks as if it were not there.
+        uri = with_query(uri, read_only_fallback=1)
     return uri
 
 
