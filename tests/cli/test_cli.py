@@ -22,6 +22,7 @@ import logging
 import os
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -1358,6 +1359,32 @@ def test_a_folder_is_no_database(bare_shell):
 def test_a_limit_beyond_all_rows_is_refused(shell, command):
     assert shell(*command, '-n', 10 ** 20, code=2) == ''
     assert f"'-n' / '--limit': {10 ** 20} is not in the range" in shell.err
+
+
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+@pytest.mark.parametrize('keep_history', [0, 1])
+@pytest.mark.parametrize('form', ['sqlite', 'zconfig'])
+def test_what_only_looks_makes_no_tables(bare_shell, form, keep_history):
+    file = bare_shell.folder / 'main.sqlite3'
+    file.touch()
+    conf = bare_shell.folder / 'zodb.conf'
+    conf.write_text(
+        f'%import relstorage\n<relstorage>\n'
+        f'keep-history {bool(keep_history)}\n'
+        f'<sqlite3>\ndata-dir {bare_shell.folder}\n</sqlite3>\n'
+        f'</relstorage>\n')
+    uri = {'sqlite': f'sqlite://?data_dir={bare_shell.folder}&keep_history='
+                     f'{keep_history}', 'zconfig': f'zconfig://{conf}'}[form]
+    said = bare_shell.refuses('list', '--db', uri)
+    assert said.startswith(f'cannot open {uri}: ')
+    assert said.endswith(
+        'if it is empty, create a schedule with: zodbschedule init')
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute(TABLES).fetchall() == []
+    bare_shell('init', '--db', uri)
+    assert bare_shell('list', '--db', uri) == 'no tasks'
 
 
 def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
