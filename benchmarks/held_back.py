@@ -48,9 +48,9 @@ def once(schedule, consumer: Consumer) -> float:
     with Stopwatch() as watch:
         assert consumer.look().due
         consumer.turn(8)
-    assert len(consumer.portion) == 1
+    assert len(consumer.claim.portion) == 1
     with consumer.guard.on_duty():
-        for index, oid in consumer.portion.items():
+        for index, oid in consumer.claim.portion.items():
             consumer.run(index, oid)
     consumer.step(8)
     return watch.processor

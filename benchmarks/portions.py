@@ -13,7 +13,7 @@ from run_rate import by_hand
 from run_rate import ours
 from users import measure
 
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import passes
 from zodbschedule.execution import process as processing
 
 
@@ -34,7 +34,7 @@ def alone(n: int, rounds: int, portions, sweeps) -> dict:
     for _ in range(rounds):
         for portion in portions:
             for sweep in sweeps:
-                processing.PORTION, holding.SWEEP = portion, sweep
+                processing.PORTION, passes.SWEEP = portion, sweep
                 floor = by_hand(distinct(n))
                 one = ours(distinct(n), history=False)
                 found.setdefault((portion, sweep), []).append(
@@ -60,7 +60,7 @@ def main() -> None:
     n, due, rounds = (100, 40, 1) if quick else (3_000, 12_000, 3)
     portions, sweeps = ((16,), (2, 5)) if quick else (PORTIONS, SWEEPS)
     pairs = ((16, 2),) if quick else WITH_USERS
-    fixed = processing.PORTION, holding.SWEEP
+    fixed = processing.PORTION, passes.SWEEP
     table = alone(n, rounds, portions, sweeps)
     show('portion x sweep, alone', 'ratio', 'B a task')
     for pair, (ratio, size) in table.items():
@@ -77,7 +77,7 @@ def main() -> None:
     if fixed in table:
         ratio = table[fixed][0] / best
     else:
-        processing.PORTION, holding.SWEEP = fixed
+        processing.PORTION, passes.SWEEP = fixed
         ratio = by_hand(distinct(n)).processor / ours(
             distinct(n), history=False).processor / best
     verdict(f'rate of the pair that is fixed, {fixed[0]} x {fixed[1]}, '

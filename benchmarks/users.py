@@ -25,7 +25,7 @@ from servers import zeo_client
 from servers import zeo_server
 from ZODB.POSException import ConflictError
 
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import passes
 from zodbschedule.execution import process as processing
 
 
@@ -61,7 +61,7 @@ def user(address, seed, lasting, start, stop, results) -> None:
 def drain(address, portion, sweep, start, results) -> None:
     """Process whatever is due."""
     processing.PORTION = portion
-    holding.SWEEP = sweep
+    passes.SWEEP = sweep
     outcomes = Outcomes()
     with zeo_client(address) as connection:
         schedule = connection.root()['schedule']
@@ -91,7 +91,7 @@ class Measured:
 
 
 def measure(due: int, pending: int, lasting: float, seed: int,
-            portion: int = processing.PORTION, sweep: int = holding.SWEEP,
+            portion: int = processing.PORTION, sweep: int = passes.SWEEP,
             idle: float | None = None) -> Measured:
     """One round; with *idle*, so many seconds with nobody draining."""
     with zeo_server() as address:

@@ -78,6 +78,11 @@ def run(schedule):
 # -- What can be called
 
 
+#: the functions of the next test that need an argument
+WITH_ARGUMENT = {'sample_functions.note', 'zlib.crc32', 'os.path.join',
+                 f'{os.path.__name__}.join'}
+
+
 @pytest.mark.parametrize('func, name', [
     (sample_functions.note, 'sample_functions.note'),
     ('sample_functions.note', 'sample_functions.note'),
@@ -93,7 +98,7 @@ def run(schedule):
     ('sample_functions.renamed', 'sample_functions.renamed'),
 ])
 def test_a_function_is_kept_by_its_dotted_name(func, name):
-    task = CallTask(func)
+    task = CallTask(func, [[]] if name in WITH_ARGUMENT else ())
     assert task.func == name
     assert task.of is None
 
@@ -241,6 +246,43 @@ def test_keyword_arguments_that_are_no_names_are_refused(kwargs):
         f'kwargs is {kwargs!r}; it has to be a mapping of names to values')
 
 
+@pytest.mark.parametrize('func, args, kwargs, problem', [
+    (sample_functions.note, (), {}, "missing a required argument: 'log'"),
+    ('sample_functions.note', (), {'a': 1}, "missing a required argument"),
+    (print, (), {'seperator': ''}, 'got an unexpected keyword argument'),
+    (sample_functions.Class, (1,), {}, 'too many positional arguments'),
+    ('sample_functions.instance', (1,), {}, 'too many positional arguments'),
+    (Account().deposit, (), {}, "missing a required argument: 'amount'"),
+    (Account().deposit, (1, 2, 3), {}, 'too many positional arguments')])
+def test_a_wrong_number_of_arguments_is_refused(func, args, kwargs, problem):
+    told = refusal(func, args, kwargs)
+    assert f' cannot be called with what is given: {problem}' in told
+    assert told.endswith('; other keywords are options of the task')
+
+
+@pytest.mark.parametrize('func, args', [
+    # what the decorator returns counts, and it takes anything
+    (sample_functions.wrapped, (1, 2)),
+    (sample_functions.cached, (1, 2)),
+    # in C, and it tells no signature
+    (OOBTree().update, (1, 2)),
+    (dict, (1, 2, 3))])
+def test_what_does_not_tell_what_it_takes_is_accepted(func, args):
+    assert CallTask(func, args).args == args
+
+
+def test_an_argument_among_the_options_is_refused(schedule):
+    with pytest.raises(InvalidTask) as error:
+        schedule.call(print, 'a', 'b', sep=', ')
+    assert str(error.value) == (
+        "a task has no option sep; if it is an argument of the function, "
+        "give it in kwargs={'sep': ...}. The options are time, description, "
+        "principalId, key, recurrence, missed, expires, retry")
+    with pytest.raises(InvalidTask, match=(
+            "argument: 'key'.* or are in kwargs={...}")):
+        schedule.call(sample_functions.with_key, key='x')
+
+
 def test_a_naive_time_is_refused():
     with pytest.raises(InvalidTime):
         CallTask(print, time=datetime(2003, 4, 1))
@@ -255,7 +297,7 @@ def test_arguments_are_copied_when_the_task_is_made():
     args.append('late')
     kwargs['late'] = True
     assert (task.args, task.kwargs) == ((1, 2), {'a': 3})
-    persistent = PersistentMapping(a=3)
+    persistent = PersistentMapping(end='')
     assert type(CallTask(print, (), persistent).kwargs) is dict
 
 
@@ -333,7 +375,7 @@ def test_what_cannot_be_changed_is_not_copied(schedule, log, monkeypatch):
 
 def test_the_description_defaults_to_what_is_called(root):
     assert CallTask(print).description == 'builtins.print'
-    assert CallTask(root['account'].deposit).description == (
+    assert CallTask(root['account'].deposit, [5]).description == (
         'sample_functions.Account.deposit')
     task = CallTask(print, description='says hello')
     assert task.description == 'says hello'

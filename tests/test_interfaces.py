@@ -13,6 +13,7 @@ import sample_thirdparty
 import transaction
 from zope.interface import Interface
 from zope.interface import implementer
+from zope.interface import providedBy
 from zope.interface.interface import Method
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
@@ -71,7 +72,7 @@ def current():
 
 def worker():
     return WorkerState('1', 'worker', 'host', 1, NOON, timedelta(seconds=30),
-                       NOON, None, None, 0, Tally())
+                       'idle', NOON, timedelta(0), None, None, 0, Tally())
 
 
 class Environment(Plain):
@@ -354,3 +355,42 @@ def test_all_errors_that_calls_raise_can_be_had_from_the_package():
                  'NotScheduled', 'PendingChanges', 'NotStored',
                  'PrincipalsMissing', 'ClaimLost', 'ScheduleError'):
         assert getattr(zodbschedule, name) is getattr(interfaces, name)
+
+
+# -- What a person sees in an interpreter
+
+
+class Own(Schedule):
+
+    shop = 'in Rome'
+
+
+def test_dir_shows_the_interfaces_of_a_schedule_and_nothing_else():
+    shown = [name for name in dir(Schedule()) if not name.startswith('_')]
+    assert shown == sorted(
+        name for each in providedBy(Schedule()) for name in each
+        if not name.startswith('_'))
+    assert {'call', 'schedule', 'process', 'history', 'spread'} <= set(shown)
+    assert not {'timetable', 'crashes', 'seed', 'settings'} & set(shown)
+
+
+def test_it_shows_what_a_subclass_adds():
+    own = Own()
+    own.manager = 'Anna'
+    shown = set(dir(own)) - set(dir(Schedule()))
+    assert shown == {'shop', 'manager'}
+
+
+@pytest.mark.parametrize('name', [
+    name for name in dir(Schedule())
+    if not name.startswith('_') and callable(getattr(Schedule(), name))])
+def test_help_of_each_method_says_what_it_does(name):
+    told = pydoc.plain(pydoc.render_doc(getattr(Schedule(), name)))
+    title = told.split('\n', 4)[3].strip()
+    assert title.endswith('.')
+
+
+def test_help_of_call_says_where_arguments_go():
+    told = ' '.join(pydoc.plain(pydoc.render_doc(Schedule().call)).split())
+    assert 'Schedule a call of *func*, in the caller\'s transaction.' in told
+    assert 'All other keyword arguments of the call go into *kwargs*.' in told

@@ -81,7 +81,7 @@ def test_texts_have_to_be_texts(name, value):
 
 def test_what_is_not_given_is_not_stored():
     task = Minimal()
-    assert (task.time, task.description, task.principalId) == (None, '', None)
+    assert (task.time, task.principalId) == (None, None)
     assert task.__getstate__() is None or task.__getstate__() == {}
     assert set(vars(Minimal(NOON))) == {'_time'}
 

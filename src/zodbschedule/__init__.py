@@ -24,6 +24,7 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.interfaces import ScheduleDamaged
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
@@ -68,4 +69,5 @@ __all__ = (
     'NotStored',
     'PrincipalsMissing',
     'ClaimLost',
+    'ScheduleDamaged',
 )

@@ -61,7 +61,9 @@ class ISchedule(Interface):
 
         Raises `InvalidTask` if *task* does not provide `ITask`, is not
         persistent, is wrapped or proxied, cannot be stored, or was loaded
-        through another connection or from another database.  Raises
+        through another connection or from another database; and if its
+        ``__call__`` or ``schedule`` is a coroutine function or a generator
+        function.  Raises
         `InvalidTime`, which is an `InvalidTask`, if it has no aware time.
         Raises `AlreadyScheduled` if it is in this schedule already: it waits,
         is held by a worker, or is parked.  If this raises, nothing has
@@ -190,7 +192,8 @@ class IScheduling(ISchedule):
         sees what this transaction writes: if a worker takes it before the
         commit, this transaction conflicts.  ``'replace'`` puts *task* in the
         place of the other; but if both are equal, it keeps and returns the
-        other, and writes nothing.
+        other, and writes nothing.  ``'keep'`` and ``'replace'`` for a task
+        without a key raise `InvalidTask`.
         """
 
     def call(func, *args, kwargs=None, time=None, delay=None,
@@ -208,7 +211,9 @@ class IScheduling(ISchedule):
         for `schedule`.
 
         Raises the errors of `schedule`, and `InvalidTask` if *func* cannot be
-        found again by its name.
+        found again by its name, is a coroutine function or a generator
+        function, or does not take the arguments; and if a keyword is no
+        option.
         """
 
     keys = Attribute('The keys of waiting tasks: an `IKeys`.')
@@ -375,8 +380,9 @@ class IScheduleAdministration(Interface):
 
         Raises `InProgress` if a worker holds the task, and its time,
         recurrence or key is to be changed; `AlreadyScheduled` if another task
-        has the key; and `InvalidTask` for an unknown option or a wrong value.
-        Then nothing has changed.
+        has the key; and `InvalidTask` for an unknown option or a wrong value,
+        or if the class of the task is missing in this process.  Then nothing
+        has changed.
         """
 
     def run_now(task):
@@ -385,7 +391,8 @@ class IScheduleAdministration(Interface):
         A repeating task keeps its next occurrence, unless that is due
         already: then that one runs.  A repeating task that runs now runs
         again afterwards, never beside itself.  Raises `InvalidTask` if the
-        task, or the whole schedule, is paused.
+        task, or the whole schedule, is paused, or if its class is missing in
+        this process.
         """
 
     def pause(task=None, *, reason='', by=None):
@@ -555,8 +562,16 @@ class IWorkerState(Interface):
     pid = Int(title='The id of its process there')
     since = Datetime(title='When it was registered, UTC')
     lease = Timedelta(title='How long it is trusted without a sign of life')
+    state = TextLine(
+        title="'working': it has taken tasks; 'idle': it has none, or was "
+              "lost with its machine less than a day ago; 'silent': it has "
+              "given no sign of life for longer than its lease, or while idle "
+              "on another machine for a day, or its last one lies in the "
+              "future; 'dead': its process on this machine has ended")
     beaten = Datetime(
         title='Its last sign of life, UTC; it gives none while it is idle')
+    silence = Timedelta(
+        title='How long ago that was, by the clock of this machine')
     task = Attribute('The task that it runs now, or None.')
     running_since = Datetime(
         title='When that run began, UTC', required=False)
@@ -701,6 +716,14 @@ class ICurrentRun(Interface):
     cancelled = Bool(
         title='Whether the run cannot be committed, because it was cancelled '
               'or its claim was recovered.  Looks into the database each time')
+
+    def cancel(reason):
+        """Say that the task has nothing to do: the outcome is cancelled.
+
+        For a task that then returns None.  What it has written is committed,
+        and a repeating task goes on to its next occurrence, unless it is
+        unscheduled.  *reason* is a text for people, in the history.
+        """
 
     def progress(done, total):
         """Show others how far the run is, at most once a second.
@@ -943,6 +966,10 @@ class CodeMissing(ScheduleError):
     """A class, a function or a time zone is not available in this process."""
 
 
+class ScheduleDamaged(ScheduleError):
+    """A record is gone, and the schedule cannot go on without it."""
+
+
 class TransactionEnded(ScheduleError):
     """A task tried to end the transaction in which it runs."""
 
@@ -1009,6 +1036,7 @@ __all__ = (
     'NotStored',
     'PrincipalsMissing',
     'CodeMissing',
+    'ScheduleDamaged',
     'TransactionEnded',
     'ClaimLost',
     'WorkerEnded',

@@ -62,7 +62,7 @@ class RetryLater(Verdict):
         self.reason = reason
 
     def __str__(self) -> str:
-        return self.reason
+        return self.reason if isinstance(self.reason, str) else ''
 
 
 class GiveUp(FinalVerdict):

@@ -22,6 +22,7 @@ from typing import Any
 
 from ZODB.utils import p64
 from zope.interface import implementer
+from zope.interface import providedBy
 
 from zodbschedule import clock
 from zodbschedule.execution import process as processing
@@ -96,9 +97,10 @@ class Schedule(ScheduleState):
             ``'refuse'`` raises `AlreadyScheduled`.  ``'keep'`` keeps the
             other task, and ensures that its run sees what this transaction
             writes.  ``'replace'`` puts *task* in its place, unless both are
-            equal.
+            equal.  The last two need a task that has a key.
         :returns: *task*, or the other task if that was kept.
-        :raises InvalidTask: if *task* cannot be scheduled or stored.
+        :raises InvalidTask: if *task* cannot be scheduled or stored, or
+            *duplicate* needs a key that it does not have.
         :raises InvalidTime: (an `InvalidTask`) if its time is not aware.
         :raises AlreadyScheduled: if *task* waits, is held by a worker or is
             parked, in this schedule or in another one, or if another task
@@ -108,7 +110,12 @@ class Schedule(ScheduleState):
             raise InvalidTask(
                 f'duplicate is {duplicate!r}; it has to be one of '
                 f'{", ".join(map(repr, DUPLICATE))}')
-        holder = self._holder(task)
+        key = key_of(task)
+        if key is None and duplicate != 'refuse':
+            raise InvalidTask(
+                f'duplicate is {duplicate!r}, and {task!r} has no key by '
+                f'which another could be its duplicate; give it a key')
+        holder = None if key is None else self.keys.get(key)
         if holder is None or duplicate == 'refuse':
             put(self, task, admit(self, task))
             return task
@@ -118,11 +125,6 @@ class Schedule(ScheduleState):
             return holder
         self._replace(holder, task)
         return task
-
-    def _holder(self, task: Any) -> Any:
-        """The waiting task that holds the key of *task*, or None."""
-        key = key_of(task)
-        return None if key is None else self.keys.get(key)
 
     def _replace(self, holder: Any, task: Any) -> None:
         """Put *task* in the place of *holder*, paused if that is paused."""
@@ -162,10 +164,13 @@ class Schedule(ScheduleState):
         :param duplicate: what to do if another waiting task has the same
             key: ``'refuse'``, ``'keep'`` or ``'replace'``, see `schedule`.
         :param options: those of `Task`: *description*, *principalId*, *key*,
-            *recurrence*, *missed*, *expires*, *retry*.
+            *recurrence*, *missed*, *expires*, *retry*.  All other keyword
+            arguments of the call go into *kwargs*.
         :returns: the task; with *duplicate*, perhaps the one that was kept.
-        :raises InvalidTask: if *func* cannot be found again by its name, an
-            argument cannot be stored, or an option has a wrong value.
+        :raises InvalidTask: if *func* cannot be found again by its name, or
+            is a coroutine function or a generator function; if it does not
+            take the arguments, or one of them cannot be stored; if an option
+            is unknown or has a wrong value.
         :raises InvalidTime: (an `InvalidTask`) if *time* is not aware, or
             *delay* is not a timedelta, or both are given.
         :raises AlreadyScheduled: if another task holds the key.
@@ -443,6 +448,13 @@ class Schedule(ScheduleState):
         return control.refresh(self)
 
     # -- what is here
+
+    def __dir__(self) -> list[str]:
+        """Without what the other modules of this package use of it."""
+        public = {name for each in providedBy(self) for name in each}
+        ours = {name for name in dir(ScheduleState())
+                if not name.startswith('_')} - public
+        return [name for name in super().__dir__() if name not in ours]
 
     def _here_or_all(self, task: Any) -> Any:
         return None if task is None else self._here(task)

@@ -26,8 +26,10 @@ from persistent import Persistent
 from ZODB.POSException import POSKeyError
 from zope.interface import implementer
 
-from zodbschedule.callables import Reference
-from zodbschedule.callables import refer
+from zodbschedule.callables.arguments import refuse_arguments
+from zodbschedule.callables.deferred import refuse_deferred
+from zodbschedule.callables.reference import Reference
+from zodbschedule.callables.reference import refer
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -39,6 +41,7 @@ from zodbschedule.interfaces import ITask
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.arguments import copied
 from zodbschedule.store.inspection import class_name
+from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import task_id
 
 
@@ -116,7 +119,8 @@ class Task(Persistent):
     :param time: when to run: an aware datetime in any zone, kept in UTC.  By
         default the next occurrence of *recurrence* when the task is
         scheduled; without that, the time at which it is scheduled.
-    :param description: what the task is for; it appears in the undo log.
+    :param description: what the task is for; it appears in the undo log.  By
+        default the dotted name of what it calls, or of its class.
     :param principalId: the id of the principal that it runs as; None:
         anonymous.
     :param key: at most one waiting task of a schedule has a key, and two
@@ -135,7 +139,7 @@ class Task(Persistent):
     """
 
     _time: int | None = None
-    description: str = ''
+    _description = ''
     principalId: str | None = None
     key: str | None = None
     recurrence: Any = None
@@ -176,6 +180,16 @@ class Task(Persistent):
     def time(self, time: datetime) -> None:
         self._time = to_micros(as_utc(time))
 
+    @property
+    def description(self) -> str:
+        """What the task is for; by default the name of its class."""
+        cls = type(self)
+        return self._description or f'{cls.__module__}.{cls.__qualname__}'
+
+    @description.setter
+    def description(self, value: str) -> None:
+        self._description = value
+
     def __call__(self) -> Any:
         """Do the work, in a transaction of the task's own.
 
@@ -196,11 +210,21 @@ class Task(Persistent):
             task continues by its recurrence, or ends without one.
         """
 
+    def refuse_codeless(self) -> None:
+        """Raise `CodeMissing` if a run would lack code besides the class.
+
+        For those who look at a task before it runs.  A subclass that finds
+        its code by name may extend this; it writes nothing.
+        """
+
     def __repr__(self) -> str:
         try:
             what = f'{self.description!r} at {self.time}'
         except POSKeyError:
             what = 'whose record is gone'
+        except Exception:
+            # An error with a repr of its own would hide the one it is for.
+            what = 'which cannot be read'
         return f'<{type(self).__name__} {task_id(self) or "(new)"} {what}>'
 
 
@@ -218,7 +242,9 @@ class CallTask(Task):
     """A task that calls a function or a method.  See `Schedule.call`.
 
     What it calls is stored by name and found when it runs.  The return value
-    is discarded, unless it is a task: see ``Task.__call__``.
+    is discarded, unless it is a task: see ``Task.__call__``.  If it is an
+    awaitable, a generator or a future, whose work nobody would do, the run
+    fails.
 
     A run does not change the arguments for the next: what it changes in a
     list or a dict that it is given is not stored.  ``args``, a tuple, and
@@ -232,28 +258,33 @@ class CallTask(Task):
     :param time: as for `Task`.
     :param options: those of `Task`.  The *description* is by default the
         dotted name of *func*.
-    :raises InvalidTask: if *func* cannot be found again by its name, or an
-        argument or an option has a wrong value.
+    :raises InvalidTask: if *func* cannot be found again by its name, or is a
+        coroutine function or a generator function; if it does not take the
+        arguments; or if an option is unknown or has a wrong value.
     """
 
     #: the record that holds the arguments; None: the task itself holds them
     _arguments: Arguments | None = None
     #: the object whose method is called; None: it calls a function
     of: Persistent | None = None
-    _description = ''
 
     def __init__(self, func: Callable[..., Any] | str,
                  args: Sequence[Any] = (),
                  kwargs: Mapping[str, Any] | None = None, *,
                  time: datetime | None = None, **options: Any) -> None:
+        _refuse_unknown(options)
         super().__init__(time, **options)
-        self.func, owner = refer(func)
+        reference = refer(func)
+        self.func, owner = reference
         if owner is not None:
             self.of = owner
         if args:
             self.args = _args(args)
         if kwargs:
             self.kwargs = _kwargs(kwargs)
+        refuse_arguments(
+            reference, reference.resolve(),
+            (None,) * self.leading + self.args, self.kwargs or {})
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -320,6 +351,11 @@ class CallTask(Task):
         self._description = value
 
     @property
+    def leading(self) -> int:
+        """How many arguments `called` is given, before those of the task."""
+        return 0
+
+    @property
     def function(self) -> str:
         """The dotted name of the function or method that it calls."""
         return str(Reference(self.func, self.of))
@@ -329,11 +365,24 @@ class CallTask(Task):
         return self.called()
 
     def called(self, *first: Any) -> Any:
-        """Call it, with arguments *first* before its own."""
-        func = Reference(self.func, self.of).resolve()
+        """Call it, with arguments *first* before its own.
+
+        For subclasses, which say in ``leading`` how many there are.
+        """
+        func = self._resolved()
         args, kwargs = self._given()
         result = func(*first, *args, **kwargs)
-        return result if ITask.providedBy(result) else None
+        if result is None or ITask.providedBy(result):
+            return result
+        refuse_deferred(self.function, result)
+        return None
+
+    def refuse_codeless(self) -> None:
+        """Raise `CodeMissing` if what it calls is not found."""
+        self._resolved()
+
+    def _resolved(self) -> Any:
+        return Reference(self.func, self.of).resolve()
 
     def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What a call is given, and may change: copies, if need be.
@@ -346,6 +395,16 @@ class CallTask(Task):
                 for value in (*given[0], *given[1].values())):
             given = copied(given)
         return given
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        name = unknown[0]
+        raise InvalidTask(
+            f'a task has no option {name}; if it is an argument of the '
+            f'function, give it in kwargs={{{name!r}: ...}}. The options are '
+            f'time, {", ".join(OPTIONS)}')
 
 
 def _args(args: Any) -> tuple[Any, ...]:
@@ -377,6 +436,11 @@ def type_of(task: Any) -> str:
             class_name(task))
     except Exception:
         return class_name(task)
+
+
+def description_of(task: Any) -> str:
+    """What *task* is for, or else what it does; never empty."""
+    return known_text(task, 'description') or type_of(task)
 
 
 def key_of(task: Any) -> str | None:

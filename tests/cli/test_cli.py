@@ -21,14 +21,18 @@ import json
 import logging
 import os
 import re
-import shlex
 import signal
+import sqlite3
+import struct
 import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ZEO
@@ -39,11 +43,16 @@ from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
+from shell import console_blocks
 from shell import opened
+from shell import pattern
 from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import packed_version
+from ZODB.FileStorage.format import TRANS_HDR
+from ZODB.FileStorage.format import TRANS_HDR_LEN
 from ZODB.POSException import ConflictError
 from ZODB.POSException import ReadOnlyError
 from ZODB.utils import p64
@@ -54,9 +63,12 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import format
+from zodbschedule.cli import monitor
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
+from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.cli.task_facts import attributes
 from zodbschedule.cli.task_facts import current_facts
@@ -586,6 +598,79 @@ def test_what_a_missing_class_of_call_task_is_for_is_shown(shell):
     ZODB.broken.broken_cache.clear()
 
 
+def test_a_task_whose_class_is_missing_is_not_hastened(shell, lost):
+    assert shell.refuses('run-now', lost) == (
+        f'task {lost} cannot be changed in this process: shop.Errand cannot '
+        f'be imported')
+
+
+@pytest.mark.parametrize('command', ['pause', 'resume', 'cancel'])
+def test_a_task_whose_class_is_missing_can_be_kept_from_running(
+        shell, lost, command):
+    shell(command, lost)
+
+
+NO_SHOP = ("shop.deliver cannot be imported: ModuleNotFoundError: No module "
+           "named 'shop'")
+
+
+def test_a_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    id = shell('add', 'shop.deliver', '--retry', '2')
+    forget_shop(shell)
+    [row] = shell.json('list')
+    [due] = shell.json('check')['unable']
+    shown = shell.json('show', id)
+    assert row == due
+    assert row['problem'] == shown['problem'] == NO_SHOP
+    assert shown['retry']['attempts'] == 2
+    assert f'shop.deliver ({NO_SHOP})' in shell('list')
+    assert NO_SHOP in ' '.join(shell('show', id).split())
+    assert shell('check').startswith('OK: ')
+    assert shell.err == (
+        f'Warning: task {id} (shop.deliver) cannot run here: {NO_SHOP}\n')
+
+
+def test_check_does_not_name_what_is_not_due_or_is_paused(shell, wall_clock):
+    shell('add', 'shop.deliver', '--at', '2030-01-31T09:00Z')
+    shell('pause', shell('add', 'shop.deliver'))
+    forget_shop(shell)
+    assert len(shell.json('list')) == 2
+    assert shell.json('check')['unable'] == []
+    assert shell('check')
+    assert shell.err == ''
+
+
+def test_a_parked_call_whose_function_is_missing_is_shown(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    forget_shop(shell)
+    [entry] = shell.json('parked')
+    assert entry['problem'] == NO_SHOP
+
+
+def test_a_call_that_holds_what_is_missing_is_shown(shell):
+    import shop
+    schedule_one(shell, CallTask(print, [shop.Basket()]))
+    forget_shop(shell)
+    [row] = shell.json('list')
+    assert row['problem'] == (
+        'shop.Basket, which it holds, cannot be imported')
+    ZODB.broken.broken_cache.clear()
+
+
+def test_a_call_of_a_method_whose_object_is_gone_is_shown(shell):
+    import shop
+    errand = shop.Errand()
+    with opened(shell.db) as root:
+        root['errand'] = errand
+        root['schedule'].call(errand.schedule)
+    with opened(shell.db) as root:
+        id = task_id(root['errand'])
+    delete_record(shell, id)
+    [row] = shell.json('list')
+    assert row['problem'] == 'record gone'
+
+
 def test_a_parked_task_whose_class_is_missing_is_shown(shell, lost):
     assert 'left for the next call' in shell('process')
     assert shell.json('process', '--until', '+2h', code=1)['failed'] == 1
@@ -604,7 +689,7 @@ def test_a_task_whose_record_is_gone_is_shown(shell, wall_clock):
     delete_record(shell, id)
     row, = shell.json('list')
     assert (row['id'], row['type'], row['problem'], row['description']) == (
-        id, 'shop.Errand', 'record gone', '')
+        id, 'shop.Errand', 'record gone', 'shop.Errand')
     assert 'shop.Errand (record gone)' in shell('list')
     assert shell.json('show', id)['attributes'] == {}
     assert shell('cancel', id) == f'{id} was cancelled'
@@ -636,7 +721,7 @@ def test_attributes_that_are_not_to_be_had_are_left_out(shell, wall_clock):
     id = schedule_one(shell, shop.Strange())
     shop.Strange.description = property(shop.refuse)
     row, = shell.json('list')
-    assert (row['description'], row['principalId']) == ('', None)
+    assert (row['description'], row['principalId']) == ('shop.Strange', None)
     assert 'shop.Strange' in shell('list')
     assert shell.json('show', id)['attributes'] == {'state': 'no mapping'}
     assert [line.split() for line in shell('show', id).splitlines()][-2:] == [
@@ -650,9 +735,10 @@ def test_arguments_are_shown_that_have_a_record_of_their_own(
     load = 'x' * 10_000
     attributes = {'args': [load], 'kwargs': {'amount': 3}}
     for cls in CallTask, shop.Order:
-        id = schedule_one(shell, cls('gc.collect', [load], {'amount': 3}))
+        id = schedule_one(shell, cls(
+            'shop.restock', [load], {'amount': 3}))
         assert shell.json('show', id)['attributes'] == attributes | {
-            'func': 'gc.collect'}
+            'func': 'shop.restock'}
     forget_shop(shell)
     shown = shell.json('show', id)
     assert shown['problem'] == 'class missing'
@@ -790,7 +876,7 @@ def test_process_is_refused_where_nothing_may_run(
 
 def test_process_says_that_the_schedule_is_paused(shell, wall_clock):
     shell('add', 'shop.restock', '--args', '["hats"]')
-    shell('pause', '--reason', 'we move house')
+    shell('pause', '--all', '--reason', 'we move house')
     first, second = shell('process').splitlines()
     assert first == 'no tasks were run'
     assert second.startswith('the schedule has been paused since 2030-01-31')
@@ -807,8 +893,7 @@ def test_process_says_that_due_tasks_are_paused(shell, wall_clock):
         'no tasks were run', '2 tasks are due and paused']
     assert shell.json('process')['paused'] == 2
     shell('add', 'shop.restock', '--args', '["hats"]')
-    assert shell('process').splitlines() == [
-        '1 succeeded', '2 tasks are due and paused']
+    assert shell('process') == '1 succeeded'
 
 
 def test_process_says_that_due_tasks_are_held_by_others(shell, wall_clock):
@@ -941,6 +1026,17 @@ def test_unpark_schedules_a_task_for_another_time(shell, wall_clock):
     assert shell.json('list')[0]['time'] == '2030-01-31T08:01:30Z'
 
 
+def test_unpark_names_the_task_that_holds_the_key(shell):
+    task = shell('add', 'shop.deliver', '--key', 'k')
+    shell('process', code=1)
+    other = shell('add', 'shop.deliver', '--key', 'k')
+    assert shell.refuses('unpark', task) == (
+        f"the key 'k' of {task} is held by task {other}, which waits; unpark "
+        f"{task} when that has run, or cancel it first, with: zodbschedule "
+        f"cancel {other}")
+    assert len(shell.json('parked')) == 1
+
+
 def test_discard_forgets_a_parked_task(shell):
     task = shell('add', 'shop.deliver')
     shell('process', code=1)
@@ -954,25 +1050,83 @@ def test_discard_forgets_a_parked_task(shell):
 
 def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
     assert shell('check') == 'OK: no task is due; no workers are registered'
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver')
     wall_clock.advance(timedelta(minutes=5))
     assert shell('check') == (
-        'OK: a task has been due for 5 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OK: task {task} (shop.deliver) has been due for 5 min (allowed: '
+        f'5 min); no workers are registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0, 'workers': 0,
-        'paused': None, 'unfit_settings': []}
+        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0,
+        'task': {'id': task, 'description': 'shop.deliver',
+                 'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
+                 'worker': None},
+        'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
+        'silent_workers': 0, 'dead_workers': 0, 'paused': None,
+        'unfit_settings': [], 'clock_problems': [],
+        'unable': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
-    shell('add', 'shop.deliver')
+    task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 6 min (allowed: 5 min); '
-        'no workers are registered')
+        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
+        f'(allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
+
+
+def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('add', 'shop.restock', '--at', '+1m')
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    wall_clock.advance(timedelta(minutes=6))
+    assert shell('check', code=1) == (
+        f'OVERDUE: task {task} (shop.deliver), held by there:1, has been due '
+        f'for 6 min (allowed: 5 min); no workers are alive, 1 is silent')
+    assert shell.json('check', code=1)['task']['worker'] == 'there:1'
+
+
+def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
+    wall_clock.advance(timedelta(days=1))
+    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+        shell('check', code=1))
+
+
+def test_check_exits_with_1_if_too_many_tasks_are_parked(shell, wall_clock):
+    for _ in range(2):
+        shell('add', 'shop.deliver')
+    shell('process', code=1)
+    assert shell('check').startswith('OK: no task is due; 2 tasks are parked;')
+    assert shell('check', '--max-parked', 2).startswith('OK: ')
+    assert shell('check', '--max-parked', 1, code=1) == (
+        'TOO MANY PARKED: no task is due; 2 tasks are parked (allowed: 1); '
+        'no workers are registered')
+    found = shell.json('check', '--max-parked', 1, code=1)
+    assert (found['ok'], found['parked'], found['max_parked']) == (False, 2, 1)
+
+
+def test_check_exits_with_1_if_too_few_workers_are_alive(shell):
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('check', '--min-workers', 1) == (
+        'OK: no task is due; 1 worker is alive (needed: 1)')
+    assert shell('check', '--min-workers', 2, code=1) == (
+        'TOO FEW WORKERS: no task is due; 1 worker is alive (needed: 2)')
+    found = shell.json('check', '--min-workers', 2, code=1)
+    assert (found['ok'], found['workers'], found['min_workers']) == (
+        False, 1, 2)
+
+
+def test_check_says_all_that_is_wrong(shell, wall_clock):
+    shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('add', 'shop.deliver')
+    wall_clock.advance(timedelta(minutes=6))
+    said = shell('check', '--max-parked', 0, '--min-workers', 1, code=1)
+    assert said.startswith('OVERDUE, TOO MANY PARKED, TOO FEW WORKERS: task ')
 
 
 def test_check_says_that_a_stored_setting_is_not_valid(shell):
@@ -990,6 +1144,72 @@ def test_check_says_that_a_stored_setting_is_not_valid(shell):
     assert len(shell.json('check')['unfit_settings']) == 1
 
 
+def test_check_names_the_tasks_that_a_clock_which_was_ahead_has_placed(
+        shell, wall_clock):
+    add = 'add', 'shop.restock', '--args', '["hats"]', '--every', '1h', '--at'
+    shell(*add, '2030-01-31T07:00Z')
+    shell(*add, '2099-01-01T00:00Z')
+    wall_clock.advance(timedelta(days=5000))
+    shell('process')
+    wall_clock.advance(-timedelta(days=5000))
+    assert shell('check').startswith('OK: ')
+    assert shell.err.count('Warning') == 1
+    assert 'Warning: repeating tasks that wait too far ahead' in shell.err
+    assert ': 1; the first is task ' in shell.err
+    assert '(shop.restock), which waits for 2043-' in shell.err
+    assert 'schedule.refresh()' in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def test_check_names_the_claim_whose_sign_of_life_is_from_the_future(
+        shell, wall_clock):
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            connection.root()['schedule'].claims['c'] = Claim(
+                'night', Incarnation('far', 'another boot pid:[1]', 7, '1'))
+    wall_clock.set(datetime.now(UTC))
+    shell('check')
+    assert shell.err == ''
+    wall_clock.advance(-timedelta(minutes=20))
+    assert shell('check').startswith('OK: ')
+    assert ('Warning: the last sign of life of worker night (process 7 on '
+            'far) is from the future, ') in shell.err
+    assert len(shell.json('check')['clock_problems']) == 1
+
+
+def state(condition, name='there:1', pid=1):
+    return SimpleNamespace(
+        name=name, host='there', pid=pid, state=condition)
+
+
+@pytest.mark.parametrize('states, counts, said', [
+    ([], {}, 'no workers are registered'),
+    ([state('idle', 'process()')], {}, 'no workers are registered'),
+    ([state('idle'), state('silent')], {'silent': 1},
+     'no workers are alive, 1 is silent'),
+    ([state('silent'), state('working')], {'alive': 1}, '1 worker is alive'),
+    ([state('working'), state('dead')], {'dead': 1},
+     'no workers are alive, 1 is dead'),
+    ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
+      state('dead', 'b', 3), state('silent', 'c')],
+     {'alive': 2, 'dead': 2, 'silent': 1},
+     '2 workers are alive, 1 is silent, 2 are dead')])
+def test_a_worker_is_what_its_threads_tell(states, counts, said):
+    found = monitor.count_workers(states)
+    assert found == counts
+    assert monitor.in_words(found) == said
+
+
+@pytest.mark.parametrize('condition, seconds, words', [
+    ('working', 20, 'working'),
+    ('idle', 840, 'idle for 14 min'),
+    ('silent', 60, 'silent for 1 min'),
+    ('silent', -7200, 'silent, by a clock that is 2 h ahead'),
+    ('dead', 3600, 'dead, silent for 1 h')])
+def test_the_state_of_a_worker_in_words(condition, seconds, words):
+    assert format.worker(condition, timedelta(seconds=seconds)) == words
+
+
 def test_check_refuses_what_is_no_duration(shell):
     assert shell.refuses('check', '--max-overdue', 'long') == (
         'long is not a duration; write 30s, 5m, 2h or 1d')
@@ -1001,8 +1221,8 @@ def test_check_refuses_what_is_no_duration(shell):
 EVERY_COMMAND = (
     ('add', 'shop.deliver'), ('list',), ('show', '1'), ('cancel', '1'),
     ('process',), ('parked',), ('unpark', '1'), ('discard', '1'), ('check',),
-    ('pause',), ('resume', '1'), ('run-now', '1'), ('history',), ('forecast',),
-    ('workers',), ('workers', '--recover', 'a'))
+    ('pause', '--all'), ('resume', '1'), ('run-now', '1'), ('history',),
+    ('forecast',), ('workers',), ('workers', '--recover', 'a'))
 
 
 @pytest.mark.parametrize('command', EVERY_COMMAND)
@@ -1051,6 +1271,17 @@ def test_a_path_that_leads_through_damage_is_said(shell, mapping):
         f'restore it from a backup')
 
 
+def test_what_leads_through_damage_may_be_mended(shell):
+    with opened(shell.db) as root:
+        gone = root['gone'] = PersistentMapping()
+        root._p_jar.add(gone)
+    delete_record(shell, task_id(gone))
+    with closing(ZODB.DB(FileStorage(shell.db))) as db:
+        with db.transaction() as connection:
+            database.refuse_other(
+                connection, DatabaseLocation(shell.db, 'gone/b'))
+
+
 def test_the_database_has_to_be_named(bare_shell, monkeypatch):
     monkeypatch.delenv('ZODBSCHEDULE_DB')
     bare_shell('list', code=2)
@@ -1083,12 +1314,77 @@ def test_a_uri_that_opens_nothing_is_said_in_a_line(
 @pytest.mark.filterwarnings('ignore:unclosed file')
 @pytest.mark.parametrize('content, complaint', [
     ('', 'is empty'),
-    ('this is no database', 'cannot open'),
+    ('this is no database', 'Data.fs is no database: the file is of another '
+     'kind, or its beginning is damaged; correct --db, or restore it from a '
+     'backup'),
 ])
 def test_a_file_that_is_no_database_is_said(bare_shell, content, complaint):
     Path(bare_shell.db).write_text(content)
     assert complaint in bare_shell.refuses('list')
     gc.collect()  # FileStorage has not closed its file
+
+
+def damage_first_record(path):
+    """Give it a version, which no storage has had for long."""
+    with open(path, 'r+b') as file:
+        begin = len(packed_version)
+        file.seek(begin)
+        *_, user, description, extension = struct.unpack(
+            TRANS_HDR, file.read(TRANS_HDR_LEN))
+        file.seek(begin + TRANS_HDR_LEN + user + description + extension + 32)
+        file.write(b'??')
+
+
+@pytest.mark.filterwarnings('ignore:unclosed file')
+@pytest.mark.parametrize('command', ['list', 'process'])
+def test_a_damaged_file_is_said(shell, command):
+    Path(f'{shell.db}.index').unlink()
+    damage_first_record(shell.db)
+    said = shell.refuses(command)
+    assert said.startswith(f'file://{shell.db} is damaged: ')
+    assert said.endswith('; restore it from a backup')
+    gc.collect()  # FileStorage has not closed its file
+
+
+def test_a_folder_is_no_database(bare_shell):
+    Path(bare_shell.db).mkdir()
+    assert bare_shell.refuses('list') == (
+        f"cannot open file://{bare_shell.db}: [Errno 21] Is a directory: "
+        f"'{bare_shell.db}'")
+
+
+@pytest.mark.parametrize('command', [
+    ('list',), ('list', '--json'), ('history',), ('forecast',),
+    ('explain', 'every 15m')])
+def test_a_limit_beyond_all_rows_is_refused(shell, command):
+    assert shell(*command, '-n', 10 ** 20, code=2) == ''
+    assert f"'-n' / '--limit': {10 ** 20} is not in the range" in shell.err
+
+
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+@pytest.mark.parametrize('keep_history', [0, 1])
+@pytest.mark.parametrize('form', ['sqlite', 'zconfig'])
+def test_what_only_looks_makes_no_tables(bare_shell, form, keep_history):
+    file = bare_shell.folder / 'main.sqlite3'
+    file.touch()
+    conf = bare_shell.folder / 'zodb.conf'
+    conf.write_text(
+        f'%import relstorage\n<relstorage>\n'
+        f'keep-history {bool(keep_history)}\n'
+        f'<sqlite3>\ndata-dir {bare_shell.folder}\n</sqlite3>\n'
+        f'</relstorage>\n')
+    uri = {'sqlite': f'sqlite://?data_dir={bare_shell.folder}&keep_history='
+                     f'{keep_history}', 'zconfig': f'zconfig://{conf}'}[form]
+    said = bare_shell.refuses('list', '--db', uri)
+    assert said.startswith(f'cannot open {uri}: ')
+    assert said.endswith(
+        'if it is empty, create a schedule with: zodbschedule init')
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute(TABLES).fetchall() == []
+    bare_shell('init', '--db', uri)
+    assert bare_shell('list', '--db', uri) == 'no tasks'
 
 
 def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
@@ -1105,8 +1401,21 @@ def test_output_that_nobody_reads_is_no_error(shell, monkeypatch):
     monkeypatch.setattr('zodbschedule.cli.output.show', closed)
     monkeypatch.setattr(sys, 'stdout', sys.stdout)  # click wraps it
     monkeypatch.setattr(sys, 'stderr', sys.stderr)
-    shell('list', code=1)
+    shell('list', code=141)
     assert shell.err == ''
+
+
+@pytest.mark.parametrize('options', [(), ('--json',)])
+def test_a_pipe_that_is_closed_is_no_alert(shell, options):
+    for _ in range(3):
+        shell('add', 'shop.restock', '--at', '+1d')
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, 'w') as closed:
+        done = subprocess.run(
+            [sys.executable, '-m', 'zodbschedule', 'list', *options],
+            stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (141, '')
 
 
 def test_an_unexpected_error_is_a_line_and_not_exit_code_1(
@@ -1213,6 +1522,8 @@ def test_what_only_looks_opens_the_database_read_only(
      'postgres://localhost/db?connect_timeout=10&read_only=1'),
     ('postgres://localhost/db?connect_timeout=1',
      'postgres://localhost/db?connect_timeout=1&read_only=1'),
+    ('zeo://localhost?read_only_fallback=0',
+     'zeo://localhost?read_only_fallback=0&wait_timeout=5&read_only=1'),
     ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])
@@ -1226,10 +1537,25 @@ def test_what_only_looks_says_so_in_the_uri(
         f'asked for {resolved}')
 
 
+@pytest.mark.parametrize('given, resolved', [
+    ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only_fallback=1'),
+    ('zeo://localhost?read_only=1',
+     'zeo://localhost?read_only=1&wait_timeout=5')])
+def test_what_changes_finds_a_server_that_is_read_only(
+        bare_shell, given, resolved, monkeypatch):
+    def resolve(uri):
+        raise ValueError(f'asked for {uri}')
+
+    monkeypatch.setattr(zodburi, 'resolve_uri', resolve)
+    assert bare_shell.refuses('pause', '--all', '--db', given).endswith(
+        f'asked for {resolved}')
+
+
 def test_a_read_only_database_is_said(shell):
     assert shell.refuses(
         'add', 'shop.deliver', '--db', f'file://{shell.db}?read_only=1') == (
-        'the database is read-only; to change it, open it without read_only')
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
 
 
 def test_a_locked_database_can_only_be_looked_at(shell):
@@ -1339,22 +1665,6 @@ def test_help_documents_the_exit_codes(shell):
 # -- the documentation -------------------------------------------------------
 
 
-def console_blocks(text):
-    """The commands of a page, each with what it is said to print."""
-    for block in re.findall(
-            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
-        block = re.sub(r'^    ', '', block, flags=re.M).strip()
-        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
-            command, _, output = step.partition('\n')
-            yield shlex.split(command), output.strip()
-
-
-def pattern(expected):
-    """Matches *expected*: any spaces for spaces, anything for dots."""
-    words = (re.escape(word) for word in expected.split())
-    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
-
-
 def translated(text, ids):
     """With the ids that the tasks have, instead of those of the page."""
     return re.sub(r'\b[\da-f]+\b', lambda shown: ids.get(
@@ -1412,16 +1722,15 @@ def twice(schedule):
     schedule.timetable.add(MORNING + timedelta(days=1), [next(iter(schedule))])
 
 
+def later(schedule):
+    """The first task waits later than it says."""
+    task = next(iter(schedule))
+    schedule.timetable.remove(MORNING, task)
+    schedule.timetable.add(MORNING + timedelta(days=1), [task])
+
+
 def a_crash_is_left(schedule):
     schedule.crashes[0x99] = 1, next(iter(schedule))
-
-
-def unreadable(schedule):
-    """The root of the parked tasks was never written."""
-    lost = ParkedTasks.__new__(ParkedTasks)
-    lost._p_jar, lost._p_oid = schedule._p_jar, schedule._p_jar.new_oid()
-    lost._p_deactivate()
-    schedule.parked = lost
 
 
 def test_a_deep_check_finds_a_sound_schedule(shell):
@@ -1465,15 +1774,15 @@ def test_a_deep_check_mends(shell):
     assert row['mended'] and row['remedy'] == 'the note is removed'
 
 
-def test_a_deep_check_tells_what_cannot_be_mended(shell):
-    plant(shell, unreadable)
+def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
+    plant(shell, later)
     for options in (), ('--mend',):
         summary, line, last = shell(
             'check', '--deep', *options, code=1).splitlines()
-        assert summary == 'FLAWED: 0 tasks were checked; 1 flaw was found'
-        assert line.startswith('unreadable: record ')
+        assert summary == 'FLAWED: 1 task was checked; 1 flaw was found'
+        assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
-        assert 'from a backup' in last
+        assert 'install the classes that are missing' in last
 
 
 def test_only_a_deep_check_mends(shell):

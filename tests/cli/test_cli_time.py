@@ -332,7 +332,7 @@ def test_a_resumed_task_goes_on(shell, wall_clock):
 
 def test_a_paused_schedule_says_so_everywhere(shell, wall_clock):
     task = shell('add', 'shop.restock', '--args', '["hats"]')
-    assert shell('pause', '--reason', 'we move') == (
+    assert shell('pause', '--all', '--reason', 'we move') == (
         f'schedule in {shell.db} is paused')
     line = ('the schedule has been paused since 2030-01-31T08:00:00Z (now) by '
             'zoe: we move')
@@ -344,8 +344,8 @@ def test_a_paused_schedule_says_so_everywhere(shell, wall_clock):
     assert shell('check') == (
         f'OK: no task is due; no workers are registered; {line}')
     assert shell.json('show', task)['schedule_pause']['reason'] == 'we move'
-    assert shell('resume') == f'schedule in {shell.db} is resumed'
-    assert shell('resume') == f'schedule in {shell.db} was not paused'
+    assert shell('resume', '--all') == f'schedule in {shell.db} is resumed'
+    assert shell('resume', '--all') == f'schedule in {shell.db} was not paused'
     assert shell('process') == '1 succeeded'
 
 
@@ -362,19 +362,19 @@ def test_a_user_without_a_name_is_known_by_number(
         raise KeyError('uid not found')
 
     monkeypatch.setattr(getpass, 'getuser', nobody)
-    shell('pause')
+    shell('pause', '--all')
     assert re.search(r'by uid \d+$', shell('list'))
 
 
 def test_a_schedule_that_is_paused_is_overdue_to_a_monitor(
         shell, wall_clock):
-    shell('add', 'shop.restock')
-    shell('pause')
+    task = shell('add', 'shop.restock')
+    shell('pause', '--all')
     wall_clock.advance(timedelta(hours=1))
     assert shell('check', code=1) == (
-        'OVERDUE: a task has been due for 1 h (allowed: 5 min); no workers '
-        'are registered; the schedule has been paused since '
-        '2030-01-31T08:00:00Z (1 h ago) by zoe')
+        f'OVERDUE: task {task} (shop.restock) has been due for 1 h (allowed: '
+        f'5 min); no workers are registered; the schedule has been paused '
+        f'since 2030-01-31T08:00:00Z (1 h ago) by zoe')
     facts = shell.json('check', code=1)
     assert (facts['ok'], facts['paused']['by']) == (False, 'zoe')
 
@@ -385,6 +385,18 @@ def test_a_task_that_is_paused_is_not_overdue_to_a_monitor(
     shell('pause', task)
     wall_clock.advance(timedelta(hours=1))
     assert shell('check') == 'OK: no task is due; no workers are registered'
+
+
+@pytest.mark.parametrize('command', ['pause', 'resume'])
+@pytest.mark.parametrize('arguments, complaint', [
+    ((), 'give either the ID of a task, or --all for the whole schedule'),
+    (('',), 'the ID is empty'),
+    (('2a', '--all'), 'give either the ID of a task, or --all')])
+def test_the_whole_schedule_is_paused_only_on_purpose(
+        shell, wall_clock, command, arguments, complaint):
+    assert shell(command, *arguments, code=2) == ''
+    assert complaint in shell.err
+    assert shell.json('check')['paused'] is None
 
 
 @pytest.mark.parametrize('command', ['pause', 'resume', 'run-now'])
@@ -412,11 +424,11 @@ def test_run_now_runs_once_more_and_leaves_the_next_occurrence(
 @pytest.mark.parametrize('paused', [True, False])
 def test_what_is_paused_does_not_run_now(shell, wall_clock, paused):
     task = shell('add', 'shop.restock', '--every', '1h')
-    shell('pause', *[task] * paused)
+    shell('pause', task if paused else '--all')
     what = task if paused else f'schedule in {shell.db}'
     assert shell.refuses('run-now', task) == (
-        f'{what} is paused; resume it first, with: zodbschedule resume'
-        f'{f" {task}" * paused}')
+        f'{what} is paused; resume it first, with: zodbschedule resume '
+        f'{task if paused else "--all"}')
 
 
 @pytest.mark.parametrize('every, said', [
@@ -593,7 +605,7 @@ def shown_while_it_runs(id):
 
 def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
     with opened(shell.db) as root:
-        task = root['schedule'].call(shown_while_it_runs)
+        task = root['schedule'].call(shown_while_it_runs, 'its id')
         root._p_jar.add(task)
         task.args = (f'{int.from_bytes(task._p_oid):x}',)
     said = shell('process')
@@ -630,7 +642,7 @@ def eventful(shell, wall_clock):
     shell('process')
     wall_clock.advance(timedelta(hours=1))
     shell('process', code=1)
-    shell('pause', '--reason', 'enough')
+    shell('pause', '--all', '--reason', 'enough')
     return good, bad
 
 

@@ -39,17 +39,19 @@ from zodbschedule.cli import database
 from zodbschedule.cli import process
 from zodbschedule.cli import worker
 from zodbschedule.cli import zope_site
+from zodbschedule.cli.database import Access
 from zodbschedule.cli.errors import EXIT_FAILED
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import import_modules
-from zodbschedule.cli.signals import ECHO
 from zodbschedule.cli.signals import Signals
+from zodbschedule.cli.signals import StoppedEarly
 from zodbschedule.cli.worker import HealthFile
 from zodbschedule.cli.worker import fix_asyncio
 from zodbschedule.cli.worker import has_asyncio_fault
 from zodbschedule.cli.worker import unless_lost
+from zodbschedule.execution.signals import ECHO
 from zodbschedule.execution.stopping import Stop
 
 
@@ -397,6 +399,14 @@ def test_a_signal_that_is_ignored_stays_so():
         signal.signal(signal.SIGHUP, before)
 
 
+def test_as_long_as_there_is_nothing_to_stop_a_second_one_cuts_off_nothing():
+    with Signals() as signals:
+        with pytest.raises(StoppedEarly):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signals.code == 0
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGUSR1])
 def test_another_process_does_what_it_would_without_us(number):
     heard = []
@@ -586,6 +596,31 @@ def test_what_waiting_cannot_mend_ends_it_with_a_line(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+OTHER = 'a PersistentMapping, not a schedule; correct --path'
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('other', OTHER), ('schedule/b', 'in a Schedule, which is not a mapping')])
+def test_a_worker_does_not_wait_where_something_else_is(
+        shell, path, complaint):
+    with opened(shell.db) as root:
+        root['other'] = PersistentMapping()
+    assert complaint in shell.refuses(
+        'worker', '--path', 'not/yet', '--path', path)
+
+
+def test_a_worker_does_not_wait_either_if_a_server_tells_of_it_late(
+        shell, zeo, working):
+    with closing(database.open_database(zeo.uri, Access.CHANGE)) as db:
+        with db.transaction() as connection:
+            connection.root()['other'] = PersistentMapping()
+    zeo.stop()
+    worker = working('--path', 'other')
+    worker.says('The database is away')
+    zeo.start()
+    assert OTHER in worker.ends(2)
+
+
 def test_a_folder_that_cannot_be_written_is_said(shell, monkeypatch):
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
     assert shell.refuses('worker', '--health-file', 'healthy') == (
@@ -638,6 +673,17 @@ def test_a_worker_imports_what_an_application_registers(registers, working):
     assert Path('heard').read_text() == 'succeeded\n'
 
 
+def test_a_module_that_is_imported_may_replace_the_log(shell, start):
+    Path('configures.py').write_text(
+        'import logging\n'
+        'logging.basicConfig(filename="app.log", level="INFO", force=True)\n')
+    worker = start('worker', '--import', 'configures')
+    log = Path('app.log')
+    wait_until(lambda: log.exists() and 'begins' in log.read_text(),
+               'the first line', worker.process)
+    assert worker.ends_when_told() == ''
+
+
 def test_process_imports_what_an_application_registers(registers, start):
     start('process', '--import', 'registers').ends()
     assert Path('heard').read_text() == 'succeeded\n'
@@ -668,6 +714,21 @@ def test_the_path_stays_as_it_is_if_that_is_to_be_safe(
     assert said == (
         f'Error: --import {on_no_path}: there is no module {on_no_path}; '
         f'install it, or correct the name\n')
+
+
+def test_a_server_that_is_read_only_is_said(shell, zeo, working):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    zeo.stop()
+    zeo.start(read_only=True)
+    assert shell.refuses('add', 'shop.deliver') == (
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
+    assert shell.refuses('process') == (
+        'nothing was run: the database is read-only')
+    assert shell.ids() == [task]
+    worker = working()
+    worker.says('is not attended to: the database is read-only')
+    worker.ends_when_told()
 
 
 # -- the file for probes -----------------------------------------------------
@@ -756,17 +817,19 @@ def test_workers_shows_who_runs_what(shell, working):
     assert parsed(row['since']) <= parsed(row['running_since']) < now
     assert isinstance(row['id'], str)
     assert {name: value for name, value in row.items() if name not in (
-        'id', 'since', 'heartbeat', 'running_since')} == {
+        'id', 'since', 'heartbeat', 'silence', 'running_since')} == {
             'name': 'miller', 'host': socket.gethostname(),
             'pid': worker.process.pid, 'lease': 45.0, 'claimed': 1,
+            'state': 'working',
             'task': task, 'description': 'shop.linger',
             'counts': {'succeeded': 0, 'retried': 0, 'failed': 0,
                        'expired': 0}}
     heading, _, line = shell('workers').splitlines()
     assert re.split('  +', heading.strip()) == [
-        'name', 'host', 'pid', 'since', 'heartbeat', 'claimed',
+        'name', 'host', 'pid', 'since', 'state', 'claimed',
         'description', 'running since']
     assert line.startswith('miller') and 'shop.linger' in line
+    assert ' working ' in line
 
 
 def test_workers_tells_what_has_ended(shell, working):
@@ -800,17 +863,24 @@ def test_list_and_show_name_the_worker(shell, working):
         line.split() for line in shell('show', task).splitlines()]
 
 
-def test_check_says_how_many_workers_are_registered(shell, working):
-    assert shell('check') == 'OK: no task is due; no workers are registered'
-    lingering(shell, working)
-    assert shell('check') == 'OK: no task is due; 1 worker is registered'
-    assert shell.json('check')['workers'] == 1
+def test_a_killed_worker_is_dead_at_once(shell, working):
+    worker, _ = lingering(shell, working)
+    assert shell('check') == 'OK: no task is due; 1 worker is alive'
+    worker.process.kill()
+    worker.process.wait()
+    assert shell.json('workers')[0]['state'] == 'dead'
+    assert ' dead, silent for ' in shell('workers')
+    assert shell('check').endswith('; no workers are alive, 1 is dead')
 
 
-def test_check_counts_workers(shell, working):
+def test_a_worker_of_several_threads_is_one(shell, working):
     worker = working('--threads', '3')
-    wait_until(lambda: shell.json('check')['workers'] == 3, '3 claims')
-    assert '3 workers are registered' in shell('check')
+    wait_until(lambda: len(shell.json('workers')) == 3, '3 claims')
+    assert [row['state'] for row in shell.json('workers')] == 3 * ['idle']
+    assert ' idle for ' in shell('workers')
+    found = shell.json('check')
+    assert found['workers'] == 1
+    assert found['silent_workers'] == found['dead_workers'] == 0
     worker.ends_when_told()
 
 
@@ -983,6 +1053,17 @@ def test_a_zope_that_is_missing_is_said(bare_shell, monkeypatch, command):
     Path('zope.conf').touch()
     bare_shell(command, '--zope', 'zope.conf', code=2)
     assert '--zope needs Zope' in bare_shell.err
+
+
+def test_a_zope_that_does_not_start_may_do_so_another_time(
+        bare_shell, monkeypatch):
+    def started(site):
+        raise zope_site.ZopeFailed('Zope does not start: it is away')
+
+    monkeypatch.setattr(zope_site.ZopeLocation, 'started', started)
+    Path('zope.conf').touch()
+    bare_shell('worker', '--zope', 'zope.conf', code=3)
+    assert 'Zope does not start: it is away' in bare_shell.err
 
 
 def test_either_a_database_or_a_zope(bare_shell):

@@ -27,7 +27,8 @@ from sample_work import runs
 from ZODB.POSException import StorageError
 
 from zodbschedule import Every
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import dissolving
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 from zodbschedule.liveness.stale import is_abandoned
 from zodbschedule.scheduling import turn
@@ -79,11 +80,15 @@ def process(uri, minutes):
     client.close()
 
 
+OWNERS = {'Consumer': processing.Consumer, 'dissolving': dissolving,
+          'own_claim': own_claim}
+
+
 def process_and_pause(uri, moment):
     """Process, and pause at that moment, for good."""
     owner, name, when, count = moment.split()
     calls = []
-    owner = getattr(processing, owner, holding)
+    owner = OWNERS[owner]
     original = getattr(owner, name)
 
     def pausing(*args, **kwargs):
@@ -127,15 +132,15 @@ def finish(database, minutes=0):
 
 
 MOMENTS = {
-    'registered, and nothing taken': 'module exchange before 1',
-    'in the first turn, before its commit': 'module exchange after 1',
+    'registered, and nothing taken': 'own_claim exchange before 1',
+    'in the first turn, before its commit': 'own_claim exchange after 1',
     'after the first turn': 'Consumer turn after 1',
     'between two runs': 'Consumer run after 2',
-    'in a turn that collects': 'module exchange after 2',
+    'in a turn that collects': 'own_claim exchange after 2',
     'after a turn that collects': 'Consumer turn after 2',
     'in the middle of the second portion': 'Consumer run before 7',
     'before the claim is withdrawn': 'Consumer withdraw before 1',
-    'in the last transaction': 'module withdraw after 1',
+    'in the last transaction': 'dissolving withdraw after 1',
     'after the last transaction': 'Consumer withdraw after 1',
 }
 
@@ -263,7 +268,7 @@ def test_killed_in_a_run_every_effect_happens_once(
 def test_killed_again_and_again_what_tasks_schedule_happens_once(
         database, killed):
     prepare(database, *(Rescheduling(f'{n}', at(n)) for n in range(-3, 0)))
-    for moment in ('Consumer run after 1', 'module withdraw after 1',
+    for moment in ('Consumer run after 1', 'dissolving withdraw after 1',
                    'Consumer turn after 1'):
         killed('process_and_pause', moment, at=moment)
     for minute in range(0, 100, 10):

@@ -15,7 +15,7 @@ from sample_work import names
 from sample_work import prepare
 from sample_work import runs
 
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 
 
@@ -156,10 +156,10 @@ class TestThreads:
 
     def test_nor_if_the_dead_have_left_claims(self, database):
         schedule = prepare(database, *crowded(Counted))
-        dead = holding.incarnation.this()._replace(started='1')
+        dead = own_claim.incarnation.this()._replace(started='1')
         for number in range(3):
-            claim = schedule.claims[f'{number}'] = holding.Claim('', dead)
-            holding.exchange(
+            claim = schedule.claims[f'{number}'] = own_claim.Claim('', dead)
+            own_claim.exchange(
                 schedule, claim, 20, None, NOON, lambda instant, task: True)
         commit(schedule)
         begin(schedule)

@@ -11,6 +11,7 @@ from ZODB.utils import u64
 
 from zodbschedule.execution.backoff import FIRST_PAUSE
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.interfaces import ClaimLost
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.store.claim import Claim
@@ -37,7 +38,7 @@ def held(consumer):
     """What waits in its claim."""
     return read(consumer.manager, lambda: [
         slot.task.description for slot in
-        consumer.schedule.claims[consumer.claim_id].held()])
+        consumer.schedule.claims[consumer.claim.id].held()])
 
 
 def change(consumer, work):
@@ -47,6 +48,18 @@ def change(consumer, work):
         consumer.manager.commit()
 
     transact(consumer.manager, commit)
+
+
+def test_a_claim_that_has_made_fewer_turns_than_before_is_of_a_backup(
+        consumer):
+    def restore(schedule):
+        schedule.claims[consumer.claim.id].turns -= 1
+
+    consumer.look()
+    consumer.turn(1)
+    change(consumer, restore)
+    with pytest.raises(ClaimLost, match='restored to an older state'):
+        consumer.turn(1)
 
 
 class TestLook:
@@ -156,7 +169,7 @@ class TestOrder:
         consumer.begin(NOON)
         consumer.turn(1)
         change(consumer, lambda schedule: relieve(
-            schedule, other.claim_id, 0, NOON))
+            schedule, other.claim.id, 0, NOON))
         consumer.turn(1)
         assert held(consumer) == ['b']
 
@@ -170,7 +183,7 @@ class TestOrder:
         other.withdraw()
         consumer.turn(1)
         assert not schedule.timetable.returned
-        assert consumer.returned == 0
+        assert consumer.claim.returned == 0
 
     def test_after_relief(self, consumer):
         consumer.begin(NOON)
@@ -178,8 +191,8 @@ class TestOrder:
         consumer.turn(2)
         assert held(consumer) == ['a', 'b']
         change(consumer, lambda schedule: relieve(
-            schedule, consumer.claim_id, 1, NOON))
-        consumer.heartbeat.may_be_relieved = True
-        assert not consumer.run(0, consumer.portion[0])
+            schedule, consumer.claim.id, 1, NOON))
+        consumer.claim.heartbeat.may_be_relieved = True
+        assert not consumer.run(0, consumer.claim.portion[0])
         consumer.turn(1)
         assert held(consumer) == ['a']

@@ -330,4 +330,69 @@ def test_if_nobody_reports_nothing_is_written(run, schedule):
     log = schedule._p_jar.db().undoLog(0, 3)
     # hand back, the run, and the turn before it
     assert [entry['description'] for entry in log] == [
-        'zodbschedule: hand back', '', 'zodbschedule: take due tasks']
+        'zodbschedule: hand back', f'{__name__}.Curious',
+        'zodbschedule: take due tasks']
+
+
+# -- Saying that there is nothing to do
+
+
+def cancel(task):
+    task.tried = True
+    current_run().cancel('nobody has ordered it')
+
+
+def test_a_run_that_has_nothing_to_do_is_on_record_as_cancelled(
+        run, schedule, caplog, monkeypatch):
+    caplog.set_level('INFO')
+    events = []
+    monkeypatch.setattr(zope.event, 'subscribers', [events.append])
+    assert not any(run(cancel, description='deliver'))
+    assert not list(schedule)
+    [outcome] = schedule.history
+    [event] = events
+    for told in outcome, event:
+        assert (told.outcome, told.error) == (
+            'cancelled', 'nobody has ordered it')
+    assert run.task.tried
+    [note] = [entry['description'] for entry in schedule._p_jar.db().undoLog()
+              if 'deliver' in entry['description']]
+    assert note == 'cancelled: deliver'
+    assert (f'The run of task {task_id(run.task)} (deliver, '
+            f'{__name__}.Curious) is cancelled: nobody has ordered it' in (
+                caplog.text))
+
+
+def test_if_it_repeats_it_goes_on(run, schedule):
+    run(cancel, recurrence=Every(HOUR))
+    assert list(schedule.getTaskTimes()) == [BEGIN + HOUR]
+    assert [each.outcome for each in schedule.history] == ['cancelled']
+
+
+def test_unless_it_unschedules_itself(run, schedule):
+    def end(task):
+        cancel(task)
+        current_run().schedule.unschedule(task)
+
+    run(end, recurrence=Every(HOUR))
+    assert not list(schedule)
+    [outcome] = schedule.history
+    assert (outcome.outcome, outcome.error) == (
+        'cancelled', 'nobody has ordered it')
+
+
+def test_without_a_reason_a_task_that_unschedules_itself_has_succeeded(
+        run, schedule):
+    assert run(lambda task: current_run().schedule.unschedule(
+        task)).succeeded == 1
+    assert [each.outcome for each in schedule.history] == ['succeeded']
+
+
+def test_one_that_asks_for_a_retry_all_the_same_is_retried(run, schedule):
+    def again(task):
+        cancel(task)
+        return task
+
+    assert run(again).retried == 1
+    [outcome] = schedule.history
+    assert (outcome.outcome, outcome.error) == ('retried', None)

@@ -108,7 +108,7 @@ class TestBound:
         commit(schedule)
         assert loads(consumer, consumer.look) < BOUND
         assert loads(consumer, lambda: consumer.turn(8)) < BOUND
-        assert len(consumer.portion) == 1
+        assert len(consumer.claim.portion) == 1
         consumer.withdraw()
 
     def test_so_it_is_while_a_part_is_looked_at_again(
@@ -208,7 +208,7 @@ class TestMissingCode:
         prepare(database, *overdue(300))
         consumer = open_consumer(database)
         with monkeypatch.context() as without:
-            without.setattr('zodbschedule.execution.consumer.isinstance',
+            without.setattr('zodbschedule.execution.passes.isinstance',
                             lambda task, cls: True, raising=False)
             assert not consumer.look().due
         clock.set(at(10))  # none is held off any more

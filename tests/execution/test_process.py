@@ -26,7 +26,7 @@ from zodbschedule import InvalidTime
 from zodbschedule import NotStored
 from zodbschedule import Retry
 from zodbschedule import Schedule
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import passes
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import TaskParked
@@ -172,7 +172,7 @@ def test_no_claim_is_left_behind(stage):
 
 @on_file
 def test_husks_are_swept_along_the_way(stage, monkeypatch):
-    monkeypatch.setattr(holding, 'SWEEP', 1)
+    monkeypatch.setattr(passes, 'SWEEP', 1)
     for number in range(3):
         stage.add(f'{number}', minutes=number, cls=Noting)
     assert stage.process() == Tally(succeeded=3)

@@ -307,7 +307,7 @@ def test_a_task_whose_principal_is_no_text_is_parked(stage):
         task.principalId = 5
     stage.add('after', cls=Noting)
     assert stage.process() == Tally(succeeded=1, failed=1)
-    assert parked_alone(stage, 'Error')
+    assert parked_alone(stage, "InvalidTask: the principalId of <Noting")
 
 
 # -- Code and records that are missing
@@ -494,7 +494,7 @@ def test_a_task_whose_record_is_gone_is_parked(stage):
     assert stage.process() == Tally(succeeded=2, failed=1)
     seen = stage.look()
     assert seen.effects == ['before', 'after']
-    assert 'POSKeyError' in seen.parked['']
+    assert 'POSKeyError' in seen.parked['sample_tasks.Doing']
     with stage.transaction() as root:
         [entry] = root['schedule'].parked
         assert entry.id == f'{int.from_bytes(lost, "big"):x}'

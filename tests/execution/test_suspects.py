@@ -90,7 +90,7 @@ def test_it_does_not_run_when_others_do_not_end(
     elsewhere(here.beside())
     one_pass(consumer)
     assert runs(database) == {'suspect': 0, 'b': 1}
-    assert len(consumer.left) == 1  # for a next pass
+    assert len(consumer.current_pass.left) == 1  # for a next pass
 
 
 def test_nor_when_its_process_is_to_stop(consumer, database):
@@ -114,8 +114,8 @@ def test_and_hands_back_what_it_has_taken(
         consumer, schedule, database, here, elsewhere):
     consumer.look()
     consumer.turn(9)
-    assert consumer.portion
+    assert consumer.claim.portion
     elsewhere(here.alone(0, bool))
     assert consumer.gives_way()
-    assert not consumer.portion
+    assert not consumer.claim.portion
     assert runs(database) == {'suspect': 0, 'b': 0}

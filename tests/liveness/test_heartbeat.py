@@ -169,7 +169,7 @@ class TestBeating:
         schedule.lease = timedelta(seconds=3)
         commit(schedule)
         consumer.turn(1)
-        assert consumer.heartbeat.interval == interval
+        assert consumer.claim.heartbeat.interval == interval
         consumer.withdraw()
 
     @pytest.mark.storages('FileStorage')

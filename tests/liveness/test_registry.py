@@ -1,5 +1,6 @@
 """Who works on a schedule, as its claims tell; recovering them by hand."""
 
+import os
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -27,8 +28,11 @@ from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling import turn
+from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.incarnation import started
+from zodbschedule.store.incarnation import this
 
 
 ELSEWHERE = Incarnation('elsewhere', 'another boot pid:[1]', 4711, '1')
@@ -38,12 +42,13 @@ def anything(instant, task):
     return True
 
 
-def take(schedule, limit=100, claim_id='theirs', name='a name', lease=None):
+def take(schedule, limit=100, claim_id='theirs', name='a name', lease=None,
+         holder=ELSEWHERE):
     """A claim that has taken so many tasks."""
     claim = schedule.claims.get(claim_id)
     if claim is None:
         claim = schedule.claims[claim_id] = Claim(
-            name, ELSEWHERE, to_micros(at(3)), lease)
+            name, holder, to_micros(at(3)), lease)
     turn.exchange(schedule, claim, limit, None, NOON, anything)
     commit(schedule)
     return claim
@@ -72,9 +77,9 @@ class TestWorkers:
         take(schedule)
         state, = schedule.workers
         assert verifyObject(IWorkerState, state)
-        assert state._replace(beaten=None) == WorkerState(
+        assert state._replace(beaten=None, silence=None) == WorkerState(
             'theirs', 'a name', 'elsewhere', 4711, at(3),
-            timedelta(seconds=30), None, None, None, 0, Tally())
+            timedelta(seconds=30), 'idle', None, None, None, None, 0, Tally())
         age = datetime.now(UTC) - state.beaten
         assert abs(age) < timedelta(minutes=5)
 
@@ -153,6 +158,49 @@ class TestWorkers:
         assert state.task.description == 'a'
         begin(other)
         assert list(other.workers) == []
+
+
+PARENT = this()._replace(pid=os.getppid(), started=started(os.getppid()))
+GONE = PARENT._replace(started='1')
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+class TestWhatCanBeSaidOfThem:
+
+    @pytest.mark.parametrize('holder, tasks, silent, said', [
+        (ELSEWHERE, 1, 29 * SECOND, 'working'),
+        (ELSEWHERE, 1, 31 * SECOND, 'silent'),
+        (ELSEWHERE, 1, -HOUR, 'silent'),
+        (ELSEWHERE, 0, 14 * HOUR, 'idle'),
+        (ELSEWHERE, 0, 2 * DAY, 'silent'),
+        (PARENT, 1, 29 * SECOND, 'working'),
+        (PARENT, 1, 31 * SECOND, 'silent'),
+        (PARENT, 0, 9 * DAY, 'idle'),
+        (GONE, 1, SECOND, 'dead'),
+        (GONE, 0, SECOND, 'dead'),
+        (GONE, 0, 9 * DAY, 'dead')])
+    def test_in_a_word(self, schedule, silence, holder, tasks, silent, said):
+        add(schedule, 'a')
+        silence(take(schedule, tasks, holder=holder), silent)
+        state, = schedule.workers
+        assert (state.state, state.silence) == (said, silent)
+
+    def test_one_that_was_stopped_is_not_idle(
+            self, schedule, silence, monkeypatch):
+        monkeypatch.setattr(incarnation, 'is_at_work', lambda other: False)
+        silence(take(schedule, holder=PARENT), 2 * DAY)
+        assert [each.state for each in schedule.workers] == ['silent']
+
+    def test_what_a_dead_one_holds_is_overdue_at_once(self, schedule, clock):
+        add(schedule, 'a')
+        claim = take(schedule, holder=GONE)
+        assert schedule.overdue(NOON + HOUR) == HOUR
+        claim._incarnation = tuple(ELSEWHERE)
+        commit(schedule)
+        state, = schedule.workers
+        assert schedule.overdue(state.beaten + SECOND) == timedelta(0)
 
 
 class TestRecover:

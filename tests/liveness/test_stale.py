@@ -1,15 +1,13 @@
 """Which claims of others nobody works on any more."""
 
 import os
+import re
 import time
-from datetime import UTC
-from datetime import datetime
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 import ZODB.BaseStorage
-from persistent.TimeStamp import TimeStamp
 from sample_work import Note
 from sample_work import commit
 
@@ -67,16 +65,6 @@ def make(schedule):
     return make
 
 
-@pytest.fixture
-def silence(clock):
-    """Have our clock show that a claim has been silent for so long."""
-    def silence(claim, by):
-        beaten = TimeStamp(claim.beaten()).timeTime()
-        clock.set(datetime.fromtimestamp(beaten, UTC) + by)
-
-    return silence
-
-
 def alive(monkeypatch, *claim_ids):
     """This very process works on those claims."""
     monkeypatch.setattr(
@@ -94,6 +82,7 @@ class TestProcessesOfThisMachine:
             self, schedule, others, make):
         make('a', this())
         assert others.look(schedule, 'mine') == (['a'], [])
+        assert others.evidence == {'a': 'this process could not hand it back'}
 
     def test_what_another_thread_works_on_is_not(
             self, schedule, others, make, monkeypatch):
@@ -106,6 +95,7 @@ class TestProcessesOfThisMachine:
         make('a', this()._replace(started='1'))
         make('b', this()._replace(started='1'), full=False)
         assert others.look(schedule, 'mine') == (['a', 'b'], [])
+        assert set(others.evidence.values()) == {'its process has ended'}
 
     def test_that_one_has_ended_is_seen_without_the_database(
             self, schedule, others, make, monkeypatch):
@@ -265,8 +255,10 @@ class TestStale:
         make('a')
         make('b')
         storage_time.now += 31
-        assert OtherClaims().stale(
+        others = OtherClaims()
+        assert others.stale(
             schedule, ['b', 'gone by now'], mine()) == ['b']
+        assert others.evidence == {'b': 'it was silent for 31 s'}
 
     def test_a_clock_that_was_wrong_recovers_nobody(
             self, schedule, others, make, mine, silence, storage_time):
@@ -284,6 +276,10 @@ class TestStale:
         assert others.stale(schedule, ['a'], mine()) == []
         ticks.now += 2
         assert others.stale(schedule, ['a'], mine()) == ['a']
+        assert re.fullmatch(
+            r'it was silent for 31 s, as this process has seen itself; its '
+            r'last sign of life is [1-9]\d+ s in the future, since the clock '
+            r'of the storage was ahead', others.evidence['a'])
 
     def test_a_new_sign_of_life_begins_it_anew(
             self, schedule, others, make, mine, ticks):

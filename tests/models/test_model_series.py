@@ -119,7 +119,8 @@ class Machine(RuleBasedStateMachine):
         number = len(self.tasks)
         task = Stroke(number, self.notes, **one)
         before = one['key'] and self.schedule.keys.get(one['key'])
-        stands = self.schedule.schedule(task, duplicate=duplicate)
+        stands = self.schedule.schedule(
+            task, duplicate=duplicate if one['key'] else 'refuse')
         if stands is task:
             self.tasks[number] = task
             if before is not None:

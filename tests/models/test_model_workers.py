@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from logging import CRITICAL
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -53,7 +54,11 @@ from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import consumer
+from zodbschedule.execution import crowd
+from zodbschedule.execution import dissolving
+from zodbschedule.execution import own_claim
+from zodbschedule.execution import passes
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
@@ -154,16 +159,14 @@ class Watched:
 
     machine = None
 
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.claim.register = partial(
+            self.machine.registering, self, self.claim.register)
+
     def begin(self, now):
         super().begin(now)
         self.machine.begun(self)
-
-    def register(self):
-        self.machine.registering(self, super().register)
-
-    def _takes(self, instant, task):
-        # It is a process with one thread, and every run of it goes on alone.
-        return self._wanted(instant, task)
 
     def turn(self, limit):
         self.machine.turning(self, limit, super().turn)
@@ -178,11 +181,11 @@ class Watched:
         self.machine.recovering(self, claim_id, super().recover)
 
 
-class Worker(Watched, holding.Consumer):
+class Worker(Watched, consumer.Consumer):
     pass
 
 
-class Call(Watched, holding.Consumer):
+class Call(Watched, consumer.Consumer):
     pass
 
 
@@ -252,11 +255,13 @@ class Machine(RuleBasedStateMachine):
                 (processing, 'Consumer', Call),
                 (processing, 'PORTION', PORTION),
                 # A turn that conflicts looks for what it takes at random.
-                (holding, 'CROWD', 1),
-                (holding, 'ROOM', 0),
-                (holding, 'uuid', SimpleNamespace(uuid4=self._claim_id)),
-                (holding, 'exchange', self._reaching(holding.exchange)),
-                (holding, 'withdraw', self._reaching(holding.withdraw))]:
+                (crowd, 'CROWD', 1),
+                (crowd, 'ROOM', 0),
+                (own_claim, 'uuid', SimpleNamespace(uuid4=self._claim_id)),
+                (own_claim, 'exchange', self._reaching(own_claim.exchange)),
+                (dissolving, 'withdraw', self._reaching(dissolving.withdraw)),
+                # It is a process with one thread: every run goes on alone.
+                (passes, 'is_suspect', lambda schedule, oid: False)]:
             enter(mock.patch.object(owner, name, value))
 
     def _claim_id(self):
@@ -498,7 +503,7 @@ class Machine(RuleBasedStateMachine):
         """All claims of a name, by hand; nobody is suspected."""
         name = (*WORKERS, processing.NAME)[dice[0] % 3]
         if self.steps and self.steps[-1].worker and dice[1] % 2:
-            name = self.steps[-1].worker.name
+            name = self.steps[-1].worker.claim.name
         claims = [claim for claim, known in self.model.all('claim').items()
                   if known.name == name]
         held = sum(len(self.model.held(claim)) for claim in claims)
@@ -540,18 +545,18 @@ class Machine(RuleBasedStateMachine):
                 root['schedule'], name, patient=True)
             worker.begin(self.clock.now())
             worker.prepare()
-        self.heart.add(worker.heartbeat)
-        worker.register()
+        self.heart.add(worker.claim.heartbeat)
+        worker.claim.register()
 
     def forget(self, name):
         """It has no claim any more."""
         if self.holdings[name] is not None:
-            self.heart.remove(self.holdings[name].heartbeat)
+            self.heart.remove(self.holdings[name].claim.heartbeat)
             self.holdings[name] = None
 
     def _leave_behind(self, name):
         """Its claim is one of a process that is gone."""
-        claim_id = self.holdings[name].claim_id
+        claim_id = self.holdings[name].claim.id
         self.forget(name)
 
         def work(root):
@@ -568,7 +573,7 @@ class Machine(RuleBasedStateMachine):
 
     def begin(self, dice, offset):
         def work(worker):
-            with self._transaction(worker.name):
+            with self._transaction(worker.claim.name):
                 worker.begin(self.clock.now())
                 worker.prepare()
 
@@ -583,12 +588,12 @@ class Machine(RuleBasedStateMachine):
 
     def _run_one(self, worker):
         """Of a new portion, if the last one is through."""
-        if not worker.portion:
+        if not worker.claim.portion:
             worker.turn(PORTION)
-        for index, oid in list(worker.portion.items())[:1]:
+        for index, oid in list(worker.claim.portion.items())[:1]:
             with worker.guard.on_duty():
                 worker.run(index, oid)
-            worker.portion.pop(index)
+            worker.claim.portion.pop(index)
 
     def attend(self, dice, offset):
         """A whole pass."""
@@ -598,8 +603,8 @@ class Machine(RuleBasedStateMachine):
             full = True
             while full:
                 worker.turn(PORTION)
-                full = len(worker.portion) == PORTION
-                while worker.portion:
+                full = len(worker.claim.portion) == PORTION
+                while worker.claim.portion:
                     self._run_one(worker)
 
         self.as_worker(WORKERS[dice[0] % 2], work)
@@ -622,9 +627,9 @@ class Machine(RuleBasedStateMachine):
         """Any claim but its own: also of one that lives."""
         def work(worker):
             claims = sorted(
-                self.model.all('claim').keys() - {worker.claim_id})
-            close = [step.worker.claim_id for step in self.steps
-                     if step.worker and step.worker.claim_id in claims]
+                self.model.all('claim').keys() - {worker.claim.id})
+            close = [step.worker.claim.id for step in self.steps
+                     if step.worker and step.worker.claim.id in claims]
             if close and dice[2] % 2:
                 claims = close
             if claims:
@@ -640,12 +645,12 @@ class Machine(RuleBasedStateMachine):
             return
 
         def work(root):
-            relieve(root['schedule'], worker.claim_id, worker.running,
+            relieve(root['schedule'], worker.claim.id, worker.running,
                     self.clock.now())
 
         self.as_user(
             work, lambda model: model.relieve(worker.mind, worker.running))
-        worker.heartbeat.may_be_relieved = True
+        worker.claim.heartbeat.may_be_relieved = True
 
     def die(self, dice, offset):
         raise Died
@@ -676,9 +681,9 @@ class Machine(RuleBasedStateMachine):
     def begun(self, holding):
         if not hasattr(holding, 'mind'):
             holding.mind = Mind(
-                holding.claim_id, holding.name, holding.patient)
-        holding.mind.begin(holding.now, self.clock.now())
-        if holding.name == processing.NAME:
+                holding.claim.id, holding.claim.name, holding.patient)
+        holding.mind.begin(holding.current_pass.now, self.clock.now())
+        if holding.claim.name == processing.NAME:
             self.last_pass = holding
 
     def registering(self, holding, register):
@@ -691,7 +696,7 @@ class Machine(RuleBasedStateMachine):
         try:
             yield
         except ClaimLost:
-            assert self.model.get('claim', holding.claim_id) is None
+            assert self.model.get('claim', holding.claim.id) is None
             raise
 
     def turning(self, holding, limit, turn):
@@ -701,10 +706,10 @@ class Machine(RuleBasedStateMachine):
                 turn(limit)
         self.conclude(
             step, lambda model: model.turn(mind, limit, self.resting))
-        assert list(holding.portion.items()) == [
+        assert list(holding.claim.portion.items()) == [
             (index, self.oids[number])
             for index, number in mind.portion.items()]
-        assert holding.cursor == mind.cursor
+        assert holding.current_pass.cursor == mind.cursor
 
     def running(self, holding, index, oid, run):
         mind = holding.mind
@@ -717,7 +722,7 @@ class Machine(RuleBasedStateMachine):
             with self.claim_lost_rightly(holding):
                 result = run(index, oid)
         left, in_vain = self._became(step, mind, index)
-        assert left == (oid in holding.left)
+        assert left == (oid in holding.current_pass.left)
         self.resting.pop(number, None)
         if in_vain:
             self.resting[number] = mind.now
@@ -763,7 +768,7 @@ class Machine(RuleBasedStateMachine):
         with self.step(holding.manager, holding) as step:
             withdraw(suspect)
         self._dissolved(step, holding.mind, lambda model: (
-            model.withdraw(holding.claim_id, suspect)), holding.claim_id)
+            model.withdraw(holding.claim.id, suspect)), holding.claim.id)
 
     def recovering(self, holding, claim_id, recover):
         with self.step(holding.manager, holding) as step:

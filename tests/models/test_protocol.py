@@ -379,7 +379,7 @@ class TestTheModelIsOfThisCode:
     @staticmethod
     def run(holding, index):
         with holding.guard.on_duty():
-            assert holding.run(index, holding.portion[index])
+            assert holding.run(index, holding.claim.portion[index])
 
     def schedule(self, schedule, tasks, name):
         tasks[name] = schedule.schedule(Note(name, at(0)))
@@ -404,7 +404,7 @@ class TestTheModelIsOfThisCode:
         assert same(('schedule', 'b')) == ['instant', 'list', 'task']
 
     def test_a_claim_from_its_first_turn_to_its_end(self, holding, same):
-        holding.register()
+        holding.claim.register()
         assert same(('register', 0), besides=['heartbeat']) == [
             'claim', 'claims', 'slots']
         holding.turn(9)
@@ -443,7 +443,7 @@ class TestTheModelIsOfThisCode:
             self, schedule, holding, same):
         holding.turn(9)
         same(('register', 0), ('turn', 0, 9), besides=['heartbeat'])
-        relieve(schedule, holding.claim_id, 1, at(10))
+        relieve(schedule, holding.claim.id, 1, at(10))
         commit(schedule)
         assert same(('relieve', 0, 1), besides=['timetable']) == [
             'claim', 'instant', 'list', 'slot']
@@ -464,7 +464,7 @@ class TestTheModelIsOfThisCode:
             assert same(('turn', 0, 9)) == ['claim']
         other = Consumer(schedule, 'theirs')
         other.begin(at(10))
-        other.recover(holding.claim_id)
+        other.recover(holding.claim.id)
         # The slots as well, free or not.
         assert same(('withdraw', 0),
                     besides=['timetable'] if waiting else []) == [
@@ -474,12 +474,12 @@ class TestTheModelIsOfThisCode:
     def test_a_crash_is_counted_beside(self, schedule, holding, same):
         holding.turn(9)
         same(('register', 0), ('turn', 0, 9), besides=['heartbeat'])
-        claim = schedule.claims[holding.claim_id]
+        claim = schedule.claims[holding.claim.id]
         claim._incarnation = tuple(claim.incarnation._replace(pid=0))
         commit(schedule)
         other = Consumer(schedule, 'theirs')
         other.begin(at(10))
-        other.recover(holding.claim_id)
+        other.recover(holding.claim.id)
         same(('withdraw', 0), besides=['crashes', 'timetable'])
 
     def test_a_busy_instant(self, schedule, tasks, holding, same):

@@ -148,7 +148,7 @@ def test_a_key_that_another_holds_is_refused(schedule, add):
     with pytest.raises(AlreadyScheduled) as error:
         schedule.change(task, key='k', description='new')
     assert error.value.task is holder
-    assert (task.key, task.description) == ('l', '')
+    assert (task.key, task.description) == ('l', f'{__name__}.Doing')
     assert sorted(schedule.keys) == ['k', 'l']
 
 
@@ -166,7 +166,7 @@ def test_a_wrong_value_changes_nothing(schedule, add, options, error):
         schedule.change(task, description='new', **options) if (
             'description' not in options) else schedule.change(
                 task, **options)
-    assert task.description == ''
+    assert task.description == f'{__name__}.Doing'
     assert task.recurrence is None
     assert times(schedule) == [HOUR]
 
@@ -176,7 +176,8 @@ def test_a_recurrence_that_has_ended_changes_nothing(schedule, add):
     with pytest.raises(InvalidRecurrence):
         schedule.change(task, recurrence=RRule(
             'FREQ=DAILY;COUNT=1', BEGIN - HOUR), description='new')
-    assert (task.recurrence, task.description) == (None, '')
+    assert task.recurrence is None
+    assert task.description == f'{__name__}.Doing'
 
 
 def test_what_is_not_there_cannot_be_changed(schedule, clock):

@@ -128,7 +128,8 @@ def test_a_retry_says_which_attempt_it_is(schedule, add):
     task.fails = True
     transaction.commit()
     run_until(schedule, BEGIN)
-    assert told(schedule, BEGIN + HOUR) == [(MINUTE, '', 'attempt 2')]
+    assert told(schedule, BEGIN + HOUR) == [
+        (MINUTE, task.description, 'attempt 2')]
 
 
 def test_what_would_expire_says_so(schedule, add):

@@ -31,6 +31,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.execution import process as processing
+from zodbschedule.execution.passes import Pass
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import NotScheduled
@@ -121,7 +122,6 @@ class TestDuplicates:
         with stage.transaction():
             stage.schedule.schedule(
                 stage.make('other', key='l'), duplicate=duplicate)
-            stage.schedule.schedule(stage.make('none'), duplicate=duplicate)
         assert stage.held() == {'k': 'first', 'l': 'other'}
 
     @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
@@ -139,6 +139,15 @@ class TestDuplicates:
             with pytest.raises(InvalidTask, match="'refuse', 'keep'"):
                 stage.schedule.schedule(
                     stage.make('a'), duplicate=duplicate)
+        assert stage.look().waiting == []
+
+    @pytest.mark.parametrize('duplicate', ['keep', 'replace'])
+    def test_without_a_key_there_is_no_duplicate(self, stage, duplicate):
+        with stage.transaction():
+            with pytest.raises(InvalidTask, match=(
+                    f"^duplicate is '{duplicate}', and <CallTask .*> has no "
+                    f'key .*; give it a key$')):
+                stage.schedule.call(sweep, duplicate=duplicate)
         assert stage.look().waiting == []
 
     def test_a_replacement_that_is_refused_replaces_nothing(self, stage):
@@ -538,9 +547,11 @@ class TestPlaces:
     def test_unparking_is_refused_if_its_key_is_held(self, stage):
         self.test_a_failed_one_is_parked_without_its_key(stage)
         stage.add('other', key='k', minutes=-5)
-        with stage.transaction(), pytest.raises(AlreadyScheduled):
+        with stage.transaction(), pytest.raises(
+                AlreadyScheduled, match='to be unscheduled, first') as refused:
             entry, = stage.schedule.parked
             stage.schedule.unpark(entry)
+        assert 'duplicate' not in str(refused.value)
         assert stage.held() == {'k': 'other'}
         assert list(stage.look().parked) == ['a']
 
@@ -1125,7 +1136,7 @@ class TestAtTheSameTime:
     def test_without_looking_whether_a_key_is_busy_they_do(
             self, database, tmp_path, monkeypatch):
         monkeypatch.setattr(
-            processing.Consumer, '_key_is_free', lambda self, oid: True)
+            Pass, '_key_is_free', lambda self, oid: True)
         schedule = prepare(database, *(
             Note(name) for name in ('a', 'b')))
         seen = []

@@ -120,7 +120,7 @@ def test_the_record_of_the_task_refers_to_them(schedule, log):
 def test_what_is_large_alone_has_such_a_record(schedule, log, kind):
     small, large = {'args': (['x' * 2_000, log],)}, {'args': ([LOAD],)}
     if kind == 'kwargs':
-        small, large = ({'kwargs': {'name': one['args']}}
+        small, large = ({'kwargs': {'log': one['args']}}
                         for one in (small, large))
     assert not is_apart(schedule.schedule(CallTask(NOTE, **small)))
     assert is_apart(schedule.schedule(CallTask(NOTE, **large)))
@@ -128,7 +128,7 @@ def test_what_is_large_alone_has_such_a_record(schedule, log, kind):
     log.append(LOAD)
     other = CallTask(NOTE, [PersistentList([LOAD])], description=LOAD)
     assert is_apart(schedule.schedule(other))
-    assert not is_apart(schedule.schedule(CallTask(NOTE, description=LOAD)))
+    assert not is_apart(schedule.schedule(CallTask(print, description=LOAD)))
     assert not is_apart(schedule.schedule(
         CallTask(NOTE, [log, PersistentList([LOAD])])))
     transaction.commit()

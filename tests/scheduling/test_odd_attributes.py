@@ -22,6 +22,7 @@ from persistent import Persistent
 from zope.interface import implementer
 
 from zodbschedule import Every
+from zodbschedule import Retry
 from zodbschedule import Task
 from zodbschedule.cli.task_facts import facts_by_id
 from zodbschedule.cli.task_facts import list_facts
@@ -120,3 +121,19 @@ def test_what_is_not_there_may_be_any_error(schedule, clock):
     transaction.commit()
     assert schedule.process(clock.now()).succeeded == 1
     assert called == ['good']
+
+
+@pytest.mark.parametrize('retry', [None, Retry(3)])
+def test_a_task_with_an_odd_principal_is_never_called(schedule, clock, retry):
+    task = schedule.schedule(Odd(BEGIN, retry=retry))
+    transaction.commit()
+    odd['principalId'] = 5
+    for _ in range(9):
+        schedule.process(clock.now())
+        clock.set(task.time)
+    assert called == []
+    assert task in schedule
+    assert len(schedule.parked) > 2
+    for entry in schedule.parked:
+        assert 'InvalidTask: the principalId of <Odd' in entry.reason
+        assert 'is 5; it has to be a str or None' in entry.reason

@@ -508,28 +508,48 @@ class TestGone:
         stage.process()
         assert stage.over()
 
-    def test_recovered_where_its_class_is_missing_each_waits_for_a_person(
-            self, stage, monkeypatch):
+    def ask_for_it_twice(self, stage, monkeypatch):
+        """Its last run has ended, and it is recovered without its class."""
         def ask_for_it(task):
             stage.on('run_now', task)
             stage.clock.advance(MOMENT)
             stage.on('run_now', task)
 
-        self.last(stage, ask_for_it)
+        task = self.last(stage, ask_for_it)
         away(stage, monkeypatch)
         with gone(stage.database.db, 'Doing'):
-            stage.process()
-        assert stage.over()
+            assert stage.process().left == 1
+            check(stage.database.schedule())
         calls['a'] = occurred
-        with stage.transaction():
-            entries = list(stage.schedule.parked)
-            assert [entry.occurrence for entry in entries] == [
-                stage.now + MOMENT, stage.now + 2 * MOMENT]
-            for entry in entries:
-                stage.schedule.unpark(entry)
+        return task
+
+    def test_recovered_where_its_class_is_missing_it_waits_for_that(
+            self, stage, monkeypatch):
+        self.ask_for_it_twice(stage, monkeypatch)
+        assert not stage.schedule.parked
         finish(stage, 10)
         assert ran(stage) == [stage.now + MOMENT, stage.now + 2 * MOMENT]
         assert stage.over()
+
+    def test_its_class_being_missing_for_long_it_waits_for_a_person(
+            self, stage, monkeypatch):
+        self.ask_for_it_twice(stage, monkeypatch)
+        with gone(stage.database.db, 'Doing'):
+            stage.process(120)
+            check(stage.database.schedule())
+        with stage.transaction():
+            [entry] = stage.schedule.parked
+            assert 'cannot be imported' in entry.reason
+            stage.schedule.unpark(entry)
+        finish(stage, 10)
+        assert ran(stage) == [stage.now + MOMENT, stage.now + 2 * MOMENT]
+        assert stage.over()
+
+    def test_unscheduled_without_its_class_nothing_is_left(
+            self, stage, monkeypatch):
+        task = self.ask_for_it_twice(stage, monkeypatch)
+        end(stage, task)
+        assert not stage.database.schedule().requests.unserved
 
     def test_unparked_it_comes_back_for_that_alone(self, stage):
         task, failed = parked_occurrence(stage)

@@ -6,7 +6,9 @@ from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 
 from zodbschedule import Task
+from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import stamp_of
 
 
 class Hard(Persistent):
@@ -23,6 +25,7 @@ def test_what_cannot_be_loaded_here_is_told_from_what_can(error):
     task = Hard()
     task.error = error
     assert not loads(task)
+    assert not keeps_stamp(task)
     assert loads(Task())
 
 
@@ -31,3 +34,21 @@ def test_a_conflict_says_nothing_of_the_task():
     task.error = ConflictError()
     with pytest.raises(ConflictError):
         loads(task)
+
+
+class Silent(Persistent):
+    """A task of which nothing can be had."""
+
+    error = None
+
+    def __getattr__(self, name):
+        raise self.error
+
+
+def test_a_task_that_says_nothing_has_no_stamp():
+    task = Silent()
+    task.error = KeyError('state')
+    assert stamp_of(task) is None
+    task.error = ConflictError()
+    with pytest.raises(ConflictError):
+        stamp_of(task)

@@ -656,6 +656,21 @@ def test_a_task_whose_class_is_missing_is_found_and_unscheduled(
     assert list(schedule) == []
 
 
+def test_a_task_whose_class_is_missing_is_not_changed(
+        schedule, other, without_gone):
+    schedule.schedule(Gone(NOON))
+    transaction.commit()
+    without_gone()
+    theirs = other.root()['schedule']
+    task, = theirs
+    with pytest.raises(InvalidTask, match='Gone cannot be imported'):
+        theirs.run_now(task)
+    with pytest.raises(InvalidTask, match='Gone cannot be imported'):
+        theirs.change(task, time=NOON + HOUR)
+    with pytest.raises(InvalidTask, match='Gone cannot be imported'):
+        theirs.change(task, description='late')
+
+
 def test_a_parked_task_whose_class_is_missing_stays_parked_until_it_is_back(
         schedule, log, other, without_gone, park, monkeypatch):
     monkeypatch.setattr(Gone, '__call__', Fails.__call__)

@@ -35,6 +35,7 @@ from zodbschedule.store.history import Chunk
 from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
@@ -677,26 +678,14 @@ def test_the_stamp_of_a_missing_class_can_only_be_named(full, database):
         assert mend(schedule) == []
 
 
-@pytest.mark.parametrize('part, name', [
-    ('timetable', 'the timetable'), ('parked', 'the parked tasks'),
-    ('history', 'the history'), ('pauses', 'the notes')])
-def test_what_cannot_be_read_is_named(full, part, name):
-    cls = type(getattr(full.schedule, part))
-    setattr(full.schedule, part, dangling(full.schedule, cls))
-    found = list(flaws(full.schedule))
-    assert len(found) == 1
-    assert found[0].kind is FlawKind.UNREADABLE
-    assert name in found[0].problem and not found[0].mendable
-    assert mend(full.schedule) == []
-
-
 def test_a_storage_that_fails_is_not_a_flaw(full):
     class Away(Task):
         def _p_activate(self):
             raise ReadConflictError
 
-    with pytest.raises(ReadConflictError):
-        is_gone(Away())
+    for look in is_gone, keeps_stamp:
+        with pytest.raises(ReadConflictError):
+            look(Away())
 
 
 def test_a_state_that_is_refused_is_not_gone():

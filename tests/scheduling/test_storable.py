@@ -179,7 +179,7 @@ def test_the_argument_of_a_call_is_named(schedule):
     for args, kwargs, path in [
             ((1, LOCK), {}, 'args[1]'),
             ((Basket(LOCK),), {}, 'args[0].content'),
-            ((), {'a': {'b': LOCK}}, "kwargs['a']['b']")]:
+            ((), {'sep': {'b': LOCK}}, "kwargs['sep']['b']")]:
         with pytest.raises(InvalidTask) as error:
             schedule.call(print, *args, kwargs=kwargs)
         assert f'cannot be stored: {path} is {LOCK!r}: ' in str(error.value)

@@ -16,9 +16,11 @@ from sample_work import prepare
 from sample_work import runs
 from ZODB.Connection import Connection
 
-from zodbschedule.execution import consumer as holding
-from zodbschedule.execution.consumer import CROWD
+from zodbschedule.execution import crowd
+from zodbschedule.execution import own_claim
 from zodbschedule.execution.consumer import Consumer
+from zodbschedule.execution.crowd import CROWD
+from zodbschedule.execution.crowd import Crowd
 from zodbschedule.store.spread import TREES
 from zodbschedule.store.timetable import LEAF
 from zodbschedule.store.timetable import Timetable
@@ -40,7 +42,7 @@ class TestCrowd:
     @pytest.fixture(autouse=True)
     def room(self, monkeypatch):
         """How many portions there are for each holder: none, here."""
-        monkeypatch.setattr(holding, 'ROOM', 0)
+        monkeypatch.setattr(crowd, 'ROOM', 0)
 
     @pytest.fixture
     def hold(self, database):
@@ -50,7 +52,7 @@ class TestCrowd:
             schedule._p_jar.transaction_manager.abort()
             found = Consumer(schedule, '', patient=patient)
             found.begin(now)
-            found.register()
+            found.claim.register()
             return found
 
         return hold
@@ -59,13 +61,13 @@ class TestCrowd:
     def farthest(self, monkeypatch):
         """Of the portions that it may choose, each chooses the last one."""
         monkeypatch.setattr(
-            holding.random, 'randrange', lambda count: count - 1)
+            crowd.random, 'randrange', lambda count: count - 1)
 
     @pytest.fixture
     def meet(self, monkeypatch):
         """Have a holder make a turn before another commits its own."""
         def meet(first, second):
-            meeting[second.claim_id] = first
+            meeting[second.claim.id] = first
 
         def exchange(schedule, claim, *args):
             portion = original(schedule, claim, *args)
@@ -77,8 +79,8 @@ class TestCrowd:
             return portion
 
         meeting = {}
-        original = holding.exchange
-        monkeypatch.setattr(holding, 'exchange', exchange)
+        original = own_claim.exchange
+        monkeypatch.setattr(own_claim, 'exchange', exchange)
         return meet
 
     @pytest.fixture
@@ -89,7 +91,7 @@ class TestCrowd:
         def look(holder):
             return onlooker.look(lambda schedule: [
                 slot.task.description
-                for slot in schedule.claims[holder.claim_id].held()])
+                for slot in schedule.claims[holder.claim.id].held()])
 
         return look
 
@@ -104,10 +106,10 @@ class TestCrowd:
             held = False
             for holder in holders:
                 with holder.guard.on_duty():
-                    for index, oid in holder.portion.items():
+                    for index, oid in holder.claim.portion.items():
                         holder.run(index, oid)
                 holder.turn(LIMIT)
-                held = held or bool(holder.portion)
+                held = held or bool(holder.claim.portion)
         for holder in holders:
             holder.withdraw()
 
@@ -126,8 +128,8 @@ class TestCrowd:
         # One portion was left to yet another.
         assert look(second) == [f'{number}' for number in range(16, 24)]
         # And that is where it goes on, when nobody comes in its way.
-        second.crowd = 1
-        assert second.cursor is None
+        second.claim.crowd.size = 1
+        assert second.current_pass.cursor is None
         second.turn(LIMIT)
         assert look(second) == [f'{number}' for number in range(8, 16)]
         self.work(first, second)
@@ -138,7 +140,7 @@ class TestCrowd:
     @pytest.mark.storages('FileStorage')
     def test_several_leave_room_to_each_other_from_the_beginning(
             self, database, hold, farthest, look, monkeypatch):
-        monkeypatch.setattr(holding, 'ROOM', 3)
+        monkeypatch.setattr(crowd, 'ROOM', 3)
         self.fill(database, 100)
         first = hold()
         first.turn(LIMIT)
@@ -155,8 +157,8 @@ class TestCrowd:
     @pytest.mark.storages('FileStorage')
     def test_there_is_room_for_so_many_and_no_more(
             self, database, hold, farthest, look, monkeypatch):
-        monkeypatch.setattr(holding, 'ROOM', 3)
-        monkeypatch.setattr(holding, 'ROOMS', 2)
+        monkeypatch.setattr(crowd, 'ROOM', 3)
+        monkeypatch.setattr(crowd, 'ROOMS', 2)
         self.fill(database, 100)
         *_, last = [hold() for _ in range(4)]
         last.turn(LIMIT)
@@ -172,37 +174,33 @@ class TestCrowd:
         second.turn(LIMIT)
         assert look(second) == [f'{number}' for number in range(8, 16)]
 
-    @pytest.mark.storages('FileStorage')
-    def test_each_conflict_makes_the_choice_larger_up_to_a_bound(
-            self, hold):
-        one = hold()
-        crowds = []
+    def test_each_conflict_makes_the_choice_larger_up_to_a_bound(self):
+        one = Crowd()
+        sizes = []
         for tries in range(1, 8):
-            one._skipped(tries, LIMIT)
-            crowds.append(one.crowd)
-        assert crowds == [1, 2, 4, 8, 16, 16, 16]
-        assert {one._skipped(1, LIMIT) for _ in range(1000)} == set(
-            range(0, CROWD * LIMIT, LIMIT))
-        assert one._skipped(1, 0) == 0
+            one.skip(tries, 1)
+            sizes.append(one.size)
+        assert sizes == [1, 2, 4, 8, 16, 16, 16]
+        assert {one.skip(1, 1) for _ in range(1000)} == set(range(CROWD))
 
     @pytest.mark.storages('FileStorage')
     def test_each_turn_that_does_not_conflict_makes_it_smaller(
             self, database, hold):
         one = hold()
-        one.crowd = CROWD
+        one.claim.crowd.size = CROWD
         for _ in range(100):
             one.turn(0)
-        assert one.crowd == 1
+        assert one.claim.crowd.size == 1
 
     @pytest.mark.storages('FileStorage')
     def test_if_there_is_too_little_behind_it_begins_at_the_head(
             self, database, hold, farthest, look):
         self.fill(database, LIMIT + 3)
         one = hold()
-        one.crowd = 2
+        one.claim.crowd.size = 2
         one.turn(LIMIT)
         assert look(one) == [f'{number}' for number in range(LIMIT)]
-        assert one.cursor == at(LIMIT - 1)
+        assert one.current_pass.cursor == at(LIMIT - 1)
         self.work(one)
         assert set(runs(database).values()) == {1}
 
@@ -221,7 +219,7 @@ def test_each_pass_counts_the_emptied_instants_anew(database):
     for _ in range(3):
         one.begin(at(1))
         one.turn(LIMIT)
-        assert one.husks == 5
+        assert one.current_pass.husks == 5
     one.withdraw()
 
 
@@ -307,7 +305,7 @@ class TestFetching:
         for held in schedule.timetable.instants.values():
             held._p_activate()
         asked.clear()
-        schedule.timetable.take(2, None, at(1), anything).fetch()
+        schedule.timetable.take(2, None, at(1), anything)
         assert asked == []
 
 

@@ -13,7 +13,7 @@ from sample_work import names
 from zodbschedule import Every
 from zodbschedule import RRule
 from zodbschedule import Task
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import passes
 from zodbschedule.execution import process as processing
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import FAILED
@@ -300,7 +300,7 @@ class TestSweeping:
         found = []
         original = Timetable.sweep
         monkeypatch.setattr(Timetable, 'sweep', sweep)
-        monkeypatch.setattr(holding, 'SWEEP', 20)
+        monkeypatch.setattr(passes, 'SWEEP', 20)
         monkeypatch.setattr(timetable, 'SWEEP', 20)
         return found
 

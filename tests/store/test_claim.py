@@ -16,7 +16,7 @@ from sample_work import try_to_commit
 from ZODB.utils import p64
 
 from zodbschedule import NotScheduled
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.outcomes import CANCELLED
@@ -314,7 +314,7 @@ class TestZombies:
                 return found
 
             calls = []
-            monkeypatch.setattr(holding, 'exchange', exchange)
+            monkeypatch.setattr(own_claim, 'exchange', exchange)
             monkeypatch.setattr(processing, 'PORTION', 2)
         return do
 

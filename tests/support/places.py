@@ -11,7 +11,8 @@ from sample_tasks import calls
 from sample_work import commit
 from ZODB.utils import u64
 
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import dissolving
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
 from zodbschedule.scheduling.soundness.survey import flaws
@@ -141,6 +142,6 @@ def announce_moments(monkeypatch, reached):
 
         monkeypatch.setattr(owner, name, noting)
 
-    notify(holding, 'exchange', None, 'taken')
-    notify(holding, 'withdraw', None, 'collected')
+    notify(own_claim, 'exchange', None, 'taken')
+    notify(dissolving, 'withdraw', None, 'collected')
     notify(processing.Consumer, 'run', 'before the run', 'after the run')

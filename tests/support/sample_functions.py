@@ -42,6 +42,10 @@ def another(time, log):
     return Again(time, log)
 
 
+def with_key(key):
+    """Its argument has the name of an option."""
+
+
 def fail(*args):
     raise ValueError('it fails')
 

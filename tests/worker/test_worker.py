@@ -35,7 +35,8 @@ from zodbschedule import Schedule
 from zodbschedule import Worker
 from zodbschedule import clock as the_clock
 from zodbschedule import principals
-from zodbschedule.execution import consumer as holding
+from zodbschedule.execution import consumer
+from zodbschedule.execution import own_claim
 from zodbschedule.execution import stopping
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
@@ -51,6 +52,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import started
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.worker import holdoff
 from zodbschedule.worker import loop as loop_module
 from zodbschedule.worker import thread as thread_module
@@ -329,7 +331,8 @@ class TestStarting:
 
     def test_a_database_is_not_a_connection_nor_a_schedule_nor_its_file(self):
         with closing(ZODB.DB(None)) as db:
-            for given in db.open(), Schedule(), None, 'Data.fs':
+            for given in (db.open(), Schedule(), CallTask(nothing), None,
+                          'Data.fs'):
                 with pytest.raises(InvalidSetting) as caught:
                     Worker(given)
                 assert str(caught.value) == (
@@ -947,8 +950,8 @@ class TestSteering:
             return find(name)
 
         found = []
-        find = holding.find
-        monkeypatch.setattr(holding, 'find', look)
+        find = consumer.find
+        monkeypatch.setattr(consumer, 'find', look)
         return found
 
     def need_special(self, seen):
@@ -1297,6 +1300,30 @@ class TestRecovering:
         assert seen.look(lambda schedule: [
             entry.description for entry in schedule.parked]) == ['a']
 
+    @pytest.mark.parametrize('holder, lease, evidence', [
+        (this()._replace(started='1'), None, 'its process has ended'),
+        (ELSEWHERE, .05, r'it was silent for \d+ s')])
+    def test_what_is_said_is_what_was_seen(
+            self, seen, start, log, monkeypatch, holder, lease, evidence):
+        monkeypatch.setattr(stale, 'SURVEY_INTERVAL', .01)
+        seen.add(Note('a'), Note('b', at(1)), Note('c', at(1)))
+        with seen.transaction() as schedule:
+            task = next(iter(schedule))
+            schedule.crashes[oid_of(task)] = 2, task
+        leave_behind(seen, holder, lease=lease)
+        start()
+        seen.wait_for('b', 'c')
+        [reason] = seen.look(lambda schedule: [
+            entry.reason for entry in schedule.parked])
+        assert re.fullmatch(
+            f'3 runs of it ended their process, or were believed to; the last '
+            f'one, by , while nothing else ran in that process: {evidence}',
+            reason)
+        [line] = log('The claim theirs')
+        assert re.search(
+            rf'was recovered: {evidence}\. Tasks that are back in their '
+            r'places: 2\. It was running task .* \(a, .*Note\), due at ', line)
+
     def test_one_of_a_namesake_is_recovered_at_once(
             self, seen, start, log):
         seen.add(Note('a'))
@@ -1306,6 +1333,8 @@ class TestRecovering:
         assert log('Worker a name recovers') == [
             'Worker a name recovers the claim theirs of an earlier one of '
             'this name.']
+        assert 'recovered: another worker of its name has begun. Tasks' in (
+            log('The claim theirs')[0])
 
     @pytest.mark.parametrize('given', [True, False])
     def test_not_if_that_is_known_to_live_nor_if_no_name_was_given(
@@ -1385,8 +1414,8 @@ class TestErrors:
             return original(schedule, *args)
 
         failing = {}
-        original = holding.exchange
-        monkeypatch.setattr(holding, 'exchange', exchange)
+        original = own_claim.exchange
+        monkeypatch.setattr(own_claim, 'exchange', exchange)
         return failing
 
     def test_one_is_logged_and_keeps_it_from_no_other_schedule(
@@ -1592,9 +1621,9 @@ class TestHealth:
             return original(*args)
 
         going_on = threading.Event()
-        original = holding.exchange
+        original = own_claim.exchange
         monkeypatch.setattr(worker_module, 'SILENT', .1)
-        monkeypatch.setattr(holding, 'exchange', exchange)
+        monkeypatch.setattr(own_claim, 'exchange', exchange)
         run = lasting('a')
         seen.add(Hooked('a'))
         worker = start()
@@ -1635,7 +1664,9 @@ class TestShouldLook:
     def consumer(self):
         """One that has just looked at the claims of others."""
         others = stale.OtherClaims(surveyed=time.monotonic())
-        return SimpleNamespace(others=others, gives_way=bool)
+        return SimpleNamespace(
+            others=others, gives_way=bool, schedule=None,
+            claim=SimpleNamespace(portion={}))
 
     @pytest.fixture
     def one(self, consumer):
@@ -1671,7 +1702,7 @@ class TestShouldLook:
         assert one.pause() == 0
 
     def test_that_it_will_is_seen_by_a_look(self, one, consumer):
-        consumer.portion, consumer.over = {}, True
+        consumer.over = True
         consumer.recover_all = list
         consumer.look = lambda is_there: WorkToDo(
             ClaimsToRecover([], []), False, at(1), True)

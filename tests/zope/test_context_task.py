@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import transaction
+import zope.event
 from AccessControl import getSecurityManager
 from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
@@ -24,6 +25,7 @@ from zope.security.management import system_user
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import InvalidTime
+from zodbschedule.interfaces import RunEnded
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import context_task as module
@@ -47,6 +49,14 @@ class Document(SimpleItem):
         """Only some may."""
         seen.append((self.getId(), args, kwargs))
 
+    def steps(self):
+        """Does not do its work."""
+        yield
+
+    @security.protected('View')
+    def give(self, number):
+        """Takes one argument."""
+
     @security.private
     def hidden(self):
         """Nobody may, from restricted code."""
@@ -58,6 +68,15 @@ InitializeClass(Document)
 def note(context, *args, **kwargs):
     seen.append((context.absolute_url_path(), args, kwargs,
                  getSecurityManager().getUser().getId()))
+
+
+def generate(context):
+    """Never runs."""
+    yield
+
+
+def generous(context, number):
+    """Takes the object and one argument."""
 
 
 def tell_language(context):
@@ -143,6 +162,31 @@ class TestCalling:
     def test_what_is_no_method_is_refused(self, document, func):
         with pytest.raises(InvalidTask, match='has no public method'):
             ContextTask(document, func)
+
+    @pytest.mark.parametrize('func', ['steps', generate])
+    def test_what_does_not_do_its_work_is_refused(self, document, func):
+        with pytest.raises(InvalidTask, match='is a generator function'):
+            call(document, func)
+
+    @pytest.mark.parametrize('func, args, problem', [
+        (generous, (), "missing a required argument: 'number'"),
+        (generous, (1, 2), 'too many positional arguments'),
+        ('give', (), "missing a required argument: 'number'"),
+        ('give', (1, 2), 'too many positional arguments')])
+    def test_arguments_that_it_does_not_take_are_refused(
+            self, document, func, args, problem):
+        with pytest.raises(InvalidTask, match=problem):
+            call(document, func, *args)
+
+    @pytest.mark.parametrize('func', [generous, 'give'])
+    def test_those_that_it_takes_follow_the_object(
+            self, document, process, func):
+        assert process(ContextTask(
+            document, func, [1], **SYSTEM)).succeeded == 1
+
+    def test_a_text_is_no_list_of_arguments(self, document):
+        with pytest.raises(InvalidTask, match="^args is 'abc'"):
+            ContextTask(document, note, 'abc')
 
     def test_a_bound_method_is_refused(self, document):
         with pytest.raises(InvalidTask, match='pass its name'):
@@ -237,14 +281,22 @@ class TestGone:
         [entry] = schedule.parked
         assert entry.reason == 'folder/doc is gone'
 
-    def test_or_cancelled(self, document, process, schedule, caplog):
+    def test_or_cancelled(
+            self, document, process, schedule, caplog, monkeypatch):
         caplog.set_level('INFO')
         task = ContextTask(document, note, gone='cancel', **SYSTEM)
         document.aq_parent._delObject('doc')
+        events = []
+        monkeypatch.setattr(zope.event, 'subscribers', [events.append])
         process(task)
         assert not list(schedule.parked)
         assert not list(schedule)
         assert 'is cancelled: folder/doc is gone' in caplog.text
+        [outcome] = schedule.history
+        [event] = [each for each in events if isinstance(each, RunEnded)]
+        for told in outcome, event:
+            assert (told.outcome, told.error) == (
+                'cancelled', 'folder/doc is gone')
 
     def test_anything_else_is_refused(self, document):
         with pytest.raises(InvalidTask, match="'park', 'cancel'"):
@@ -403,6 +455,25 @@ class TestCall:
             call(document, note, time=at, delay=delay)
         with pytest.raises(InvalidTime):
             call(document, note, time=at.replace(tzinfo=None))
+
+    @pytest.mark.parametrize('options, message', [
+        ({'delay': 5}, 'delay is 5; it has to be a timedelta, such as '
+                       'timedelta(minutes=5)'),
+        ({'time': 5}, 'time is 5; it has to be an aware datetime, such as '
+                      'datetime.now(timezone.utc)'),
+        ({'expires': 60}, 'expires is 60; it has to be a timedelta above '
+                          'zero, or None'),
+        ({'retry': 3}, 'retry is 3; it has to be a Retry, or None'),
+        ({'language': 49}, "language is 49; it has to be a language code, "
+                           "such as 'de', or None"),
+    ])
+    def test_what_cannot_be_meant_says_what_to_pass(
+            self, document, schedule, login, options, message):
+        login('jane')
+        with pytest.raises(ValueError) as caught:
+            call(document, note, **options)
+        assert str(caught.value) == message
+        assert not list(schedule)
 
     def test_duplicates(self, document):
         first = call(document, note, key='k')

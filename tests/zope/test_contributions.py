@@ -23,6 +23,7 @@ from zodbschedule import Cron
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contribution_states
@@ -71,6 +72,11 @@ def fail(site):
     raise ValueError('no')
 
 
+def generate(site):
+    """Never runs."""
+    yield
+
+
 @pytest.fixture(autouse=True)
 def _none_is_left():
     yield
@@ -105,6 +111,12 @@ class TestDefining:
         ({'cron': 'never'}, 'never'),
         ({'rrule': 'FREQ=SOMETIMES'}, 'SOMETIMES'),
         ({'every': HOUR, 'missed': 'some'}, "missed is 'some'"),
+        ({'every': 60}, 'period is 60; it has to be a timedelta'),
+        ({'every': HOUR, 'required': 'IFolder'},
+         "required of the contributed task 'a' is 'IFolder'; it has to be an "
+         "interface, or None"),
+        ({'every': HOUR, 'profile': 1}, 'it has to be the id of a profile'),
+        ({'every': HOUR, 'enabled': 'no'}, 'it has to be True or False'),
         ({'cron': '* * * * *', 'timezone': 'Mars/Base'}, 'Mars/Base')])
     def test_what_makes_no_task_is_refused(self, options, message):
         with pytest.raises(InvalidTask) as caught:
@@ -114,6 +126,12 @@ class TestDefining:
     def test_a_handler_is_called(self):
         with pytest.raises(InvalidTask, match='a function of a site'):
             contribute('a', 'check', every=HOUR)
+
+    def test_a_handler_that_does_not_do_its_work_is_refused(self):
+        with pytest.raises(InvalidTask, match=(
+                "^the handler of the contributed task 'a' is a generator "
+                'function')):
+            contribute('a', generate, every=HOUR)
 
 
 ZCML = """
@@ -248,6 +266,8 @@ class TestSites:
         assert not list(schedule)
         assert seen == []
         assert states() == {}
+        assert [(each.outcome, each.error) for each in schedule.history] == [
+            ('cancelled', 'it does not apply to this site any more')]
 
     def test_a_part_of_a_profile_says_nothing(self, site, schedule):
         contribute('a', check, every=HOUR)
@@ -379,6 +399,13 @@ class TestChanging:
         assert schedule.process(clock.now()).succeeded == 1
         assert len(seen) == 1
 
+    def test_who_looks_before_it_runs_is_told_that_it_is_not_here(
+            self, site, task):
+        task.refuse_codeless()
+        forget('a')
+        with pytest.raises(CodeMissing, match="no task named 'a'"):
+            task.refuse_codeless()
+
     def test_it_is_nowhere_for_an_hour(
             self, site, task, schedule, clock, caplog):
         forget('a')
@@ -391,6 +418,9 @@ class TestChanging:
         assert schedule.paused(task).reason == ABSENT
         assert ABSENT in caplog.text
         assert task in schedule
+        [outcome] = schedule.history.select(outcome='cancelled')
+        assert outcome.error == ABSENT
+        assert not list(schedule.history.select(outcome='succeeded'))
         clock.advance(HOUR)
         assert not any(schedule.process(clock.now()))
         contribute('a', check, every=HOUR)

@@ -69,6 +69,11 @@ def has_no_claims(instance, *names):
         return not any(schedule_of(root, name).claims for name in names)
 
 
+def has_counted_no_crash(instance, name):
+    with instance.root() as root:
+        return not schedule_of(root, name).crashes
+
+
 class TestServing:
 
     def test_tasks_run_where_requests_are_served(self, instance, sites):
@@ -104,6 +109,33 @@ class TestServing:
         assert lines(instance, 'a') == [f'marked {process.pid}']
         assert has_no_claims(instance, 'a')
         assert marks.read_text().splitlines() == [str(process.pid)]
+
+    def test_so_do_sighup_and_ctrl_c(
+            self, instance, sites, tmp_path):
+        sites('a')
+        for number, code in ((signal.SIGINT, 0),
+                             (signal.SIGHUP, -signal.SIGHUP)):
+            marks = tmp_path / number.name
+            schedule(instance, 'a', ('mark', str(marks), 1))
+            process = instance.serve()
+            wait_until(marks.exists, 'a run', process)
+            assert end(process, number) == code
+            assert lines(instance, 'a')[-1] == f'marked {process.pid}'
+            assert has_no_claims(instance, 'a')
+
+    def test_what_a_signal_cuts_off_is_back_in_its_place(
+            self, instance, sites, tmp_path):
+        sites('a')
+        instance.configure(grace=0.2)
+        marks = tmp_path / 'marks'
+        schedule(instance, 'a', ('mark', str(marks), 60))
+        process = instance.serve()
+        wait_until(marks.exists, 'a run', process)
+        assert end(process, signal.SIGHUP) == -signal.SIGHUP
+        assert has_no_claims(instance, 'a')
+        assert has_counted_no_crash(instance, 'a')
+        with instance.root() as root:
+            assert len(list(schedule_of(root, 'a'))) == 1
 
     def test_killed_hard_it_goes_on_when_it_is_started_again(
             self, instance, sites, tmp_path):

@@ -15,6 +15,9 @@ from ZODB.POSException import StorageError
 from zope.component.hooks import getSite
 
 from zodbschedule import CallTask
+from zodbschedule.execution import signals
+from zodbschedule.execution.interruption import ENDING
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.worker.thread import WorkerThread
 from zodbschedule.zope import SitesWorker
 from zodbschedule.zope import contribute
@@ -181,6 +184,19 @@ class TestSites:
         assert issubclass(workers.SitesWorkerThread, WorkerThread)
 
 
+@pytest.mark.parametrize('arguments, message', [
+    (lambda db, site: [site], 'db is <Folder at /site>; it has to be an open '
+     'ZODB.DB, such as connection.db(), or a callable that opens one'),
+    (lambda db, site: [db, site], 'the site <Folder at /site> is not a str; '
+     "write its path from the application root, for instance '/Plone'"),
+    (lambda db, site: [db, None], 'the site None is not a str')])
+def test_a_worker_is_given_a_database_and_paths(
+        zope, site, arguments, message):
+    with pytest.raises(InvalidSetting) as caught:
+        SitesWorker(*arguments(zope.DB, site))
+    assert str(caught.value).startswith(message)
+
+
 def mark_site(site):
     """Never called here."""
 
@@ -209,33 +225,99 @@ class Recorded:
         self.calls.append('stop')
 
 
+@pytest.fixture
+def handlers():
+    """Have handlers note the signals that they get; they are returned."""
+    def listen():
+        for number in ENDING:
+            signal.signal(number, lambda number, frame: heard.append(number))
+        return heard
+
+    heard = []
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield listen
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class TestFilter:
 
     @pytest.fixture
-    def worker(self, monkeypatch):
+    def worker(self, zope, monkeypatch):
         worker = Recorded()
         monkeypatch.setattr(workers, 'make_worker', lambda settings: worker)
-        before = signal.getsignal(signal.SIGTERM)
-        yield worker
-        signal.signal(signal.SIGTERM, before)
+        return worker
 
-    def test_it_passes_requests_through(self, worker):
+    def test_it_passes_requests_through(self, worker, handlers):
         app = object()
         assert workers.workers(app, {}) is app
         assert worker.calls == ['start']
 
-    def test_it_is_drained_by_sigterm_and_then_ends(self, worker):
-        signals = []
-        signal.signal(signal.SIGTERM, lambda *args: signals.append(args[0]))
+    @pytest.mark.parametrize('number', ENDING)
+    def test_it_is_drained_by_a_signal_which_is_then_sent_on(
+            self, worker, handlers, number):
+        heard = handlers()
         workers.workers(object(), {})
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: worker.calls == ['start', 'finish'], 'an end')
-        os.kill(os.getpid(), signal.SIGTERM)
-        wait_until(lambda: signals, 'an end')
-        assert worker.calls == ['start', 'finish', 'abort', 'stop']
-        assert signals == [signal.SIGTERM]
+        os.kill(os.getpid(), number)
+        wait_until(lambda: worker.calls == ['start', 'finish'], 'a drain')
+        assert heard == []
+        worker.ended.set()
+        wait_until(lambda: heard, 'an end')
+        assert worker.calls == ['start', 'finish', 'stop']
+        assert heard == [number]
 
-    def test_not_in_another_thread(self, worker, caplog):
+    def test_a_second_signal_cuts_off_and_the_first_is_sent_on(
+            self, worker, handlers):
+        heard = handlers()
+        workers.workers(object(), {})
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: heard, 'an end')
+        assert worker.calls == ['start', 'finish', 'abort', 'stop']
+        assert heard == [signal.SIGINT]
+
+    def test_the_same_signal_cuts_off_unless_it_is_an_echo(
+            self, worker, handlers, monkeypatch):
+        heard = handlers()
+        workers.workers(object(), {})
+        monkeypatch.setattr(signals, 'ECHO', 3600)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert worker.calls == ['start', 'finish']
+        monkeypatch.setattr(signals, 'ECHO', 0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: heard, 'an end')
+        assert worker.calls == ['start', 'finish', 'abort', 'stop']
+
+    def test_after_that_each_signal_does_as_without_it(
+            self, worker, handlers):
+        heard = handlers()
+        workers.workers(object(), {})
+        os.kill(os.getpid(), signal.SIGHUP)
+        worker.ended.set()
+        wait_until(lambda: heard, 'an end')
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGHUP, signal.SIGHUP, signal.SIGTERM]
+        assert worker.calls == ['start', 'finish', 'stop']
+
+    def test_a_signal_that_is_ignored_stays_so(self, worker, handlers):
+        handlers()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup(1) does
+        workers.workers(object(), {})
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert worker.calls == ['start']
+
+    def test_a_child_does_as_without_it(self, worker, handlers):
+        heard = handlers()
+        workers.workers(object(), {})
+        signal.getsignal(signal.SIGTERM).__self__.pid = 0  # of a parent
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+        assert worker.calls == ['start']
+
+    def test_not_in_another_thread(self, worker, handlers, caplog):
         thread = threading.Thread(target=workers.workers, args=(object(), {}))
         thread.start()
         thread.join()

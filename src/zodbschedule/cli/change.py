@@ -27,14 +27,17 @@ from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import id_argument
+from zodbschedule.cli.options import id_or_all
 from zodbschedule.cli.options import location_options
-from zodbschedule.cli.options import optional_id_argument
 from zodbschedule.cli.task_facts import parked_entries
 from zodbschedule.cli.task_facts import parked_entry
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.scheduling.series import is_repeating
 from zodbschedule.scheduling.series import occurrence_of
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
+from zodbschedule.task import key_of
 
 
 @click.command()
@@ -73,14 +76,14 @@ def run_now(location: Location, id: str) -> None:
 
 
 @click.command()
-@optional_id_argument
+@id_or_all
 @click.option('--reason', default='', metavar='TEXT',
               help='The reason, for the record.')
 @location_options
 def pause(location: Location, id: str | None, reason: str) -> None:
     """Keep a task, or the whole schedule, from starting until resume.
 
-    A run that has begun goes on.  Without ID the whole schedule is paused.
+    A run that has begun goes on.
     """
     def begin(schedule: Schedule) -> None:
         schedule.pause(_task_or_all(schedule, id, location), reason=reason,
@@ -91,10 +94,13 @@ def pause(location: Location, id: str | None, reason: str) -> None:
 
 
 @click.command()
-@optional_id_argument
+@id_or_all
 @location_options
 def resume(location: Location, id: str | None) -> None:
-    """End the pause of a task, or without ID of the whole schedule."""
+    """End the pause of a task, or of the whole schedule.
+
+    Tasks that are paused by themselves stay so when the schedule is resumed.
+    """
     def end(schedule: Schedule) -> bool:
         task = _task_or_all(schedule, id, location)
         paused = schedule.paused(task) is not None
@@ -107,7 +113,7 @@ def resume(location: Location, id: str | None) -> None:
 
 
 def _note(command: str, id: str | None) -> str:
-    return command if id is None else f'{command} {id}'
+    return f'{command} {id or "--all"}'
 
 
 def _user() -> str:
@@ -127,7 +133,7 @@ def unpark(location: Location, id: str, time: datetime | None) -> None:
     """Schedule a parked task, or a parked occurrence, again."""
     def restore(schedule: Schedule) -> str:
         entry = _entry(schedule, id, location)
-        task = schedule.unpark(entry, time)
+        task = _unparked(schedule, entry, time)
         when = schedule.waits(task)
         if when is None:
             return 'will run when the worker has finished the task'
@@ -138,6 +144,18 @@ def unpark(location: Location, id: str, time: datetime | None) -> None:
 
     said = change_schedule(location, f'unpark {id}', restore)
     click.echo(f'{id} {said}')
+
+
+def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None
+              ) -> Any:
+    try:
+        return schedule.unpark(entry, time)
+    except AlreadyScheduled as error:
+        holder = task_id(error.task)
+        raise CommandError(
+            f'the key {key_of(entry.task)!r} of {entry.id} is held by task '
+            f'{holder}, which waits; unpark {entry.id} when that has run, or '
+            f'cancel it first, with: zodbschedule cancel {holder}') from error
 
 
 @click.command()

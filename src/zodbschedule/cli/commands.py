@@ -56,7 +56,7 @@ SECTIONS = {
         'contributed': 'zope_tasks.list_contributed',
         'reset': 'zope_tasks.reset'},
     'Monitoring': {
-        'check': 'monitor.check'}}
+        'check': 'check.check'}}
 
 COMMANDS = {name: where for section in SECTIONS.values()
             for name, where in section.items()}

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import closing
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -33,13 +34,17 @@ from zc.lockfile import LockError
 from ZODB.Connection import Connection
 from ZODB.DB import DB
 from ZODB.FileStorage.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import FileStorageFormatError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
+from ZODB.POSException import StorageError
 
 from zodbschedule import Schedule
+from zodbschedule.cli import logs
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.lines import remember_sessions
 from zodbschedule.transactions.workarounds import mend
 
@@ -54,6 +59,9 @@ TRIES = 10
 
 # The schemes whose query can ask for a read-only storage.
 READ_ONLY = frozenset({'file', 'zeo', 'postgres', 'mysql', 'oracle', 'sqlite'})
+
+# Those of them that are RelStorage, which makes tables if there are none.
+RELSTORAGE = READ_ONLY - {'file', 'zeo'}
 
 # The default of zodburi, in objects.
 ZODBURI_CACHE_SIZE = 10_000
@@ -164,6 +172,9 @@ def _uri_for(uri: str, access: Access) -> str:
         uri = with_query(uri, connect_timeout=POSTGRESQL_WAIT)
     if access is Access.READ and scheme in READ_ONLY:
         uri = with_query(uri, read_only=1)
+    elif scheme == 'zeo' and 'read_only' not in uri:
+        # Else a server that is read-only looks as if it were not there.
+        uri = with_query(uri, read_only_fallback=1)
     return uri
 
 
@@ -181,8 +192,8 @@ class Source:
         self.access = access
         self.factory, self.options = _resolve(self.uri, access)
         config = _configured(self.factory)
-        if access is Access.READ and hasattr(config, 'read_only'):
-            config.read_only = True
+        if access is Access.READ:
+            _only_read(config)
         #: the path of its file; None if it is not a file of this machine
         self.file = _file_of(self.uri, config)
         if access is not Access.CREATE:
@@ -190,7 +201,8 @@ class Source:
 
     def open(self) -> DB:
         """Open it, for `Access.READ` read-only if the storage can do that."""
-        storage = _open_storage(self.uri, self.factory)
+        with _tables_as_they_are(self.uri, self.access):
+            storage = _open_storage(self.uri, self.factory)
         # The first session is opened with the database.
         remember_sessions(storage)
         try:
@@ -205,6 +217,30 @@ class Source:
                     f'{without_password(self.uri)} is empty; create a '
                     f'schedule with: zodbschedule init') from error
             raise
+
+
+def _only_read(config: Any) -> None:
+    """Set what a section of a ZConfig file has of that."""
+    for name, value in ('read_only', True), ('create_schema', False):
+        if hasattr(config, name):
+            setattr(config, name, value)
+
+
+@contextmanager
+def _tables_as_they_are(uri: str, access: Access) -> Iterator[None]:
+    """Inside, RelStorage makes no tables for who only reads.
+
+    Its URIs have no option for that; so the default is another meanwhile.
+    """
+    if access is not Access.READ or scheme_of(uri) not in RELSTORAGE:
+        yield
+        return
+    from relstorage.options import Options
+    Options.create_schema = False
+    try:
+        yield
+    finally:
+        Options.create_schema = True
 
 
 def open_database(uri: str, access: Access) -> DB:
@@ -278,10 +314,27 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
     except LockError:
         raise
     except Exception as error:
-        # Each storage, and each database driver, has errors of its own.
-        raise CommandError(
-            f'cannot open {without_password(uri)}: '
-            f'{ErrorText(error).message}') from error
+        raise CommandError(_why_not_opened(uri, error)) from error
+
+
+def _why_not_opened(uri: str, error: Exception) -> str:
+    shown, message = without_password(uri), ErrorText(error).message
+    match error:
+        case FileStorageFormatError():
+            return (f'{shown} is no database: the file is of another kind, or '
+                    f'its beginning is damaged; correct --db, or restore it '
+                    f'from a backup')
+        case Exception() if scheme_of(uri) == 'file' and not isinstance(
+                error, OSError):
+            return f'{shown} is damaged: {message}; restore it from a backup'
+        case StorageError() if message.startswith('Schema mismatch'):
+            # RelStorage names other reasons for tables that are not there,
+            # and then all of the system's.
+            return (f'cannot open {shown}: {message.partition(".")[0]}; if it '
+                    f'is empty, create a schedule with: zodbschedule init')
+        case _:
+            # Each storage, and each database driver, has errors of its own.
+            return f'cannot open {shown}: {message}'
 
 
 # -- the schedule ------------------------------------------------------------
@@ -292,7 +345,9 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
     """The schedule, to be read within one transaction."""
     with location.database(Access.READ) as db:
         with db.transaction() as connection:
-            yield location.find(connection)
+            schedule = location.find(connection)
+            with logs.damage_shown(), naming_damage(schedule):
+                yield schedule
 
 
 def change_schedule(location: Location, note: str,
@@ -303,7 +358,9 @@ def change_schedule(location: Location, note: str,
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
-                result = change(location.find(connection))
+                schedule = location.find(connection)
+                with logs.damage_shown(), naming_damage(schedule):
+                    result = change(schedule)
     return result
 
 
@@ -327,6 +384,20 @@ def checked_schedule(found: Any, location: object) -> Schedule:
             f'the object at {location} is a {type(found).__name__}, not a '
             f'schedule; correct --path')
     return found
+
+
+def refuse_other(connection: Connection, location: DatabaseLocation) -> None:
+    """Raise CommandError if something else stands in the path of a schedule.
+
+    What is not there may come.
+    """
+    found: Any = connection.root()
+    with suppress(POSKeyError):  # Damage is told by who reads more.
+        for key in location.keys:
+            found = _child(found, key, location)
+            if found is None:
+                return
+        checked_schedule(found, location)
 
 
 def parent_of(connection: Connection, location: DatabaseLocation) -> Any:

@@ -12,7 +12,9 @@
 ##############################################################################
 """Errors in one line, and the exit codes."""
 
+import io
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +29,7 @@ from zodbschedule.interfaces import ScheduleError
 from zodbschedule.logger import log
 
 
-#: a task was parked by this call, or is overdue
+#: a task was parked by this call, or what is checked is out of its bounds
 EXIT_ALERT = 1
 #: wrong usage, or the command failed
 EXIT_ERROR = 2
@@ -35,14 +37,18 @@ EXIT_ERROR = 2
 EXIT_FAILED = 3
 #: the user interrupted the command
 EXIT_INTERRUPTED = 130
+#: nobody reads the output, as a shell says it of a program that SIGPIPE ends
+EXIT_UNREAD = 141
 
 EXIT_CODES = """\b
 Exit codes:
   0    success
   1    a task was parked by this call; for check: a task is overdue,
-       or the schedule is not sound
+       more tasks are parked or fewer workers alive than may be, or the
+       schedule is not sound
   2    wrong usage, no such task, or the command failed
-  130  interrupted; tasks that did not run are back in the schedule"""
+  130  interrupted; tasks that did not run are back in the schedule
+  141  nobody reads the output"""
 
 # In characters.  Longer, and the message of a database driver fills a screen;
 # shorter, and the end of a long path, which tells most, is lost.
@@ -84,9 +90,12 @@ def errors_in_one_line() -> Iterator[None]:
     except CommandError as error:
         log.info('The command failed', exc_info=ErrorText(error).exc_info)
         raise
-    except (click.ClickException, click.exceptions.Exit, click.Abort,
-            BrokenPipeError):
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise  # click handles these itself
+    except BrokenPipeError:
+        # What is left in the buffer must not fail at the end.
+        sys.stdout = io.StringIO()
+        raise click.exceptions.Exit(EXIT_UNREAD) from None
     except KeyboardInterrupt:
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     except Exception as error:
@@ -112,8 +121,8 @@ def _message(error: Exception) -> str:
         case LockError():
             return _lock_message(str(error))
         case ReadOnlyError():
-            return ('the database is read-only; to change it, open it '
-                    'without read_only')
+            return ('the database is read-only; to change it, open it, or '
+                    'have its server open it, without read_only')
         case POSKeyError():
             return (f'the database is damaged: object {error} is missing; '
                     f'restore it from a backup')

@@ -37,6 +37,7 @@ from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import timezone_option
 from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.store import remains
 from zodbschedule.store.inspection import task_id
 
 
@@ -120,13 +121,17 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
     pause = pause_facts(schedule.paused())
     if pause is not None:
         yield output.cell(format.schedule_pause(pause), 'yellow')
-    elif schedule.pauses.entries:
+    elif remains.holds_anything(schedule.pauses.entries):
         yield output.cell(
             'paused tasks are left out; zodbschedule list shows them',
             'yellow')
 
 
 # -- the occurrences of a rule -----------------------------------------------
+
+
+# How many occurrences are computed at most; it takes a few seconds.
+MOST_SHOWN = 10_000
 
 
 @click.command()
@@ -137,8 +142,8 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
               help='The start of an RRULE.  Default: now.')
 @click.option('--from', 'start', type=parse.moment, metavar='TIME',
               help='Show the occurrences after this time.  Default: now.')
-@click.option('-n', '--limit', type=click.IntRange(min=1), metavar='N',
-              default=10, show_default=True,
+@click.option('-n', '--limit', type=click.IntRange(min=1, max=MOST_SHOWN),
+              metavar='N', default=10, show_default=True,
               help='The number of occurrences.')
 @json_option
 def explain(expression: str, timezone: str | None, dtstart: str | None,

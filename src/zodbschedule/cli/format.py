@@ -21,6 +21,7 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.durations import UNITS
+from zodbschedule.store.inspection import label
 
 
 #: the outcomes that a tally counts, as people read them
@@ -128,6 +129,29 @@ def pause(facts: dict[str, Any]) -> str:
 def schedule_pause(facts: dict[str, Any]) -> str:
     """The pause of a whole schedule, as a sentence."""
     return f'the schedule has been paused {pause(facts)}'
+
+
+def task(facts: dict[str, Any]) -> str:
+    """As in ``task 2c (deliver order 8, shop.deliver), held by web1:4711,``.
+    """
+    held = f', held by {facts["worker"]},' if facts['worker'] else ''
+    return label(
+        int(facts['id'], 16), facts['description'], facts['function']) + held
+
+
+def worker(state: str, silence: timedelta) -> str:
+    """As in ``working``, ``idle for 14 min``, ``dead, silent for 2 h``."""
+    match state:
+        case 'idle':
+            return f'idle for {duration(silence)}'
+        case 'dead':
+            return f'dead, silent for {duration(silence)}'
+        case 'silent' if silence < timedelta(0):
+            return f'silent, by a clock that is {duration(-silence)} ahead'
+        case 'silent':
+            return f'silent for {duration(silence)}'
+        case _:
+            return state
 
 
 def progress(facts: dict[str, Any]) -> str:

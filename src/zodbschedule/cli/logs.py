@@ -51,8 +51,17 @@ def shown() -> AbstractContextManager[None]:
 
 def stopping_shown() -> AbstractContextManager[None]:
     """Inside this context show what is waited for, and what is cut off."""
+    return _shown_of('stopping')
+
+
+def damage_shown() -> AbstractContextManager[None]:
+    """Inside this context show which records are gone."""
+    return _shown_of('remains')
+
+
+def _shown_of(module: str) -> AbstractContextManager[None]:
     handler = _handler(FORMAT)
-    handler.addFilter(lambda record: record.module == 'stopping')
+    handler.addFilter(lambda record: record.module == module)
     return _shown(log, handler)
 
 

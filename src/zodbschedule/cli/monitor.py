@@ -10,40 +10,39 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The commands that show whether a schedule is processed, and by whom."""
+"""The command that lists the workers, and recovers what one holds."""
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 import click
 
 from zodbschedule import Schedule
-from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
-from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
-from zodbschedule.cli.deep_check import deep_check
-from zodbschedule.cli.errors import EXIT_ALERT
-from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import label_of
-from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.execution.process import NAME as CALL
 from zodbschedule.store import incarnation
 from zodbschedule.store.inspection import task_id
-from zodbschedule.transactions.workarounds import PACK_HINT
-from zodbschedule.transactions.workarounds import loses_what_moves
 
 
 # The outcomes that a worker counts.
 COUNTED = {name: words for name, words in format.OUTCOMES.items()
            if name != 'left'}
+
+
+# What a worker is, by the states of its threads: the first of these that one
+# has tells most.
+COUNTED_AS = {'dead': 'dead', 'working': 'alive', 'silent': 'silent',
+              'idle': 'alive'}
 
 
 # -- workers -----------------------------------------------------------------
@@ -84,7 +83,9 @@ def _facts(state: Any) -> dict[str, Any]:
         'pid': state.pid,
         'since': state.since,
         'lease': state.lease,
+        'state': state.state,
         'heartbeat': state.beaten,
+        'silence': state.silence,
         'claimed': state.claimed,
         'task': None if state.task is None else task_id(state.task),
         'description': None if state.task is None else label_of(state.task),
@@ -93,12 +94,11 @@ def _facts(state: Any) -> dict[str, Any]:
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> Any:
-    now = clock.now()
     return output.table(
-        ('name', 'host', 'pid', 'since', 'heartbeat', 'claimed', 'outcomes',
+        ('name', 'host', 'pid', 'since', 'state', 'claimed', 'outcomes',
          'description', 'running since'),
         ((row['name'], row['host'], row['pid'], row['since'],
-          format.relative(row['heartbeat'], now), row['claimed'] or None,
+          format.worker(row['state'], row['silence']), row['claimed'] or None,
           _outcomes(row['counts']), row['description'], row['running_since'])
          for row in rows),
         optional=('claimed', 'outcomes', 'description', 'running since'),
@@ -127,81 +127,38 @@ def _recover(location: Location, name: str) -> None:
 
 def _processes_alive(schedule: Schedule, name: str) -> list[int]:
     """The processes of that worker that certainly run on this machine."""
-    return [claim.incarnation.pid for claim in schedule.claims.values()
+    return [claim.incarnation.pid for _, claim in schedule.left_claims()
             if claim.name == name
             and incarnation.is_gone(claim.incarnation) is False]
 
 
-# -- overdue tasks -----------------------------------------------------------
+# -- how many there are -----------------------------------------------------
 
 
-@click.command(epilog=EXIT_CODES)
-@click.option('--max-overdue', 'allowed', type=parse.duration,
-              metavar='DURATION', default='5m', show_default=True,
-              help='How long a task may be overdue.')
-@click.option('--deep', is_flag=True,
-              help='Check instead whether the schedule is sound: each task in '
-                   'one place, and no record gone.')
-@click.option('--mend', 'mending', is_flag=True,
-              help='With --deep: mend what can be mended.  No task is lost; '
-                   'what cannot be put back in its place is parked.')
-@json_option
-@location_options
-@click.pass_context
-def check(ctx: click.Context, location: Location, allowed: timedelta,
-          deep: bool, mending: bool, as_json: bool) -> None:
-    """Exit with 1 if a task is overdue for too long.
+def count_workers(states: Iterable[Any]) -> Counter[str]:
+    """How many workers are alive, silent and dead.
 
-    For monitors and probes: this checks that the schedule is processed in
-    time, by whatever process; the number of workers does not matter.  A task
-    that is paused by itself does not count.  If the whole schedule is paused,
-    its due tasks do.
-
-    With --deep: exit with 1 if the schedule is not sound.
+    A worker has a state for each of its threads.  A call of ``process()`` is
+    no worker.
     """
-    if mending and not deep:
-        raise click.UsageError('--mend needs --deep')
-    if deep:
-        ctx.exit(0 if deep_check(location, mending, as_json) else EXIT_ALERT)
-    with read_schedule(location) as schedule:
-        overdue = schedule.overdue(clock.now())
-        workers = sum(1 for _ in schedule.workers)
-        pause = pause_facts(schedule.paused())
-        packs_badly = loses_what_moves(schedule._p_jar.db().storage)
-        unfit = schedule.unfit_settings + schedule.history.unfit_settings
-    late = overdue > allowed
-    if as_json:
-        output.show_json({
-            'ok': not late, 'overdue': overdue, 'max_overdue': allowed,
-            'workers': workers, 'paused': pause, 'unfit_settings': unfit})
-    else:
-        output.show(output.cell(_summary(
-            overdue, allowed, workers, pause)))
-        if packs_badly:
-            click.echo(f'Warning: {PACK_HINT}', err=True)
-        for problem in unfit:
-            click.echo(f'Warning: a setting is not valid, and its default is '
-                       f'used: {problem}', err=True)
-    ctx.exit(EXIT_ALERT if late else 0)
+    found: dict[tuple[str, str, int], set[str]] = {}
+    for each in states:
+        if each.name != CALL:
+            found.setdefault((each.name, each.host, each.pid), set()).add(
+                each.state)
+    return Counter(next(word for state, word in COUNTED_AS.items()
+                        if state in threads) for threads in found.values())
 
 
-def _summary(overdue: timedelta, allowed: timedelta, workers: int,
-             pause: dict[str, Any] | None) -> str:
-    """One line, since a monitor may show the first line only."""
-    word = 'OVERDUE' if overdue > allowed else 'OK'
-    text = 'no task is due'
-    if overdue:
-        text = (f'a task has been due for {format.duration(overdue)} '
-                f'(allowed: {format.duration(allowed)})')
-    paused = '' if pause is None else f'; {format.schedule_pause(pause)}'
-    return f'{word}: {text}; {_registered(workers)}{paused}'
-
-
-def _registered(workers: int) -> str:
-    match workers:
-        case 0:
-            return 'no workers are registered'
-        case 1:
-            return '1 worker is registered'
-        case _:
-            return f'{workers} workers are registered'
+def in_words(workers: Counter[str]) -> str:
+    """As in ``2 workers are alive, 1 is dead``."""
+    if not workers:
+        return 'no workers are registered'
+    alive = workers['alive']
+    counts = ['1 worker is alive' if alive == 1 else
+              f'{alive or "no"} workers are alive']
+    for word in 'silent', 'dead':
+        number = workers[word]
+        if number:
+            counts.append(f'{number} {"is" if number == 1 else "are"} {word}')
+    return ', '.join(counts)

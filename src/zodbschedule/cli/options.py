@@ -38,6 +38,9 @@ T = TypeVar('T')
 # How many rows a table has by default: they fill a few screens.
 DEFAULT_LIMIT = 100
 
+# How many rows can be asked for: more than any table has.
+MOST_ROWS = 10 ** 9
+
 #: the path of a schedule, unless an option names another
 DEFAULT_PATH = 'schedule'
 
@@ -109,17 +112,43 @@ def _location(uri: str | None, conf: str | None, path: str | None) -> Any:
 # -- what to show ------------------------------------------------------------
 
 
-id_argument = click.argument('id', metavar='ID')
-optional_id_argument = click.argument('id', metavar='[ID]', required=False)
+def _not_empty(ctx: click.Context, param: click.Parameter, id: str | None
+               ) -> str | None:
+    """*id*; it is empty if a shell variable has no value."""
+    if id == '':
+        raise click.UsageError('the ID is empty')
+    return id
+
+
+id_argument = click.argument('id', metavar='ID', callback=_not_empty)
 json_option = click.option(
     '--json', 'as_json', is_flag=True, help='Print JSON.')
 limit_option = click.option(
-    '-n', '--limit', type=click.IntRange(min=0), metavar='N',
+    '-n', '--limit', type=click.IntRange(min=0, max=MOST_ROWS), metavar='N',
     help=f'Show at most N rows; 0 means all.  Default: {DEFAULT_LIMIT} in a '
          f'table, all in JSON.')
 timezone_option = click.option(
     '--timezone', 'zone', type=parse.zone, metavar='NAME', default='UTC',
     show_default=True, help='The time zone of the times and days shown.')
+
+
+def id_or_all(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument ID or the option --all; *id* is None for the second.
+
+    One of them has to be given: an ID may be missing by mistake.
+    """
+    @click.argument('id', metavar='[ID]', required=False, callback=_not_empty)
+    @click.option('--all', 'whole', is_flag=True,
+                  help='The whole schedule, instead of the task ID.')
+    @functools.wraps(function)
+    def command(id: str | None, whole: bool, **options: Any) -> None:
+        if (id is None) is not whole:
+            raise click.UsageError(
+                'give either the ID of a task, or --all for the whole '
+                'schedule')
+        function(id=id, **options)
+
+    return command
 
 
 def first_rows(rows: Iterable[T], limit: int | None

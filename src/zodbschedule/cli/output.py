@@ -56,9 +56,18 @@ READABLE_WIDTH = 24
 COLUMN_GAP = 2
 
 
-def console(stderr: bool = False) -> Console:
+class PlainConsole(Console):
     """A console that prints text as it is, without markup."""
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads: rich would exit with 1."""
+        raise BrokenPipeError
+
+
+def console(stderr: bool = False) -> Console:
+    """A console for standard output, or for standard error."""
+    made = PlainConsole(
+        stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = UNWRAPPED
     return made

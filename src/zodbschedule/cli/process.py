@@ -61,7 +61,6 @@ from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.outcomes import Tally
-from zodbschedule.store.pauses import ALL
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
@@ -130,9 +129,7 @@ def _make_pass(location: Location, until: datetime | None,
 
 
 def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
-    paused = (task for oid, (*_, task) in
-              (schedule.pauses.entries or {}).items() if oid != ALL)
-    waiting = filter(None, map(schedule.waits, paused))
+    waiting = filter(None, map(schedule.waits, schedule.pauses.tasks()))
     return Remains(
         pause_facts(schedule.paused()),
         sum(time <= until for time in waiting),
@@ -176,20 +173,20 @@ def _tally_as_text(tally: Tally, parked: list[TaskParked],
               if getattr(tally, name)]
     idle = 'no tasks were run' if any(remains) else 'no tasks were due'
     click.echo(', '.join(counts) or idle)
-    for line in _why_not_run(remains):
+    for line in _why_not_run(remains, not counts):
         output.show(output.cell(line))
     for each in parked:
         output.show(output.cell(f'parked: {each.id} {each.reason}'))
 
 
-def _why_not_run(remains: Remains) -> Iterator[str]:
-    """Lines that say why tasks that are due were not run."""
+def _why_not_run(remains: Remains, idle: bool) -> Iterator[str]:
+    """Lines that say why not all due tasks were run; *idle*: why none was."""
     if remains.pause is not None:
         yield format.schedule_pause(remains.pause)
-    for number, why in ((remains.paused, 'paused'),
-                        (remains.claimed, 'held by workers')):
-        if number:
-            yield f'{format.tasks_are(number)} due and {why}'
+    if idle and remains.paused:
+        yield f'{format.tasks_are(remains.paused)} due and paused'
+    if idle and remains.claimed:
+        yield f'{format.tasks_are(remains.claimed)} due and held by workers'
     if remains.stopped:
         yield 'a signal has ended the pass'
 

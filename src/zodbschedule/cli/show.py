@@ -89,8 +89,8 @@ def _task_table(rows: list[TaskFacts]) -> Any:
 
 
 def _description(row: TaskFacts) -> str:
-    text = row.description or row.type
-    return f'{text} ({row.problem})' if row.problem else text
+    return f'{row.description} ({row.problem})' if row.problem else (
+        row.description)
 
 
 def _remarks(schedule: Schedule, more: str | None) -> Iterable[Any]:
@@ -158,7 +158,7 @@ def _parked_table(entries: list[dict[str, Any]]) -> Any:
         ('id', 'occurrence', 'parked', 'description', 'reason'),
         ((entry['id'],
           format.timestamp(entry['occurrence'] or entry['time']),
-          entry['parked_at'], entry['description'] or entry['type'],
+          entry['parked_at'], entry['description'],
           entry['reason']) for entry in entries),
         below=('reason',), spare=('occurrence',))
 

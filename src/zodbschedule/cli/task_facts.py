@@ -42,16 +42,21 @@ from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.missing import refuse_codeless
+from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import OPTIONS
+from zodbschedule.task import type_of
 
 
 # The attributes of any task that have a fact of their own, or are internal.
@@ -107,7 +112,7 @@ def task_facts(task: Persistent, time: datetime | None,
         time=time,
         state=state,
         worker=worker,
-        description=_text(task, 'description') or '',
+        description=label_of(task),
         principalId=_text(task, 'principalId'),
         type=_type(task),
         problem=problem_of(task),
@@ -126,11 +131,17 @@ def _type(task: Persistent) -> str:
 
 
 def problem_of(task: Persistent) -> str | None:
-    """Why *task* cannot run in this process; None if that is unknown."""
+    """Why *task* cannot run in this process; None if that is unknown.
+
+    It imports what the task calls.
+    """
     if isinstance(task, Broken):
         return 'class missing'
     try:
         task._p_activate()
+        refuse_codeless(task)
+    except CodeMissing as error:
+        return str(error)
     except POSKeyError:
         return 'record gone'
     except StorageError:
@@ -223,7 +234,7 @@ def _plain(value: object) -> Any:
 
 def planning_facts(task: Persistent, time: datetime | None) -> dict[str, Any]:
     """The options of *task*, which is at *time*; empty if unknown."""
-    if not isinstance(task, Task) or problem_of(task):
+    if not isinstance(task, Task) or not loads(task):
         return {}
     occurrence = series.series_of(task).occurrence if time is None else (
         series.occurrence_of(task, to_micros(time)))
@@ -267,6 +278,16 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         'description': outcome.description,
         'principalId': outcome.principalId,
         'error': outcome.error}
+
+
+def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
+    """Which task is overdue, since when, and which worker holds it."""
+    return {
+        'id': task_id(found.task) or '',
+        'description': label_of(found.task),
+        'function': type_of(found.task),
+        'time': found.time,
+        'worker': found.worker or None}
 
 
 # -- all tasks ---------------------------------------------------------------
@@ -390,8 +411,9 @@ def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
     entry = schedule.parked.get(id)
     id = normal_id(id)
     # Their ids are that of the task, a hyphen and an occurrence.
-    others = schedule.parked.entries.values(f'{id}-', f'{id}.')
-    return [*filter(None, [entry]), *others]
+    others = (other for _, other in remains.items(
+        schedule.parked.entries, f'{id}-', f'{id}.'))
+    return [*filter(None, [entry]), *remains.left(others)]
 
 
 def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:

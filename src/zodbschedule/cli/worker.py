@@ -24,9 +24,11 @@ from asyncio import selector_events
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,11 @@ from zodbschedule.cli import format
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
+from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.database import Source
+from zodbschedule.cli.database import refuse_other
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
@@ -47,6 +52,8 @@ from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
+from zodbschedule.cli.zope_site import Zope
+from zodbschedule.cli.zope_site import ZopeFailed
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
@@ -104,25 +111,25 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     _check_options(threads, name, lease, health_file)
     options = {'name': name, 'threads': threads, 'lease': lease,
                'grace': grace}
+    ending = Ending()
     with logs.shown(), Signals() as signals:
         import_modules(modules)
-        with _make_worker(locations, options) as made:
-            signals.work = made
-            with (keep_health_file(health_file, lambda: made.healthy),
-                  failures_of_worker()):
-                complete = made.run()
+        with _make_worker(locations, options, ending) as made:
+            signals.work = ending.work = made
+            with keep_health_file(health_file, lambda: made.healthy):
+                complete = ending.run()
             if not complete:
                 exit_at_once(signals.code)
     ctx.exit(signals.code)
 
 
 @contextmanager
-def _make_worker(locations: list[Any], options: dict[str, Any]
-                 ) -> Iterator[Worker]:
+def _make_worker(locations: list[Any], options: dict[str, Any],
+                 ending: 'Ending') -> Iterator[Worker]:
     """A worker for the schedules at those locations."""
     first = locations[0]
     if isinstance(first, ZopeLocation):
-        with first.started() as zope:
+        with _started(first) as zope:
             fix_asyncio()
             paths = dict.fromkeys(filter(None, (
                 location.path for location in locations)))
@@ -131,8 +138,20 @@ def _make_worker(locations: list[Any], options: dict[str, Any]
     paths = dict.fromkeys('/'.join(location.keys) for location in locations)
     source = Source(first.uri, Access.CHANGE)
     fix_asyncio()
-    with _database(source, 2 * options['threads'] + 2) as db:
+    check = partial(_refuse_others, locations)
+    with _database(
+            source, 2 * options['threads'] + 2, check, ending) as db:
         yield Worker(db, *paths, **options)
+
+
+@contextmanager
+def _started(location: ZopeLocation) -> Iterator[Zope]:
+    """The Zope, started; a service manager may try again if it does not."""
+    try:
+        with location.started() as zope:
+            yield zope
+    except ZopeFailed as error:
+        raise WorkerFailed(error.message) from error
 
 
 def _check_options(threads: int, name: str | None, lease: timedelta | None,
@@ -150,8 +169,32 @@ def _check_options(threads: int, name: str | None, lease: timedelta | None,
         clear_health_file(health_file)
 
 
+class Ending:
+    """Ends the *work* of the command when the database tells of an error.
+
+    It may be available late, and waiting does not fix a wrong option.
+    """
+
+    work: Worker
+    error: CommandError | None = None
+
+    def end(self, error: CommandError) -> None:
+        """Called in a thread of the worker."""
+        self.error = error
+        self.work.finish()
+
+    def run(self) -> bool:
+        """As `Worker.run`; raises that error."""
+        with failures_of_worker():
+            complete = self.work.run()
+        if self.error is not None:
+            raise self.error
+        return complete
+
+
 @contextmanager
-def _database(source: Source, connections: int
+def _database(source: Source, connections: int,
+              check: Callable[[DB], None], ending: Ending
               ) -> Iterator[DB | Callable[[], DB]]:
     """The database, if it is a local file: waiting would not make it appear.
 
@@ -163,13 +206,32 @@ def _database(source: Source, connections: int
         db.setPoolSize(max(db.getPoolSize(), connections))
         return db
 
+    def open_late() -> DB:
+        db = open_database()
+        with ExitStack() as failing:
+            failing.callback(db.close)
+            try:
+                check(db)
+            except CommandError as error:
+                ending.end(error)
+            failing.pop_all()
+        return db
+
     if source.file is None:
-        yield open_database
+        yield open_late
     else:
         with failures_of_worker():
             db = open_database()
         with closing(db):
+            check(db)
             yield db
+
+
+def _refuse_others(locations: list[DatabaseLocation], db: DB) -> None:
+    """Raise CommandError if something else is where a schedule should be."""
+    with db.transaction() as connection:
+        for location in locations:
+            refuse_other(connection, location)
 
 
 # -- the health file ---------------------------------------------------------

@@ -106,6 +106,13 @@ class SiteLocation(ZopeLocation):
         return self._site_and_schedule(connection)[0]
 
 
+class ZopeFailed(CommandError):
+    """The configuration is right, but the Zope does not start with it.
+
+    That may pass: a database is away, or an add-on is being replaced.
+    """
+
+
 class Zope:
     """A Zope that this process has started; there can be one."""
 
@@ -119,13 +126,10 @@ class Zope:
                 f"--zope needs Zope ({one_line(error)}); install it with: "
                 f"pip install 'zodbschedule[zope]'") from error
         os.environ['ZOPE_CONFIG'] = conf
-        try:
+        with _errors_as(CommandError, conf):
             run.configure_wsgi(conf)
+        with _errors_as(ZopeFailed, conf):
             zope2.startup_wsgi()
-        except Exception as error:
-            # Any error of the configuration, or of an add-on, ends up here.
-            raise CommandError(
-                f'{conf}: Zope does not start: {ErrorText(error)}') from error
         self.db = zope2.DB
 
     def worker(self, *paths: str, **options: Any) -> Any:
@@ -137,3 +141,14 @@ class Zope:
         """Close the databases of the Zope."""
         for db in list(self.db.databases.values()):
             db.close()
+
+
+@contextmanager
+def _errors_as(kind: type[CommandError], conf: str) -> Iterator[None]:
+    """Say in a line that the Zope does not start, whatever an add-on raises.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise kind(
+            f'{conf}: Zope does not start: {ErrorText(error)}') from error

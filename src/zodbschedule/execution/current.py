@@ -63,6 +63,8 @@ class CurrentRun:
         self._id = id
         self._occurrence = occurrence
         self._where = where
+        #: why the outcome is to be cancelled; None: it is not
+        self.reason: str | None = None
         self._reported: datetime | None = None
 
     @property
@@ -79,6 +81,10 @@ class CurrentRun:
         return bool(self._where.look(
             lambda claim, slot: slot is None or not slot.waiting))
 
+    def cancel(self, reason: str) -> None:
+        """See `ICurrentRun`."""
+        self.reason = reason
+
     def progress(self, done: float, total: float) -> None:
         """See `ICurrentRun`."""
         now = clock.now()
@@ -89,8 +95,7 @@ class CurrentRun:
 
         def report(claim: Any, slot: Any) -> None:
             if claim is not None:
-                claim.heartbeat.beats += 1
-                claim.heartbeat.progress = (
+                claim.beat().progress = (
                     int(self._id, 16), float(done), float(total))
 
         try:
@@ -119,9 +124,8 @@ class Where:
         claim was recovered.
         """
         def look(connection: Any) -> Any:
-            claim = connection.get(self.schedule_oid).claims.get(
-                self.claim_id)
-            return work(claim, claim and claim.slots[self.index])
+            claim = connection.get(self.schedule_oid).claim(self.claim_id)
+            return work(claim, claim and claim.slot(self.index))
 
         if self.connection is not None:
             return look(self.connection)

@@ -59,14 +59,15 @@ from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.parking import park
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -75,9 +76,6 @@ if TYPE_CHECKING:
     from zodbschedule.execution.run import Run
 
 
-
-# Parking holds no user code, so it may be tried until it passes.
-PARK_TRIES = 100
 
 # What goes for a task that asks to be tried again, and does not say when.
 UNLIMITED = Retry(sys.maxsize)
@@ -141,7 +139,7 @@ class Failure:
     def _put_off_or_park(self) -> RunResult:
         """In a transaction of its own: that of the run is gone."""
         try:
-            return transact(self.manager, self._end_badly, PARK_TRIES)
+            return transact(self.manager, self._end_badly, OWN_TRIES)
         except Exception as problem:
             if is_storage_failure(problem) or is_transient(problem) or (
                     isinstance(problem, ClaimLost)):
@@ -150,7 +148,7 @@ class Failure:
             log.warning('Task %s cannot continue: %s', self.run.id,
                         ErrorText(problem))
             return transact(
-                self.manager, lambda: self._end_badly(False), PARK_TRIES)
+                self.manager, lambda: self._end_badly(False), OWN_TRIES)
 
     def _end_badly(self, may_write: bool = True) -> RunResult:
         slot = self.run.slot(self.schedule)
@@ -196,7 +194,7 @@ class Failure:
 
     def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
-        snapshot = self.run.snapshot_of(task, slot.micros)
+        snapshot = _known_snapshot(task, slot.micros, True)
         at = later(self.context.moment(), wait)
         if isinstance(task, Task):
             series.retry(task, slot.micros, at)
@@ -242,7 +240,7 @@ class Failure:
 def _known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:
     """What can be known of a task, of which perhaps nothing can be loaded."""
     return TaskSnapshot(
-        known_principal(task), known_text(task, 'description'), type_of(task),
+        known_principal(task), description_of(task), type_of(task),
         micros, series.occurrence_of(task, micros) if whole else micros,
         series.attempt_of(task) if whole else 1)
 

@@ -42,6 +42,7 @@ from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.principals import find
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.borrowing import borrowed
@@ -73,7 +74,7 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True,
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
-    with ExitStack() as borrowing:
+    with naming_damage(schedule), ExitStack() as borrowing:
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
         consumer = Consumer(schedule, NAME, commits=commit)
@@ -110,11 +111,11 @@ def _managers(schedule: ScheduleState) -> list[Any]:
 def _make_pass(consumer: Consumer, stop: Stop) -> Tally:
     work = consumer.look()
     if work is not None and (work.due or any(work.claims)):
-        with beating(consumer.heartbeat) as stop.beats:
+        with beating(consumer.claim.heartbeat) as stop.beats:
             _work(consumer, work.claims, stop)
     counts = consumer.counts
     return Tally(counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
-                 counts[EXPIRED], len(consumer.left))
+                 counts[EXPIRED], len(consumer.current_pass.left))
 
 
 def _work(consumer: Consumer, claims: ClaimsToRecover, stop: Stop) -> None:
@@ -142,5 +143,5 @@ def _hand_back(consumer: Consumer, error: BaseException) -> None:
         consumer.withdraw(consumer.running if ended_by_task else None)
     except Exception as problem:
         log.warning('The claim %s could not be withdrawn; the next call '
-                    'recovers it.', consumer.claim_id,
+                    'recovers it.', consumer.claim.id,
                     exc_info=ErrorText(problem).exc_info)

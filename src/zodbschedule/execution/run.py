@@ -37,6 +37,7 @@ from typing import Any
 import zope.event
 
 from zodbschedule import clock
+from zodbschedule.callables.deferred import refuse_deferred
 from zodbschedule.errors.chain import is_a
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.current import CurrentRun
@@ -65,6 +66,7 @@ from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
+from zodbschedule.scheduling.admission import refuse_principal
 from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
@@ -77,12 +79,14 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import label
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
 from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import transact
 
@@ -100,10 +104,6 @@ STORAGE_FAILURES = 3
 # How long to wait after the first of them, in seconds; after the second, twice
 # as long.
 STORAGE_PAUSE = .5
-
-# How often the database is asked: that holds no user code, so until it answers
-# or is away.
-ASK_TRIES = 100
 
 #: what is decided after most calls
 SUCCESS = Decision(SUCCEEDED)
@@ -199,10 +199,10 @@ class Run:
     def _ask(self, error: BaseException) -> None:
         """Write something: raises if the database is away for all."""
         def beat() -> None:
-            self.claim(self.context.schedule).heartbeat.beats += 1
+            self.claim(self.context.schedule).beat()
             self.context.manager.commit()
 
-        transact(self.context.manager, beat, ASK_TRIES)
+        transact(self.context.manager, beat, OWN_TRIES)
         log.warning('The storage has failed in the run of %s, and takes what '
                     'others write: %s', self, ErrorText(error))
 
@@ -255,8 +255,9 @@ class Run:
     def snapshot_of(task: Any, micros: int) -> TaskSnapshot:
         """What a task says of itself that was taken from that instant."""
         where = series.series_of(task)
+        described, what = task.description, type_of(task)
         return TaskSnapshot(
-            task.principalId, task.description, type_of(task), micros,
+            task.principalId, described or what, what, micros,
             micros if where.occurrence is None else where.occurrence,
             where.attempts + 1)
 
@@ -288,7 +289,7 @@ class Run:
     def _tell(self, snapshot: TaskSnapshot, outcome: int, error: str | None
               ) -> str:
         """Prepare what is told after the commit; the description."""
-        description = text(str(snapshot.description or ''), DESCRIPTION)
+        description = text(str(snapshot.description), DESCRIPTION)
         if zope.event.subscribers:
             self.event = RunEnded(
                 self.id, OUTCOMES[outcome], from_micros(snapshot.micros),
@@ -325,10 +326,14 @@ class Attempt:
         """Run the task, if it is still there, and commit; see above."""
         self.run.called = False
         slot = self.slot()
+        if not is_left(slot):
+            # The next turn parks it.
+            abort(self.manager)
+            return RunResult(None)
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
         pauses = self.schedule.pauses
-        if pauses.entries and pauses.hold(self.run.oid):
+        if pauses.entries is not None and pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
@@ -359,6 +364,7 @@ class Attempt:
         self.manager.get().set_data(RUN, self)
         self.snapshot = self.run.snapshot = self.run.snapshot_of(
             task, micros)
+        refuse_principal(task, self.snapshot.principal_id)
 
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
@@ -370,13 +376,18 @@ class Attempt:
             finally:
                 current.reset(token)
             guard.check()
-            self.run.set_metadata(
-                self.manager, snapshot.principal_id, snapshot.description)
-            result = self.run.settle(slot, snapshot, decision)
+            note, reason = snapshot.description, None
+            if self.current is not None and decision.outcome == SUCCEEDED:
+                reason = self.current.reason
+            if reason is not None:
+                decision = decision._replace(outcome=CANCELLED)
+                note = f'cancelled: {note}'
+            self.run.set_metadata(self.manager, snapshot.principal_id, note)
+            result = self.run.settle(slot, snapshot, decision, reason)
             self.manager.get().addBeforeCommitHook(guard.release)
             self.manager.commit()
-            # A hook that has aborted leaves a commit nothing to do.
-            guard.check()
+        if reason is not None:
+            log.info('The run of %s is cancelled: %s', self.run, reason)
         return result
 
     def _current_run(self, task: Any) -> CurrentRun:
@@ -442,6 +453,7 @@ class Attempt:
                    ) -> Placed | None:
         """Where the task itself continues; another is scheduled."""
         if not ITask.providedBy(result):
+            refuse_deferred(f'{method}() of the task', result)
             raise InvalidTask(
                 f'{method}() of the task returned {result!r}; it has to '
                 f'return None or a task')
@@ -453,8 +465,8 @@ class Attempt:
 
 def claim_of(schedule: ScheduleState, claim_id: str) -> Claim:
     """The claim with that id; `ClaimLost` if another has recovered it."""
-    claim: Claim | None = schedule.claims.get(claim_id)
-    if claim is None:
+    claim = schedule.claim(claim_id)
+    if claim is None or not is_left(claim.slots):
         raise ClaimLost(
             f'The claim {claim_id} was recovered by another process, which '
             f'took this one for dead')

@@ -32,11 +32,11 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
-from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import withdraw
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import in_own_connection
 
 
@@ -160,7 +160,7 @@ class Stop:
         for heartbeat in self._heartbeats():
             try:
                 if in_own_connection(heartbeat.db, partial(
-                        _withdraw, heartbeat), TURN_TRIES):
+                        _withdraw, heartbeat), OWN_TRIES):
                     cut_off.append(str(heartbeat.run))
             except Exception as error:
                 left.append(heartbeat.claim_id)
@@ -173,10 +173,11 @@ class Stop:
 def _withdraw(heartbeat: ClaimHeartbeat, connection: Any) -> bool:
     """Withdraw that claim; whether a run is cut off by that."""
     schedule = connection.get(heartbeat.schedule_oid)
-    claim = schedule.claims.get(heartbeat.claim_id)
+    claim = schedule.claim(heartbeat.claim_id)
     if claim is None:
         return False  # it was withdrawn by its thread just now
     running = heartbeat.running
-    cuts_off = running is not None and claim.slots[running[0]].waiting
+    slot = None if running is None else claim.slot(running[0])
+    cuts_off = slot is not None and slot.waiting
     withdraw(schedule, heartbeat.claim_id, claim, clock.now())
-    return cuts_off
+    return bool(cuts_off)

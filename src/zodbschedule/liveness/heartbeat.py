@@ -125,9 +125,9 @@ class ClaimHeartbeat:
         self.signed = time.monotonic()
 
     def _write(self, connection: Any) -> None:
-        claim = connection.get(self.schedule_oid).claims.get(self.claim_id)
+        claim = connection.get(self.schedule_oid).claim(self.claim_id)
         if claim is not None:  # else another process has recovered it
-            claim.heartbeat.beats += 1
+            claim.beat()
 
 
 #: hands back what a claim holds besides the slot with that index

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 from persistent import Persistent
@@ -40,9 +42,19 @@ from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.turn import withdraw
+from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import left_slots
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.state import ScheduleState
+
+
+# What can be said of a worker: see `IWorkerState`.
+WORKING = 'working'
+IDLE = 'idle'
+SILENT = 'silent'
+DEAD = 'dead'
 
 
 @implementer(IWorkerState)
@@ -55,7 +67,9 @@ class WorkerState(NamedTuple):
     pid: int
     since: datetime
     lease: timedelta
+    state: str
     beaten: datetime
+    silence: timedelta
     task: Persistent | None
     running_since: datetime | None
     claimed: int
@@ -78,25 +92,39 @@ class ClaimedTask(NamedTuple):
 
 def states(schedule: ScheduleState) -> Iterator[WorkerState]:
     """The state of each worker, or call of ``process()``, with a claim."""
-    for claim_id, claim in list(schedule.claims.items()):
-        yield _state(schedule, claim_id, claim)
+    for claim_id, claim in list(schedule.left_claims()):
+        yield _state(schedule, claim_id, claim, clock.now())
 
 
-def _state(schedule: ScheduleState, claim_id: str, claim: Claim
-           ) -> WorkerState:
+def _state(schedule: ScheduleState, claim_id: str, claim: Claim,
+           now: datetime) -> WorkerState:
     lease = schedule.lease if claim.lease is None else timedelta(
         seconds=claim.lease)
     running = claim.running
     counts = Counter(dict(enumerate(claim.counts)))
-    counts.update(slot.outcome for slot in claim.slots if slot.outcome)
+    counts.update(slot.outcome for slot in left_slots(claim) if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
-        from_micros(claim.since), lease, _when(claim.beaten()),
+        from_micros(claim.since), lease,
+        _condition(schedule, claim_id, claim, now), _when(claim.beaten()),
+        now - _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
         None if running is None else _when(claim.running_since()),
         len(list(claim.held())), Tally(
             counts[SUCCEEDED], counts[RETRIED], counts[FAILED],
             counts[EXPIRED]))
+
+
+def _condition(schedule: ScheduleState, claim_id: str, claim: Claim,
+               now: datetime) -> str:
+    """What can be said of the worker of *claim*, in one word."""
+    if incarnation.is_gone(claim.incarnation):
+        return DEAD
+    # An idle one gives no sign of life, however long that lasts.
+    if _may_be_dead(schedule, claim_id, claim, now) and (
+            claim.filled or not incarnation.is_at_work(claim.incarnation)):
+        return SILENT
+    return WORKING if claim.filled else IDLE
 
 
 def _when(tid: bytes) -> datetime:
@@ -108,7 +136,7 @@ def recover(schedule: ScheduleState, name: str) -> int:
 
     In the current transaction.  Raises `NotScheduled` if there are none.
     """
-    claims = [(claim_id, claim) for claim_id, claim in schedule.claims.items()
+    claims = [(claim_id, claim) for claim_id, claim in schedule.left_claims()
               if claim.name == name]
     if not claims:
         raise NotScheduled(f'no worker of the name {name!r} is registered')
@@ -124,13 +152,13 @@ def recover(schedule: ScheduleState, name: str) -> int:
 
 def claimed(schedule: ScheduleState) -> Iterator[ClaimedTask]:
     """See `IScheduleReading`."""
-    for claim in list(schedule.claims.values()):
+    for _, claim in list(schedule.left_claims()):
         yield from _held(claim)
 
 
 def _held(claim: Claim) -> Iterator[ClaimedTask]:
     running = claim.running
-    for index, slot in enumerate(claim.slots):
+    for index, slot in numbered_slots(claim):
         if slot.waiting:
             yield ClaimedTask(
                 slot.task, from_micros(slot.micros), claim.name,
@@ -144,30 +172,44 @@ def _held(claim: Claim) -> Iterator[ClaimedTask]:
 
 def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
     """See `IScheduleReading`; *now* is in UTC."""
-    since = [now, *filter(None, [_longest_due(schedule, now)])]
-    for claim_id, claim in schedule.claims.items():
+    found = most_overdue(schedule, now)
+    return timedelta(0) if found is None else now - found.time
+
+
+def most_overdue(schedule: ScheduleState, now: datetime
+                 ) -> ClaimedTask | None:
+    """The task that has been due longest, as `overdue` counts; or None.
+
+    The name of its worker is empty if it waits.
+    """
+    found = list(_longest_due(schedule, now))
+    for claim_id, claim in schedule.left_claims():
         if _may_be_dead(schedule, claim_id, claim, now):
-            since.extend(from_micros(slot.micros) for slot in claim.held())
-    return now - min(since)
+            found += _held(claim)
+    return min((each for each in found if each.time < now),
+               key=attrgetter('time'), default=None)
 
 
 def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
                  now: datetime) -> bool:
-    """Whether *claim* has been silent for too long, or nobody can tell.
+    """Whether *claim* is dead, or silent for too long, or nobody can tell.
 
     A sign of life from the future says that a clock was ahead, and not that
     the worker is alive; of one in this process we know.
     """
+    if incarnation.is_gone(claim.incarnation):
+        return True
     age = silence(claim, now.timestamp())
     if age < 0 and is_abandoned(claim_id, claim.incarnation) is False:
         return False
     return abs(age) > believed(claim, schedule).total_seconds()
 
 
-def _longest_due(schedule: ScheduleState, now: datetime) -> datetime | None:
-    """The first instant at which a task waits that is not paused itself."""
-    due = ((instant, task) for instant in schedule.timetable.times(max=now)
+def _longest_due(schedule: ScheduleState, now: datetime
+                 ) -> Iterator[ClaimedTask]:
+    """The first task that waits, is due, and is not paused itself."""
+    due = (ClaimedTask(task, instant, '')
+           for instant in schedule.timetable.times(max=now)
            for task in schedule.timetable.at(instant))
-    return next((instant for instant, task in due
-                 if not oid_of(task) or oid_of(task) not in schedule.pauses),
-                None)
+    return islice((each for each in due if not oid_of(each.task) or oid_of(
+        each.task) not in schedule.pauses), 1)

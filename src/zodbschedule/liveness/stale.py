@@ -35,6 +35,7 @@ from zodbschedule import clock
 from zodbschedule.liveness.heartbeat import BEATS
 from zodbschedule.liveness.heartbeat import alive
 from zodbschedule.store import incarnation
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.state import ScheduleState
@@ -74,6 +75,8 @@ class OtherClaims:
     #: the last sign of life of those that were in doubt, and since when we
     #: know it, by a monotonic clock
     seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    #: why those that are to be recovered are believed dead, in words
+    evidence: dict[str, str] = field(default_factory=dict)
     #: when the last survey was made, by a monotonic clock
     surveyed: float = float('-inf')
     #: whether the last look at the schedule has left out the survey
@@ -89,7 +92,7 @@ class OtherClaims:
 
     def look(self, schedule: ScheduleState, own_id: str) -> ClaimsToRecover:
         """Check all claims but our own, in the current transaction."""
-        there = [claim_id for claim_id in schedule.claims
+        there = [claim_id for claim_id, _ in remains.items(schedule.claims)
                  if claim_id != own_id]
         for claim_id in self.known.keys() - set(there):
             self._forget(claim_id)
@@ -100,10 +103,14 @@ class OtherClaims:
         claims = ClaimsToRecover([], [])
         for claim_id in claim_ids:
             if claim_id not in self.known:
-                self.known[claim_id] = schedule.claims[claim_id].incarnation
+                claim = schedule.claim(claim_id)
+                if claim is None:
+                    continue  # Its record is gone.
+                self.known[claim_id] = claim.incarnation
             abandoned = is_abandoned(claim_id, self.known[claim_id])
             if abandoned:
                 claims.abandoned.append(claim_id)
+                self.evidence[claim_id] = _why_abandoned(self.known[claim_id])
             elif abandoned is None and self._is_doubtful(schedule, claim_id):
                 claims.doubtful.append(claim_id)
         return claims
@@ -112,7 +119,9 @@ class OtherClaims:
         now = time.monotonic()
         if now < self.again.get(claim_id, now):
             return False
-        claim = schedule.claims[claim_id]
+        claim = schedule.claim(claim_id)
+        if claim is None:
+            return False
         lease = patience(claim, schedule)
         then = now + lease.total_seconds() / BEATS
         if claim.filled:
@@ -135,13 +144,26 @@ class OtherClaims:
         has given a sign of life just now.
         """
         now = own_claim.beaten()
-        claims = ((claim_id, schedule.claims.get(claim_id))
+        claims = ((claim_id, schedule.claim(claim_id))
                   for claim_id in doubtful)
         return [claim_id for claim_id, claim in claims
-                if claim is not None and patience(
-                    claim, schedule).total_seconds() < max(
-                        seconds_between(claim.beaten(), now),
-                        self._watched(claim_id, claim))]
+                if claim is not None and self._is_stale(
+                    claim_id, claim, patience(claim, schedule), now)]
+
+    def _is_stale(self, claim_id: str, claim: Claim, patience: timedelta,
+                  now: bytes) -> bool:
+        believed = patience.total_seconds()
+        passed = seconds_between(claim.beaten(), now)
+        watched = self._watched(claim_id, claim)
+        if passed > believed:
+            self.evidence[claim_id] = f'it was silent for {passed:.0f} s'
+        elif watched > believed:
+            ahead = -silence(claim, clock.now().timestamp())
+            self.evidence[claim_id] = (
+                f'it was silent for {watched:.0f} s, as this process has seen '
+                f'itself; its last sign of life is {max(0, ahead):.0f} s in '
+                f'the future, since the clock of the storage was ahead')
+        return max(passed, watched) > believed
 
     def _watched(self, claim_id: str, claim: Claim) -> float:
         """For how many seconds we have seen no new sign of life of *claim*.
@@ -160,6 +182,7 @@ class OtherClaims:
     def _forget(self, claim_id: str) -> None:
         del self.known[claim_id]
         self.seen.pop(claim_id, None)
+        self.evidence.pop(claim_id, None)
         self.again.pop(claim_id, None)
         self.idle.pop(claim_id, None)
 
@@ -219,12 +242,18 @@ def is_abandoned(claim_id: str, holder: Incarnation) -> bool | None:
     return incarnation.is_gone(holder) or None
 
 
+def _why_abandoned(holder: Incarnation) -> str:
+    if holder == incarnation.this():
+        return 'this process could not hand it back'
+    return 'its process has ended'
+
+
 def namesakes(schedule: ScheduleState, name: str, own_id: str) -> list[str]:
     """The claims of earlier workers of that name.
 
     Not those of a process that is known to be alive here: they are in use.
     """
-    return [claim_id for claim_id, claim in schedule.claims.items()
+    return [claim_id for claim_id, claim in schedule.left_claims()
             if claim_id != own_id and claim.name == name
             and not _is_in_use(claim_id, claim.incarnation)]
 

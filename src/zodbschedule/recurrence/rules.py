@@ -57,6 +57,7 @@ from zodbschedule.recurrence.zones import DAY
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import Spec
+from zodbschedule.recurrence.zones import UnknownZone
 from zodbschedule.recurrence.zones import Zone
 from zodbschedule.recurrence.zones import instant_at
 from zodbschedule.recurrence.zones import spec_of
@@ -201,13 +202,21 @@ class Every(_Recurrence):
         """None: no gap and no fold changes an occurrence."""
         return None
 
+    def _shown_start(self) -> datetime | None:
+        """The start; in UTC, if this process does not know its zone."""
+        try:
+            return self.start
+        except InvalidRecurrence:
+            return self._base(EARLIEST)
+
     def __str__(self) -> str:
-        since = f' from {format_moment(self.start)}' if self.start else ''
+        start = self._shown_start()
+        since = f' from {format_moment(start)}' if start else ''
         return f'every {format_period(self.period)}{since}'
 
     def __repr__(self) -> str:
-        start = f', {self.start!r}' if self.start else ''
-        return f'Every({self.period!r}{start})'
+        start = self._shown_start()
+        return f'Every({self.period!r}{f", {start!r}" if start else ""})'
 
 
 # -- Wall time
@@ -235,9 +244,14 @@ class _WallTimeRule(_Recurrence):
 
     def _repr_of_policies(self) -> str:
         """Those that a repr has to name."""
+        try:
+            defaults = self._default_policies()
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            defaults = '', ''
         return ''.join(
             f', {name}={getattr(self, name)!r}'
-            for name, default in zip(('gap', 'fold'), self._default_policies())
+            for name, default in zip(('gap', 'fold'), defaults)
             if getattr(self, name) != default)
 
     def _zone(self) -> Zone:
@@ -310,7 +324,11 @@ class Cron(_WallTimeRule):
         return 'next', 'first'
 
     def __str__(self) -> str:
-        return f'{cron.explain(self.expression)}, in {self.timezone}'
+        try:
+            words = cron.explain(self.expression)
+        except InvalidRecurrence:
+            words = self.expression
+        return f'{words}, in {self.timezone}'
 
     def __repr__(self) -> str:
         return (f'Cron({self.expression!r}, {self.timezone!r}'
@@ -407,8 +425,16 @@ class RRule(_WallTimeRule):
                 return result
             instant = result
 
+    def _shown_dtstart(self) -> datetime:
+        """The start, also if this process does not know its zone."""
+        try:
+            info = zone_of(self._spec).info
+        except InvalidRecurrence:
+            info = UnknownZone(self._spec)
+        return self._wall.replace(tzinfo=info, fold=self._fold)
+
     def __str__(self) -> str:
-        start = format_moment(self.dtstart)
+        start = format_moment(self._shown_dtstart())
         dates = [f', {len(dates)} {word}' for word, dates in (
             ('left out', self._exdate), ('added', self._rdate)) if dates]
         return f'{self.text} from {start}{"".join(dates)}'
@@ -416,8 +442,8 @@ class RRule(_WallTimeRule):
     def __repr__(self) -> str:
         dates = [f', {name}={value!r}' for name, value in (
             ('exdate', self.exdate), ('rdate', self.rdate)) if value]
-        return (f'RRule({self.text!r}, {self.dtstart!r}{"".join(dates)}'
-                f'{self._repr_of_policies()})')
+        return (f'RRule({self.text!r}, {self._shown_dtstart()!r}'
+                f'{"".join(dates)}{self._repr_of_policies()})')
 
 
 def _first_instant(wall: datetime, fold: int, zone: Zone) -> datetime:

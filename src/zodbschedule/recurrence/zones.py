@@ -78,6 +78,27 @@ def _problem(name: str) -> str:
             f"know; it takes a name such as 'Europe/Berlin' or 'UTC'")
 
 
+class UnknownZone(tzinfo):
+    """A zone of which only the name is known: to show it, and no more."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def utcoffset(self, moment: datetime | None) -> None:
+        return None
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str:
+        return str(self.spec)
+
+    def __str__(self) -> str:
+        return str(self.spec)
+
+    def __repr__(self) -> str:
+        return f'zoneinfo.ZoneInfo(key={self.spec!r})'
+
+
 @dataclass(frozen=True)
 class Transition:
     """A change of a zone's offset from UTC, and the instant of it."""

@@ -22,6 +22,7 @@ from ZODB.utils import p64
 from ZODB.utils import z64
 
 from zodbschedule import clock
+from zodbschedule.callables.deferred import refuse_deferring
 from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
@@ -32,6 +33,7 @@ from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
 from zodbschedule.store.arguments import LARGE
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import home_of
 from zodbschedule.store.inspection import never_stamped
 from zodbschedule.store.inspection import oid_of
@@ -49,6 +51,12 @@ PLACE = frozenset({STAMP, '_time', '_series', 'recurrence', '_arguments'})
 
 NO_DELAY = timedelta(0)
 
+# What to do if another task holds a key: of a task that is scheduled, and of
+# one that is changed or was parked.
+CHOOSE = ("with duplicate='keep' or 'replace' say which of the two is to "
+          "wait")
+RUN_FIRST = 'that one has to run, or to be unscheduled, first'
+
 
 def admit(schedule: ScheduleState, task: Any, replaced: Any = None
           ) -> datetime:
@@ -57,13 +65,14 @@ def admit(schedule: ScheduleState, task: Any, replaced: Any = None
     It may have the key of *replaced*.  Nothing has changed if this raises.
     """
     _refuse_invalid(schedule, task)
+    _refuse_idle(task)
     now = clock.now()
     occurrence = _first_occurrence(task, now)
     _refuse_scheduled(schedule, task)
     size = 0
     if task._p_jar is None or task._p_changed:
         size = refuse_unstorable(task, schedule._p_jar)
-    refuse_key(schedule, task, key_of(task), replaced)
+    refuse_key(schedule, task, key_of(task), replaced, CHOOSE)
     if size > LARGE and isinstance(task, CallTask) and task._p_serial == z64:
         task.set_apart()
     if not isinstance(task, Task):
@@ -96,14 +105,16 @@ def _delay_of(schedule: ScheduleState, task: Task) -> timedelta:
 
 
 def refuse_key(schedule: ScheduleState, task: Any, key: str | None,
-               replaced: Any = None) -> None:
-    """Raise `AlreadyScheduled` if another task holds *key*."""
+               replaced: Any = None, advice: str = RUN_FIRST) -> None:
+    """Raise `AlreadyScheduled` if another task holds *key*.
+
+    *advice* says what to do.
+    """
     holder = None if key is None else schedule.keys.get(key)
     if holder is not None and holder is not task and holder is not replaced:
         raise AlreadyScheduled(
-            f'the key {key!r} is held by {holder!r}, which waits; with '
-            f"duplicate='keep' or 'replace' say which of the two is to "
-            f'wait', holder)
+            f'the key {key!r} is held by {holder!r}, which waits; {advice}',
+            holder)
 
 
 def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
@@ -125,11 +136,22 @@ def _refuse_invalid(schedule: ScheduleState, task: Any) -> None:
             f'{task!r} cannot be scheduled: {error}') from None
     if not isinstance(task, Task):
         _refuse_incomplete(task)
-    principal: object = task.principalId
+    refuse_principal(task, task.principalId)
+
+
+def refuse_principal(task: Any, principal: object) -> None:
+    """Raise `InvalidTask` if *principal*, that of *task*, is no id."""
     if principal is not None and not isinstance(principal, str):
         raise InvalidTask(
             f'the principalId of {task!r} is {principal!r}; it has to be '
             f'a str or None')
+
+
+def _refuse_idle(task: Any) -> None:
+    """Refuse a task whose methods would not do their work."""
+    cls, name = type(task), class_name(task)
+    refuse_deferring(getattr(cls, '__call__', None), name, '.__call__')
+    refuse_deferring(getattr(cls, 'schedule', None), name, '.schedule')
 
 
 def _refuse_incomplete(task: Any) -> None:

@@ -30,6 +30,7 @@ from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import as_utc
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import IMove
 from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
@@ -44,9 +45,9 @@ from zodbschedule.scheduling.events import problem_of
 from zodbschedule.store.history import PAUSED
 from zodbschedule.store.history import RESUMED
 from zodbschedule.store.history import record
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import refuse_unloadable
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
@@ -54,6 +55,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
@@ -78,6 +80,7 @@ class Move(NamedTuple):
 
 def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
     """See `IScheduleAdministration`."""
+    _refuse_unloadable(task)
     _check(task, options)
     if not PLACING & options.keys():
         _set(task, options)
@@ -101,6 +104,16 @@ def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
             task, moment, now, series.policy_of(schedule, oid_of(task)).delay)
     places.move(schedule, task, as_utc(task.time))
     return task
+
+
+def _refuse_unloadable(task: Any) -> None:
+    """Without its code nothing can be written on it."""
+    try:
+        refuse_unloadable(task)
+    except CodeMissing as error:
+        raise InvalidTask(
+            f'task {task_id(task)} cannot be changed in this process: {error}'
+        ) from error
 
 
 def _check(task: Any, options: dict[str, Any]) -> None:
@@ -146,6 +159,7 @@ def run_now(schedule: ScheduleState, task: Any) -> None:
     if schedule.pauses.hold(oid_of(task)):
         raise InvalidTask(
             f'{task!r} is paused, or its schedule is; resume that first')
+    _refuse_unloadable(task)
     now = clock.now()
     waits_at = schedule.waits(task)
     if waits_at is not None:
@@ -242,7 +256,7 @@ def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
             now: datetime, by: str | None, reason: str) -> None:
     if schedule.history.keep:
         moment = to_micros(now)
-        described = '' if task is None else known_text(task, 'description')
+        described = '' if task is None else description_of(task)
         schedule.history.add([record(
             oid, moment, what, moment, described,
             '' if task is None else type_of(task), by, reason or None,

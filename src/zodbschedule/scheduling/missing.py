@@ -33,6 +33,7 @@ from zodbschedule.scheduling.storable import PROTOCOL
 from zodbschedule.scheduling.storable import Nowhere
 from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.task import CallTask
+from zodbschedule.task import Task
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -64,6 +65,16 @@ def _refuse_incomplete_record(obj: Any, name: str) -> None:
             f'{name} cannot be loaded: {ErrorText(first)}') from error
     if _is_any_class_missing(Broken):
         _refuse_broken_parts(obj)
+
+
+def refuse_codeless(task: Any) -> None:
+    """Raise `CodeMissing`, which names it, if a run of *task* would lack code.
+
+    As `refuse_incomplete`, and it imports what the task calls.
+    """
+    refuse_incomplete(task)
+    if isinstance(task, Task):
+        task.refuse_codeless()
 
 
 def _is_any_class_missing(cls: type) -> bool:

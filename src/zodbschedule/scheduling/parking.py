@@ -21,10 +21,10 @@ from zodbschedule.instant import from_micros
 from zodbschedule.scheduling.events import notify_after_commit
 from zodbschedule.scheduling.events import parked_event
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import entry_id
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 
 
 def park(schedule: ScheduleState, task: Any, micros: int, reason: str,
@@ -32,7 +32,7 @@ def park(schedule: ScheduleState, task: Any, micros: int, reason: str,
     """Set *task* aside, or one occurrence of it, in this transaction."""
     entry = ParkedTask(
         entry_id(u64(task._p_oid), occurrence), task, from_micros(micros),
-        clock.now(), reason, trace, known_text(task, 'description'),
+        clock.now(), reason, trace, description_of(task),
         known_principal(task), occurrence)
     schedule.parked.add(entry)
     return entry

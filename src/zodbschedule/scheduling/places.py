@@ -24,12 +24,13 @@ from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.scheduling import series
+from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 from zodbschedule.task import key_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import run_of
@@ -94,7 +95,7 @@ def take_out(schedule: ScheduleState, task: Any) -> bool:
     """Remove *task* from the timetable or from a claim; whether it did."""
     removed = take_from_timetable(schedule, task) or any(
         claim.drop(task, partial(_cancelled, schedule, task))
-        for claim in schedule.claims.values())
+        for _, claim in schedule.left_claims())
     if removed:
         forget(schedule, task)
     return removed
@@ -117,7 +118,7 @@ def _cancelled(schedule: ScheduleState, task: Any, micros: int
         return oid
     now = to_micros(clock.now())
     return record(
-        oid, micros, CANCELLED, now, known_text(task, 'description'),
+        oid, micros, CANCELLED, now, description_of(task),
         type_of(task), known_principal(task), began=now)
 
 
@@ -127,7 +128,7 @@ def forget(schedule: ScheduleState, task: Any) -> None:
     if oid:
         schedule.requests.forget(oid)
         schedule.pauses.end(oid)
-        schedule.crashes.pop(oid, None)
+        remains.discard(schedule, 'crashes', oid)
 
 
 def record_dropped(schedule: ScheduleState, task: Any, instead: datetime,
@@ -145,7 +146,7 @@ def record_dropped(schedule: ScheduleState, task: Any, instead: datetime,
     if occurrence <= moment:
         schedule.history.add([record(
             oid_of(task), micros, CANCELLED, moment,
-            known_text(task, 'description'), type_of(task),
+            description_of(task), type_of(task),
             known_principal(task), f'{why} before it ran', began=moment,
             attempt=series.attempt_of(task), occurrence=occurrence)], now, '')
 

@@ -276,23 +276,18 @@ def count_attempt(task: Task, micros: int) -> None:
         occurrence=occurrence_of(task, micros), attempts=series.attempts + 1))
 
 
-def foresee(task: Any, micros: int, now: datetime, policy: Policy,
-            expired: bool = False, known: Foreseen | None = None
-            ) -> Foreseen | None:
+def foresee(task: Task, micros: int, now: datetime, policy: Policy,
+            expired: bool = False, known: Foreseen | None = None) -> Foreseen:
     """What comes after the occurrence that *task* is for, and ends *now*.
 
-    *known* is what was foreseen before, which saves asking again.  None if
-    that is not for a recurrence to say.
+    That is for its recurrence to say.  *known* is what was foreseen before,
+    which saves asking again.
 
     Raises `CodeMissing` if that cannot be computed here: another process may
     know the time zone.  Otherwise what the recurrence raises, and
     `InvalidTask` if what it returns makes no sense.
     """
-    if not isinstance(task, Task) or series_of(task).back is not None:
-        return None
-    rule = task.recurrence
-    if rule is None:
-        return None
+    rule: Any = task.recurrence
     occurrence = from_micros(occurrence_of(task, micros))
     after = resume_after(task, occurrence, now, policy, expired)
     if known is not None and known.rule is rule and known.after == after:
@@ -314,8 +309,8 @@ def advance(task: Any, micros: int, now: datetime, policy: Policy,
     if series_of(task).back is not None:
         return _go_back(task)
     coming = foresee(task, micros, now, policy, expired, known)
-    if coming is None or coming.occurrence is None:
-        return Step(None, coming.passed if coming else 0)
+    if coming.occurrence is None:
+        return Step(None, coming.passed)
     forget(task)
     return Step(_place(task, coming.occurrence, coming.after, policy.delay),
                 coming.passed)
@@ -441,8 +436,8 @@ def delay_of(spread: timedelta, seed: str, oid: int) -> timedelta:
 
 def foresee_in(schedule: ScheduleState, task: Any, micros: int, now: datetime
                ) -> Foreseen | None:
-    """`foresee` by the settings of *schedule*."""
-    if not isinstance(task, Task) or task.recurrence is None:
+    """`foresee` by the settings of *schedule*; None if no rule is asked."""
+    if not is_repeating(task) or series_of(task).back is not None:
         return None
     return foresee(task, micros, now, policy_of(schedule, u64(task._p_oid)))
 

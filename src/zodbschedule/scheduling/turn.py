@@ -35,22 +35,24 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.parking import park
-from zodbschedule.scheduling.parking import park_and_notify
+from zodbschedule.scheduling.soundness.repairs import park_claim
 from zodbschedule.scheduling.soundness.repairs import park_list
 from zodbschedule.scheduling.soundness.repairs import park_slot
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.claim import numbered_slots
 from zodbschedule.store.history import record
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
-from zodbschedule.store.timetable import SWEEP as SWEEP
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Gap
 from zodbschedule.store.timetable import Wanted
+from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 
 
@@ -76,7 +78,8 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
         schedule.keys.assign_oids()
     batch = schedule.timetable.take(
         limit, after, now, wanted, skip, gap)
-    batch.fetch()
+    if schedule.requests.unserved:
+        _serve_unserved(schedule, batch, now)
     for instant, key, lost in batch.lost:
         park_list(schedule, instant, key, lost)
     collect(schedule, claim, now)
@@ -91,14 +94,14 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
 
 def collect(schedule: ScheduleState, claim: Claim, now: datetime,
             suspect: int | None = None, but: int | None = None,
-            fence: bool = False) -> list[ParkedTask]:
+            fence: bool = False, seen: str = '') -> list[ParkedTask]:
     """Free all slots of *claim*: every task and outcome to its place.
 
-    The task in slot *suspect*, if that still waits, has ended its process;
-    returned is what was parked for that.  The slot *but* is left alone.  With
-    *fence* what holds nothing is written as well.
+    The task in slot *suspect*, if that still waits, has ended its process, as
+    *seen* says; returned is what was parked for that.  The slot *but* is left
+    alone.  With *fence* what holds nothing is written as well.
     """
-    collection = Collection(schedule, claim.name, now)
+    collection = Collection(schedule, claim.name, now, seen)
     for index, slot in enumerate(claim.slots):
         if not is_left(slot):
             park_slot(schedule, claim, index)
@@ -115,9 +118,9 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
 
     Writes nothing that the run will write.
     """
-    claim = schedule.claims.get(claim_id)
+    claim = schedule.claim(claim_id)
     if claim is not None and any(
-            not slot.is_free for number, slot in enumerate(claim.slots)
+            not slot.is_free for number, slot in numbered_slots(claim)
             if number != index):
         claim.relieved()
         _hand_back(schedule, claim, but=index)
@@ -125,7 +128,8 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
 
 
 def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
-             now: datetime, suspect: int | None = None) -> list[ParkedTask]:
+             now: datetime, suspect: int | None = None, seen: str = ''
+             ) -> list[ParkedTask]:
     """Dissolve *claim*, our own or one that we recover; see `collect`.
 
     The claim and every slot are written: whoever still works on it conflicts.
@@ -133,9 +137,12 @@ def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
     would be nowhere.
     """
     claim.end()
+    if not is_left(claim.slots):
+        park_claim(schedule, claim_id, claim.slots)
+        return []
     _hand_back(schedule, claim)
-    parked = collect(schedule, claim, now, suspect, fence=True)
-    del schedule.claims[claim_id]
+    parked = collect(schedule, claim, now, suspect, fence=True, seen=seen)
+    remains.discard(schedule, 'claims', claim_id)
     return parked
 
 
@@ -145,7 +152,7 @@ def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
 
     Else it would wait until they are over, behind all that is due.
     """
-    if any(slot.waiting for index, slot in enumerate(claim.slots)
+    if any(slot.waiting for index, slot in numbered_slots(claim)
            if index != but):
         schedule.timetable.returned += 1
 
@@ -156,11 +163,13 @@ def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
 class Collection:
     """What one turn collects from the slots of a claim, and where it goes."""
 
-    def __init__(self, schedule: ScheduleState, worker: str, now: datetime
-                 ) -> None:
+    def __init__(self, schedule: ScheduleState, worker: str, now: datetime,
+                 seen: str) -> None:
         self.schedule = schedule
         self.worker = worker
         self.now = now
+        #: what was seen of the end of a run that has no outcome
+        self.seen = seen
         #: what is to wait, by its instant in microseconds
         self.waiting: dict[int, list[Persistent]] = {}
         #: for the history, and the tids of those who have settled them
@@ -169,9 +178,11 @@ class Collection:
         self.outcomes: list[int] = []
         #: what was parked, since its runs ended their process
         self.parked: list[ParkedTask] = []
-        #: whether anything is noted of any task
+        #: whether any task has a key, or is requested
         self.has_indexes = bool(
-            schedule.keys.by_oid or schedule.requests.entries)
+            schedule.keys.by_oid) or remains.holds_anything(
+                schedule.requests.entries)
+        self.has_crashes = remains.holds_anything(schedule.crashes)
         schedule.requests.read_current()
 
     def add(self, slot: Slot, crashed: bool) -> None:
@@ -206,9 +217,9 @@ class Collection:
         occurrence, following = self._next(slot)
         self.parked.append(park(
             self.schedule, slot.task, slot.micros,
-            f'{CRASHES} runs of it ended their process, or the call of '
-            f'process(); the last one, by {self.worker}, while nothing else '
-            f'ran in that process', occurrence=occurrence))
+            f'{CRASHES} runs of it ended their process, or were believed to; '
+            f'the last one, by {self.worker}, while nothing else ran in that '
+            f'process: {self.seen}', occurrence=occurrence))
         if following is None:
             self._leave(slot.oid)
         else:
@@ -252,8 +263,8 @@ class Collection:
         what there is by now is of a task that was scheduled anew.
         """
         self.outcomes.append(slot.outcome or 0)
-        if self.schedule.crashes and slot.outcome != outcomes.CANCELLED:
-            self.schedule.crashes.pop(slot.oid, None)
+        if self.has_crashes and slot.outcome != outcomes.CANCELLED:
+            remains.discard(self.schedule, 'crashes', slot.oid)
 
     # -- where a task goes
 
@@ -270,12 +281,14 @@ class Collection:
     def _continue(self, micros: int, task: Any) -> None:
         """It has done its work, and goes on in its series."""
         oid = u64(task._p_oid)
-        if self.schedule.keys.is_lost(oid):
+        if not self.has_indexes:
+            self._wait(micros, task)
+        elif self.schedule.keys.is_lost(oid):
             self._supersede(micros, task)
-            return
-        if oid in self.schedule.requests and loads(task):
-            micros = self._serve(task, micros)
-        self._restore(micros, task)
+        else:
+            if oid in self.schedule.requests and loads(task):
+                micros = self._serve(task, micros)
+            self._restore(micros, task)
 
     def _supersede(self, micros: int, task: Any) -> None:
         """Its key is held by one that was scheduled while it ran."""
@@ -285,7 +298,7 @@ class Collection:
             moment = to_micros(self.now)
             self.records.append(record(
                 oid, micros, outcomes.CANCELLED, moment,
-                known_text(task, 'description'), type_of(task), None,
+                description_of(task), type_of(task), None,
                 f'its key is held by task {u64(holder._p_oid):x}',
                 began=moment))
             self.tids += z64
@@ -298,11 +311,12 @@ class Collection:
         """
         if self.has_indexes:
             self._leave_indexes(oid)
-        task = self.schedule.pauses.task(oid)
+        pauses = self.schedule.pauses
+        task = None if pauses.entries is None else pauses.task(oid)
         if task is not None and not self._is_back(task) and (
                 self.schedule.entry_of(task) is None):
             # It was paused while it ran.
-            self.schedule.pauses.end(oid)
+            pauses.end(oid)
 
     def _leave_indexes(self, oid: int) -> None:
         task = self.schedule.requests.task(oid)
@@ -312,8 +326,9 @@ class Collection:
         elif loads(task):
             self._restore(self._serve(task, None), task)
         else:
-            self.schedule.keys.drop(oid)
-            self._park_requests(oid, task)
+            # It is left in its place, as all whose code is missing.
+            self.schedule.requests.begin_wait(task)
+            self._restore(stamp_of(task) or to_micros(self.now), task)
 
     def _is_back(self, task: Any) -> bool:
         """Whether a task that has an outcome waits or is in a claim again."""
@@ -330,33 +345,49 @@ class Collection:
     # -- what was requested of a task
 
     def _serve(self, task: Any, waits: int | None) -> int:
-        """Let it run for the first of them now; the instant of that."""
-        occurrence = self.schedule.requests.pop(u64(task._p_oid))
-        series.serve(task, waits, occurrence, self.now)
-        stamp(task, self.now)
-        return to_micros(self.now)
+        """See `serve`."""
+        return to_micros(serve(self.schedule, task, waits, self.now))
 
-    def _park_requests(self, oid: int, task: Any) -> None:
-        """No request can be served by a task that cannot be loaded here."""
-        while oid in self.schedule.requests:
-            park_and_notify(
-                self.schedule, task, to_micros(self.now),
-                'somebody has asked for it, and it cannot be loaded',
-                self.schedule.requests.pop(oid))
+
+def serve(schedule: ScheduleState, task: Any, waits: int | None, now: datetime
+          ) -> datetime:
+    """Let *task* run for the first of its requests; the instant of that."""
+    series.serve(task, waits, schedule.requests.pop(u64(task._p_oid)), now)
+    stamp(task, now)
+    return now
+
+
+def _serve_unserved(schedule: ScheduleState, batch: Batch, now: datetime
+                    ) -> None:
+    """Let those tasks that wait for their requests alone run for them.
+
+    Those whose code is still missing go on waiting, or are parked.
+    """
+    requests = schedule.requests
+    batch.tasks = [
+        (serve(schedule, task, None, now), task)
+        if loads(task) and requests.end_wait(task)
+        else (instant, task) for instant, task in batch.tasks]
 
 
 def is_suspect(schedule: ScheduleState, oid: int) -> bool:
     """Whether the next run of that task has to go on alone."""
-    count, _ = schedule.crashes.get(oid, (0, None))
-    return bool(count >= CRASHES - 1)
+    return _crashes(schedule, oid) >= CRASHES - 1
+
+
+def _crashes(schedule: ScheduleState, oid: int) -> int:
+    """How many runs of that task have ended their process."""
+    count: int = remains.get(schedule.crashes, oid, (0, None))[0]
+    return count
 
 
 def _crash(schedule: ScheduleState, slot: Slot) -> bool:
     """Count a crash of the task in *slot*; whether it is to be parked."""
     oid = slot.oid
-    count, _ = schedule.crashes.get(oid, (0, None))
-    if count + 1 < CRASHES:
-        schedule.crashes[oid] = count + 1, slot.task
+    count = _crashes(schedule, oid) + 1
+    if count < CRASHES:
+        crashes = remains.grown(schedule, 'crashes', oid)
+        crashes[oid] = count, slot.task
         return False
-    schedule.crashes.pop(oid, None)
+    remains.discard(schedule, 'crashes', oid)
     return True

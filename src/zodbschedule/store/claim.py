@@ -50,7 +50,6 @@ from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.remains import is_left
-from zodbschedule.store.remains import left
 
 
 #: a task, and the instant at which it waits or will wait, in microseconds
@@ -288,10 +287,15 @@ class Claim(Persistent):
         behind the last that has an outcome of a run: what waits before that
         was left there, for a conflict for instance.
         """
-        ended = max((index for index, slot in enumerate(self.slots)
+        ended = max((index for index, slot in numbered_slots(self)
                      if slot.outcome not in (None, CANCELLED)), default=-1)
-        return next((index for index, slot in enumerate(self.slots)
+        return next((index for index, slot in numbered_slots(self)
                      if index > ended and slot.waiting), None)
+
+    def slot(self, index: int) -> Slot | None:
+        """The slot with that index; None if its record is gone."""
+        slot: Slot | None = self.slots[index] if is_left(self.slots) else None
+        return slot if slot is not None and is_left(slot) else None
 
     def held(self) -> Iterator[Slot]:
         """The slots whose task has no outcome yet, in order."""
@@ -308,6 +312,8 @@ class Claim(Persistent):
 
     def progress_of(self, slot: Slot) -> tuple[float, float] | None:
         """How far the task of *slot* has come, if its run has said so."""
+        if not is_left(self.heartbeat):
+            return None
         progress = self.heartbeat.progress
         if progress is None or progress[0] != slot.oid:
             return None
@@ -322,19 +328,33 @@ class Claim(Persistent):
         """The tid of the last turn or outcome; then the next run begins."""
         self._p_activate()
         serials: list[bytes] = [self.run_since or self._p_serial]
-        serials += (slot._p_serial for slot in self.slots if slot.outcome)
+        serials += (slot._p_serial for slot in left_slots(self)
+                    if slot.outcome)
         return max(serials)
+
+    def beat(self) -> Heartbeat:
+        """Give a sign of life; the heartbeat, written."""
+        if not is_left(self.heartbeat):
+            self.heartbeat = Heartbeat()
+        self.heartbeat.beats += 1
+        return self.heartbeat
 
     def beaten(self) -> bytes:
         """The tid of the last sign of life."""
         self._p_activate()
-        self.heartbeat._p_activate()
-        serials: tuple[bytes, bytes] = (
-            self._p_serial, self.heartbeat._p_serial)
+        serials: list[bytes] = [self._p_serial]
+        if is_left(self.heartbeat):
+            serials.append(self.heartbeat._p_serial)
         return max(serials)
 
 
 def left_slots(claim: Claim) -> Iterator[Slot]:
     """The slots of *claim* whose records are there."""
+    return (slot for _, slot in numbered_slots(claim))
+
+
+def numbered_slots(claim: Claim) -> Iterator[tuple[int, Slot]]:
+    """The same, each with its index."""
     if is_left(claim) and is_left(claim.slots):
-        yield from left(claim.slots)
+        yield from ((index, slot) for index, slot in enumerate(claim.slots)
+                    if is_left(slot))

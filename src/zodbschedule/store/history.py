@@ -187,8 +187,6 @@ class History(Configurable):
             # By lot, so that two turns at the same time do not conflict.
             lot = 1 + random.getrandbits(LOT)
             high = max(high, (last >> SIZE) + lot)
-        if not remains.leads_to(self.chunks, high << SIZE):
-            remains.regrow(self.chunks)
         self._insert(high << SIZE | len(records), chunk)
         if high % TRIM == 0:
             self.trim(now)
@@ -201,7 +199,7 @@ class History(Configurable):
         keys = [key for key, _ in remains.items(self.chunks)]
         for key in reversed(keys):
             if kept >= self.keep or key >> SIZE < oldest:
-                del self.chunks[key]
+                remains.discard(self, 'chunks', key)
             kept += key & (1 << SIZE) - 1
 
     @staticmethod
@@ -219,8 +217,9 @@ class History(Configurable):
         self._insert(high << SIZE | len(chunk.records), chunk)
 
     def _insert(self, key: int, chunk: Chunk) -> None:
-        self.moved.note_insert(self.chunks, key)
-        self.chunks[key] = chunk
+        chunks = remains.grown(self, 'chunks', key)
+        self.moved.note_insert(chunks, key)
+        chunks[key] = chunk
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
@@ -241,7 +240,7 @@ class History(Configurable):
 
     def _in_claims(self) -> list[Outcome]:
         found = [Outcome.read(slot.record, claim.name, slot._p_serial)
-                 for claim in remains.values(self.claims)
+                 for _, claim in remains.items(self.claims)
                  for slot in left_slots(claim)
                  if slot.outcome and slot.record is not None]
         # Of two that ended at one instant, the later one was last.

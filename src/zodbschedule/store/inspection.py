@@ -65,9 +65,16 @@ def normal_id(id: str) -> str:
 
 
 def known_text(task: Any, name: str) -> str:
-    """The text attribute *name* of *task*; '' if that cannot be known."""
+    """The text attribute *name* of *task*; '' if that cannot be known.
+
+    If its class is missing, the record tells it.
+    """
     try:
-        value = getattr(task, name)
+        if isinstance(task, Broken):
+            state = task.__Broken_state__
+            value = state.get(name) or state.get(f'_{name}')
+        else:
+            value = getattr(task, name)
     except Exception:
         return ''
     return text(value, DESCRIPTION) if isinstance(value, str) else ''
@@ -197,16 +204,10 @@ def never_stamped(task: Any) -> bool:
 def keeps_stamp(task: Any) -> bool:
     """Whether *task* certainly keeps an attribute that it is given.
 
-    If it cannot be loaded, or its class is missing, it is not certain.
+    If it cannot be loaded here, it is not certain.
     """
     cls = type(task)
-    try:
-        task._p_activate()
-    except Exception as error:
-        if is_transient(error) or is_storage_failure(error):
-            raise
-        return False
-    return not isinstance(task, Broken) and cls.__dictoffset__ != 0 and all(
+    return loads(task) and cls.__dictoffset__ != 0 and all(
         getattr(cls, name) is getattr(Persistent, name)
         for name in ('__getattribute__', '__setattr__', '__getstate__',
                      '__setstate__'))

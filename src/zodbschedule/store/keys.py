@@ -33,6 +33,7 @@ from ZODB.utils import u64
 from zope.interface import implementer
 
 from zodbschedule.interfaces import IKeys
+from zodbschedule.store import remains
 from zodbschedule.store.spread import Spread
 
 
@@ -86,6 +87,11 @@ class Keys(Persistent):
         key: str = self.by_oid.get(oid, ('', None))[0]
         return key
 
+    def running_with(self, key: str) -> int | None:
+        """The oid of the task in a claim that has *key*, or None."""
+        oid: int | None = remains.get(self.running, key)
+        return oid
+
     def is_lost(self, oid: int) -> bool:
         """Whether another task holds the key of that one."""
         holder = self.holders.get(self.key_of(oid))
@@ -120,7 +126,7 @@ class Keys(Persistent):
             oid = u64(task._p_oid)
             key = self.key_of(oid) or key
             # Unscheduled in a claim before, it is noted until that is freed.
-            if self.running.get(key) != oid:
+            if self.running_with(key) != oid:
                 self.by_oid.pop(oid, None)
         if self.holders.get(key) is task:
             del self.holders[key]
@@ -141,13 +147,13 @@ class Keys(Persistent):
             holder = self.holders.get(key)
             if holder is not None and u64(holder._p_oid) == oid:
                 del self.holders[key]
-            self.running[key] = oid
+            remains.grown(self, 'running', key)[key] = oid
 
     def release(self, oid: int) -> None:
         """The task is not in a claim any more."""
         key = self.key_of(oid)
-        if self.running.get(key) == oid:
-            del self.running[key]
+        if self.running_with(key) == oid:
+            remains.discard(self, 'running', key)
 
     def restore(self, task: Persistent) -> None:
         """The task waits again, with its key if nobody else has that."""
@@ -177,7 +183,11 @@ class Keys(Persistent):
         oid = u64(task._p_oid)
         self.release(oid)
         self.by_oid[oid] = key, task
-        self.running.setdefault(key, oid)
+        self.note_running(key, oid)
+
+    def note_running(self, key: str, oid: int) -> None:
+        """Note that the task with that oid, in a claim, has *key*."""
+        remains.grown(self, 'running', key).setdefault(key, oid)
 
     def forget(self, task: Persistent) -> None:
         """Note no key of *task*, which is not here."""

@@ -35,6 +35,7 @@ from persistent import Persistent
 from persistent.timestamp import TimeStamp
 from ZODB.utils import z64
 
+from zodbschedule.store.remains import left
 from zodbschedule.transactions.workarounds import loses_what_moves
 
 
@@ -46,6 +47,10 @@ PARTS = 256
 # large database, whose list of objects takes longer, deletes it; longer, and
 # each write of a part is larger.  A list of 30 million objects took 12 min.
 HELD = timedelta(hours=1)
+
+
+# Among how many parts one is looked for whose record is there.
+TRIES = 3
 
 
 class Part(Persistent):
@@ -112,18 +117,25 @@ class Moved(Persistent):
 
     def _hold(self, objects: Iterable[Any]) -> None:
         held = tuple(one for one in objects if _is_stored(one))
-        if held:
-            self._part().add(held)
+        part = self._part() if held else None
+        if part is not None:
+            part.add(held)
 
-    def _part(self) -> Part:
-        """The part that this transaction writes, or any."""
+    def _part(self) -> Part | None:
+        """The part that this transaction writes, or any that is left."""
         if not self.parts:
             # It comes from another storage.
             self.parts = _new_parts()
         part: Part | None = getattr(self, '_v_part', None)
         if part is None or not part._p_changed:
-            part = self._v_part = random.choice(self.parts)
+            some = random.sample(self.parts, TRIES)
+            part = self._v_part = next(left(some), None)
         return part
+
+    def renew(self, lost: Part) -> None:
+        """Put a new part in the place of one whose record is gone."""
+        self.parts = tuple(
+            Part() if part is lost else part for part in self.parts)
 
 
 def _new_parts() -> tuple[Part, ...]:

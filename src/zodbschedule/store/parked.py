@@ -27,6 +27,7 @@ from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.plain_text import text
 from zodbschedule.store import remains
 from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_left
 
@@ -92,7 +93,11 @@ class ParkedTask(Persistent):
         return from_micros(self._parked_at)
 
     def __repr__(self) -> str:
-        return f'<ParkedTask {self.id}: {self.reason}>'
+        try:
+            return f'<ParkedTask {self.id}: {self.reason}>'
+        except Exception:
+            # Its record is gone, for instance.
+            return f'<ParkedTask {task_id(self)}, which cannot be read>'
 
 
 @implementer(IParkedTasks)
@@ -120,10 +125,10 @@ class ParkedTasks(Persistent):
             entry, ParkedTask) and self.get(entry.id) is entry
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return remains.count(self.entries)
 
     def __bool__(self) -> bool:
-        return bool(self.entries)
+        return remains.holds_anything(self.entries)
 
     def get(self, id: str,
             default: ParkedTask | None = None) -> ParkedTask | None:
@@ -133,11 +138,12 @@ class ParkedTasks(Persistent):
 
     def add(self, entry: ParkedTask) -> None:
         """Set *entry* aside."""
+        entries = remains.grown(self, 'entries', entry.id)
         self.moved.note([entry.task])
-        self.moved.note_insert(self.entries, entry.id)
-        self.entries[entry.id] = entry
+        self.moved.note_insert(entries, entry.id)
+        entries[entry.id] = entry
 
     def remove(self, entry: ParkedTask) -> None:
         """Remove *entry*; it is written, so that two who do this conflict."""
-        del self.entries[entry.id]
+        remains.discard(self, 'entries', entry.id)
         entry._p_changed = True

@@ -12,6 +12,7 @@
 ##############################################################################
 """What is paused, since when, by whom and why."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from zope.interface import implementer
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IPause
+from zodbschedule.store import remains
+from zodbschedule.store.remains import is_left
 
 
 # The schedule as a whole, among the oids of tasks: that of a database's root.
@@ -49,16 +52,19 @@ class Pauses(Persistent):
     ended: Length | None = None
 
     def __contains__(self, oid: object) -> bool:
-        return self.entries is not None and oid in self.entries
+        return self._entry(oid) is not None
+
+    def _entry(self, oid: object) -> Any:
+        return None if self.entries is None else (
+            remains.get(self.entries, oid))
 
     def hold(self, oid: int) -> bool:
         """Whether the task with that oid, or the whole schedule, is paused."""
-        entries = self.entries
-        return entries is not None and (ALL in entries or oid in entries)
+        return self.entries is not None and (ALL in self or oid in self)
 
     def get(self, oid: int) -> Pause | None:
         """The pause of the task with that oid, or of `ALL`; or None."""
-        entry = self.entries and self.entries.get(oid)
+        entry = self._entry(oid)
         if not entry:
             return None
         since, by, reason, _ = entry
@@ -66,8 +72,14 @@ class Pauses(Persistent):
 
     def task(self, oid: int) -> Any:
         """The task with that oid, if it is paused by itself, or None."""
-        entry = self.entries and self.entries.get(oid)
+        entry = self._entry(oid)
         return entry[3] if entry else None
+
+    def tasks(self) -> Iterator[Any]:
+        """The tasks that are paused by themselves."""
+        if self.entries is not None:
+            yield from (task for oid, (*_, task) in remains.items(self.entries)
+                        if oid != ALL)
 
     def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
         """Pause *task*, which has that oid; `ALL` and None: the schedule.
@@ -78,20 +90,23 @@ class Pauses(Persistent):
         if self.entries is None:
             self.entries = LOBTree()
             self.ended = Length()
-        before = self.entries.get(oid)
+        before = self._entry(oid)
         if before is not None:
             since = before[0]
-        self.entries[oid] = (since, pause.by, pause.reason, task)
+        entries = remains.grown(self, 'entries', oid)
+        entries[oid] = (since, pause.by, pause.reason, task)
 
     def end(self, oid: int) -> bool:
         """End the pause of that oid, or of `ALL`; whether there was one."""
-        entries, ended = self.entries, self.ended
-        if entries is None or ended is None or (
-                entries.pop(oid, None) is None):
+        if self.ended is None or (
+                remains.discard(self, 'entries', oid) is None):
             return False
-        ended.change(1)
+        if not is_left(self.ended):
+            self.ended = Length()
+        self.ended.change(1)
         return True
 
     def count_ended(self) -> int:
         """How often a pause has ended: what it held may be taken then."""
-        return 0 if self.ended is None else self.ended()
+        ended = self.ended
+        return 0 if ended is None or not is_left(ended) else ended()

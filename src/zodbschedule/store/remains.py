@@ -59,10 +59,15 @@ def is_left(obj: Any) -> bool:
 
 def tell(obj: Any) -> None:
     """Log, once, that the record of *obj* is gone."""
-    if obj._p_oid not in _told:
-        _told.add(obj._p_oid)
-        log.error('Record %x, a %s of a schedule, is gone: it is stepped over',
-                  u64(obj._p_oid), type(obj).__name__)
+    _tell(obj._p_oid, type(obj).__name__)
+
+
+def _tell(oid: bytes, kind: str) -> None:
+    if oid not in _told:
+        _told.add(oid)
+        log.error('Record %x, a %s of a schedule, is gone: it is stepped '
+                  'over; zodbschedule check --deep names what is lost',
+                  u64(oid), kind)
 
 
 def left(objects: Iterable[Any]) -> Iterator[Any]:
@@ -77,7 +82,8 @@ def get(tree: Any, key: Any, default: Any = None) -> Any:
     """The value of *key*; *default* too if its record is gone."""
     try:
         return tree.get(key, default)
-    except POSKeyError:
+    except POSKeyError as error:
+        _tell(error.args[0], f'node of a {type(tree).__name__}')
         return default
 
 
@@ -97,11 +103,6 @@ def items(tree: Any, low: Any = None, high: Any = None,
 
 def _is_above(key: Any, low: Any, excluded: bool) -> bool:
     return low is None or key > low or key == low and not excluded
-
-
-def values(tree: Any) -> Iterator[Any]:
-    """The values of a BTree that are left."""
-    return (value for _, value in items(tree))
 
 
 def smallest(tree: Any, low: Any = None) -> Any:
@@ -153,6 +154,39 @@ def _holds_items(node: Any) -> bool:
     return state is not None and len(state) == 1
 
 
+def grown(owner: Any, name: str, key: Any) -> Any:
+    """The tree of that name of *owner*, which leads to *key*.
+
+    It is grown anew before, from what is left of it, if it does not.
+    """
+    if not leads_to(getattr(owner, name), key):
+        grow_anew(owner, name)
+    return getattr(owner, name)
+
+
+def grow_anew(owner: Any, name: str) -> None:
+    """Grow the tree of that name of *owner* anew from what is left of it."""
+    tree = getattr(owner, name)
+    if is_left(tree):
+        regrow(tree)
+    else:
+        setattr(owner, name, type(tree)())
+
+
+def discard(owner: Any, name: str, key: Any) -> Any:
+    """Remove *key* from the tree of that name of *owner*; its value, or None.
+    """
+    tree = grown(owner, name, key)
+    value = tree.get(key)
+    try:
+        tree.pop(key, None)
+    except POSKeyError:
+        # That empties a bucket, and the one before it is lost.
+        regrow(tree)
+        tree.pop(key, None)
+    return value
+
+
 def regrow(tree: Any) -> None:
     """Grow *tree*, whose own record is there, anew from what is left.
 
@@ -174,6 +208,14 @@ def leads_to(tree: Any, key: Any) -> bool:
     except POSKeyError:
         return False
     return True
+
+
+def count(tree: Any) -> int:
+    """How many items of *tree* are left."""
+    try:
+        return len(tree)
+    except POSKeyError:
+        return sum(1 for _ in _left_items(tree))
 
 
 def holds_anything(held: Any) -> bool:

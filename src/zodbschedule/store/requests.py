@@ -28,11 +28,17 @@ from persistent import Persistent
 from persistent.list import PersistentList
 from ZODB.utils import u64
 
+from zodbschedule.store import remains
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.remains import is_left
 
 
 class Requests(Persistent):
     """The occurrences for which each task is to run once more, in order."""
+
+    #: the tasks that wait for nothing but these: their code was missing where
+    #: their series has ended
+    unserved: tuple[Persistent, ...] = ()
 
     def __init__(self, moved: Moved | None = None) -> None:
         self.moved = moved or Moved()
@@ -40,11 +46,16 @@ class Requests(Persistent):
         self.entries = LOBTree()
 
     def __contains__(self, oid: object) -> bool:
-        return oid in self.entries
+        return self._entry(oid) is not None
+
+    def _entry(self, oid: object) -> Any:
+        """What is noted of the task with that oid, as far as it is left."""
+        entry = remains.get(self.entries, oid)
+        return entry if entry is not None and is_left(entry) else None
 
     def task(self, oid: int) -> Any:
         """The task with that oid, if it has requests, or None."""
-        entry = self.entries.get(oid)
+        entry = self._entry(oid)
         return None if entry is None else entry[0]
 
     def read_current(self) -> None:
@@ -60,10 +71,11 @@ class Requests(Persistent):
     def add(self, task: Persistent, occurrence: int) -> None:
         """Have *task* run for that occurrence when it comes back."""
         oid = u64(task._p_oid)
-        entry = self.entries.get(oid)
+        entry = self._entry(oid)
         if entry is None:
-            self.moved.note_insert(self.entries, oid)
-            entry = self.entries[oid] = PersistentList([task])
+            entries = remains.grown(self, 'entries', oid)
+            self.moved.note_insert(entries, oid)
+            entry = entries[oid] = PersistentList([task])
         if occurrence not in entry[1:]:
             entry.append(occurrence)
         self.fence()
@@ -74,12 +86,27 @@ class Requests(Persistent):
         # Written, even if it is left, so that to append to it conflicts.
         occurrence: int = entry.pop(1)
         if len(entry) == 1:
-            del self.entries[oid]
+            remains.discard(self, 'entries', oid)
         return occurrence
 
     def forget(self, oid: int) -> None:
         """Delete the requests of the task with that oid: it has left."""
         self.read_current()
-        entry = self.entries.pop(oid, None)
-        if entry is not None:
+        if not remains.holds_anything(self.entries):
+            return
+        entry = remains.discard(self, 'entries', oid)
+        if entry is not None and is_left(entry):
+            self.end_wait(entry[0])
             entry.clear()
+
+    def begin_wait(self, task: Persistent) -> None:
+        """*task* waits for its requests alone."""
+        self.unserved += (task,)
+
+    def end_wait(self, task: Persistent) -> bool:
+        """It does not any more; whether it did."""
+        others = tuple(one for one in self.unserved if one is not task)
+        if len(others) == len(self.unserved):
+            return False
+        self.unserved = others
+        return True

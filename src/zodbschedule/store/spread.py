@@ -55,11 +55,11 @@ class Spread(Persistent):
     #: one insert after the other would conflict
     trees: tuple[Any, ...] = ()
 
-    def stored(self, key: Any) -> Any:
+    def stored(self, key: Any, /) -> Any:
         """What stands for *key* in a tree, in the same order."""
         return key
 
-    def restored(self, stored: Any) -> Any:
+    def restored(self, stored: Any, /) -> Any:
         """The key that it stands for."""
         return stored
 
@@ -82,16 +82,17 @@ class Spread(Persistent):
         """The tree that a new key belongs to."""
         if not self.trees:
             self.trees = tuple(self.tree_class() for _ in range(TREES))
-        self.regrow(stored)
-        return self.tree(stored)
+        return self.regrown(stored)
 
-    def regrow(self, stored: Any) -> None:
-        """Have the tree of a key lead to it, if a record of it is lost."""
+    def regrown(self, stored: Any) -> Any:
+        """The tree of a key; it leads to it even if a record was lost."""
         tree = self.tree(stored)
         try:
             tree.get(stored)
         except POSKeyError:
             self.mend(tree)
+            tree = self.tree(stored)
+        return tree
 
     def mend(self, tree: Any) -> None:
         """Grow *tree* anew from what is left of it."""
@@ -132,13 +133,20 @@ class Spread(Persistent):
 
     def __delitem__(self, key: Any) -> None:
         stored = self.stored(key)
-        self.regrow(stored)
-        del self.tree(stored)[stored]
+        tree = self.regrown(stored)
+        try:
+            del tree[stored]
+        except POSKeyError:
+            # That empties a bucket, and the one before it is lost.
+            remains.regrow(tree)
+            tree.pop(stored, None)
 
     def pop(self, key: Any, default: Any = None) -> Any:
-        stored = self.stored(key)
-        self.regrow(stored)
-        return self.tree(stored).pop(stored, default)
+        value = self.get(key, self)
+        if value is self:
+            return default
+        del self[key]
+        return value
 
     # -- all of them
 

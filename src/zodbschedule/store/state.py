@@ -33,6 +33,7 @@ from ZODB.POSException import POSKeyError
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import IScheduleSettings
 from zodbschedule.store import remains
+from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.claim import left_slots
 from zodbschedule.store.history import History
@@ -46,6 +47,7 @@ from zodbschedule.store.moved import Moved
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
+from zodbschedule.store.remains import is_left
 from zodbschedule.store.requests import Requests
 from zodbschedule.store.settings import Configurable
 from zodbschedule.store.timetable import Timetable
@@ -181,8 +183,32 @@ class ScheduleState(Configurable):
 
     def slots(self) -> Iterator[Slot]:
         """The slots of all claims."""
-        return (slot for claim in remains.values(self.claims)
+        return (slot for _, claim in self.left_claims()
                 for slot in left_slots(claim))
+
+    # -- The claims, as far as they are left.
+
+    def claim(self, id: str) -> Claim | None:
+        """The claim with that id, or None."""
+        claim = remains.get(self.claims, id)
+        return claim if claim is not None and is_left(claim) else None
+
+    def left_claims(self) -> Iterator[tuple[str, Claim]]:
+        """All claims with their ids, while they do not change."""
+        return ((id, claim) for id, claim in remains.items(self.claims)
+                if is_left(claim))
+
+    def add_claim(self, id: str, claim: Claim) -> None:
+        """Register *claim*."""
+        self.mend_claims(id)
+        self.moved.note_insert(self.claims, id)
+        self.claims[id] = claim
+
+    def mend_claims(self, id: str | None = None) -> None:
+        """Grow the tree of claims anew, if it does not lead to that id."""
+        if id is None or not remains.leads_to(self.claims, id):
+            remains.grow_anew(self, 'claims')
+            self.history.claims = self.claims
 
     def _in_claims(self) -> Iterator[Any]:
         return (task for slot in self.slots() for task in slot.tasks())

@@ -114,11 +114,8 @@ class Instants(Spread):
 
     tree_class = LOBTree
 
-    def stored(self, key: datetime) -> int:
-        return to_micros(key)
-
-    def restored(self, stored: int) -> datetime:
-        return from_micros(stored)
+    stored = staticmethod(to_micros)
+    restored = staticmethod(from_micros)
 
     def number(self, stored: int) -> int:
         return stored % SECOND + stored // HOUR
@@ -218,16 +215,20 @@ class Timetable(Persistent):
             chosen = list(self._choose(portion, limit, until, wanted))
         elif skip:
             portion.cursor = after
-        keep = self._keepers([to_micros(instant) for instant, *_ in chosen])
-        for instant, held, key, leaf, tasks in chosen:
+        stored = [to_micros(instant) for instant, *_ in chosen]
+        keep = self._keepers(stored)
+        for micros, (instant, held, key, leaf, tasks) in zip(
+                stored, chosen, strict=True):
             taken = {id(task) for task in tasks}
             leaf.data = [task for task in leaf.data if id(task) not in taken]
             portion.leaves.append(leaf)
             if not leaf.data:
-                husk = to_micros(instant) in keep
+                husk = micros in keep
                 self._drop(instant, held, key, husk)
                 portion.husks += husk
             portion.tasks.extend((instant, task) for task in tasks)
+        # What the runs will load, all at once.
+        fetch([task for _, task in portion.tasks])
         return portion
 
     def has(self, until: datetime, wanted: Wanted,
@@ -408,10 +409,6 @@ class Batch:
         if gap is None or start is not None and start > gap[0]:
             return [(start, until)]
         return [(start, min(gap[0], until)), (gap[1], until)]
-
-    def fetch(self) -> None:
-        """Ask the storage for what the runs will load, all at once."""
-        fetch([task for _, task in self.tasks])
 
     def release(self) -> None:
         """Forget the state of those lists, after the commit.

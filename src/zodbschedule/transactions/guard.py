@@ -42,7 +42,8 @@ class Guard:
     is that of the transactions, by default the connection's.
 
     As a context manager it is armed, for the call of one task.  At the end
-    `TransactionEnded` is raised if the task has tried to end the transaction.
+    `TransactionEnded` is raised if the task has tried to end the transaction,
+    even if there was a commit: if a hook has aborted, that had nothing to do.
     """
 
     def __init__(self, connection: Any, manager: Any = None) -> None:

@@ -35,6 +35,9 @@ T = TypeVar('T')
 # a run that would have succeeded.  Waits: 10, 20, 40, 80 ms.
 CONFLICT_TRIES = 5
 
+# How often, if it holds no user code: until it succeeds.
+OWN_TRIES = 100
+
 # How often, if the storage fails.  Waits: 50, 100, 200, ... ms, 5 s in all: a
 # server that is restarted is back by then.
 STORAGE_TRIES = 8
@@ -109,6 +112,12 @@ def in_own_connection(db: Any, work: Callable[[Any], T],
         return transact(manager, commit, conflict_tries)
     finally:
         connection.close()
+
+
+def commit(manager: Any, what: str) -> None:
+    """Commit, and tell the undo log *what* was done."""
+    manager.get().note(f'zodbschedule: {what}')
+    manager.commit()
 
 
 def begin(manager: Any) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from typing import NamedTuple
 
 import transaction
+from persistent import Persistent
 from ZODB.interfaces import IDatabase
 from zope.interface import Interface
 from zope.schema import Int
@@ -88,7 +89,9 @@ def check_arguments(db: Any, paths: tuple[Path | Paths, ...],
                     name: str | None, threads: int, lease: timedelta | None,
                     grace: timedelta) -> None:
     """Raise `InvalidSetting` for what a worker cannot work with."""
-    if not (IDatabase.providedBy(db) or callable(db)):
+    # Some persistent objects are callable, too, such as the sites of a Zope.
+    if not IDatabase.providedBy(db) and (
+            not callable(db) or isinstance(db, Persistent)):
         raise InvalidSetting(
             f'db is {db!r}; it has to be an open ZODB.DB, such as '
             f'connection.db(), or a callable that opens one')

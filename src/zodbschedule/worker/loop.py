@@ -40,7 +40,7 @@ from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
-from zodbschedule.transactions.borrowing import is_on
+from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import read
@@ -143,10 +143,14 @@ class ScheduleLoop:
         consumer = self.consumer or self._open_claim()
         if consumer is None:
             return False
+        with naming_damage(consumer.schedule):
+            return self._work(consumer, briefly)
+
+    def _work(self, consumer: Consumer, briefly: bool) -> bool:
         if consumer.gives_way():
             self._hold_off(Reason.GIVING_WAY)
             return False
-        busy = bool(consumer.portion)
+        busy = bool(consumer.claim.portion)
         if not busy or consumer.over or consumer.others.is_survey_due():
             work = consumer.look(lambda: self.find() is consumer.schedule)
             if work is None:
@@ -164,7 +168,7 @@ class ScheduleLoop:
         consumer.step(self.size.tasks(), self._taken, self.stopping)
         for seconds in consumer.durations:
             self.size.note(seconds)
-        if briefly and consumer.portion and not self.stopping():
+        if briefly and consumer.claim.portion and not self.stopping():
             consumer.turn(0)
 
     def _taken(self) -> None:
@@ -184,9 +188,9 @@ class ScheduleLoop:
             self._hold_off(Reason.UNAVAILABLE)
             return None
         self.consumer = consumer
-        self.config.heartbeats.add(consumer.heartbeat)
-        consumer.register()
-        consumer.heartbeat.turn_committed(holds=False)
+        self.config.heartbeats.add(consumer.claim.heartbeat)
+        consumer.claim.register()
+        consumer.claim.heartbeat.turn_committed(holds=False)
         if self.inherits:
             self._inherit(consumer)
             # Another worker of that name, elsewhere, may be alive after all:
@@ -201,21 +205,24 @@ class ScheduleLoop:
             return f'There is no schedule at {self.name} yet'
         if reason := why_disabled(schedule._p_jar):
             return f'The schedule at {self.name} is not attended to: {reason}'
-        consumer = Consumer(
-            schedule, self.config.name, self.config.lease, patient=True,
-            contained=BaseException)
-        # Nothing is written if tasks may not run here.
-        consumer.begin(clock.now())
-        consumer.prepare()
+        with naming_damage(schedule):
+            consumer = Consumer(
+                schedule, self.config.name, self.config.lease, patient=True,
+                contained=BaseException)
+            # Nothing is written if tasks may not run here.
+            consumer.begin(clock.now())
+            consumer.prepare()
         consumer.over = True
         return consumer
 
     def _inherit(self, consumer: Consumer) -> None:
         """Recover what an earlier worker of this name has left behind."""
         for claim_id in read(self.manager, lambda: namesakes(
-                consumer.schedule, self.config.name, consumer.claim_id)):
+                consumer.schedule, self.config.name, consumer.claim.id)):
             log.warning('Worker %s recovers the claim %s of an earlier one of '
                         'this name.', self.config.name, claim_id)
+            consumer.others.evidence[claim_id] = (
+                'another worker of its name has begun')
             consumer.recover(claim_id)
 
     def withdraw(self) -> None:
@@ -227,20 +234,14 @@ class ScheduleLoop:
     def abandon(self) -> None:
         """The claim is not ours any more, or others will recover it."""
         if self.consumer is not None:
-            self.config.heartbeats.remove(self.consumer.heartbeat)
+            self.config.heartbeats.remove(self.consumer.claim.heartbeat)
             self.consumer = None
 
     # -- what keeps it from being attended to
 
     @property
     def _is_in_portion(self) -> bool:
-        return self.consumer is not None and bool(self.consumer.portion)
-
-    @property
-    def _has_connection(self) -> bool:
-        consumer = self.consumer
-        return consumer is None or is_on(
-            consumer.schedule._p_jar, self.manager)
+        return self.consumer is not None and bool(self.consumer.claim.portion)
 
     @property
     def has_failed(self) -> bool:
@@ -272,7 +273,7 @@ class ScheduleLoop:
         try:
             self.withdraw()
         except Exception as another:
-            if is_storage_failure(another) or not self._has_connection:
+            if is_storage_failure(another):
                 raise
             # It is recovered when this goes on, or by others.
             self.abandon()

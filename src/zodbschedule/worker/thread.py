@@ -101,7 +101,7 @@ class WorkerThread:
     def join_unless_running(self, timeout: float) -> None:
         """Wait up to *timeout* seconds for its end, if it runs no task."""
         consumers = [loop.consumer for loop in self.loops.values()]
-        if not any(consumer is not None and consumer.heartbeat.running
+        if not any(consumer is not None and consumer.claim.heartbeat.running
                    for consumer in consumers):
             self.thread.join(timeout)
 

@@ -26,7 +26,6 @@ import transaction
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
-from zodbschedule.execution.consumer import TURN_TRIES
 from zodbschedule.execution.stopping import ABORT
 from zodbschedule.execution.stopping import GRACE
 from zodbschedule.execution.stopping import HAND_BACK
@@ -40,6 +39,7 @@ from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
+from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.worker.availability import Availability
 from zodbschedule.worker.config import Path
@@ -337,4 +337,4 @@ def _relieve(heartbeat: ClaimHeartbeat, index: int) -> None:
         relieve(connection.get(heartbeat.schedule_oid), heartbeat.claim_id,
                 index, clock.now())
 
-    in_own_connection(heartbeat.db, work, TURN_TRIES)
+    in_own_connection(heartbeat.db, work, OWN_TRIES)

@@ -13,8 +13,8 @@
 """Tasks that call something with an object of the site."""
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from datetime import timedelta
 from typing import Any
@@ -27,10 +27,11 @@ from persistent import Persistent
 from zope.globalrequest import getRequest
 
 from zodbschedule import clock
+from zodbschedule.callables.arguments import refuse_arguments
+from zodbschedule.callables.reference import refuse_idle
 from zodbschedule.execution.current import current_run
 from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
-from zodbschedule.logger import log
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
 from zodbschedule.zope.permissions import CONTROL
@@ -70,11 +71,12 @@ class ContextTask(CallTask):
     *time* is an aware datetime.  *language*, a language code, is the language
     of the request; by default it is that of the object, if it has one.
     *gone* says what happens when the object is gone: ``'park'`` parks the
-    task and ``'cancel'`` removes it.  Other *options* are those of `CallTask`.
+    task, and ``'cancel'`` removes it with the outcome cancelled.  Other
+    *options* are those of `CallTask`.
 
     Raises `InvalidTask` for what cannot be called, for an object without a
-    path and for another value of *gone*.  Reads the object in the current
-    transaction.
+    path and for other values of *language* and *gone*.  Reads the object in
+    the current transaction.
 
     The task runs in the transaction of its run.  Its user needs the
     permission View on the object, and for a method the permission that
@@ -89,24 +91,35 @@ class ContextTask(CallTask):
     method: str = ''
 
     def __init__(self, context: Any, func: Callable[..., Any] | str,
-                 args: Iterable[Any] = (),
+                 args: Sequence[Any] = (),
                  kwargs: Mapping[str, Any] | None = None, *,
                  time: datetime | None = None, language: str | None = None,
                  gone: str = 'park', **options: Any) -> None:
         _refuse_unknown_gone(gone)
+        _refuse_other_language(language)
         method = _method_name(context, func)
+        if method:
+            self.method = method
         super().__init__(
-            call_method if method else func, tuple(args), kwargs, time=time,
+            call_method if method else func, args, kwargs, time=time,
             **options)
+        if method:
+            refuse_arguments(
+                f'the method {method!r} of {context!r}',
+                getattr(aq_base(context), method), self.args,
+                self.kwargs or {})
         self.path = path_in_site(context)
         self.uuid = uuid_of(context)
         # A default is not stored.
-        if method:
-            self.method = method
         if language is not None:
             self.language = language
         if gone != type(self).gone:
             self.gone = gone
+
+    @property
+    def leading(self) -> int:
+        """The object, and for a method its name."""
+        return 2 if self.method else 1
 
     @property
     def description(self) -> str:
@@ -146,7 +159,7 @@ class ContextTask(CallTask):
             raise GiveUp(f'{problem}: there is no object with the UUID '
                          f'{self.uuid}' if self.uuid else problem)
         run: Any = current_run()
-        log.info('Task %s is cancelled: %s.', run.token, problem)
+        run.cancel(problem)
         run.schedule.unschedule(self)
 
 
@@ -155,6 +168,13 @@ def _refuse_unknown_gone(gone: str) -> None:
         raise InvalidTask(
             f'gone is {gone!r}; it has to be one of '
             f'{", ".join(map(repr, GONE))}')
+
+
+def _refuse_other_language(language: object) -> None:
+    if not (language is None or isinstance(language, str)):
+        raise InvalidTask(
+            f"language is {language!r}; it has to be a language code, such as "
+            f"'de', or None")
 
 
 def _method_name(context: Any, func: Callable[..., Any] | str) -> str:
@@ -168,6 +188,7 @@ def _method_name(context: Any, func: Callable[..., Any] | str) -> str:
     method = getattr(aq_base(context), func, None)
     if func.startswith('_') or not callable(method):
         raise InvalidTask(f'{context!r} has no public method {func!r}')
+    refuse_idle(method, f'the method {func!r} of {context!r}')
     return func
 
 

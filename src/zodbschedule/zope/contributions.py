@@ -41,6 +41,7 @@ from zope.component import queryUtility
 from zope.globalrequest import getRequest
 from zope.interface import implementer
 
+from zodbschedule.callables.reference import refuse_idle
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
@@ -64,11 +65,20 @@ KEY_PREFIX = 'contributed:'
 #: who pauses a task, and the reasons
 PAUSED_BY = 'zodbschedule'
 ABSENT = 'the add-on that contributes it is not installed here'
+INAPPLICABLE = 'it does not apply to this site any more'
 DISABLED = 'it is disabled by default'
 
 # The start of an RRULE, in the zone of the rule: an interval of weeks counts
 # from here.
 DTSTART = datetime(2001, 1, 1, tzinfo=UTC)
+
+#: of options that are no options of a task: a check, and what they have to be
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'required': (lambda value: value is None or hasattr(value, 'providedBy'),
+                 'an interface, or None'),
+    'profile': (lambda value: value is None or isinstance(value, str),
+                "the id of a profile, such as 'shop:default', or None"),
+    'enabled': (lambda value: isinstance(value, bool), 'True or False')}
 
 
 @implementer(IContribution)
@@ -103,7 +113,15 @@ class Contribution:
             raise InvalidTask(
                 f'the handler of the contributed task {self.name!r} is '
                 f'{self.handler!r}; it has to be a function of a site')
-        # Raises for options that are invalid.
+        refuse_idle(
+            self.handler, f'the handler of the contributed task {self.name!r}')
+        for option, (is_right, what) in CHECKS.items():
+            value = getattr(self, option)
+            if not is_right(value):
+                raise InvalidTask(
+                    f'{option} of the contributed task {self.name!r} is '
+                    f'{value!r}; it has to be {what}')
+        # Raises for other options that are invalid.
         Task(**self._options(self.timezone or 'UTC'))
 
     def applies(self, site: Any) -> bool:
@@ -195,6 +213,7 @@ class ContributedTask(Task):
         if definition is None:
             self._handle_absence(run)
         elif not definition.applies(site):
+            run.cancel(INAPPLICABLE)
             _withdraw(run.schedule, self.name)
         else:
             return definition(site)
@@ -202,11 +221,17 @@ class ContributedTask(Task):
     def _handle_absence(self, run: Any) -> None:
         """Leave the task to another process for a while; then pause it."""
         if run.now - run.occurrence <= run.schedule.import_grace:
-            raise CodeMissing(
-                f'this process contributes no task named {self.name!r}')
+            self.refuse_codeless()
         log.warning('The contributed task %s is paused: %s.', self.name,
                     ABSENT)
+        run.cancel(ABSENT)
         run.schedule.pause(self, reason=ABSENT, by=PAUSED_BY)
+
+    def refuse_codeless(self) -> None:
+        """Raise `CodeMissing` if this process does not contribute it."""
+        if queryUtility(IContribution, self.name) is None:
+            raise CodeMissing(
+                f'this process contributes no task named {self.name!r}')
 
     @property
     def changes(self) -> set[str]:

@@ -21,12 +21,11 @@ or in a process of their own, by ``zodbschedule worker --zope zope.conf``.
 """
 
 import os
-import signal
 import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
+from queue import SimpleQueue
 from typing import Any
 
 import Zope2
@@ -35,6 +34,8 @@ from transaction import TransactionManager
 from zodbschedule import Worker
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.process import why_disabled
+from zodbschedule.execution.signals import EndingSignals
+from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.logger import log
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.retrying import transact
@@ -126,6 +127,8 @@ class SitesWorker(Worker):
     the paths of sites from the application root; without them, all sites that
     have a schedule.  *options* are those of `Worker`.  Turns have a
     transaction manager of their own.  Runs have that of their thread.
+
+    Raises `InvalidSetting` for arguments that it cannot work with.
     """
 
     manager = staticmethod(lambda: TransactionManager(explicit=True))
@@ -133,9 +136,16 @@ class SitesWorker(Worker):
 
     def __init__(self, db: Any, *sites: str, **options: Any) -> None:
         paths: tuple[Path | Paths, ...] = tuple(
-            SiteLocation('/' + site.strip('/')) for site in sites) or (
-                AllSites(),)
+            map(_location, sites)) or (AllSites(),)
         super().__init__(db, *paths, **options)
+
+
+def _location(site: object) -> SiteLocation:
+    if not isinstance(site, str):
+        raise InvalidSetting(
+            f"the site {site!r} is not a str; write its path from the "
+            f"application root, for instance '/Plone'")
+    return SiteLocation('/' + site.strip('/'))
 
 
 def make_worker(settings: Settings) -> SitesWorker:
@@ -170,8 +180,9 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
     have precedence over ``zope.conf``; see `zodbschedule.zope.settings`.
     With ``threads = 0`` no worker is started.
 
-    SIGTERM drains the worker, if this is called in the main thread.  Raises
-    `InvalidSetting`.  The worker has transactions of its own.
+    SIGTERM, SIGHUP, SIGQUIT and SIGINT drain the worker, if this is called in
+    the main thread.  Raises `InvalidSetting`.  The worker has transactions of
+    its own.
     """
     settings = read_settings(options)
     if not settings.threads:
@@ -179,51 +190,46 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
         return app
     worker = make_worker(settings)
     enlarge_pools(Zope2.DB, 2 * settings.threads + 1)
-    worker.start()
     if threading.current_thread() is threading.main_thread():
         Draining(worker).begin()
     else:
         log.warning(
-            'Worker %s was not started in the main thread. SIGTERM does not '
+            'Worker %s was not started in the main thread. Signals do not '
             'drain it; other workers will recover the tasks that it holds.',
             worker.name)
+    worker.start()
     return app
 
 
-class Draining:
-    """On SIGTERM, drain *worker*, and then do what the signal did before.
+class Draining(EndingSignals):
+    """Drains *worker* on a signal, and then has it do what it did before.
 
-    ``runwsgi`` is ended by SIGTERM without any clean-up.  A second signal
-    aborts the runs.
+    By default that is to end the process at once.  For SIGINT it is to end
+    the server, which closes the databases before anything else is told.
     """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.requested = threading.Event()
-        self.finishing = self.drained = False
+        # A signal handler may put something into it at any moment.
+        self.requested: SimpleQueue[int] = SimpleQueue()
 
     def begin(self) -> None:
-        """Install the signal handler.  Only the main thread may do so."""
-        self.previous = signal.signal(signal.SIGTERM, self.handle)
+        """Do so from now on.  Only the main thread may call this."""
+        self.install()
         threading.Thread(
             target=self._drain, name='zodbschedule draining',
             daemon=True).start()
 
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """Handle the signal, without waiting: any code may be interrupted."""
-        if self.drained:
-            signal.signal(number, self.previous)
-            os.kill(os.getpid(), number)
-        elif self.finishing:
-            self.worker.abort()
-        else:
-            self.finishing = True
-            self.worker.finish()
-            self.requested.set()
+    def finish(self, number: int) -> None:
+        self.worker.finish()
+        self.requested.put(number)
+
+    def abort(self, number: int) -> None:
+        self.worker.abort()
 
     def _drain(self) -> None:
-        self.requested.wait()
+        number = self.requested.get()
         self.worker.stop()
-        self.drained = True
+        self.ended = True
         # Only the main thread may restore the previous handler.
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)

@@ -21,10 +21,9 @@ from itertools import islice
 from typing import Any
 
 from zodbschedule.store import remains
-from zodbschedule.store.inspection import known_text
-from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import plain
+from zodbschedule.task import description_of
 from zodbschedule.task import key_of
 
 
@@ -36,8 +35,6 @@ AHEAD = 256
 class FlawKind(StrEnum):
     """What can be wrong, in the order in which it is mended."""
 
-    #: a part of the schedule cannot be read to its end
-    UNREADABLE = 'unreadable'
     #: there is a reference to a record, but not the record
     LOST_RECORD = 'lost-record'
     #: a task is in two places
@@ -90,17 +87,8 @@ class Flaw:
 def flaw_of(task: Any, kind: FlawKind, problem: str, remedy: str = '',
             repair: Callable[[], object] | None = None) -> Flaw:
     """A flaw of *task*, which has an oid."""
-    return Flaw(kind, task_id(task) or '', known_text(task, 'description'),
+    return Flaw(kind, task_id(task) or '', description_of(task),
                 problem, remedy, repair)
-
-
-def known_stamp(task: Any) -> int | None:
-    """The stamp of *task*, as far as it can be known."""
-    try:
-        return stamp_of(task)
-    except Exception:
-        # Its class may do anything to anybody who asks.
-        return None
 
 
 def known_key(task: Any) -> str:

@@ -15,11 +15,10 @@
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import cached_property
 from functools import partial
 from itertools import chain
 from typing import Any
-
-from BTrees.LOBTree import LOBTree
 
 from zodbschedule.scheduling.soundness import repairs
 from zodbschedule.scheduling.soundness.flaw import Flaw
@@ -29,12 +28,13 @@ from zodbschedule.scheduling.soundness.flaw import items_of
 from zodbschedule.scheduling.soundness.flaw import known_key
 from zodbschedule.scheduling.soundness.sightings import InTimetable
 from zodbschedule.scheduling.soundness.sightings import Place
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Slot
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 
 
 class Notes:
@@ -48,9 +48,13 @@ class Notes:
         self.schedule = schedule
         self.places = places
         self.claimed = claimed
-        #: the keys of tasks that had no oid when they were scheduled
-        self.new = {oid_of(task): (key, task)
-                    for task, key in schedule.keys.without_oid if task._p_oid}
+
+    @cached_property
+    def new(self) -> dict[int, tuple[str, Any]]:
+        """The keys of tasks that had no oid when they were scheduled."""
+        return {oid_of(task): (key, task)
+                for task, key in self.schedule.keys.without_oid
+                if task._p_oid}
 
     def key_of(self, oid: int) -> str:
         """The key that is noted of the task with that oid, or ''."""
@@ -73,13 +77,13 @@ class Notes:
         if not (slot.waiting or slot.following):
             return
         key = self.key_of(slot.oid)
-        running = self.schedule.keys.running
-        if key and key not in running:
+        keys = self.schedule.keys
+        if key and keys.running_with(key) is None:
             yield Flaw(
                 FlawKind.MISSING_KEY, f'{slot.oid:x}', '',
                 f'the task is in a claim, and its key {key!r} is not noted as '
                 f'that of a task in a claim',
-                'it is noted', partial(running.setdefault, key, slot.oid))
+                'it is noted', partial(keys.note_running, key, slot.oid))
 
     # -- of all tasks, when all are seen
 
@@ -140,7 +144,8 @@ class Notes:
     def others(self) -> Iterator[Flaw]:
         """Whether something else is noted of a task that is not here."""
         schedule = self.schedule
-        for oid, entry in items_of(schedule.pauses.entries or LOBTree()):
+        paused = schedule.pauses.entries
+        for oid, entry in () if paused is None else items_of(paused):
             if oid != ALL and not self._is_here(oid):
                 yield self._gone(
                     oid, entry[3], FlawKind.STRAY_PAUSE, 'a pause',
@@ -149,21 +154,22 @@ class Notes:
             if not self._is_here(oid):
                 yield self._gone(
                     oid, task, FlawKind.STRAY_CRASH, 'a crash',
-                    partial(schedule.crashes.pop, oid))
+                    partial(remains.discard, schedule, 'crashes', oid))
         for oid, entry in items_of(schedule.requests.entries):
             yield from self._requests(oid, entry)
 
     def _requests(self, oid: int, entry: Any) -> Iterator[Flaw]:
         if is_gone(entry):
-            yield Flaw(
-                FlawKind.LOST_RECORD, f'{oid:x}', '',
-                'the record of what was requested of the task is gone',
+            yield flaw_of(
+                entry, FlawKind.LOST_RECORD,
+                f'the record of what was requested of task {oid:x} is gone',
                 'the request is forgotten',
-                partial(self.schedule.requests.entries.pop, oid))
+                partial(remains.discard, self.schedule.requests, 'entries',
+                        oid))
         elif not self._is_here(oid):
             yield Flaw(
                 FlawKind.STRAY_REQUEST, f'{oid:x}',
-                known_text(entry[0], 'description'),
+                description_of(entry[0]),
                 'a run was requested of the task, which is not here',
                 'the occurrence is parked',
                 partial(repairs.park_requests, self.schedule, oid))
@@ -171,6 +177,6 @@ class Notes:
     def _gone(self, oid: int, task: Any, kind: FlawKind, what: str,
               repair: Any) -> Flaw:
         return Flaw(
-            kind, f'{oid:x}', known_text(task, 'description'),
+            kind, f'{oid:x}', description_of(task),
             f'{what} is noted of the task, which is not here',
             'the note is removed', repair)

@@ -29,27 +29,31 @@ from zodbschedule import clock
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.scheduling.parking import park_and_notify
-from zodbschedule.scheduling.soundness.flaw import known_stamp
+from zodbschedule.scheduling.soundness.parts import Part
+from zodbschedule.scheduling.soundness.parts import begin_anew
 from zodbschedule.scheduling.soundness.sightings import InTimetable
 from zodbschedule.scheduling.soundness.sightings import Place
 from zodbschedule.scheduling.soundness.sightings import worse
+from zodbschedule.store import remains
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Heartbeat
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import known_principal
-from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import entry_id
 from zodbschedule.store.parked import parts_of
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import description_of
 
 
 def _park(schedule: ScheduleState, obj: Any, micros: int, reason: str,
           occurrence: int | None = None) -> None:
     """Park *obj*, which may be more than a task, unless it is parked."""
-    if entry_id(oid_of(obj), occurrence) not in schedule.parked.entries:
+    id = entry_id(oid_of(obj), occurrence)
+    if remains.get(schedule.parked.entries, id) is None:
         park_and_notify(schedule, obj, micros, reason, occurrence)
 
 
@@ -108,9 +112,16 @@ def park_node(schedule: ScheduleState, lost: Any,
           'the record of a part of a tree is gone')
 
 
+def renew_part(schedule: ScheduleState, part: Part) -> None:
+    """Put a new one in the place of a part whose record is gone."""
+    lost = part.object
+    begin_anew(schedule, part)
+    _park(schedule, lost, to_micros(clock.now()), part.problem)
+
+
 def park_claim(schedule: ScheduleState, claim_id: str, lost: Any) -> None:
     """Take a claim out whose record, or that of its slots, is gone."""
-    del schedule.claims[claim_id]
+    remains.discard(schedule, 'claims', claim_id)
     _park(schedule, lost, to_micros(clock.now()),
           'the record of a claim is gone')
 
@@ -137,11 +148,11 @@ def renew_entry(schedule: ScheduleState, id: str, lost: Any) -> None:
     except POSKeyError:
         pass
     now = clock.now()
-    micros = known_stamp(task)
+    micros = stamp_of(task)
     schedule.parked.entries[id] = ParkedTask(
         id, task, now if micros is None else from_micros(micros), now,
         'the record of its entry, with the reason, is gone', '',
-        known_text(task, 'description'), known_principal(task), occurrence)
+        description_of(task), known_principal(task), occurrence)
 
 
 # -- What is noted of tasks
@@ -171,14 +182,14 @@ def drop_holder(schedule: ScheduleState, key: str) -> None:
 
 def release_key(schedule: ScheduleState, key: str, oid: int) -> None:
     """No task in a claim has *key*."""
-    if schedule.keys.running.get(key) == oid:
-        del schedule.keys.running[key]
+    if schedule.keys.running_with(key) == oid:
+        remains.discard(schedule.keys, 'running', key)
 
 
 def park_keyed(schedule: ScheduleState, task: Any) -> None:
     """Park *task*, which has a key and is in no place."""
     schedule.keys.forget(task)
-    micros = known_stamp(task)
+    micros = stamp_of(task)
     _park(schedule, task,
           to_micros(clock.now()) if micros is None else micros,
           'it had a key, and was in no place')

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from zodbschedule.instant import from_micros
 from zodbschedule.outcomes import CANCELLED
-from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.state import ScheduleState
 
 
@@ -40,7 +40,7 @@ class InTimetable(NamedTuple):
 
     def rank(self, schedule: ScheduleState, task: Any) -> int:
         """The lower, the better a place for a task that is in two."""
-        return 3 if known_stamp(task) == self.micros else 4
+        return 3 if stamp_of(task) == self.micros else 4
 
     def remove(self, schedule: ScheduleState, task: Any) -> None:
         """Take *task* out of here."""

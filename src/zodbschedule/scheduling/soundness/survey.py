@@ -29,7 +29,6 @@ from typing import Any
 
 from BTrees.LOBTree import LOBTree
 from ZODB.broken import Broken
-from ZODB.POSException import POSKeyError
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -38,8 +37,9 @@ from zodbschedule.scheduling.soundness.flaw import Flaw
 from zodbschedule.scheduling.soundness.flaw import FlawKind
 from zodbschedule.scheduling.soundness.flaw import flaw_of
 from zodbschedule.scheduling.soundness.flaw import items_of
-from zodbschedule.scheduling.soundness.flaw import known_stamp
 from zodbschedule.scheduling.soundness.notes import Notes
+from zodbschedule.scheduling.soundness.parts import Part
+from zodbschedule.scheduling.soundness.parts import lost_parts
 from zodbschedule.scheduling.soundness.sightings import InClaim
 from zodbschedule.scheduling.soundness.sightings import InParked
 from zodbschedule.scheduling.soundness.sightings import InTimetable
@@ -50,6 +50,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.spread import Spread
 from zodbschedule.store.state import ScheduleState
@@ -105,31 +106,56 @@ class Survey:
         #: the oids of the tasks in claims, also of those with an outcome
         self.claimed: set[int] = set()
         self.notes = Notes(schedule, self.places, self.claimed)
-        #: whether all places could be read
+        #: whether all that is noted can be read
         self.whole = True
 
     def flaws(self) -> Iterator[Flaw]:
-        """What is wrong, lazily."""
-        yield from self._readable('the timetable', self._timetable())
-        yield from self._readable('the claims', self._claims())
-        yield from self._readable('the parked tasks', self._parked())
-        yield from self._readable('the keys', self._noted())
-        if self.whole:
-            yield from self._readable('the keys', self.notes.keys())
-            yield from self._readable('the notes', self.notes.others())
-        yield from self._readable('the history', self._history())
+        """What is wrong, lazily.
 
-    def _readable(self, name: str, found: Iterator[Flaw]) -> Iterator[Flaw]:
-        try:
-            yield from found
-        except POSKeyError as error:
-            self.whole = False
-            yield Flaw(
-                FlawKind.UNREADABLE, '', '',
-                f'record {error} is gone, and {name} cannot be read without '
-                f'it; restore the database from a backup')
+        If a part is gone, only that: the rest depends on it.
+        """
+        lost = lost_parts(self.schedule)
+        if lost:
+            yield from map(self._lost_part, lost)
+            return
+        yield from self._timetable()
+        yield from self._claims()
+        yield from self._parked()
+        yield from self._noted()
+        if self.whole:
+            yield from self.notes.keys()
+            yield from self.notes.others()
+        yield from self._history()
+
+    def _lost_part(self, part: Part) -> Flaw:
+        return flaw_of(
+            part.object, FlawKind.LOST_RECORD, part.problem,
+            'it begins anew, with nothing in it, and the rest is checked then',
+            partial(repairs.renew_part, self.schedule, part))
 
     # -- trees
+
+    def _noted(self) -> Iterator[Flaw]:
+        """Whether all that is not checked item by item can be read."""
+        schedule, keys = self.schedule, self.schedule.keys
+        yield from self._spread('keys', keys.holders)
+        yield from self._spread('keys of tasks', keys.by_oid)
+        yield from self._tree_of('keys of running tasks', keys, 'running')
+        yield from self._tree_of('crashes', schedule, 'crashes')
+        yield from self._tree_of('requests', schedule.requests, 'entries')
+        if schedule.pauses.entries is not None:
+            yield from self._tree_of('pauses', schedule.pauses, 'entries')
+        for part in schedule.moved.parts:
+            if is_gone(part):
+                yield flaw_of(
+                    part, FlawKind.LOST_RECORD,
+                    'the record of a part of what a pack is to see is gone',
+                    'there is a new one',
+                    partial(schedule.moved.renew, part))
+
+    def _tree_of(self, what: str, owner: Any, name: str) -> Iterator[Flaw]:
+        return self._tree(what, getattr(owner, name), partial(
+            remains.grow_anew, owner, name))
 
     def _spread(self, name: str, spread: Spread) -> Iterator[Flaw]:
         for tree in spread.trees:
@@ -195,6 +221,8 @@ class Survey:
     # -- the claims
 
     def _claims(self) -> Iterator[Flaw]:
+        yield from self._tree(
+            'claims', self.schedule.claims, self.schedule.mend_claims)
         for claim_id, claim in items_of(self.schedule.claims):
             if is_gone(claim):
                 yield self._lost_claim(claim_id, claim)
@@ -237,8 +265,7 @@ class Survey:
 
     def _parked(self) -> Iterator[Flaw]:
         entries = self.schedule.parked.entries
-        yield from self._tree(
-            'parked', entries, partial(remains.regrow, entries))
+        yield from self._tree_of('parked', self.schedule.parked, 'entries')
         for id, entry in items_of(entries):
             if is_gone(entry):
                 yield flaw_of(
@@ -282,7 +309,7 @@ class Survey:
             self.schedule._p_jar.cacheGC()
 
     def _stamp(self, task: Any, place: Place, micros: int) -> Iterator[Flaw]:
-        stamped = known_stamp(task)
+        stamped = stamp_of(task)
         if stamped == micros or stamped is None and not keeps_stamp(task):
             return
         said = 'no instant' if stamped is None else from_micros(stamped)
@@ -298,22 +325,16 @@ class Survey:
 
     # -- the history
 
-    def _noted(self) -> Iterator[Flaw]:
-        keys = self.schedule.keys
-        yield from self._spread('keys', keys.holders)
-        yield from self._spread('keys of tasks', keys.by_oid)
-
     def _history(self) -> Iterator[Flaw]:
         history = self.schedule.history
-        yield from self._tree(
-            'history', history.chunks, partial(remains.regrow, history.chunks))
+        yield from self._tree_of('history', history, 'chunks')
         for key, chunk in items_of(history.chunks):
             if is_gone(chunk):
                 yield flaw_of(
                     chunk, FlawKind.LOST_RECORD,
                     'the record of a part of the history is gone',
                     'the history goes on without it',
-                    partial(history.chunks.pop, key))
+                    partial(remains.discard, history, 'chunks', key))
             elif not history.is_counted(key, chunk):
                 yield Flaw(
                     FlawKind.WRONG_COUNT, '', '',

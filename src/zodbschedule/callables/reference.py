@@ -17,12 +17,14 @@ and a run uses the code as it is then.
 """
 
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 from typing import NamedTuple
 
 from persistent import Persistent
 from ZODB.broken import Broken
 
+from zodbschedule.callables.deferred import refuse_deferring
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
@@ -53,8 +55,23 @@ class Reference(NamedTuple):
 def refer(func: Any) -> Reference:
     """The reference to *func*: a function, its dotted name, or a method.
 
-    Raises `InvalidTask` if that would not find *func* again.
+    Raises `InvalidTask` if that would not find *func* again, and if to call
+    it would not do its work.
     """
+    reference = _refer(func)
+    refuse_idle(reference.resolve(), reference)
+    return reference
+
+
+def refuse_idle(func: Any, name: object) -> None:
+    """Raise `InvalidTask` if a call of *func* would not do its work."""
+    refuse_deferring(func, name)
+    if not isinstance(func, FunctionType):
+        # An instance of a class that defines __call__().
+        refuse_deferring(type(func).__call__, name)
+
+
+def _refer(func: Any) -> Reference:
     if type(func) is not func.__class__:
         raise InvalidTask(
             f'{func!r} is wrapped or proxied; pass the function itself')
@@ -64,7 +81,6 @@ def refer(func: Any) -> Reference:
     if isinstance(owner, Persistent):
         return Reference(_method_name(func, owner), owner)
     return Reference(_dotted_name(func))
-
 
 
 # -- The names
