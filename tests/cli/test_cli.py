@@ -21,8 +21,8 @@ import json
 import logging
 import os
 import re
-import shlex
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -43,7 +43,9 @@ from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
+from shell import console_blocks
 from shell import opened
+from shell import pattern
 from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
@@ -1375,6 +1377,32 @@ def test_a_limit_beyond_all_rows_is_refused(shell, command):
     assert f"'-n' / '--limit': {10 ** 20} is not in the range" in shell.err
 
 
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+@pytest.mark.parametrize('keep_history', [0, 1])
+@pytest.mark.parametrize('form', ['sqlite', 'zconfig'])
+def test_what_only_looks_makes_no_tables(bare_shell, form, keep_history):
+    file = bare_shell.folder / 'main.sqlite3'
+    file.touch()
+    conf = bare_shell.folder / 'zodb.conf'
+    conf.write_text(
+        f'%import relstorage\n<relstorage>\n'
+        f'keep-history {bool(keep_history)}\n'
+        f'<sqlite3>\ndata-dir {bare_shell.folder}\n</sqlite3>\n'
+        f'</relstorage>\n')
+    uri = {'sqlite': f'sqlite://?data_dir={bare_shell.folder}&keep_history='
+                     f'{keep_history}', 'zconfig': f'zconfig://{conf}'}[form]
+    said = bare_shell.refuses('list', '--db', uri)
+    assert said.startswith(f'cannot open {uri}: ')
+    assert said.endswith(
+        'if it is empty, create a schedule with: zodbschedule init')
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute(TABLES).fetchall() == []
+    bare_shell('init', '--db', uri)
+    assert bare_shell('list', '--db', uri) == 'no tasks'
+
+
 def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
     with monkeypatch.context() as patches:
         patches.setattr(database, 'DB', len)
@@ -1510,6 +1538,8 @@ def test_what_only_looks_opens_the_database_read_only(
      'postgres://localhost/db?connect_timeout=10&read_only=1'),
     ('postgres://localhost/db?connect_timeout=1',
      'postgres://localhost/db?connect_timeout=1&read_only=1'),
+    ('zeo://localhost?read_only_fallback=0',
+     'zeo://localhost?read_only_fallback=0&wait_timeout=5&read_only=1'),
     ('file://Data.fs?quota=10', 'file://Data.fs?quota=10&read_only=1'),
     ('memory://', 'memory://'),
 ])
@@ -1523,10 +1553,25 @@ def test_what_only_looks_says_so_in_the_uri(
         f'asked for {resolved}')
 
 
+@pytest.mark.parametrize('given, resolved', [
+    ('zeo://localhost', 'zeo://localhost?wait_timeout=5&read_only_fallback=1'),
+    ('zeo://localhost?read_only=1',
+     'zeo://localhost?read_only=1&wait_timeout=5')])
+def test_what_changes_finds_a_server_that_is_read_only(
+        bare_shell, given, resolved, monkeypatch):
+    def resolve(uri):
+        raise ValueError(f'asked for {uri}')
+
+    monkeypatch.setattr(zodburi, 'resolve_uri', resolve)
+    assert bare_shell.refuses('pause', '--all', '--db', given).endswith(
+        f'asked for {resolved}')
+
+
 def test_a_read_only_database_is_said(shell):
     assert shell.refuses(
         'add', 'shop.deliver', '--db', f'file://{shell.db}?read_only=1') == (
-        'the database is read-only; to change it, open it without read_only')
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
 
 
 def test_a_locked_database_can_only_be_looked_at(shell):
@@ -1634,22 +1679,6 @@ def test_help_documents_the_exit_codes(shell):
 
 
 # -- the documentation -------------------------------------------------------
-
-
-def console_blocks(text):
-    """The commands of a page, each with what it is said to print."""
-    for block in re.findall(
-            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
-        block = re.sub(r'^    ', '', block, flags=re.M).strip()
-        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
-            command, _, output = step.partition('\n')
-            yield shlex.split(command), output.strip()
-
-
-def pattern(expected):
-    """Matches *expected*: any spaces for spaces, anything for dots."""
-    words = (re.escape(word) for word in expected.split())
-    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
 def translated(text, ids):

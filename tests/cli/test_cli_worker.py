@@ -673,6 +673,17 @@ def test_a_worker_imports_what_an_application_registers(registers, working):
     assert Path('heard').read_text() == 'succeeded\n'
 
 
+def test_a_module_that_is_imported_may_replace_the_log(shell, start):
+    Path('configures.py').write_text(
+        'import logging\n'
+        'logging.basicConfig(filename="app.log", level="INFO", force=True)\n')
+    worker = start('worker', '--import', 'configures')
+    log = Path('app.log')
+    wait_until(lambda: log.exists() and 'begins' in log.read_text(),
+               'the first line', worker.process)
+    assert worker.ends_when_told() == ''
+
+
 def test_process_imports_what_an_application_registers(registers, start):
     start('process', '--import', 'registers').ends()
     assert Path('heard').read_text() == 'succeeded\n'
@@ -703,6 +714,21 @@ def test_the_path_stays_as_it_is_if_that_is_to_be_safe(
     assert said == (
         f'Error: --import {on_no_path}: there is no module {on_no_path}; '
         f'install it, or correct the name\n')
+
+
+def test_a_server_that_is_read_only_is_said(shell, zeo, working):
+    task = shell('add', 'shop.restock', '--args', '["hats"]')
+    zeo.stop()
+    zeo.start(read_only=True)
+    assert shell.refuses('add', 'shop.deliver') == (
+        'the database is read-only; to change it, open it, or have its server '
+        'open it, without read_only')
+    assert shell.refuses('process') == (
+        'nothing was run: the database is read-only')
+    assert shell.ids() == [task]
+    worker = working()
+    worker.says('is not attended to: the database is read-only')
+    worker.ends_when_told()
 
 
 # -- the file for probes -----------------------------------------------------

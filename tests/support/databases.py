@@ -109,12 +109,13 @@ class ZEOServer:
         self.uri = f'zeo://127.0.0.1:{self.port}?wait_timeout={PATIENCE}'
         self.start()
 
-    def start(self):
+    def start(self, read_only=False):
         """Start it, also again: on the same port and the same data."""
         conf = self.folder / 'zeo.conf'
         conf.write_text(
             f'<zeo>\n  address 127.0.0.1:{self.port}\n</zeo>\n'
-            f'<filestorage 1>\n  path {self.folder}/Data.fs\n</filestorage>\n')
+            f'<filestorage 1>\n  path {self.folder}/Data.fs\n'
+            f'  read-only {read_only}\n</filestorage>\n')
         with open(self.folder / 'zeo.log', 'ab') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-c', self.MAIN, '-C', str(conf)],

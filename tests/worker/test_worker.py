@@ -1672,7 +1672,8 @@ class TestShouldLook:
         """One that has just looked at the claims of others."""
         others = stale.OtherClaims(surveyed=time.monotonic())
         return SimpleNamespace(
-            others=others, gives_way=bool, claim=SimpleNamespace(portion={}))
+            others=others, gives_way=bool, schedule=None,
+            claim=SimpleNamespace(portion={}))
 
     @pytest.fixture
     def one(self, consumer):

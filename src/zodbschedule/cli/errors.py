@@ -121,8 +121,8 @@ def _message(error: Exception) -> str:
         case LockError():
             return _lock_message(str(error))
         case ReadOnlyError():
-            return ('the database is read-only; to change it, open it '
-                    'without read_only')
+            return ('the database is read-only; to change it, open it, or '
+                    'have its server open it, without read_only')
         case POSKeyError():
             return (f'the database is damaged: object {error} is missing; '
                     f'restore it from a backup')

@@ -35,6 +35,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.logger import log
 from zodbschedule.scheduling.turn import is_suspect
 from zodbschedule.store.pauses import ALL
+from zodbschedule.store.remains import holds_anything
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP
 from zodbschedule.store.timetable import Batch
@@ -68,8 +69,10 @@ class Pass:
         self.fresh: set[int] = set()
         #: what is due and stays in its place
         self.left: set[int] = set()
-        #: whether any task has a key; None: it was not asked yet
+        #: whether any task has a key, and whether any has ended its process;
+        #: None: it was not asked yet
         self.has_keys: bool | None = None
+        self.has_crashes: bool | None = None
         #: the keys of what a turn is about to take -> the oid of its task
         self.chosen: dict[str, int] = {}
         #: what it has met, and has to run alone
@@ -133,7 +136,7 @@ class Pass:
     def choose(self) -> None:
         """A look, or a try of a turn, begins to choose tasks."""
         self.chosen.clear()
-        self.has_keys = None
+        self.has_keys = self.has_crashes = None
 
     def takes(self, instant: datetime, task: Persistent) -> bool:
         """Whether the next turn takes it: a suspect is taken by itself."""
@@ -141,15 +144,22 @@ class Pass:
         if self.suspect is not None:
             return oid == self.suspect and self._wants(instant, task)
         wanted = self._wants(instant, task)
-        if wanted and is_suspect(self.schedule, oid):
+        if wanted and self._is_suspect(oid):
             self.suspects.add(oid)
             return False
         return wanted
 
+    def _is_suspect(self, oid: int) -> bool:
+        if self.has_crashes is None:
+            self.has_crashes = holds_anything(self.schedule.crashes)
+        return self.has_crashes and is_suspect(self.schedule, oid)
+
     def _wants(self, instant: datetime, task: Persistent) -> bool:
         """Whether a task that is due may be taken; loads nothing of it."""
         oid = u64(task._p_oid)
-        if oid in self.fresh or self.schedule.pauses.hold(oid):
+        pauses = self.schedule.pauses
+        if oid in self.fresh or (
+                pauses.entries is not None and pauses.hold(oid)):
             return False
         if self.backoff.pauses and self.backoff.holds(oid, self.now):
             self.left.add(oid)

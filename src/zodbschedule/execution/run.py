@@ -322,7 +322,8 @@ class Attempt:
             return RunResult(None)
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
-        if self.schedule.pauses.hold(self.run.oid):
+        pauses = self.schedule.pauses
+        if pauses.entries is not None and pauses.hold(self.run.oid):
             abort(self.manager)
             return RunResult(None)
         self._refuse_other_principals()
