@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import re
-import shlex
 import signal
 import sqlite3
 import struct
@@ -44,7 +43,9 @@ from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
+from shell import console_blocks
 from shell import opened
+from shell import pattern
 from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
@@ -74,6 +75,7 @@ from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import RunEnded
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
@@ -929,6 +931,14 @@ def test_a_task_that_exits_is_no_success(shell, wall_clock):
     assert shell.ids() == [task]
 
 
+def test_history_shows_what_was_interrupted(shell):
+    task = shell('add', 'shop.leave')
+    shell.refuses('process')
+    [entry] = shell.json('history', '--outcome', 'interrupted')
+    assert (entry['id'], entry['attempt']) == (task, 1)
+    assert 'it was ended by SystemExit: 0' in shell('history')
+
+
 def test_a_task_that_ended_its_process_too_often_is_bad_news(shell):
     task = shell('add', 'shop.leave')
     for _ in range(2):
@@ -962,6 +972,13 @@ def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
         shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')
     assert '2/?' in shell.err
+
+
+def test_a_bar_counts_what_was_interrupted_when_it_is_run_again():
+    progress = SimpleNamespace(add_task=lambda *args, total: None)
+    bar = process.ProgressBar(progress, 1)
+    bar.count(RunEnded('1', 'interrupted', MORNING, 'a', 'a', None, 1,
+                       MORNING, 'its process has ended'))
 
 
 def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):
@@ -1662,22 +1679,6 @@ def test_help_documents_the_exit_codes(shell):
 
 
 # -- the documentation -------------------------------------------------------
-
-
-def console_blocks(text):
-    """The commands of a page, each with what it is said to print."""
-    for block in re.findall(
-            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
-        block = re.sub(r'^    ', '', block, flags=re.M).strip()
-        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
-            command, _, output = step.partition('\n')
-            yield shlex.split(command), output.strip()
-
-
-def pattern(expected):
-    """Matches *expected*: any spaces for spaces, anything for dots."""
-    words = (re.escape(word) for word in expected.split())
-    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
 def translated(text, ids):
