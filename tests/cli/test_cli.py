@@ -75,6 +75,7 @@ from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import RunEnded
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
@@ -930,6 +931,14 @@ def test_a_task_that_exits_is_no_success(shell, wall_clock):
     assert shell.ids() == [task]
 
 
+def test_history_shows_what_was_interrupted(shell):
+    task = shell('add', 'shop.leave')
+    shell.refuses('process')
+    [entry] = shell.json('history', '--outcome', 'interrupted')
+    assert (entry['id'], entry['attempt']) == (task, 1)
+    assert 'it was ended by SystemExit: 0' in shell('history')
+
+
 def test_a_task_that_ended_its_process_too_often_is_bad_news(shell):
     task = shell('add', 'shop.leave')
     for _ in range(2):
@@ -963,6 +972,13 @@ def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
         shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')
     assert '2/?' in shell.err
+
+
+def test_a_bar_counts_what_was_interrupted_when_it_is_run_again():
+    progress = SimpleNamespace(add_task=lambda *args, total: None)
+    bar = process.ProgressBar(progress, 1)
+    bar.count(RunEnded('1', 'interrupted', MORNING, 'a', 'a', None, 1,
+                       MORNING, 'its process has ended'))
 
 
 def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):

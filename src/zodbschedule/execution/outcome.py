@@ -45,19 +45,6 @@ class Decision(NamedTuple):
     passed: int = 0
 
 
-class TaskSnapshot(NamedTuple):
-    """What a task said of itself before its run, which may change that."""
-
-    principal_id: str | None
-    description: str
-    type: str
-    #: the instant from which it was taken, in microseconds
-    micros: int
-    #: the occurrence that it is for, in microseconds
-    occurrence: int
-    attempt: int
-
-
 @dataclass(frozen=True)
 class PassContext:
     """What all runs of one pass have in common."""
