@@ -264,6 +264,8 @@ def test_one_of_a_process_that_has_ended_is_interrupted(
     assert endings(stage)[:2] == [
         ('before', 'succeeded', None),
         ('one', 'interrupted', 'its process has ended')]
+    # The clock of the storage is ahead of ours.
+    assert history(stage)[1].began == history(stage)[1].ended
     assert 'that counts as a crash of this task' in caplog.text
     assert [(one.description, one.outcome) for one in told][1] == (
         'one', 'interrupted')
