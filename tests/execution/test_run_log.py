@@ -25,6 +25,7 @@ from sample_tasks import Stage
 from sample_tasks import gone
 from ZODB.POSException import ConflictError
 
+from zodbschedule import CurrentRunFilter
 from zodbschedule import GiveUp
 from zodbschedule import Retry
 from zodbschedule.scheduling.events import parked_event
@@ -256,3 +257,52 @@ def test_a_turn_is_logged_for_debugging(stage, log, caplog):
     stage.process()
     assert any(text.startswith('A turn has taken 1 tasks into the claim ')
                for text in texts(log(logging.DEBUG)))
+
+
+# -- The lines of the application
+
+
+@pytest.fixture
+def application(caplog):
+    """The logger of an application, and the records that it has made."""
+    logger = logging.getLogger('shop')
+    caplog.set_level(logging.INFO, 'shop')
+    added = CurrentRunFilter()
+    caplog.handler.addFilter(added)
+    yield logger, lambda: [
+        record for record in caplog.records if record.name == 'shop']
+    caplog.handler.removeFilter(added)
+
+
+def test_a_line_of_the_application_says_in_which_task_it_was_written(
+        stage, application):
+    logger, records = application
+    task = stage.add('send invoice', key='nightly',
+                     call=lambda task: logger.info('sent'))
+    stage.process()
+    [record] = records()
+    assert (record.task_id, record.task_description, record.task_function,
+            record.task_key, record.task_attempt, record.schedule_worker) == (
+        task_id(task), 'send invoice', 'sample_tasks.Doing', 'nightly', 1,
+        'process()')
+
+
+def test_outside_of_a_run_it_says_that_there_is_none(application):
+    logger, records = application
+    logger.info('hello')
+    [record] = records()
+    assert (record.task_id, record.task_attempt, record.schedule_path) == (
+        None,) * 3
+
+
+def test_what_the_application_says_itself_has_precedence(application):
+    logger, records = application
+    logger.info('hello', extra={'task_id': 'of its own'})
+    assert records()[0].task_id == 'of its own'
+
+
+def test_a_format_may_name_the_task(application):
+    logger, records = application
+    logger.info('hello')
+    assert logging.Formatter('%(task_id)s %(message)s').format(
+        records()[0]) == 'None hello'
