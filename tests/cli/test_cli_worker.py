@@ -674,6 +674,17 @@ def test_a_worker_imports_what_an_application_registers(registers, working):
     assert Path('heard').read_text() == 'succeeded\n'
 
 
+def test_a_module_that_is_imported_may_replace_the_log(shell, start):
+    Path('configures.py').write_text(
+        'import logging\n'
+        'logging.basicConfig(filename="app.log", level="INFO", force=True)\n')
+    worker = start('worker', '--import', 'configures')
+    log = Path('app.log')
+    wait_until(lambda: log.exists() and 'begins' in log.read_text(),
+               'the first line', worker.process)
+    assert worker.ends_when_told() == ''
+
+
 def test_process_imports_what_an_application_registers(registers, start):
     start('process', '--import', 'registers').ends()
     assert Path('heard').read_text() == 'succeeded\n'

@@ -40,7 +40,6 @@ from zodbschedule.errors.text import ErrorText
 from zodbschedule.errors.verdict import verdict
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import RunResult
-from zodbschedule.execution.outcome import TaskSnapshot
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -54,18 +53,16 @@ from zodbschedule.retry import GiveUp
 from zodbschedule.retry import Retry
 from zodbschedule.retry import delay_asked
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.endings import known_snapshot
 from zodbschedule.scheduling.events import parked_event
 from zodbschedule.scheduling.events import report_parked
 from zodbschedule.scheduling.parking import park
 from zodbschedule.store.claim import Slot
-from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
-from zodbschedule.task import description_of
 from zodbschedule.task import label_of
-from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import OWN_TRIES
@@ -206,7 +203,7 @@ class Failure:
 
     def _put_off(self, slot: Slot, task: Any, wait: timedelta) -> RunResult:
         """Try again later, for the same occurrence."""
-        snapshot = _known_snapshot(task, slot.micros, True)
+        snapshot = known_snapshot(task, slot.micros, True)
         at = later(self.context.moment(), wait)
         if isinstance(task, Task):
             series.retry(task, slot.micros, at)
@@ -227,7 +224,7 @@ class Failure:
 
     def _park(self, slot: Slot, task: Any, whole: bool) -> RunResult:
         """Set the task aside; of a series, this occurrence only."""
-        snapshot = _known_snapshot(task, slot.micros, whole)
+        snapshot = known_snapshot(task, slot.micros, whole)
         decision = Decision(FAILED)
         occurrence = None
         if whole and series.is_repeating(task):
@@ -245,14 +242,6 @@ class Failure:
         self.parked = parked_event(entry)
         self.manager.commit()
         return result
-
-
-def _known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:
-    """What can be known of a task, of which perhaps nothing can be loaded."""
-    return TaskSnapshot(
-        known_principal(task), description_of(task), type_of(task),
-        micros, series.occurrence_of(task, micros) if whole else micros,
-        series.attempt_of(task) if whole else 1)
 
 
 def is_long_overdue(schedule: ScheduleState, planned: datetime, now: datetime

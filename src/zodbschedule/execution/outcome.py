@@ -46,20 +46,6 @@ class Decision(NamedTuple):
     passed: int = 0
 
 
-class TaskSnapshot(NamedTuple):
-    """What a task said of itself before its run, which may change that."""
-
-    principal_id: str | None
-    description: str
-    type: str
-    #: the instant from which it was taken, in microseconds
-    micros: int
-    #: the occurrence that it is for, in microseconds
-    occurrence: int
-    attempt: int
-    key: str | None = None
-
-
 @dataclass(frozen=True)
 class RunEnd(Subject):
     """How a run has ended, and after how many seconds, for the log."""

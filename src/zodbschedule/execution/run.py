@@ -50,8 +50,6 @@ from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.outcome import RunEnd
 from zodbschedule.execution.outcome import RunResult
-from zodbschedule.execution.outcome import TaskSnapshot
-from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InvalidTask
@@ -65,11 +63,11 @@ from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
-from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import readmit
 from zodbschedule.scheduling.admission import refuse_principal
+from zodbschedule.scheduling.endings import TaskSnapshot
 from zodbschedule.scheduling.events import notify
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.scheduling.places import put
@@ -78,8 +76,6 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
-from zodbschedule.store.history import record
-from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.remains import is_left
@@ -126,8 +122,8 @@ class Run(Subject):
         self.oid = oid
         #: whether the task was called, in the last attempt
         self.called = False
-        #: how often it was called
-        self.calls = 0
+        #: the same, in any attempt
+        self.has_begun = False
         #: how often the storage has failed, although the database is there
         self.storage_failures = 0
         #: when the last attempt began
@@ -190,20 +186,19 @@ class Run(Subject):
         return result
 
     def _log_end(self, outcome: str) -> None:
-        if self.calls and log.isEnabledFor(logging.INFO):
+        if self.has_begun and log.isEnabledFor(logging.INFO):
             seconds = (clock.now() - self.began).total_seconds()
             log.info('The run of %s has ended %s', self,
                      RunEnd(outcome, seconds))
 
-    def log_call(self) -> None:
+    def begin_call(self) -> None:
         """The task is about to be called."""
-        self.called = True
-        self.calls += 1
-        if self.calls == 1:
-            log.info('The run of %s begins.', self)
-        else:
+        if self.has_begun:
             log.info('The run of %s begins again, since its transaction was '
                      'not committed.', self)
+        else:
+            log.info('The run of %s begins.', self)
+        self.called = self.has_begun = True
 
     def _try(self) -> RunResult:
         context = self.context
@@ -305,15 +300,12 @@ class Run(Subject):
     def _recorded(self, snapshot: TaskSnapshot, decision: Decision,
                   error: str | None) -> Recorded:
         """What the history keeps, as plain data; what is told, as well."""
-        description = self._tell(snapshot, decision.outcome, error)
+        self._tell(snapshot, decision.outcome, error)
         if not self.context.schedule.history.keep:
             return self.oid
-        return record(
-            self.oid, snapshot.micros, decision.outcome,
-            to_micros(clock.now()), description, snapshot.type,
-            snapshot.principal_id, error, began=to_micros(self.began),
-            attempt=snapshot.attempt, passed=decision.passed,
-            occurrence=snapshot.occurrence)
+        return snapshot.recorded(
+            self.oid, decision.outcome, error, to_micros(self.began),
+            decision.passed)
 
     @staticmethod
     def set_metadata(manager: Any, principal_id: str | None, description: str
@@ -328,15 +320,10 @@ class Run(Subject):
             txn.description = storable_text('\n'.join(filter(None, parts)))
 
     def _tell(self, snapshot: TaskSnapshot, outcome: int, error: str | None
-              ) -> str:
-        """Prepare what is told after the commit; the description."""
-        description = text(str(snapshot.description), DESCRIPTION)
+              ) -> None:
+        """Prepare what is told after the commit."""
         if zope.event.subscribers:
-            self.event = RunEnded(
-                self.id, OUTCOMES[outcome], from_micros(snapshot.micros),
-                description, snapshot.type, snapshot.principal_id,
-                snapshot.attempt, from_micros(snapshot.occurrence), error)
-        return description
+            self.event = snapshot.event(self.oid, outcome, error)
 
 
 class Attempt:
@@ -410,7 +397,7 @@ class Attempt:
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
         with self.context.principals.adopt(snapshot.principal_id, task), guard:
-            self.run.log_call()
+            self.run.begin_call()
             token = current.set(partial(self._current_run, task))
             try:
                 decision = self._call(slot, task)

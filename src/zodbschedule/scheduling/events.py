@@ -54,9 +54,15 @@ def notify_after_commit(schedule: ScheduleState, event: object) -> None:
 
 
 def _committed(success: bool, event: object) -> None:
-    if success and isinstance(event, TaskParked):
+    if success:
+        report(event)
+
+
+def report(event: object) -> None:
+    """Tell of something that is committed now."""
+    if isinstance(event, TaskParked):
         report_parked(event)
-    elif success:
+    else:
         notify(event)
 
 
