@@ -483,7 +483,8 @@ def test_a_worker_has_room_for_a_connection_a_thread(working):
 def test_the_pool_of_the_database_has_room_for_the_threads(
         shell, connections, size):
     source = database.Source(shell.db, database.Access.CHANGE)
-    with worker._database(source, connections) as db:
+    with worker._database(
+            source, connections, bool, worker.Ending()) as db:
         assert db.getPoolSize() == size
 
 

@@ -221,7 +221,7 @@ class Storm:
             loop.start()
         begun = time.monotonic()
         while time.monotonic() < begun + seconds or not self._has_struck():
-            time.sleep(self.chance.expovariate(2 * self.load))
+            time.sleep(self.chance.expovariate(4 * self.load))
             self._strike()
             self._tell(time.monotonic() - begun)
         self.over.set()
