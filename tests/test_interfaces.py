@@ -68,7 +68,7 @@ def ended():
 
 
 def current():
-    return CurrentRun(Task(NOON), None, '1', 1, 0, NOON, NoWhere())
+    return CurrentRun(Task(NOON), None, TaskLabel(1), 0, NOON, NoWhere())
 
 
 def worker():
