@@ -84,9 +84,8 @@ def change(schedule: ScheduleState, task: Any, options: dict[str, Any],
            by: str | None, reason: str) -> Any:
     """See `IScheduleAdministration`."""
     _change(schedule, task, options)
-    why = f': {reason}' if reason else ''
     record_of_person(
-        schedule, task, CHANGED, by, f'{", ".join(options)}{why}')
+        schedule, task, CHANGED, by, reason, details=', '.join(options))
     return task
 
 

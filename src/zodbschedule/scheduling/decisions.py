@@ -51,10 +51,12 @@ def record_decision(schedule: ScheduleState, task: Any, what: int,
 
 def record_of_person(schedule: ScheduleState, task: Any, what: int,
                      by: str | None, reason: str,
-                     occurrence: datetime | None = None) -> None:
+                     occurrence: datetime | None = None, details: str = ''
+                     ) -> None:
     """The same, if somebody or a reason is named, and *task* has an id.
 
     What a program does by itself, perhaps often, is not recorded.
     """
     if oid_of(task) and (reason or who(schedule, by)):
-        record_decision(schedule, task, what, by, reason, occurrence)
+        text = ': '.join(filter(None, (details, reason)))
+        record_decision(schedule, task, what, by, text, occurrence)
