@@ -21,8 +21,8 @@ import json
 import logging
 import os
 import re
-import shlex
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -43,7 +43,9 @@ from BTrees.OOBTree import OOBTree
 from persistent.list import PersistentList
 from persistent.mapping import PersistentMapping
 from shell import MORNING
+from shell import console_blocks
 from shell import opened
+from shell import pattern
 from shell import schedule_one
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
@@ -73,6 +75,7 @@ from zodbschedule.cli.task_facts import current_facts
 from zodbschedule.cli.task_facts import problem_of
 from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import RunEnded
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
@@ -928,6 +931,14 @@ def test_a_task_that_exits_is_no_success(shell, wall_clock):
     assert shell.ids() == [task]
 
 
+def test_history_shows_what_was_interrupted(shell):
+    task = shell('add', 'shop.leave')
+    shell.refuses('process')
+    [entry] = shell.json('history', '--outcome', 'interrupted')
+    assert (entry['id'], entry['attempt']) == (task, 1)
+    assert 'it was ended by SystemExit: 0' in shell('history')
+
+
 def test_a_task_that_ended_its_process_too_often_is_bad_news(shell):
     task = shell('add', 'shop.leave')
     for _ in range(2):
@@ -961,6 +972,13 @@ def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
         shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')
     assert '2/?' in shell.err
+
+
+def test_a_bar_counts_what_was_interrupted_when_it_is_run_again():
+    progress = SimpleNamespace(add_task=lambda *args, total: None)
+    bar = process.ProgressBar(progress, 1)
+    bar.count(RunEnded('1', 'interrupted', MORNING, 'a', 'a', None, 1,
+                       MORNING, 'its process has ended'))
 
 
 def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):
@@ -1068,8 +1086,8 @@ def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
-        f'(allowed: 5 min); no workers are registered')
+        f"OVERDUE: task {task} 'order 8' (shop.deliver) has been due for 6 "
+        f'min (allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
@@ -1089,7 +1107,7 @@ def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
 
 def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
     wall_clock.advance(timedelta(days=1))
-    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+    assert f"task {lost} 'find me' (shop.Errand) has been due for " in (
         shell('check', code=1))
 
 
@@ -1359,6 +1377,32 @@ def test_a_limit_beyond_all_rows_is_refused(shell, command):
     assert f"'-n' / '--limit': {10 ** 20} is not in the range" in shell.err
 
 
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+@pytest.mark.parametrize('keep_history', [0, 1])
+@pytest.mark.parametrize('form', ['sqlite', 'zconfig'])
+def test_what_only_looks_makes_no_tables(bare_shell, form, keep_history):
+    file = bare_shell.folder / 'main.sqlite3'
+    file.touch()
+    conf = bare_shell.folder / 'zodb.conf'
+    conf.write_text(
+        f'%import relstorage\n<relstorage>\n'
+        f'keep-history {bool(keep_history)}\n'
+        f'<sqlite3>\ndata-dir {bare_shell.folder}\n</sqlite3>\n'
+        f'</relstorage>\n')
+    uri = {'sqlite': f'sqlite://?data_dir={bare_shell.folder}&keep_history='
+                     f'{keep_history}', 'zconfig': f'zconfig://{conf}'}[form]
+    said = bare_shell.refuses('list', '--db', uri)
+    assert said.startswith(f'cannot open {uri}: ')
+    assert said.endswith(
+        'if it is empty, create a schedule with: zodbschedule init')
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute(TABLES).fetchall() == []
+    bare_shell('init', '--db', uri)
+    assert bare_shell('list', '--db', uri) == 'no tasks'
+
+
 def test_what_fails_while_it_is_opened_leaves_no_lock(shell, monkeypatch):
     with monkeypatch.context() as patches:
         patches.setattr(database, 'DB', len)
@@ -1592,7 +1636,7 @@ def test_a_server_that_is_not_there_is_said_in_a_line():
 def test_the_log_is_shown_only_if_asked_for(shell):
     run_process('add', 'shop.deliver')
     _, errors = run_process('-v', 'process', code=1)
-    assert 'was parked' in errors and 'Traceback' in errors
+    assert '(shop.deliver) was parked' in errors and 'Traceback' in errors
     _, errors = run_process('-v', 'show', '0', code=2)
     assert 'Traceback' in errors
     assert errors.splitlines()[-1].startswith('Error: there is no task 0')
@@ -1635,22 +1679,6 @@ def test_help_documents_the_exit_codes(shell):
 
 
 # -- the documentation -------------------------------------------------------
-
-
-def console_blocks(text):
-    """The commands of a page, each with what it is said to print."""
-    for block in re.findall(
-            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
-        block = re.sub(r'^    ', '', block, flags=re.M).strip()
-        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
-            command, _, output = step.partition('\n')
-            yield shlex.split(command), output.strip()
-
-
-def pattern(expected):
-    """Matches *expected*: any spaces for spaces, anything for dots."""
-    words = (re.escape(word) for word in expected.split())
-    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
 def translated(text, ids):

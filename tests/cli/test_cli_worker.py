@@ -450,7 +450,8 @@ def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
     worker = working()
     worker.says('RuntimeError: nobody opens\n')
     said = worker.ends_when_told()
-    assert f' ERROR Task {task} was parked: RuntimeError: nobody' in said
+    assert (f' ERROR Task {task} (shop.deliver) was parked: RuntimeError: '
+            f'nobody' in said)
     assert 'Traceback' in said
 
 
@@ -482,7 +483,8 @@ def test_a_worker_has_room_for_a_connection_a_thread(working):
 def test_the_pool_of_the_database_has_room_for_the_threads(
         shell, connections, size):
     source = database.Source(shell.db, database.Access.CHANGE)
-    with worker._database(source, connections) as db:
+    with worker._database(
+            source, connections, bool, worker.Ending()) as db:
         assert db.getPoolSize() == size
 
 
@@ -671,6 +673,17 @@ def test_a_worker_imports_what_an_application_registers(registers, working):
     wait_for('heard')
     worker.ends_when_told()
     assert Path('heard').read_text() == 'succeeded\n'
+
+
+def test_a_module_that_is_imported_may_replace_the_log(shell, start):
+    Path('configures.py').write_text(
+        'import logging\n'
+        'logging.basicConfig(filename="app.log", level="INFO", force=True)\n')
+    worker = start('worker', '--import', 'configures')
+    log = Path('app.log')
+    wait_until(lambda: log.exists() and 'begins' in log.read_text(),
+               'the first line', worker.process)
+    assert worker.ends_when_told() == ''
 
 
 def test_process_imports_what_an_application_registers(registers, start):

@@ -28,6 +28,7 @@ from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
+from itertools import islice
 
 
 if __name__ == '__main__':
@@ -36,6 +37,7 @@ if __name__ == '__main__':
                     str(pathlib.Path(__file__).parent)]
 
 import crew as crews
+import databases
 from BTrees.IOBTree import IOBTree
 from databases import HISTORY
 from databases import SQLITE
@@ -87,6 +89,13 @@ STORAGES = 'ZEO', 'PostgreSQL', HISTORY, SQLITE
 WORKERS = 4
 SECOND = timedelta(seconds=1)
 LEASE = 3 * SECOND
+
+# With so many due tasks no more are added.  More, and a storm takes long to
+# end on a machine that is busy.
+BACKLOG = 200
+
+# How long all may take to be done in the end, in seconds.
+PATIENCE = 900
 
 # How far the clock of a worker jumps, in seconds.
 JUMP = 40
@@ -173,7 +182,7 @@ def enter(ledger, task):
     file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     run = current_run()
     os.write(file, f'{task_id(task)} {run.occurrence.isoformat()} '
-                   f'{run.attempt}\n'.encode())
+                   f'{run.attempt} {os.getpid()}\n'.encode())
     os.close(file)
 
 
@@ -195,6 +204,7 @@ class Storm:
         #: how often series come
         self.period = max(1, round(1 / load)) * SECOND
         self.ledger = str(folder / 'ledger')
+        open(self.ledger, 'w').close()
         self.clock_file = folder / 'clock'
         self.over = threading.Event()
         self.counts = Counter()
@@ -210,8 +220,8 @@ class Storm:
         for loop in loops:
             loop.start()
         begun = time.monotonic()
-        while time.monotonic() < begun + seconds:
-            time.sleep(self.chance.expovariate(2 * self.load))
+        while time.monotonic() < begun + seconds or not self._has_struck():
+            time.sleep(self.chance.expovariate(4 * self.load))
             self._strike()
             self._tell(time.monotonic() - begun)
         self.over.set()
@@ -226,6 +236,9 @@ class Storm:
         self.workers.append(
             self.crew.start('storm.work', *self._arguments(), '', '', '1'))
 
+    def _has_struck(self):
+        return all(map(self.counts.get, ('kills', 'batches', 'edits')))
+
     def _beside(self):
         yield self._add, .5
         yield self._edit, .1
@@ -236,7 +249,7 @@ class Storm:
         yield self._pack, 2
         yield self._turn_the_clock, 1
         if self.server is not None:
-            yield self._crash, 4
+            yield self._crash, 6
 
     def _loop(self, work, pause):
         while not self.over.wait(random.expovariate(self.load / pause)):
@@ -266,9 +279,31 @@ class Storm:
         return self.crew.start(f'storm.{function}', *self._arguments(), age,
                                jumping, str(self.chance.choice([1, 1, 2])))
 
+    def _next(self):
+        """Which worker is struck: mostly one in whose run something happens.
+        """
+        pids = [worker.pid for worker in self.workers]
+        pid = self._at_work() if self.chance.random() < .8 else None
+        if pid not in pids:
+            return self.chance.randrange(WORKERS)
+        time.sleep(self.chance.expovariate(200))
+        return pids.index(pid)
+
+    def _at_work(self):
+        """Who enters something in the ledger next; None if nobody does."""
+        end = time.monotonic() + .5
+        with open(self.ledger, 'rb') as ledger:
+            ledger.seek(0, os.SEEK_END)
+            while time.monotonic() < end:
+                time.sleep(.001)
+                line = ledger.readline()
+                if line.endswith(b'\n'):
+                    return int(line.split()[-1])
+        return None
+
     def _strike(self):
         self._go_on(time.monotonic())
-        number = self.chance.randrange(WORKERS)
+        number = self._next()
         worker = self.workers[number]
         if not worker.is_alive():
             self._note(f'a worker has ended: {worker.said()[-5000:]}')
@@ -304,10 +339,12 @@ class Storm:
         self.counts['crashes'] += 1
 
     def _pack(self):
-        # It may fail, for instance since the server is away.
-        with suppress(Exception):
-            self.database.db.pack()
-            self.counts['packs'] += 1
+        # It may fail, for instance since the server was away before.
+        for _ in range(3):
+            with suppress(Exception):
+                self.database.db.pack()
+                self.counts['packs'] += 1
+                break
 
     def _turn_the_clock(self):
         self.clock_file.write_text(
@@ -376,7 +413,7 @@ class Storm:
 
 def changed(database, change):
     """Do it as an application does: until the database has it."""
-    end = time.monotonic() + crews.PATIENCE
+    end = time.monotonic() + PATIENCE
     while True:
         manager = TransactionManager(explicit=True)
         connection = None
@@ -398,11 +435,11 @@ def changed(database, change):
 
 
 def add_batch(root, number):
-    """Schedule some tasks of each kind."""
-    # The answer to the commit may have been lost.
-    if number in root['batches']:
-        return
+    """Schedule some tasks of each kind, if those before are nearly done."""
     schedule = root['schedule']
+    # The answer to the commit may have been lost.
+    if number in root['batches'] or has_backlog(schedule):
+        return
     # Made anew, since they belong to the connection.
     tasks = list(a_batch(number))
     for task in tasks:
@@ -411,6 +448,11 @@ def add_batch(root, number):
     errand.task = schedule.call(errand.run, description=errand.description)
     schedule.call(count, root['meter'], description='count')
     root['batches'][number] = PersistentList([*tasks, errand])
+
+
+def has_backlog(schedule):
+    due = schedule.tasks(max=datetime.now(UTC))
+    return next(islice(due, BACKLOG, None), None) is not None
 
 
 def mend(root):
@@ -483,12 +525,13 @@ def end_series(root):
 
 def wait_for_series(database, since):
     """Until none of them is behind."""
-    end = time.monotonic() + crews.PATIENCE
+    end = time.monotonic() + PATIENCE
     with looking(database) as schedule:
-        while any(task.time <= since
+        while any(task.missing(since)
                   for task in schedule._p_jar.root()['steady']):
             assert time.monotonic() < end, 'series do not go on'
-            time.sleep(.02)
+            changed(database, mend)
+            time.sleep(.1)
             start(schedule)
 
 
@@ -496,7 +539,7 @@ def finish(database):
     """Wait until all is done, and nothing is parked that can be mended."""
     mended = True
     while mended:
-        crews.wait_until_done(database)
+        crews.wait_until_done(database, PATIENCE)
         mended = changed(database, mend)
 
 
@@ -558,7 +601,7 @@ def flaws_of_rest(schedule, tasks):
 def flaws_of_ledger(ledger, tasks):
     """What is in the database is in the ledger."""
     with open(ledger) as file:
-        entered = {line.strip() for line in file}
+        entered = {line.rpartition(' ')[0] for line in file}
     for task in tasks:
         for occurrence, attempt in effects_of(task):
             line = f'{id_of(task)} {occurrence.isoformat()} {attempt}'
@@ -566,30 +609,36 @@ def flaws_of_ledger(ledger, tasks):
                 yield f'wrong: {line} is not in the ledger'
 
 
-def opened(storage, folder):
-    """A database of its own, and its server, which may be killed; or None."""
+def server_for(storage, folder):
+    """A server that may be killed; None if there is none."""
     if storage == 'ZEO':
-        server = ZEOServer(folder)
-        return Database(storage, server.uri), server
+        return ZEOServer(folder)
+    return None if storage == SQLITE else PostgreSQLServer()
+
+
+def forking_process():
+    """From which workers are forked."""
+    forking = Child('crew.fork', 'storm')
+    assert forking.line() == 'ready'
+    return forking
+
+
+def new_database(storage, server, folder):
+    """A database for a storm alone."""
     if storage == SQLITE:
-        return Database(
-            storage, f'sqlite://?data_dir={folder}/data&keep_history=0'), None
-    server = PostgreSQLServer()
-    uri = server.history_uri if storage == HISTORY else server.uri
-    return Database(storage, uri), server
+        uri = f'sqlite://?data_dir={folder}/data&keep_history=0'
+    else:
+        uri = server.history_uri if storage == HISTORY else server.uri
+    return Database(storage, uri)
 
 
-def run(storage, folder, seconds, seed=None, load=1):
+def run(database, server, forking, folder, seconds, seed=None, load=1):
     """A storm of so many seconds; what has happened, and what went wrong."""
     seed = random.randrange(1_000_000) if seed is None else seed
     print('seed', seed, flush=True)
-    database, server = opened(storage, folder)
-    forking = Child('crew.fork')
-    assert forking.line() == 'ready'
     crew = crews.Crew(forking, folder)
+    storm = Storm(database, server, crew, folder, random.Random(seed), load)
     try:
-        storm = Storm(
-            database, server, crew, folder, random.Random(seed), load)
         prepare(database, storm.period)
         storm.rage(seconds)
         print('over', dict(storm.counts), flush=True)
@@ -597,10 +646,7 @@ def run(storage, folder, seconds, seed=None, load=1):
         return dict(storm.counts), problems
     finally:
         crew.dismiss()
-        forking.wait()
         database.close()
-        if server is not None:
-            server.stop()
 
 
 def come_to_rest(storm):
@@ -612,7 +658,9 @@ def come_to_rest(storm):
     try:
         since = settle(database)
         for worker in storm.workers:
-            worker.finish()
+            worker.signal(signal.SIGTERM)
+        for worker in storm.workers:
+            worker.has_finished()
         print('settled', datetime.now(UTC), flush=True)
     except AssertionError as error:
         return [f'stopped: {error}']
@@ -630,14 +678,21 @@ def main():
     parser.add_argument('--folder', type=pathlib.Path, help=(
         'where data and logs are left; else they are removed'))
     options = parser.parse_args()
+    databases.PATIENCE = PATIENCE
     with ExitStack() as stack:
         folder = options.folder or pathlib.Path(
             stack.enter_context(tempfile.TemporaryDirectory()))
         logging.basicConfig(
             filename=folder / 'log', level=logging.INFO,
             format='%(asctime)s %(threadName)s %(message)s')
-        counts, problems = run(options.storage, folder, options.minutes * 60,
-                               options.seed, options.load)
+        server = server_for(options.storage, folder)
+        if server is not None:
+            stack.callback(server.stop)
+        forking = forking_process()
+        stack.callback(forking.wait)
+        counts, problems = run(
+            new_database(options.storage, server, folder), server, forking,
+            folder, options.minutes * 60, options.seed, options.load)
     print(*problems, sep='\n')
     kinds = Counter(problem.partition(':')[0] for problem in problems)
     print(options.storage, counts)

@@ -174,6 +174,7 @@ class Steady(Deed):
         now = datetime.now(UTC).replace(microsecond=0)
         super().__init__(name, now, recurrence=Every(period, now),
                          **{'missed': 'all', **options})
+        self.first = now
         self.period = period
         self.pages = PersistentList()
 
@@ -182,6 +183,18 @@ class Steady(Deed):
             self.pages.append(self.done)
             self.done = PersistentList()
         super().take_effect()
+
+    def missing(self, until):
+        """The occurrences up to then that have had no effect."""
+        # Those that somebody asked for are between them.
+        planned = {moment for moment, _ in self.all_done()
+                   if not moment.microsecond}
+        if self.missed == 'one':
+            last = max(planned, default=self.first)
+            return [] if last > until - 2 * self.period else [until]
+        moments = (self.first + number * self.period for number in range(
+            (until - self.first) // self.period + 1))
+        return [moment for moment in moments if moment not in planned]
 
     def all_done(self):
         return [*chain(*self.pages), *self.done]
@@ -238,7 +251,7 @@ class Declared(Steady):
 MENDED = Mended, Stumbling
 NEWER = Newer, NewerRepeating
 
-KINDS = (*[Deed] * 4, Repeating, Making, Failing, Wavering, Returning, Expired,
+KINDS = (*[Deed] * 2, Repeating, Making, Failing, Wavering, Returning, Expired,
          Lasting, Later, Asking, GivingUp, Mended, *[Counting] * 2, *NEWER)
 KEYED = Deed, Repeating, Lasting, Delegating, Handing, Making
 SERIES = *[Steady] * 4, SteadyWavering, SteadyMaking, Stumbling
@@ -281,7 +294,7 @@ def effects_of(task):
 def flaws_of(task, entries, since):
     """What is wrong with *task*, of which *entries* are on record.
 
-    If it is a series, it has gone on until *since*.
+    If it is a series, it was ended after *since*.
     """
     done = effects_of(task)
     runs = Counter(done)
@@ -299,7 +312,7 @@ def flaws_of_once(task, entries):
     name = task.description
     # By the order of commits: clocks jump.
     outcomes = tuple(one.outcome for one in sorted(
-        entries, key=lambda one: one.tid))
+        entries, key=lambda one: one.tid) if one.outcome != 'interrupted')
     if outcomes != task.outcomes:
         yield f'wrong: {name} {outcomes}'
     yield from compared(name, len(task.done), task.effects)
@@ -326,12 +339,5 @@ def flaws_of_series(task, done, entries, since):
         yield f'wrong: {name}: its record is not that of its effects'
     if isinstance(task, Declared):
         return
-    # Those that somebody asked for are between them.
-    planned = {moment for moment in times if not moment.microsecond}
-    if max(planned) < since - task.period:
-        yield f'stopped: {name} has gone on until {max(planned)}'
-    if task.missed == 'all':
-        first = min(planned)
-        for number in range((max(planned) - first) // task.period):
-            if first + number * task.period not in planned:
-                yield f'lost: {name} at {first + number * task.period}'
+    for moment in task.missing(since):
+        yield f'lost: {name} at {moment}'

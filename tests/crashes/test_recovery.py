@@ -153,7 +153,9 @@ def test_killed_at_any_moment_every_effect_happens_once(
     finish(database)
     assert runs(database) == {f'{n}': 1 for n in range(10)}
     assert names(database.schedule()) == []
-    assert len(list(database.schedule().history)) == 10
+    assert sorted(one.outcome for one in database.schedule().history) in (
+        [*interrupted, *['succeeded'] * 10] for interrupted in (
+            [], ['interrupted']))
 
 
 class Making(Note):
@@ -296,6 +298,12 @@ def test_the_third_time_the_task_that_ran_is_parked(
     assert entry.time == NOON
     assert '3 runs of it ended their process' in entry.reason
     assert 'was parked: 3 runs' in caplog.text
+    assert [(one.outcome, one.worker, one.attempt, one.type)
+            for one in schedule.history.select(entry.task)] == [
+        (outcome, 'process()', 1, 'test_recovery.Pausing')
+        for outcome in ('failed', 'interrupted', 'interrupted')]
+    assert schedule.history.select(entry.task, 'interrupted').__next__(
+        ).error == 'its process has ended'
     assert runs(database) == {'a': 1, 'bad': 0, 'c': 1, 'd': 1}
     assert not schedule.crashes
 
@@ -484,8 +492,9 @@ def test_what_could_not_be_withdrawn_is_recovered_by_the_next_call(
     manager.begin()
     assert schedule.process(NOON).succeeded == 2
     begin(schedule)
-    # It is not the task that has ended the process: here we are.
-    assert crashes == [{}]
+    # The process goes on, and remembers which run has ended the call.
+    assert [count for seen in crashes for count, _ in seen.values()] == [1]
+    assert not schedule.crashes
     assert not list(schedule.claims)
     assert runs(database) == {'a': 1, 'b': 1}
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from datetime import timedelta
 
 import pytest
+import zope.event
 from sample_work import NOON
 from sample_work import Hooked
 from sample_work import Note
@@ -203,6 +204,15 @@ class TestWhatCanBeSaidOfThem:
         assert schedule.overdue(state.beaten + SECOND) == timedelta(0)
 
 
+@pytest.fixture
+def told():
+    """The events that are sent."""
+    found = []
+    zope.event.subscribers.append(found.append)
+    yield found
+    zope.event.subscribers.remove(found.append)
+
+
 class TestRecover:
 
     def test_what_they_hold_is_back_in_its_place(self, schedule):
@@ -222,6 +232,18 @@ class TestRecover:
             commit(schedule)
         assert not schedule.crashes
         assert not list(schedule.parked)
+
+    def test_what_ran_is_on_record_and_told(self, schedule, told):
+        add(schedule, 'a', 'b')
+        take(schedule)
+        settle(schedule, 0)
+        schedule.recover('a name')
+        commit(schedule)
+        [interrupted] = schedule.history.select(outcome='interrupted')
+        assert (interrupted.description, interrupted.worker) == ('b', 'a name')
+        assert interrupted.error == 'its worker was recovered by a person'
+        assert [(each.description, each.outcome) for each in told] == [
+            ('b', 'interrupted')]
 
     def test_all_of_that_name_and_no_others_are_recovered(self, schedule):
         add(schedule, 'a', 'b', 'c')

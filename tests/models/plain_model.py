@@ -327,8 +327,11 @@ class Model:
         self.set('claim', mind.claim, to=claim._replace(turns=claim.turns + 1))
         mind.relieved = False
 
-    def collect(self, claim, suspect=None, but=None):
-        """All slots are freed; how many tasks were parked."""
+    def collect(self, claim, cut_off=None, crashed=True, but=None):
+        """All slots are freed; how many tasks were parked.
+
+        The run in the slot *cut_off* was interrupted, or has *crashed*.
+        """
         counts = Counter(self['claim', claim].counts)
         parked = 0
         for index, slot in self.slots(claim).items():
@@ -338,9 +341,12 @@ class Model:
             if slot.outcome is not None:
                 counts[slot.outcome] += 1
                 self.settled(slot)
-            elif index == suspect and self.crash(slot):
+            elif index == cut_off and crashed and self.crash(slot):
+                self.add('outcome', slot.number, 'failed')
                 parked += 1
             else:
+                if index == cut_off:
+                    self.add('outcome', slot.number, 'interrupted')
                 self.release(slot.number)
                 self.come(slot.number, slot.at)
         self.set('claim', claim, to=self['claim', claim]._replace(
@@ -381,15 +387,15 @@ class Model:
         self.collect(mind.claim, but=index)
         mind.relieved = True
 
-    def withdraw(self, claim, suspect=None):
+    def withdraw(self, claim, cut_off=None, crashed=True):
         """Dissolve a claim; how many tasks were parked."""
         self.give_back(claim)
-        parked = self.collect(claim, suspect)
+        parked = self.collect(claim, cut_off, crashed)
         self.drop('claim', claim)
         return parked
 
     def recover(self, claim):
-        """As another does: what was running is the suspect."""
+        """As another does: what was running has crashed."""
         dead = self['claim', claim].dead
         return self.withdraw(claim, self.running(claim) if dead else None)
 

@@ -174,8 +174,8 @@ class Watched:
     def run(self, index, oid):
         return self.machine.running(self, index, oid, super().run)
 
-    def withdraw(self, suspect=None):
-        self.machine.withdrawing(self, suspect, super().withdraw)
+    def withdraw(self):
+        self.machine.withdrawing(self, super().withdraw)
 
     def recover(self, claim_id):
         self.machine.recovering(self, claim_id, super().recover)
@@ -260,6 +260,7 @@ class Machine(RuleBasedStateMachine):
                 (own_claim, 'uuid', SimpleNamespace(uuid4=self._claim_id)),
                 (own_claim, 'exchange', self._reaching(own_claim.exchange)),
                 (dissolving, 'withdraw', self._reaching(dissolving.withdraw)),
+                (dissolving, 'cut_offs', {}),
                 # It is a process with one thread: every run goes on alone.
                 (passes, 'is_suspect', lambda schedule, oid: False)]:
             enter(mock.patch.object(owner, name, value))
@@ -500,7 +501,7 @@ class Machine(RuleBasedStateMachine):
         return root['schedule'].parked.get(task_id(root['tasks'][number]))
 
     def recover_by_name(self, dice, offset):
-        """All claims of a name, by hand; nobody is suspected."""
+        """All claims of a name, by hand; that is nobody's crash."""
         name = (*WORKERS, processing.NAME)[dice[0] % 3]
         if self.steps and self.steps[-1].worker and dice[1] % 2:
             name = self.steps[-1].worker.claim.name
@@ -513,7 +514,7 @@ class Machine(RuleBasedStateMachine):
 
         def change(model):
             for claim in claims:
-                model.withdraw(claim)
+                model.withdraw(claim, model.running(claim), crashed=False)
 
         self.as_user(work, change, None if claims else NotScheduled)
 
@@ -643,13 +644,13 @@ class Machine(RuleBasedStateMachine):
         worker = step.worker
         if not (step.about and isinstance(worker, Worker)):
             return
+        running, _ = worker.claim.heartbeat.running
 
         def work(root):
-            relieve(root['schedule'], worker.claim.id, worker.running,
+            relieve(root['schedule'], worker.claim.id, running,
                     self.clock.now())
 
-        self.as_user(
-            work, lambda model: model.relieve(worker.mind, worker.running))
+        self.as_user(work, lambda model: model.relieve(worker.mind, running))
         worker.claim.heartbeat.may_be_relieved = True
 
     def die(self, dice, offset):
@@ -764,11 +765,12 @@ class Machine(RuleBasedStateMachine):
         mind.fresh.add(number)
         return True, conflicted or mind.patient
 
-    def withdrawing(self, holding, suspect, withdraw):
+    def withdrawing(self, holding, withdraw):
+        cut_off = dissolving.cut_offs.get(holding.claim.id)
         with self.step(holding.manager, holding) as step:
-            withdraw(suspect)
-        self._dissolved(step, holding.mind, lambda model: (
-            model.withdraw(holding.claim.id, suspect)), holding.claim.id)
+            withdraw()
+        self._dissolved(step, holding.mind, lambda model: model.withdraw(
+            holding.claim.id, cut_off and cut_off.slot), holding.claim.id)
 
     def recovering(self, holding, claim_id, recover):
         with self.step(holding.manager, holding) as step:

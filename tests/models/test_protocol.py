@@ -480,7 +480,7 @@ class TestTheModelIsOfThisCode:
         other = Consumer(schedule, 'theirs')
         other.begin(at(10))
         other.recover(holding.claim.id)
-        same(('withdraw', 0), besides=['crashes', 'timetable'])
+        same(('withdraw', 0), besides=['crashes', 'history', 'timetable'])
 
     def test_a_busy_instant(self, schedule, tasks, holding, same):
         holding.turn(1)

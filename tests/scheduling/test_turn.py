@@ -11,6 +11,7 @@ from sample_work import commit
 from sample_work import names
 
 from zodbschedule import Every
+from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Task
 from zodbschedule.execution import passes
@@ -19,6 +20,7 @@ from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.endings import running_in
 from zodbschedule.scheduling.parking import park
 from zodbschedule.store import timetable
 from zodbschedule.store.claim import Claim
@@ -126,7 +128,9 @@ class TestCrashes:
         claim = schedule.claims['dead'] = Claim('', this())
         commit(schedule)
         exchange(schedule, claim)
-        return turn.withdraw(schedule, 'dead', claim, NOON, suspect=0)
+        turn.withdraw(schedule, 'dead', claim, NOON,
+                      running_in(claim, 'it has ended', crashed=True))
+        return list(schedule.parked)
 
     def test_the_third_parks_the_task(self, schedule):
         task = schedule.schedule(Note('a'))
@@ -135,7 +139,6 @@ class TestCrashes:
         assert self.crash(schedule) == []
         entry, = self.crash(schedule)
         assert entry.task is task
-        assert list(schedule.parked) == [entry]
         assert names(schedule) == []
         assert not schedule.crashes
 
@@ -195,6 +198,20 @@ class TestCrashes:
         claim = schedule.claims['claim'] = Claim('', this())
         exchange(schedule, claim)
         return claim
+
+    def test_each_is_on_record(self, schedule):
+        task = Note('a')
+        task.recurrence = Every(timedelta(hours=1), start=NOON)
+        task.retry = Retry(5)
+        schedule.schedule(task)
+        commit(schedule)
+        for _ in range(3):
+            self.crash(schedule)
+        failed, *others = schedule.history
+        assert (failed.outcome, failed.occurrence) == ('failed', NOON)
+        assert failed.error.startswith('3 runs of it ended their process')
+        assert [(each.outcome, each.error, each.attempt) for each in others
+                ] == [('interrupted', 'it has ended', 1)] * 2
 
     def test_only_the_one_that_ran_is_suspected(self, schedule):
         for name in 'ab':

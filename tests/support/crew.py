@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 
@@ -36,15 +37,26 @@ EARLY = (
 )
 
 
-def fork():
+def fork(*modules):
     """Fork children as told, until the standard input ends; kill them then.
 
-    A line says ``fork LOG FUNCTION ARGUMENT...`` or ``wait PID``, with tabs
-    between the words; the answer is the process id or the exit status.
+    They have imported those modules.  A line says ``fork LOG FUNCTION
+    ARGUMENT...`` or ``wait PID``, with tabs between the words; the answer is
+    the process id or the exit status.
     """
-    for name in EARLY:
+    for name in EARLY + modules:
         import_module(name)
     children = set()
+    # Nobody may read any more what we print.
+    with suppress(BrokenPipeError):
+        serve(children)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def serve(children):
+    """Do as told, and keep in *children* who has not been waited for."""
     print('ready', flush=True)
     for line in sys.stdin:
         command, *words = line.rstrip('\n').split('\t')
@@ -61,9 +73,6 @@ def fork():
             pid = int(words[0])
             children.remove(pid)
             print(exit_status(pid), flush=True)
-    for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def exit_status(pid):
@@ -114,9 +123,9 @@ def drain(database, **options):
         wait_until_done(database)
 
 
-def wait_until_done(database):
+def wait_until_done(database, patience=PATIENCE):
     """Wait until nothing is due, and no worker holds anything."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     with looking(database) as schedule:
         while not is_done(schedule):
             assert time.monotonic() < end, 'it takes too long'
@@ -143,7 +152,9 @@ class Crew:
         """Kill whoever is left."""
         for member in self.members:
             if member.status is None:
-                member.kill()
+                # It may have been told to end.
+                member.signal(signal.SIGKILL)
+                member.wait()
 
     def start(self, function, *args):
         """A `Member` that calls the function of that dotted name."""
@@ -182,6 +193,10 @@ class Member:
     def finish(self):
         """Ask it to end, as an operator does, and wait for that."""
         self.signal(signal.SIGTERM)
+        self.has_finished()
+
+    def has_finished(self):
+        """Wait for its end, for which it was asked."""
         assert self.wait() == 0, self.said()
 
     def is_alive(self):

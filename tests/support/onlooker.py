@@ -54,6 +54,12 @@ class Onlooker:
             (entry.description, entry.outcome)
             for entry in reversed(list(schedule.history))])
 
+    def endings(self):
+        """The same, with what went wrong."""
+        return self.look(lambda schedule: [
+            (entry.description, entry.outcome, entry.error)
+            for entry in reversed(list(schedule.history))])
+
     def ran(self):
         """The descriptions of the tasks that have succeeded, in order."""
         return [name for name, outcome in self.outcomes()

@@ -15,6 +15,7 @@ from zodbschedule.execution import dissolving
 from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.endings import running_in
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
@@ -109,9 +110,8 @@ class Watched(Stage):
         self.leave_behind()
         schedule = self.database.schedule()
         claim = schedule.claims['theirs']
-        suspect = next((index for index, slot in enumerate(claim.slots)
-                        if slot.waiting), None)
-        turn.withdraw(schedule, 'theirs', claim, self.now, suspect)
+        turn.withdraw(schedule, 'theirs', claim, self.now,
+                      running_in(claim, 'it has ended', crashed=True))
         commit(schedule)
         check(schedule)
 

@@ -13,6 +13,8 @@
 """A user at the command line, and a shop whose functions are scheduled."""
 
 import json
+import re
+import shlex
 import sys
 from contextlib import contextmanager
 from datetime import UTC
@@ -170,6 +172,25 @@ def schedule_one(shell, task):
         root['schedule'].schedule(task)
         root._p_jar.add(task)
         return task_id(task)
+
+
+# -- the sessions of a page
+
+
+def console_blocks(text):
+    """The commands of a page, each with what it is said to print."""
+    for block in re.findall(
+            r'^\.\. code-block:: console\n\n((?:    .*\n|\n)+)', text, re.M):
+        block = re.sub(r'^    ', '', block, flags=re.M).strip()
+        for step in re.split(r'^\$ ', block, flags=re.M)[1:]:
+            command, _, output = step.partition('\n')
+            yield shlex.split(command), output.strip()
+
+
+def pattern(expected):
+    """Matches *expected*: any spaces for spaces, anything for dots."""
+    words = (re.escape(word) for word in expected.split())
+    return r'\s+'.join(words).replace(re.escape('...'), '.*?')
 
 
 # -- fixtures

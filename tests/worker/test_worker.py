@@ -264,7 +264,7 @@ class TestWorking:
         run.end()
         assert seen.look(lambda schedule: [
             task.runs for task in schedule]) == [0, 0]
-        assert seen.outcomes() == []
+        assert seen.outcomes() == [('a', 'interrupted')]
         # It has not crashed.
         assert seen.look(lambda schedule: dict(schedule.crashes)) == {}
         start()
@@ -647,7 +647,10 @@ class TestEnding:
         assert re.search('waits up to 0 s for task .+ [(]a, ', waiting)
         assert re.search('has cut off what ran, .+: task .+ [(]a, ', cut_off)
         assert ended.endswith('has ended.')
+        assert seen.endings() == [
+            ('a', 'interrupted', 'it was cut off after a grace period of 0 s')]
         run.end()
+        assert len(seen.outcomes()) == 1
 
     def test_an_abort_cuts_off_at_once(self, seen, start, lasting):
         run = lasting('a')
@@ -657,6 +660,8 @@ class TestEnding:
         worker.abort()
         assert not worker.stop()
         assert seen.names() == ['a', 'b'] and seen.claims() == []
+        assert seen.endings() == [
+            ('a', 'interrupted', 'it was cut off at once')]
         run.end()
 
     def test_there_is_nothing_to_cut_off_while_it_is_idle(
@@ -1319,6 +1324,8 @@ class TestRecovering:
             f'3 runs of it ended their process, or were believed to; the last '
             f'one, by , while nothing else ran in that process: {evidence}',
             reason)
+        assert [one[:2] for one in seen.endings() if one[2]] == [
+            ('a', 'failed')]
         [line] = log('The claim theirs')
         assert re.search(
             rf'was recovered: {evidence}\. Tasks that are back in their '

@@ -1,5 +1,6 @@
 """Tasks that add-ons contribute to sites."""
 
+import ast
 from datetime import datetime
 from datetime import timedelta
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from zodbschedule import Cron
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
+from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contribution_states
@@ -69,11 +71,6 @@ def check(site):
 
 def fail(site):
     raise ValueError('no')
-
-
-def generate(site):
-    """Never runs."""
-    yield
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +127,7 @@ class TestDefining:
         with pytest.raises(InvalidTask, match=(
                 "^the handler of the contributed task 'a' is a generator "
                 'function')):
-            contribute('a', generate, every=HOUR)
+            contribute('a', ast.walk, every=HOUR)
 
 
 ZCML = """
@@ -397,6 +394,13 @@ class TestChanging:
         contribute('a', check, every=HOUR)
         assert schedule.process(clock.now()).succeeded == 1
         assert len(seen) == 1
+
+    def test_who_looks_before_it_runs_is_told_that_it_is_not_here(
+            self, site, task):
+        task.refuse_codeless()
+        forget('a')
+        with pytest.raises(CodeMissing, match="no task named 'a'"):
+            task.refuse_codeless()
 
     def test_it_is_nowhere_for_an_hour(
             self, site, task, schedule, clock, caplog):

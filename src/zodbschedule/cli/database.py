@@ -37,6 +37,7 @@ from ZODB.FileStorage.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import FileStorageFormatError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
+from ZODB.POSException import StorageError
 
 from zodbschedule import Schedule
 from zodbschedule.cli import logs
@@ -59,6 +60,9 @@ TRIES = 10
 
 # The schemes whose query can ask for a read-only storage.
 READ_ONLY = frozenset({'file', 'zeo', 'postgres', 'mysql', 'oracle', 'sqlite'})
+
+# Those of them that are RelStorage, which makes tables if there are none.
+RELSTORAGE = READ_ONLY - {'file', 'zeo'}
 
 # The default of zodburi, in objects.
 ZODBURI_CACHE_SIZE = 10_000
@@ -189,8 +193,8 @@ class Source:
         self.access = access
         self.factory, self.options = _resolve(self.uri, access)
         config = _configured(self.factory)
-        if access is Access.READ and hasattr(config, 'read_only'):
-            config.read_only = True
+        if access is Access.READ:
+            _only_read(config)
         #: the path of its file; None if it is not a file of this machine
         self.file = _file_of(self.uri, config)
         if access is not Access.CREATE:
@@ -198,7 +202,8 @@ class Source:
 
     def open(self) -> DB:
         """Open it, for `Access.READ` read-only if the storage can do that."""
-        storage = _open_storage(self.uri, self.factory)
+        with _tables_as_they_are(self.uri, self.access):
+            storage = _open_storage(self.uri, self.factory)
         # The first session is opened with the database.
         remember_sessions(storage)
         try:
@@ -213,6 +218,30 @@ class Source:
                     f'{without_password(self.uri)} is empty; create a '
                     f'schedule with: zodbschedule init') from error
             raise
+
+
+def _only_read(config: Any) -> None:
+    """Set what a section of a ZConfig file has of that."""
+    for name, value in ('read_only', True), ('create_schema', False):
+        if hasattr(config, name):
+            setattr(config, name, value)
+
+
+@contextmanager
+def _tables_as_they_are(uri: str, access: Access) -> Iterator[None]:
+    """Inside, RelStorage makes no tables for who only reads.
+
+    Its URIs have no option for that; so the default is another meanwhile.
+    """
+    if access is not Access.READ or scheme_of(uri) not in RELSTORAGE:
+        yield
+        return
+    from relstorage.options import Options
+    Options.create_schema = False
+    try:
+        yield
+    finally:
+        Options.create_schema = True
 
 
 def open_database(uri: str, access: Access) -> DB:
@@ -290,7 +319,7 @@ def _open_storage(uri: str, factory: Callable[[], Any]) -> Any:
 
 
 def _why_not_opened(uri: str, error: Exception) -> str:
-    shown = without_password(uri)
+    shown, message = without_password(uri), ErrorText(error).message
     match error:
         case FileStorageFormatError():
             return (f'{shown} is no database: the file is of another kind, or '
@@ -298,11 +327,15 @@ def _why_not_opened(uri: str, error: Exception) -> str:
                     f'from a backup')
         case Exception() if scheme_of(uri) == 'file' and not isinstance(
                 error, OSError):
-            return (f'{shown} is damaged: {ErrorText(error).message}; restore '
-                    f'it from a backup')
+            return f'{shown} is damaged: {message}; restore it from a backup'
+        case StorageError() if message.startswith('Schema mismatch'):
+            # RelStorage names other reasons for tables that are not there,
+            # and then all of the system's.
+            return (f'cannot open {shown}: {message.partition(".")[0]}; if it '
+                    f'is empty, create a schedule with: zodbschedule init')
         case _:
             # Each storage, and each database driver, has errors of its own.
-            return f'cannot open {shown}: {ErrorText(error).message}'
+            return f'cannot open {shown}: {message}'
 
 
 # -- the schedule ------------------------------------------------------------

@@ -60,6 +60,8 @@ from zodbschedule.execution.stopping import Stop
 from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.outcomes import INTERRUPTED
+from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import Tally
 
 
@@ -271,7 +273,9 @@ class ProgressBar:
 
     def count(self, event: object) -> None:
         """Subscriber of all events."""
-        if isinstance(event, RunEnded):
+        # What was interrupted is run again.
+        if isinstance(event, RunEnded) and (
+                event.outcome != OUTCOMES[INTERRUPTED]):
             self.progress.advance(self.task)
             if time.monotonic() - self.began >= BAR_DELAY:
                 self.progress.start()

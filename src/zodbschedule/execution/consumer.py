@@ -36,21 +36,21 @@ from zodbschedule.execution import solitude
 from zodbschedule.execution.backoff import backoff_of
 from zodbschedule.execution.dissolving import Dissolved
 from zodbschedule.execution.dissolving import dissolve
-from zodbschedule.execution.dissolving import suspect_of
+from zodbschedule.execution.dissolving import note_cut_off
 from zodbschedule.execution.held_back import HeldBack
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.own_claim import OwnClaim
 from zodbschedule.execution.passes import Pass
 from zodbschedule.execution.run import Run
 from zodbschedule.interfaces import IRunEnvironment
+from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.liveness.stale import OtherClaims
 from zodbschedule.logger import log
 from zodbschedule.outcomes import FAILED
 from zodbschedule.principals import find
-from zodbschedule.scheduling.events import report_parked
+from zodbschedule.scheduling.events import report
 from zodbschedule.store import remains
-from zodbschedule.store.claim import Claim
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_full
 from zodbschedule.transactions.guard import Guard
@@ -109,8 +109,6 @@ class Consumer:
         self.over = True
         #: for how many seconds the runs of the last step lasted
         self.durations: list[float] = []
-        #: the slot whose task runs, or whose run has ended the call
-        self.running: int | None = None
         #: the outcomes of its runs
         self.counts: Counter[int] = Counter()
         _warn_of_unfit_settings(schedule)
@@ -172,15 +170,13 @@ class Consumer:
     def turn(self, limit: int) -> None:
         """Collect the outcomes of one portion and take the next; commits."""
         self.claim.turn(limit, self.current_pass)
+        log.debug('A turn has taken %d tasks into the claim %s.',
+                  len(self.claim.portion), self.claim.id)
         self.durations = []
 
-    def withdraw(self, suspect: int | None = None) -> None:
-        """Hand back what is left, and leave no claim behind.
-
-        The run of the task in the slot *suspect* has ended the call.
-        """
-        self._dissolve(self.claim.id, 'hand back', lambda claim: suspect,
-                       'it ended the call of process()')
+    def withdraw(self) -> None:
+        """Hand back what is left, and leave no claim behind."""
+        self._dissolve(self.claim.id, 'hand back', '')
 
     # -- looking
 
@@ -224,22 +220,20 @@ class Consumer:
     def recover(self, claim_id: str) -> None:
         """Put what the claim of another holds in its place again; commits."""
         seen = self.others.evidence.pop(claim_id, 'it was asked for')
-        dissolved = self._dissolve(
-            claim_id, 'recover a claim', suspect_of, seen)
+        dissolved = self._dissolve(claim_id, 'recover a claim', seen)
         if dissolved is not None:
             log.warning(
                 'The claim %s of %s was recovered: %s. Tasks that are back in '
                 'their places: %d.%s', claim_id, dissolved.holder, seen,
-                dissolved.returned, dissolved.crashed)
+                dissolved.returned, dissolved.ran)
 
-    def _dissolve(self, claim_id: str, what: str,
-                  suspect: Callable[[Claim], int | None], seen: str
+    def _dissolve(self, claim_id: str, what: str, seen: str
                   ) -> Dissolved | None:
         dissolved = dissolve(self.schedule, self.manager, claim_id, what,
-                             self.current_pass.now, suspect, seen)
-        for event in dissolved.parked if dissolved is not None else ():
-            self.counts[FAILED] += 1
-            report_parked(event)
+                             self.current_pass.now, seen)
+        for event in dissolved.events if dissolved is not None else ():
+            self.counts[FAILED] += isinstance(event, TaskParked)
+            report(event)
         return dissolved
 
     # -- runs
@@ -289,17 +283,16 @@ class Consumer:
         run = Run(self.context, index, oid)
         if not self.claim.heartbeat.start_run(index, run):
             return False
-        self.running = index
         try:
             with self.guard.children:
                 result = run.execute()
-        except Exception as error:
+        except BaseException as error:
+            note_cut_off(self.claim.id, run, error)
             if is_full(error):
                 self.backoff.refuse(oid, self.current_pass.now)
             raise
         finally:
             self.claim.heartbeat.finish_run()
-        self.running = None
         if result.outcome is not None:
             self.claim.settled.append(oid)
             self.counts[result.outcome] += 1

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from zodbschedule import clock
 from zodbschedule.instant import later
+from zodbschedule.logger import Subject
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.guard import Guard
@@ -45,17 +46,19 @@ class Decision(NamedTuple):
     passed: int = 0
 
 
-class TaskSnapshot(NamedTuple):
-    """What a task said of itself before its run, which may change that."""
+@dataclass(frozen=True)
+class RunEnd(Subject):
+    """How a run has ended, and after how many seconds, for the log."""
 
-    principal_id: str | None
-    description: str
-    type: str
-    #: the instant from which it was taken, in microseconds
-    micros: int
-    #: the occurrence that it is for, in microseconds
-    occurrence: int
-    attempt: int
+    outcome: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f'after {self.seconds:.3f} s: {self.outcome}'
+
+    def log_attributes(self) -> dict[str, object]:
+        """See `Subject`."""
+        return {'run_outcome': self.outcome, 'run_duration': self.seconds}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from typing import Any
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.execution.consumer import PORTION
 from zodbschedule.execution.consumer import Consumer
-from zodbschedule.execution.interruption import is_told
 from zodbschedule.execution.stopping import Stop
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import IRunEnvironment
@@ -36,6 +35,7 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import beating
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.logger import log
+from zodbschedule.logger import working_for
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -74,7 +74,9 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True,
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
-    with naming_damage(schedule), ExitStack() as borrowing:
+    with ExitStack() as borrowing:
+        borrowing.enter_context(naming_damage(schedule))
+        borrowing.enter_context(working_for(schedule_worker=NAME))
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
         consumer = Consumer(schedule, NAME, commits=commit)
@@ -128,19 +130,15 @@ def _work(consumer: Consumer, claims: ClaimsToRecover, stop: Stop) -> None:
         consumer.withdraw()
     except ClaimLost:
         raise
-    except BaseException as error:
-        _hand_back(consumer, error)
+    except BaseException:
+        _hand_back(consumer)
         raise
 
 
-def _hand_back(consumer: Consumer, error: BaseException) -> None:
-    """Withdraw the claim, although the call ends with *error*.
-
-    A task that has raised it may end each call in this way.
-    """
-    ended_by_task = not (isinstance(error, Exception) or is_told(error))
+def _hand_back(consumer: Consumer) -> None:
+    """Withdraw the claim, although the call ends with an error."""
     try:
-        consumer.withdraw(consumer.running if ended_by_task else None)
+        consumer.withdraw()
     except Exception as problem:
         log.warning('The claim %s could not be withdrawn; the next call '
                     'recovers it.', consumer.claim.id,

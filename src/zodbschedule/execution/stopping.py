@@ -32,9 +32,12 @@ from typing import Any
 
 from zodbschedule import clock
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.instant import to_micros
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.logger import log
+from zodbschedule.scheduling.endings import CutOff
+from zodbschedule.scheduling.events import report
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.transactions.retrying import OWN_TRIES
 from zodbschedule.transactions.retrying import in_own_connection
@@ -127,8 +130,9 @@ class Stop:
         """
         cut_off: list[str] = []
         left: list[str] = []
+        events: list[object] = []
         handing = threading.Thread(
-            target=self._hand_back, args=(cut_off, left), daemon=True)
+            target=self._hand_back, args=(cut_off, left, events), daemon=True)
         try:
             handing.start()
         except RuntimeError as error:  # the interpreter ends, for instance
@@ -144,6 +148,8 @@ class Stop:
         if cut_off:
             log.warning('%s has cut off what ran, which is back in its place: '
                         '%s.', self.who, ', '.join(cut_off))
+        for event in events:
+            report(event)
         return not (cut_off or left)
 
     def _heartbeats(self) -> Collection[ClaimHeartbeat]:
@@ -156,12 +162,18 @@ class Stop:
     def _holds_anything(self) -> bool:
         return any(one.holds for one in self._heartbeats())
 
-    def _hand_back(self, cut_off: list[str], left: list[str]) -> None:
+    def _hand_back(self, cut_off: list[str], left: list[str],
+                   events: list[object]) -> None:
+        seen = ('it was cut off at once' if self.asked == ABORT else
+                f'it was cut off after a grace period of '
+                f'{self.grace.total_seconds():g} s')
         for heartbeat in self._heartbeats():
             try:
-                if in_own_connection(heartbeat.db, partial(
-                        _withdraw, heartbeat), OWN_TRIES):
+                told = in_own_connection(heartbeat.db, partial(
+                    _withdraw, heartbeat, seen), OWN_TRIES)
+                if told:
                     cut_off.append(str(heartbeat.run))
+                    events += told
             except Exception as error:
                 left.append(heartbeat.claim_id)
                 log.warning(
@@ -170,14 +182,17 @@ class Stop:
                     exc_info=ErrorText(error).exc_info)
 
 
-def _withdraw(heartbeat: ClaimHeartbeat, connection: Any) -> bool:
-    """Withdraw that claim; whether a run is cut off by that."""
+def _withdraw(heartbeat: ClaimHeartbeat, seen: str, connection: Any
+              ) -> list[object]:
+    """Withdraw that claim; what is to be told of a run that this cuts off."""
     schedule = connection.get(heartbeat.schedule_oid)
     claim = schedule.claim(heartbeat.claim_id)
     if claim is None:
-        return False  # it was withdrawn by its thread just now
-    running = heartbeat.running
-    slot = None if running is None else claim.slot(running[0])
-    cuts_off = slot is not None and slot.waiting
-    withdraw(schedule, heartbeat.claim_id, claim, clock.now())
-    return bool(cuts_off)
+        return []  # it was withdrawn by its thread just now
+    running, cut_off = heartbeat.running, None
+    if running is not None:
+        index, since = running
+        lasted = timedelta(seconds=time.monotonic() - since)
+        cut_off = CutOff(index, seen, to_micros(clock.now() - lasted))
+    return withdraw(
+        schedule, heartbeat.claim_id, claim, clock.now(), cut_off)

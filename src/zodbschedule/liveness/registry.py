@@ -41,6 +41,8 @@ from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.outcomes import Tally
+from zodbschedule.scheduling.endings import running_in
+from zodbschedule.scheduling.events import notify_after_commit
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
@@ -143,7 +145,10 @@ def recover(schedule: ScheduleState, name: str) -> int:
     held = 0
     for claim_id, claim in claims:
         held += len(list(claim.held()))
-        withdraw(schedule, claim_id, claim, clock.now())
+        cut_off = running_in(claim, 'its worker was recovered by a person')
+        for event in withdraw(
+                schedule, claim_id, claim, clock.now(), cut_off):
+            notify_after_commit(schedule, event)
     return held
 
 

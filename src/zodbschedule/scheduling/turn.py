@@ -31,9 +31,15 @@ from ZODB.utils import u64
 from ZODB.utils import z64
 
 from zodbschedule import outcomes
+from zodbschedule.errors.text import LINE
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.plain_text import text
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.endings import CutOff
+from zodbschedule.scheduling.endings import TaskSnapshot
+from zodbschedule.scheduling.endings import known_snapshot
+from zodbschedule.scheduling.events import parked_event
 from zodbschedule.scheduling.parking import park
 from zodbschedule.scheduling.soundness.repairs import park_claim
 from zodbschedule.scheduling.soundness.repairs import park_list
@@ -46,7 +52,6 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
-from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
@@ -93,23 +98,24 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
 
 
 def collect(schedule: ScheduleState, claim: Claim, now: datetime,
-            suspect: int | None = None, but: int | None = None,
-            fence: bool = False, seen: str = '') -> list[ParkedTask]:
+            cut_off: CutOff | None = None, but: int | None = None,
+            fence: bool = False) -> list[object]:
     """Free all slots of *claim*: every task and outcome to its place.
 
-    The task in slot *suspect*, if that still waits, has ended its process, as
-    *seen* says; returned is what was parked for that.  The slot *but* is left
-    alone.  With *fence* what holds nothing is written as well.
+    The run *cut_off*, if its task still waits, has ended without an outcome;
+    returned is what is to be told of that.  The slot *but* is left alone.
+    With *fence* what holds nothing is written as well.
     """
-    collection = Collection(schedule, claim.name, now, seen)
+    collection = Collection(schedule, claim.name, now)
     for index, slot in enumerate(claim.slots):
         if not is_left(slot):
             park_slot(schedule, claim, index)
         elif index != but and (fence or not slot.is_free):
-            collection.add(slot, crashed=index == suspect)
+            collection.add(slot, cut_off if cut_off is not None and (
+                index == cut_off.slot) else None)
     collection.finish()
     claim.count(collection.outcomes)
-    return collection.parked
+    return collection.events
 
 
 def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
@@ -128,8 +134,7 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
 
 
 def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
-             now: datetime, suspect: int | None = None, seen: str = ''
-             ) -> list[ParkedTask]:
+             now: datetime, cut_off: CutOff | None = None) -> list[object]:
     """Dissolve *claim*, our own or one that we recover; see `collect`.
 
     The claim and every slot are written: whoever still works on it conflicts.
@@ -141,9 +146,9 @@ def withdraw(schedule: ScheduleState, claim_id: str, claim: Claim,
         park_claim(schedule, claim_id, claim.slots)
         return []
     _hand_back(schedule, claim)
-    parked = collect(schedule, claim, now, suspect, fence=True, seen=seen)
+    events = collect(schedule, claim, now, cut_off, fence=True)
     remains.discard(schedule, 'claims', claim_id)
-    return parked
+    return events
 
 
 def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
@@ -163,21 +168,19 @@ def _hand_back(schedule: ScheduleState, claim: Claim, but: int | None = None
 class Collection:
     """What one turn collects from the slots of a claim, and where it goes."""
 
-    def __init__(self, schedule: ScheduleState, worker: str, now: datetime,
-                 seen: str) -> None:
+    def __init__(self, schedule: ScheduleState, worker: str, now: datetime
+                 ) -> None:
         self.schedule = schedule
         self.worker = worker
         self.now = now
-        #: what was seen of the end of a run that has no outcome
-        self.seen = seen
         #: what is to wait, by its instant in microseconds
         self.waiting: dict[int, list[Persistent]] = {}
         #: for the history, and the tids of those who have settled them
         self.records: list[tuple[Any, ...]] = []
         self.tids = bytearray()
         self.outcomes: list[int] = []
-        #: what was parked, since its runs ended their process
-        self.parked: list[ParkedTask] = []
+        #: what is to be told of a run that was cut off
+        self.events: list[object] = []
         #: whether any task has a key, or is requested
         self.has_indexes = bool(
             schedule.keys.by_oid) or remains.holds_anything(
@@ -185,12 +188,15 @@ class Collection:
         self.has_crashes = remains.holds_anything(schedule.crashes)
         schedule.requests.read_current()
 
-    def add(self, slot: Slot, crashed: bool) -> None:
-        """Free *slot*, and see what becomes of what it holds."""
+    def add(self, slot: Slot, cut_off: CutOff | None) -> None:
+        """Free *slot*, and see what becomes of what it holds.
+
+        *cut_off* is the run of its task, if that has begun.
+        """
         # Freed first: what comes back is nowhere at that moment.
         content, tid = slot.emptied(), slot._p_serial
         if content.waiting:
-            self._not_run(content, crashed)
+            self._not_run(content, cut_off)
         elif not content.is_free:
             self._settled(content, tid)
 
@@ -205,38 +211,56 @@ class Collection:
 
     # -- what a slot can hold
 
-    def _not_run(self, slot: Slot, crashed: bool) -> None:
+    def _not_run(self, slot: Slot, cut_off: CutOff | None) -> None:
         """The task has no outcome: it waits again, where it was."""
-        if crashed and _crash(self.schedule, slot):
-            self._park(slot)
-        else:
-            self._restore(slot.micros, slot.task)
+        if cut_off is not None:
+            snapshot = known_snapshot(
+                slot.task, slot.micros, loads(slot.task))
+            if cut_off.crashed and _crash(self.schedule, slot):
+                self._park(slot, cut_off, snapshot)
+                return
+            self._note(slot, cut_off, snapshot, outcomes.INTERRUPTED,
+                       cut_off.seen)
+        self._restore(slot.micros, slot.task)
 
-    def _park(self, slot: Slot) -> None:
+    def _note(self, slot: Slot, cut_off: CutOff, snapshot: TaskSnapshot,
+              outcome: int, error: str, passed: int = 0) -> None:
+        """Its run goes on record, and is told."""
+        error = text(error, LINE)
+        self.events.append(snapshot.event(slot.oid, outcome, error))
+        if self.schedule.history.keep:
+            self.records.append(snapshot.recorded(
+                slot.oid, outcome, error, cut_off.began, passed))
+            self.tids += z64
+
+    def _park(self, slot: Slot, cut_off: CutOff, snapshot: TaskSnapshot
+              ) -> None:
         """Set the task aside; of a series, this occurrence only."""
-        occurrence, following = self._next(slot)
-        self.parked.append(park(
+        step = self._next(slot)
+        entry = park(
             self.schedule, slot.task, slot.micros,
             f'{CRASHES} runs of it ended their process, or were believed to; '
             f'the last one, by {self.worker}, while nothing else ran in that '
-            f'process: {self.seen}', occurrence=occurrence))
-        if following is None:
+            f'process: {cut_off.seen}', cut_off.trace,
+            None if step is None else snapshot.occurrence)
+        self.events.append(parked_event(entry))
+        self._note(slot, cut_off, snapshot, outcomes.FAILED, entry.reason,
+                   0 if step is None else step.passed)
+        if step is None or step.micros is None:
             self._leave(slot.oid)
         else:
-            self._continue(following, slot.task)
+            self._continue(step.micros, slot.task)
 
-    def _next(self, slot: Slot) -> tuple[int | None, int | None]:
-        """The occurrence that has ended, and where the task goes on."""
+    def _next(self, slot: Slot) -> series.Step | None:
+        """Where the series of the task goes on; None: it is parked whole."""
         task = slot.task
         if not loads(task) or not series.is_repeating(task):
-            return None, None
-        occurrence = series.occurrence_of(task, slot.micros)
+            return None
         try:
-            step = series.advance_in(
+            return series.advance_in(
                 self.schedule, task, slot.micros, self.now)
-        except Exception:  # its recurrence cannot tell: it is parked whole
-            return None, None
-        return occurrence, step.micros
+        except Exception:  # its recurrence cannot tell
+            return None
 
     def _settled(self, slot: Slot, tid: bytes) -> None:
         """The task has an outcome: it waits for what comes next, or leaves."""
