@@ -217,7 +217,7 @@ class IScheduling(ISchedule):
         """
 
     def unschedule(task, *, by=None, reason=''):
-        """As `ISchedule.unschedule`; *by* and *reason* are for the record.
+        """Remove *task*, as `ISchedule.unschedule`; say who does it and why.
 
         *by* is the name of who does it, by default the user of the current
         transaction, and *reason* a text for people.  If one of them is known,
