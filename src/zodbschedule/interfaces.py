@@ -377,9 +377,9 @@ class IScheduleAdministration(Interface):
 
     Everything here happens in the caller's transaction.  For a task that is
     not here, `NotScheduled` is raised.  *by* is the name of who decides, by
-    default the user of the current transaction, and *reason* a text for
-    people.  Pauses are always in the history, the others if somebody or a
-    reason is known.
+    default the user of the current transaction, and *reason* why, a text for
+    people.  Pauses are always in the history, the others if one of them is
+    known.
     """
 
     def change(task, *, by=None, reason='', **options):
@@ -387,7 +387,7 @@ class IScheduleAdministration(Interface):
 
         *options* are those of `zodbschedule.Task`.  With a ``time`` the task
         waits for that; with a new ``recurrence`` and no time, for the next
-        occurrence from now.
+        occurrence from now.  *by* and *reason* are for the record.
 
         Raises `InProgress` if a worker holds the task, and its time,
         recurrence or key is to be changed; `AlreadyScheduled` if another task
@@ -401,9 +401,9 @@ class IScheduleAdministration(Interface):
 
         A repeating task keeps its next occurrence, unless that is due
         already: then that one runs.  A repeating task that runs now runs
-        again afterwards, never beside itself.  Raises `InvalidTask` if the
-        task, or the whole schedule, is paused, or if its class is missing in
-        this process.
+        again afterwards, never beside itself.  *by* and *reason* are for the
+        record.  Raises `InvalidTask` if the task, or the whole schedule, is
+        paused, or if its class is missing in this process.
         """
 
     def pause(task=None, *, reason='', by=None):
