@@ -43,6 +43,7 @@ from zodbschedule import Schedule
 from zodbschedule.cli import logs
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
+from zodbschedule.cli.user import name_user
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.plain_text import without_password
 from zodbschedule.scheduling.soundness.parts import naming_damage
@@ -350,13 +351,18 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
 
 
 def change_schedule(location: Location, note: str,
-                    change: Callable[[Schedule], T]) -> T:
-    """What *change* returns; it is committed, and retried on conflicts."""
+                    change: Callable[[Schedule], T], by: str | None = None
+                    ) -> T:
+    """What *change* returns; it is committed, and retried on conflicts.
+
+    The transaction names *by*, or else the user of the system.
+    """
     with open_connection(location, Access.CHANGE) as connection:
         manager = connection.transaction_manager
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
+                name_user(transaction, by)
                 schedule = location.find(connection)
                 with logs.damage_shown(), naming_damage(schedule):
                     result = change(schedule)

@@ -169,6 +169,22 @@ def first_rows(rows: Iterable[T], limit: int | None
     return shown, f'there are more than {limit}; --limit 0 shows all'
 
 
+# -- for the record ----------------------------------------------------------
+
+
+by_option = click.option(
+    '--by', metavar='NAME',
+    help='Who does this, for the record.  Default: your user name.')
+note_option = functools.partial(
+    click.option, 'reason', default='', metavar='TEXT',
+    help='Why, for the record.')
+
+
+def record_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say who does something and why."""
+    return note_option('--note')(by_option(function))
+
+
 # -- how to stop -------------------------------------------------------------
 
 
