@@ -143,6 +143,8 @@ def test_without_a_history_nothing_is_recorded(stage, told):
     with stage.transaction():
         stage.schedule.history.keep = 0
     stage.add('bad', call=exits)
+    # At an instant at which nothing is trimmed.
+    stage.now += timedelta(microseconds=1)
     end(stage)
     assert history(stage) == []
     assert [one.outcome for one in told] == ['interrupted']
