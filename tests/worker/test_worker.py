@@ -310,6 +310,7 @@ class TestStarting:
         monkeypatch.setattr(
             db, 'getName', lambda: 'postgres://bob:secret@there/shop')
         worker = start(db=db)
+        wait_until(lambda: log('Worker'), 'a line of log')
         begins, = log(f'Worker {worker.name} begins')
         assert begins.endswith(
             f'schedules: schedule, database: postgres://bob:***@there/shop, '
