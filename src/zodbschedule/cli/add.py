@@ -12,16 +12,12 @@
 ##############################################################################
 """The commands that create a schedule and add tasks to it."""
 
-import functools
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import click
 
-from zodbschedule import Every
 from zodbschedule import Schedule
-from zodbschedule import clock
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Location
@@ -29,6 +25,10 @@ from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_options import first_time
+from zodbschedule.cli.task_options import recurrence_options
+from zodbschedule.cli.task_options import retry_options
+from zodbschedule.cli.user import name_user
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.schedule import DUPLICATE
 from zodbschedule.store.inspection import task_id
@@ -41,49 +41,9 @@ def init(location: Location) -> None:
     with open_connection(location, Access.CREATE) as connection:
         with connection.transaction_manager as transaction:
             transaction.note('zodbschedule init')
+            name_user(transaction)
             made = location.make(connection)
     click.echo(f'{location} {"was created" if made else "already exists"}')
-
-
-def recurrence_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how a task repeats, as one argument."""
-    @click.option('--every', type=parse.period, metavar='DURATION',
-                  help='Repeat the task at this interval: 90s, 15m, 1h, 1d.')
-    @click.option('--cron', metavar='EXPRESSION',
-                  help="Repeat the task by a cron expression, such as "
-                       "'30 2 * * *'; needs --timezone.")
-    @click.option('--rrule', metavar='TEXT',
-                  help="Repeat the task by an RRULE of RFC 5545, such as "
-                       "'FREQ=WEEKLY;BYDAY=MO'.")
-    @click.option('--dtstart', metavar='TIME',
-                  help='The start of --rrule.  Default: now.')
-    @click.option('--timezone', metavar='NAME',
-                  help='The time zone of --cron and --rrule, such as '
-                       'Europe/Berlin.')
-    @functools.wraps(function)
-    def command(*args: Any, every: Any, cron: Any, rrule: Any, dtstart: Any,
-                timezone: Any, **options: Any) -> None:
-        function(*args, recurrence=parse.recurrence(
-            every, cron, rrule, dtstart, timezone), **options)
-
-    return command
-
-
-def retry_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how often a task is tried, as one argument."""
-    @click.option('--retry', 'attempts', type=click.IntRange(min=1),
-                  metavar='ATTEMPTS',
-                  help='The number of attempts before the task is parked.')
-    @click.option('--retry-delay', 'delay', type=parse.duration,
-                  metavar='DURATION',
-                  help='The delay before the second attempt; each further '
-                       'delay is twice as long.  Default: 1m.')
-    @functools.wraps(function)
-    def command(*args: Any, attempts: Any, delay: Any, **options: Any
-                ) -> None:
-        function(*args, retry=parse.retry(attempts, delay), **options)
-
-    return command
 
 
 @click.command()
@@ -127,7 +87,7 @@ def add(location: Location, function: str, args: list[Any],
     def add_task(schedule: Schedule) -> str | None:
         task = schedule.call(
             function, *args, duplicate=duplicate or 'refuse',
-            time=_first_time(time, options['recurrence']), **options)
+            time=first_time(time, options['recurrence']), **options)
         schedule._p_jar.add(task)  # gives it its id before the commit
         return task_id(task)
 
@@ -135,17 +95,6 @@ def add(location: Location, function: str, args: list[Any],
         click.echo(change_schedule(location, f'add {function}', add_task))
     except AlreadyScheduled as error:
         raise _duplicate_key(options['key'], error) from error
-
-
-def _first_time(time: datetime | None, rule: Any) -> datetime | None:
-    """The time that the task is given.
-
-    A period would keep the fraction of the second in which the task was
-    added, and make the ids of its occurrences long.
-    """
-    if not isinstance(rule, Every):
-        return time
-    return (time or clock.now() + rule.period).replace(microsecond=0)
 
 
 def _duplicate_key(key: str, error: AlreadyScheduled) -> CommandError:
