@@ -457,7 +457,7 @@ class TestStarting:
         seen.wait(lambda _: not one.claims)
         assert [task.description for task in one] == ['b']
         assert len(two.claims) == 1
-        assert log('Worker')[0].endswith('schedules: all there are')
+        assert 'schedules: all there are, ' in log('Worker')[0]
 
     def test_a_database_may_be_opened_by_the_worker(
             self, database, seen, log, monkeypatch):
