@@ -42,6 +42,7 @@ from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.store.history import History
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.history import record
+from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.keys import Keys
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
@@ -67,7 +68,7 @@ def ended():
 
 
 def current():
-    return CurrentRun(Task(NOON), None, '1', 1, 0, NOON, NoWhere())
+    return CurrentRun(Task(NOON), None, TaskLabel(1), 0, NOON, NoWhere())
 
 
 def worker():
@@ -251,7 +252,7 @@ def test_fields_hold_values_of_their_kind(busy):
             (interfaces.IRetry, Retry(3)),
             (interfaces.IPause, Pause(NOON, 'bob', 'why')),
             (interfaces.ICurrentRun, CurrentRun(
-                Task(NOON), None, '1', 1, 0, NOON, NoWhere())),
+                Task(NOON), None, TaskLabel(1), 0, NOON, NoWhere())),
             (interfaces.IScheduleSettings, busy),
             (interfaces.IParkedTask, entry),
             (interfaces.IHistory, busy.history),

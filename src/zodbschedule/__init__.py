@@ -13,6 +13,7 @@
 """A task scheduler that lives in the ZODB."""
 
 from zodbschedule.execution.current import current_run
+from zodbschedule.execution.log_filter import CurrentRunFilter
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import InProgress
@@ -56,6 +57,7 @@ __all__ = (
     'GiveUp',
     # while a task runs
     'current_run',
+    'CurrentRunFilter',
     # what can go wrong
     'ScheduleError',
     'InvalidTask',

@@ -859,6 +859,8 @@ class ITaskParked(Interface):
     description = Text(title='The description of the task, if known')
     principalId = TextLine(title='The principal that it ran as',
                            required=False)
+    type = TextLine(title='What the task does, as in `IOutcome`')
+    key = TextLine(title='The key of the task', required=False)
 
 
 class IPauseChanged(Interface):
@@ -897,6 +899,8 @@ class TaskParked:
     reason: str
     description: str
     principalId: str | None
+    type: str = ''
+    key: str | None = None
 
 
 @implementer(IPauseChanged)

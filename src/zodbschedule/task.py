@@ -40,8 +40,10 @@ from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.arguments import copied
+from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import known_text
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
 
 
@@ -441,6 +443,12 @@ def type_of(task: Any) -> str:
 def description_of(task: Any) -> str:
     """What *task* is for, or else what it does; never empty."""
     return known_text(task, 'description') or type_of(task)
+
+
+def label_of(task: Any) -> TaskLabel:
+    """What the log says of *task*, as far as that can be known."""
+    return TaskLabel(oid_of(task), known_text(task, 'description'),
+                     type_of(task), known_text(task, 'key') or None)
 
 
 def key_of(task: Any) -> str | None:

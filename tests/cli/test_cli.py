@@ -1086,8 +1086,8 @@ def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
     task = shell('add', 'shop.deliver', '--description', 'order 8')
     wall_clock.advance(timedelta(minutes=6))
     assert shell('check', code=1) == (
-        f'OVERDUE: task {task} (order 8, shop.deliver) has been due for 6 min '
-        f'(allowed: 5 min); no workers are registered')
+        f"OVERDUE: task {task} 'order 8' (shop.deliver) has been due for 6 "
+        f'min (allowed: 5 min); no workers are registered')
     assert shell.json('check', code=1)['ok'] is False
     assert shell('check', '--max-overdue', '10m')
     assert shell('check', '--max-overdue', '0s', code=1)
@@ -1107,7 +1107,7 @@ def test_check_says_which_worker_holds_what_is_overdue(shell, wall_clock):
 
 def test_check_names_a_task_whose_class_is_missing(shell, lost, wall_clock):
     wall_clock.advance(timedelta(days=1))
-    assert f'task {lost} (find me, shop.Errand) has been due for ' in (
+    assert f"task {lost} 'find me' (shop.Errand) has been due for " in (
         shell('check', code=1))
 
 
@@ -1636,7 +1636,7 @@ def test_a_server_that_is_not_there_is_said_in_a_line():
 def test_the_log_is_shown_only_if_asked_for(shell):
     run_process('add', 'shop.deliver')
     _, errors = run_process('-v', 'process', code=1)
-    assert 'was parked' in errors and 'Traceback' in errors
+    assert '(shop.deliver) was parked' in errors and 'Traceback' in errors
     _, errors = run_process('-v', 'show', '0', code=2)
     assert 'Traceback' in errors
     assert errors.splitlines()[-1].startswith('Error: there is no task 0')

@@ -450,7 +450,8 @@ def test_a_task_that_is_parked_is_logged_and_changes_no_exit_code(
     worker = working()
     worker.says('RuntimeError: nobody opens\n')
     said = worker.ends_when_told()
-    assert f' ERROR Task {task} was parked: RuntimeError: nobody' in said
+    assert (f' ERROR Task {task} (shop.deliver) was parked: RuntimeError: '
+            f'nobody' in said)
     assert 'Traceback' in said
 
 

@@ -307,7 +307,7 @@ def test_a_report_that_is_lost_harms_nothing(run, schedule, monkeypatch,
         monkeypatch.undo()
 
     assert run(work).succeeded == 1
-    assert 'A report of progress was lost.' in caplog.text
+    assert 'a report of progress was lost.' in caplog.text
 
 
 def test_a_report_of_a_run_that_was_recovered_is_dropped(run, schedule):
@@ -358,7 +358,7 @@ def test_a_run_that_has_nothing_to_do_is_on_record_as_cancelled(
     [note] = [entry['description'] for entry in schedule._p_jar.db().undoLog()
               if 'deliver' in entry['description']]
     assert note == 'cancelled: deliver'
-    assert (f'The run of task {task_id(run.task)} (deliver, '
+    assert (f"The run of task {task_id(run.task)} 'deliver' ("
             f'{__name__}.Curious) is cancelled: nobody has ordered it' in (
                 caplog.text))
 

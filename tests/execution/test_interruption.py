@@ -131,7 +131,7 @@ def test_a_run_names_its_task_before_and_after_it_has_begun(
     stage.process()
     run, before = named
     assert before == f'task {run.id}'
-    assert str(run) == f'task {run.id} (good, sample_tasks.Doing)'
+    assert str(run) == f"task {run.id} 'good' (sample_tasks.Doing)"
 
 
 def test_a_task_that_was_cancelled_and_then_exits_has_no_crash(stage):

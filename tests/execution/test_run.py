@@ -1113,7 +1113,7 @@ def test_each_outcome_is_told_after_its_commit_as_plain_data(stage):
         stage.now - 2 * MINUTE, None)
     assert parked == TaskParked(
         failed.id, stage.now - MINUTE, 'ValueError: bad went wrong', 'bad',
-        None)
+        None, 'sample_tasks.Doing')
     assert failed == RunEnded(
         parked.id, 'failed', stage.now - MINUTE, 'bad',
         'sample_tasks.Doing', None, 1, stage.now - MINUTE,

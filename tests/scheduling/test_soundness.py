@@ -642,7 +642,7 @@ def test_a_lost_record_is_parked_and_can_be_discarded(full, caplog):
     [logged] = caplog.records
     id = f'{full.all["lost"]:x}'
     assert logged.getMessage() == (
-        f'Task {id} was parked: its record is gone')
+        f'Task {id} (test_soundness.Named) was parked: its record is gone')
     full.schedule.discard(full.schedule.parked.get(id))
     check(full.schedule)
 

@@ -132,7 +132,7 @@ def schedule_pause(facts: dict[str, Any]) -> str:
 
 
 def task(facts: dict[str, Any]) -> str:
-    """As in ``task 2c (deliver order 8, shop.deliver), held by web1:4711,``.
+    """As in ``task 2c 'deliver order 8' (shop.deliver), held by w1:4711,``.
     """
     held = f', held by {facts["worker"]},' if facts['worker'] else ''
     return label(

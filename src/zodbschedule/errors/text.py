@@ -17,6 +17,7 @@ Telling an error runs code of its class, which may belong to any application:
 raise anything, or return what is no text.  Here none of that fails.
 """
 
+import os
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -34,6 +35,13 @@ LINE = 200
 # How much of its reason and of its traceback, at most, before whoever stores
 # it cuts that to a length of its own.
 WHOLE = 100_000
+
+
+# The frames below are ours, and say nothing of what a task has done.
+OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), '')
+
+#: for the log, what was raised and where
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class Untold(Exception):
@@ -74,8 +82,7 @@ class ErrorText:
             lambda: '\n'.join(map(_in_short, self._chain())))
 
     @property
-    def exc_info(self) -> tuple[
-            type[BaseException], BaseException, TracebackType | None]:
+    def exc_info(self) -> ExcInfo:
         """For the log: the error itself, if any handler can tell it."""
         found = traceback_of(self.error)
         try:
@@ -83,6 +90,15 @@ class ErrorText:
         except BaseException:
             return Untold, Untold(self.traceback), found
         return type(self.error), self.error, found
+
+    @property
+    def user_exc_info(self) -> ExcInfo:
+        """The same from where a task was called, without our own frames."""
+        kind, error, found = self.exc_info
+        while found is not None and (
+                found.tb_frame.f_code.co_filename.startswith(OURS)):
+            found = found.tb_next
+        return kind, error, found
 
     def _chain(self) -> list[BaseException]:
         return list(causes(self.error))[::-1]

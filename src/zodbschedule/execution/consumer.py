@@ -170,6 +170,8 @@ class Consumer:
     def turn(self, limit: int) -> None:
         """Collect the outcomes of one portion and take the next; commits."""
         self.claim.turn(limit, self.current_pass)
+        log.debug('A turn has taken %d tasks into the claim %s.',
+                  len(self.claim.portion), self.claim.id)
         self.durations = []
 
     def withdraw(self) -> None:

@@ -25,6 +25,7 @@ from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
 from zodbschedule.interfaces import ICurrentRun
 from zodbschedule.logger import log
+from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.retrying import in_own_connection
 
@@ -53,14 +54,14 @@ def current_run() -> 'CurrentRun | None':
 class CurrentRun:
     """See `ICurrentRun`.  It is of no use after the run has ended."""
 
-    def __init__(self, task: Any, schedule: ScheduleState, id: str,
-                 attempt: int, occurrence: int, now: datetime, where: 'Where'
-                 ) -> None:
+    def __init__(self, task: Any, schedule: ScheduleState, label: TaskLabel,
+                 occurrence: int, now: datetime, where: 'Where') -> None:
         self.task = task
         self.schedule = schedule
-        self.attempt = attempt
+        self.attempt = label.attempt or 1
         self.now = now
-        self._id = id
+        #: what the log says of the task
+        self.label = label
         self._occurrence = occurrence
         self._where = where
         #: why the outcome is to be cancelled; None: it is not
@@ -73,7 +74,7 @@ class CurrentRun:
 
     @property
     def token(self) -> str:
-        return f'{self._id}-{self._occurrence}'
+        return f'{self.label.oid:x}-{self._occurrence}'
 
     @property
     def cancelled(self) -> bool:
@@ -96,12 +97,12 @@ class CurrentRun:
         def report(claim: Any, slot: Any) -> None:
             if claim is not None:
                 claim.beat().progress = (
-                    int(self._id, 16), float(done), float(total))
+                    self.label.oid, float(done), float(total))
 
         try:
             self._where.look(report)
         except Exception as error:
-            log.warning('A report of progress was lost.',
+            log.warning('Task %s: a report of progress was lost.', self.label,
                         exc_info=ErrorText(error).exc_info)
 
 

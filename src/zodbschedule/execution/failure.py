@@ -62,6 +62,7 @@ from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import label_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import OWN_TRIES
@@ -98,23 +99,27 @@ class Failure:
         self.context = run.context
         self.schedule = run.context.schedule
         self.manager = run.context.manager
+        #: what the log says of the task
+        self.label = run.label
         #: what is told when it is parked, and that is committed
         self.parked: TaskParked | None = None
 
     def handle(self) -> RunResult:
         """See `handle_failure`."""
+        log.debug('Task %s has failed.', self.label,
+                  exc_info=self.text.exc_info)
         if self._is_passing():
             log.warning('Task %s was not committed, and is left for a next '
-                        'time: %s', self.run.id, self.text)
+                        'time: %s', self.label, self.text)
             return RunResult(None, conflicted=True)
         if is_a(self.error, CodeMissing) and not transact(
                 self.manager, self._is_long_overdue):
-            log.warning('Task %s is left in its place: %s', self.run.id,
+            log.warning('Task %s is left in its place: %s', self.label,
                         self.text.message)
             return RunResult(None)
         result = self._put_off_or_park()
         if result.outcome == FAILED and self.parked is not None:
-            report_parked(self.parked, self.error)
+            report_parked(self.parked, self.label, self.error)
         return result
 
     def _is_passing(self) -> bool:
@@ -126,8 +131,15 @@ class Failure:
             return not self.run.called
         return is_transient(self.error)
 
-    def _is_long_overdue(self) -> bool:
+    def _slot(self) -> Slot:
+        """The place of the task; what did not begin is known by it."""
         slot = self.run.slot(self.schedule)
+        if self.run.snapshot is None and slot.waiting:
+            self.label = label_of(slot.task)
+        return slot
+
+    def _is_long_overdue(self) -> bool:
+        slot = self._slot()
         overdue = slot.waiting and is_long_overdue(
             self.schedule, from_micros(slot.micros), self.context.now)
         abort(self.manager)
@@ -142,13 +154,13 @@ class Failure:
                     isinstance(problem, ClaimLost)):
                 raise
             # Nothing of the task can be written.
-            log.warning('Task %s cannot continue: %s', self.run.id,
+            log.warning('Task %s cannot continue: %s', self.label,
                         ErrorText(problem))
             return transact(
                 self.manager, lambda: self._end_badly(False), OWN_TRIES)
 
     def _end_badly(self, may_write: bool = True) -> RunResult:
-        slot = self.run.slot(self.schedule)
+        slot = self._slot()
         if not slot.waiting:
             return self.run.settled(slot, self.manager)
         whole = may_write and loads(slot.task)
@@ -185,7 +197,7 @@ class Failure:
             return None if self.said is None else delay_asked(self.said)
         except Exception as problem:
             log.warning('Task %s asks to be tried again after a delay that '
-                        'cannot be used: %s', self.run.id,
+                        'cannot be used: %s', self.label,
                         ErrorText(problem).message)
             return None
 
@@ -206,10 +218,8 @@ class Failure:
             str(self.text))
         self.manager.commit()
         log.warning(
-            'Task %s failed at attempt %d, and is tried again at %s: %s',
-            self.run.id, snapshot.attempt, at, self.text,
-            # What a task asks for needs no traceback.
-            exc_info=self.text.exc_info if self.said is None else None)
+            'Task %s failed, and attempt %d begins at %s: %s', self.label,
+            snapshot.attempt + 1, at, self.text)
         return result
 
     def _park(self, slot: Slot, task: Any, whole: bool) -> RunResult:

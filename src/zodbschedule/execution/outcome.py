@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from zodbschedule import clock
 from zodbschedule.instant import later
+from zodbschedule.logger import Subject
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.guard import Guard
@@ -43,6 +44,21 @@ class Decision(NamedTuple):
     following: Placed | None = None
     #: how many missed occurrences were passed over
     passed: int = 0
+
+
+@dataclass(frozen=True)
+class RunEnd(Subject):
+    """How a run has ended, and after how many seconds, for the log."""
+
+    outcome: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f'after {self.seconds:.3f} s: {self.outcome}'
+
+    def log_attributes(self) -> dict[str, object]:
+        """See `Subject`."""
+        return {'run_outcome': self.outcome, 'run_duration': self.seconds}
 
 
 @dataclass(frozen=True)

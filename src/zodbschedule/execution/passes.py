@@ -40,6 +40,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import SWEEP
 from zodbschedule.store.timetable import Batch
 from zodbschedule.store.timetable import Gap
+from zodbschedule.task import label_of
 
 
 class Pass:
@@ -166,18 +167,19 @@ class Pass:
             return False
         if isinstance(task, Broken) and not is_long_overdue(
                 self.schedule, instant, self.now):
-            self._leave_broken(oid, type(task))
+            self._leave_broken(oid, task)
             return False
         return self._key_is_free(oid)
 
-    def _leave_broken(self, oid: int, missing: type) -> None:
+    def _leave_broken(self, oid: int, task: Broken) -> None:
         if oid not in self.left:
+            missing = type(task)
             name = f'{missing.__module__}.{missing.__name__}'
             level = logging.DEBUG if name in self.backoff.missing else (
                 logging.WARNING)
             self.backoff.missing.add(name)
-            log.log(level, 'Task %x is left in its place: %s cannot be '
-                    'imported', oid, name)
+            log.log(level, 'Task %s is left in its place: %s cannot be '
+                    'imported', label_of(task), name)
             if self.patient:
                 self.hold_off(oid)
         self.left.add(oid)

@@ -35,6 +35,7 @@ from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import beating
 from zodbschedule.liveness.stale import ClaimsToRecover
 from zodbschedule.logger import log
+from zodbschedule.logger import working_for
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -73,7 +74,9 @@ def process(schedule: ScheduleState, now: datetime, commit: bool = True,
     if reason:
         log.warning('Nothing is run: %s.', reason)
         return Tally()
-    with naming_damage(schedule), ExitStack() as borrowing:
+    with ExitStack() as borrowing:
+        borrowing.enter_context(naming_damage(schedule))
+        borrowing.enter_context(working_for(schedule_worker=NAME))
         for manager in _managers(schedule) if commit else ():
             borrowing.enter_context(borrowed(manager))
         consumer = Consumer(schedule, NAME, commits=commit)

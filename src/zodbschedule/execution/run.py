@@ -30,6 +30,7 @@ failure are separate paths: the second is raised.  Which of them it is, if the
 storage has raised it, the database is asked: see `execution.failure`.
 """
 
+import logging
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -47,6 +48,7 @@ from zodbschedule.execution.failure import handle_failure
 from zodbschedule.execution.interruption import is_told
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import PassContext
+from zodbschedule.execution.outcome import RunEnd
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
@@ -54,6 +56,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ITask
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.logger import Subject
 from zodbschedule.logger import log
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import EXPIRED
@@ -73,11 +76,12 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
+from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import known_text
-from zodbschedule.store.inspection import label
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
+from zodbschedule.task import key_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import RUN
 from zodbschedule.transactions.errors import is_full
@@ -105,7 +109,7 @@ STORAGE_PAUSE = .5
 SUCCESS = Decision(SUCCEEDED)
 
 
-class Run:
+class Run(Subject):
     """One run of the task *oid*, which is in one slot of a claim.
 
     What is known of it between its transactions, and how its outcome is put
@@ -138,11 +142,20 @@ class Run:
 
     def __str__(self) -> str:
         """The task, for a person to read; in any thread, and never fails."""
-        snapshot = self.snapshot
-        if snapshot is None:
-            return f'task {self.id}'
-        return label(
-            self.oid, known_text(snapshot, 'description'), snapshot.type)
+        return f'task {self.label}'
+
+    @property
+    def label(self) -> TaskLabel:
+        """What is known of the task; in any thread, and never fails."""
+        known = self.snapshot
+        if known is None:
+            return TaskLabel(self.oid)
+        return TaskLabel(self.oid, known_text(known, 'description'),
+                         known.type, known.key, known.attempt)
+
+    def log_attributes(self) -> dict[str, object]:
+        """See `Subject`."""
+        return self.label.log_attributes()
 
     def execute(self) -> RunResult:
         """Run and commit; or put off, or park, and commit that.
@@ -151,16 +164,41 @@ class Run:
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
+        try:
+            result = self._until_decided()
+        except BaseException:
+            self._log_end('interrupted')
+            raise
+        self._log_end('left in its place' if result.outcome is None else (
+            OUTCOMES[result.outcome]))
+        if self.event is not None and result.outcome is not None and (
+                self.event.outcome == OUTCOMES[result.outcome]):
+            notify(self.event)
+        return result
+
+    def _until_decided(self) -> RunResult:
         result = None
         while result is None:
             try:
                 result = self._try()
             except self.context.contained as error:
                 result = self._handle(error)
-        if self.event is not None and result.outcome is not None and (
-                self.event.outcome == OUTCOMES[result.outcome]):
-            notify(self.event)
         return result
+
+    def _log_end(self, outcome: str) -> None:
+        if self.has_begun and log.isEnabledFor(logging.INFO):
+            seconds = (clock.now() - self.began).total_seconds()
+            log.info('The run of %s has ended %s', self,
+                     RunEnd(outcome, seconds))
+
+    def begin_call(self) -> None:
+        """The task is about to be called."""
+        if self.has_begun:
+            log.info('The run of %s begins again, since its transaction was '
+                     'not committed.', self)
+        else:
+            log.info('The run of %s begins.', self)
+        self.called = self.has_begun = True
 
     def _try(self) -> RunResult:
         context = self.context
@@ -257,7 +295,7 @@ class Run:
         return TaskSnapshot(
             task.principalId, described or what, what, micros,
             micros if where.occurrence is None else where.occurrence,
-            where.attempts + 1)
+            where.attempts + 1, key_of(task))
 
     def _recorded(self, snapshot: TaskSnapshot, decision: Decision,
                   error: str | None) -> Recorded:
@@ -359,7 +397,7 @@ class Attempt:
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
         with self.context.principals.adopt(snapshot.principal_id, task), guard:
-            self.run.called = self.run.has_begun = True
+            self.run.begin_call()
             token = current.set(partial(self._current_run, task))
             try:
                 decision = self._call(slot, task)
@@ -384,7 +422,7 @@ class Attempt:
         """What the task can learn of this run; made when it first asks."""
         if self.current is None:
             self.current = CurrentRun(
-                task, self.schedule, self.run.id, self.snapshot.attempt,
+                task, self.schedule, self.run.label,
                 self.snapshot.occurrence, self.now,
                 Where(self.schedule, self.context.claim_id, self.run.index,
                       self.context.commits))

@@ -56,6 +56,7 @@ from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
 from zodbschedule.task import description_of
+from zodbschedule.task import label_of
 from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
@@ -295,7 +296,7 @@ def _renewed(schedule: ScheduleState, task: Any, waits_at: int, now: datetime
         if is_transient(error) or is_storage_failure(error):
             raise
         log.warning('Task %s is left where it waits, since its next '
-                    'occurrence cannot be computed: %s', task_id(task),
+                    'occurrence cannot be computed: %s', label_of(task),
                     problem_of(error))
         return []
     if step.micros is None:

@@ -43,6 +43,7 @@ class TaskSnapshot(NamedTuple):
     #: the occurrence that it is for, in microseconds
     occurrence: int
     attempt: int
+    key: str | None = None
 
     def recorded(self, oid: int, outcome: int, error: str | None, began: int,
                  passed: int = 0) -> tuple[Any, ...]:

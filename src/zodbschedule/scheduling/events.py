@@ -21,9 +21,12 @@ from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.logger import log
+from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.parked import parts_of
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.task import label_of
 
 
 def notify(event: object) -> None:
@@ -65,8 +68,9 @@ def report(event: object) -> None:
 
 def parked_event(entry: ParkedTask) -> TaskParked:
     """What is told of *entry*, as plain data."""
+    known = label_of(entry.task)
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,
-                      entry.principalId)
+                      entry.principalId, known.type, known.key)
 
 
 def problem_of(error: Exception) -> str:
@@ -75,9 +79,16 @@ def problem_of(error: Exception) -> str:
         class_name(error))
 
 
-def report_parked(event: TaskParked, error: BaseException | None = None
-                  ) -> None:
-    """Tell the log and the subscribers, after the commit."""
-    log.error('Task %s was parked: %s', event.id, event.reason,
-              exc_info=None if error is None else ErrorText(error).exc_info)
+def report_parked(event: TaskParked, label: TaskLabel | None = None,
+                  error: BaseException | None = None) -> None:
+    """Tell the log and the subscribers, after the commit.
+
+    *label* is what is known of the task, if that is more than *event* says.
+    """
+    if label is None:
+        label = TaskLabel(parts_of(event.id)[0], event.description,
+                          event.type, event.key)
+    log.error('Task %s was parked: %s', label, event.reason,
+              exc_info=None if error is None else (
+                  ErrorText(error).user_exc_info))
     notify(event)

@@ -18,6 +18,7 @@ module does all the reading of a task that is not run.  It writes nothing but
 the stamp.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import ITask
+from zodbschedule.logger import Subject
 from zodbschedule.plain_text import text
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
@@ -37,6 +39,9 @@ from zodbschedule.transactions.errors import is_transient
 
 # How much of a description is kept on record, in characters.
 DESCRIPTION = 1_000
+
+# How much of it names a task in a line of the log, in characters.
+SHORT = 100
 
 
 # -- Its id
@@ -80,10 +85,37 @@ def known_text(task: Any, name: str) -> str:
     return text(value, DESCRIPTION) if isinstance(value, str) else ''
 
 
+@dataclass(frozen=True)
+class TaskLabel(Subject):
+    """What the log says of a task, as far as that is known."""
+
+    oid: int
+    description: str = ''
+    type: str = ''
+    key: str | None = None
+    attempt: int | None = None
+
+    def __str__(self) -> str:
+        """As in ``17 'send invoice' (shop.confirm, key 'a', attempt 2)``."""
+        name = '' if self.description in ('', self.type) else (
+            f' {text(self.description, SHORT)!r}')
+        facts = (self.type, self.key and f'key {text(self.key, SHORT)!r}',
+                 (self.attempt or 1) > 1 and f'attempt {self.attempt}')
+        told = ', '.join(str(fact) for fact in facts if fact)
+        return f'{self.oid:x}{name}{f" ({told})" if told else ""}'
+
+    def log_attributes(self) -> dict[str, object]:
+        """See `Subject`."""
+        return {
+            'task_id': f'{self.oid:x}',
+            'task_description': self.description or None,
+            'task_function': self.type or None, 'task_key': self.key,
+            'task_attempt': self.attempt}
+
+
 def label(oid: int, description: str, type: str) -> str:
-    """A task for a person to read, for instance in the log."""
-    words = filter(None, dict.fromkeys((description, type)))
-    return f'task {oid:x} ({", ".join(words)})'
+    """A task for a person to read, for instance in a listing."""
+    return f'task {TaskLabel(oid, description, type)}'
 
 
 def known_principal(task: Any) -> str | None:

@@ -39,6 +39,7 @@ from zodbschedule.interfaces import ClaimLost
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.liveness.stale import namesakes
 from zodbschedule.logger import log
+from zodbschedule.logger import working_for
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.errors import is_storage_failure
@@ -117,6 +118,11 @@ class ScheduleLoop:
         """
         if self.hold_off is not None and self.hold_off.is_firm:
             return False
+        with working_for(schedule_worker=self.config.name,
+                         schedule_path=self.name):
+            return self._attend_safely(briefly)
+
+    def _attend_safely(self, briefly: bool) -> bool:
         self.asking = time.monotonic()
         try:
             again = self._attend(briefly)

@@ -52,6 +52,7 @@ from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
+from zodbschedule.task import label_of
 from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import path_of
@@ -222,8 +223,8 @@ class ContributedTask(Task):
         """Leave the task to another process for a while; then pause it."""
         if run.now - run.occurrence <= run.schedule.import_grace:
             self.refuse_codeless()
-        log.warning('The contributed task %s is paused: %s.', self.name,
-                    ABSENT)
+        log.warning('Task %s, contributed as %s, is paused: %s.',
+                    label_of(self), self.name, ABSENT)
         run.cancel(ABSENT)
         run.schedule.pause(self, reason=ABSENT, by=PAUSED_BY)
 
