@@ -522,7 +522,8 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
     task = shell('add', 'shop.restock', '--args', '["hats"]')
     shell('process')
     assert shell.json('show', task) == {
-        'id': task, 'state': 'ended', 'outcomes': [{
+        'id': task, 'state': 'ended', 'description': 'shop.restock',
+        'outcomes': [{
             'id': task, 'outcome': 'succeeded',
             'time': '2030-01-31T08:00:00Z',
             'occurrence': '2030-01-31T08:00:00Z',
@@ -1076,10 +1077,10 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'task': {'id': task, 'description': 'shop.deliver',
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
-        'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
+        'more_overdue': 0, 'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
         'unfit_settings': [], 'clock_problems': [],
-        'unable': []}
+        'obstacles': [], 'unable': []}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):

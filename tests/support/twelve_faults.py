@@ -86,7 +86,8 @@ def wrap(gift):
     pass
 '''
 #: what is deployed on the machine where somebody looks
-OLD = NEW.replace('class Invoice', 'class Bill').replace('def wrap', 'def pack')
+OLD = NEW.replace('class Invoice', 'class Bill').replace(
+    'def wrap', 'def pack')
 
 
 class Night:

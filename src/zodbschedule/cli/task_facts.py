@@ -23,6 +23,7 @@ import reprlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from itertools import islice
@@ -69,6 +70,9 @@ BROKEN = NAMED | {'key', 'recurrence', '_series', '_arguments'}
 
 # The number of outcomes that are shown with a task.
 MOST_OUTCOMES = 20
+
+# The problem of a task whose worker cannot end it.
+WORKER_DEAD = 'its worker is dead'
 
 # A task without a time comes first.
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -296,7 +300,7 @@ def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
 def list_facts(schedule: Schedule, start: datetime | None,
                until: datetime | None) -> Iterator[TaskFacts]:
     """All tasks between two instants, lazily, in order of time."""
-    claimed = (_claimed_facts(each) for each in schedule.claimed())
+    claimed = (row for _, row in _claimed_facts(schedule))
     within = [row for row in claimed
               if (start is None or _time(row) >= start)
               and (until is None or _time(row) <= until)]
@@ -326,9 +330,16 @@ def _waiting(schedule: Schedule, task: Persistent, instant: datetime
     return task_facts(task, instant, 'paused' if paused else 'waiting')
 
 
-def _claimed_facts(claimed: ClaimedTask) -> TaskFacts:
-    state = 'running' if claimed.running else 'claimed'
-    return task_facts(claimed.task, claimed.time, state, claimed.worker)
+def _claimed_facts(schedule: Schedule
+                   ) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
+    """All tasks that workers hold, and their facts."""
+    dead = {each.name for each in schedule.workers if each.state == 'dead'}
+    for claimed in schedule.claimed():
+        state = 'running' if claimed.running else 'claimed'
+        row = task_facts(claimed.task, claimed.time, state, claimed.worker)
+        if claimed.worker in dead:
+            row = replace(row, problem=row.problem or WORKER_DEAD)
+        yield claimed, row
 
 
 # -- one task ----------------------------------------------------------------
@@ -349,7 +360,9 @@ def facts_by_id(schedule: Schedule, id: str) -> dict[str, Any] | None:
             'outcomes': _outcomes_of(schedule, task_id(entry.task) or id)}
     outcomes = _outcomes_of(schedule, id)
     if outcomes:
-        return {'id': id, 'state': 'ended', 'outcomes': outcomes}
+        return {'id': id, 'state': 'ended',
+                'description': outcomes[0]['description'],
+                'outcomes': outcomes}
     return None
 
 
@@ -370,9 +383,9 @@ def current_facts(schedule: Schedule, id: str) -> dict[str, Any] | None:
 def _position(schedule: Schedule, task: Persistent
               ) -> tuple[TaskFacts, dict[str, Any]]:
     """The facts of *task* where it is, and those of that place alone."""
-    for claimed in schedule.claimed():
+    for claimed, row in _claimed_facts(schedule):
         if claimed.task is task:
-            return _claimed_facts(claimed), {'progress': _progress(claimed)}
+            return row, {'progress': _progress(claimed)}
     time = _instant_of(schedule, task)
     if time is not None:
         return _waiting(schedule, task, time), {}
