@@ -15,6 +15,7 @@
 import ast
 import logging
 import pathlib
+import re
 import sys
 import threading
 
@@ -119,6 +120,39 @@ def test_all_of_the_package_logs_so():
         if isinstance(node, ast.Attribute) and node.attr == 'getLogger']
     # One logs, the other shows what is logged.
     assert set(getters) == {'logger.py', 'logs.py'}
+
+
+LEVELS = {'debug', 'info', 'warning', 'error', 'exception', 'critical', 'log'}
+
+
+def messages(path):
+    """Each message that a module logs, with … for what differs."""
+    tree = ast.parse(path.read_text())
+    constants = {
+        node.targets[0].id: node.value for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(
+            node.targets[0], ast.Name)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(
+                    value=ast.Name(id='log'), attr=level)) if level in LEVELS:
+                message = node.args[level == 'log']
+                if isinstance(message, ast.Name):
+                    message = constants[message.id]
+                text = re.sub('%[.0-9]*[a-z]', '…', message.value)
+                yield ' '.join(text.split())
+
+
+def test_the_documentation_says_what_each_message_means():
+    page = pathlib.Path(__file__).parents[1] / 'docs' / 'logging.rst'
+    documented = {
+        ' '.join(text.split()) for text in re.findall(
+            r'^``(.+?)``\n    \S', page.read_text(), re.M)}
+    source = pathlib.Path(zodbschedule.__file__).parent
+    logged = {text for path in source.rglob('*.py')
+              for text in messages(path)}
+    # One line is made of parts that differ altogether.
+    assert logged - documented == {'…'}
 
 
 @pytest.mark.storages('FileStorage')

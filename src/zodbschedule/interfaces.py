@@ -216,6 +216,14 @@ class IScheduling(ISchedule):
         option.
         """
 
+    def unschedule(task, *, by=None, reason=''):
+        """Remove *task*, as `ISchedule.unschedule`; say who does it and why.
+
+        *by* is the name of who does it, by default the user of the current
+        transaction, and *reason* a text for people.  If one of them is known,
+        the history has an entry.
+        """
+
     keys = Attribute('The keys of waiting tasks: an `IKeys`.')
 
 
@@ -368,15 +376,18 @@ class IScheduleAdministration(Interface):
     """Changing what is scheduled.
 
     Everything here happens in the caller's transaction.  For a task that is
-    not here, `NotScheduled` is raised.
+    not here, `NotScheduled` is raised.  *by* is the name of who decides, by
+    default the user of the current transaction, and *reason* why, a text for
+    people.  Pauses are always in the history, the others if one of them is
+    known.
     """
 
-    def change(task, **options):
+    def change(task, *, by=None, reason='', **options):
         """Change options of a task, and move it if necessary; return it.
 
         *options* are those of `zodbschedule.Task`.  With a ``time`` the task
         waits for that; with a new ``recurrence`` and no time, for the next
-        occurrence from now.
+        occurrence from now.  *by* and *reason* are for the record.
 
         Raises `InProgress` if a worker holds the task, and its time,
         recurrence or key is to be changed; `AlreadyScheduled` if another task
@@ -385,14 +396,14 @@ class IScheduleAdministration(Interface):
         has changed.
         """
 
-    def run_now(task):
+    def run_now(task, *, by=None, reason=''):
         """Let *task* run once more, immediately, and then as before.
 
         A repeating task keeps its next occurrence, unless that is due
         already: then that one runs.  A repeating task that runs now runs
-        again afterwards, never beside itself.  Raises `InvalidTask` if the
-        task, or the whole schedule, is paused, or if its class is missing in
-        this process.
+        again afterwards, never beside itself.  *by* and *reason* are for the
+        record.  Raises `InvalidTask` if the task, or the whole schedule, is
+        paused, or if its class is missing in this process.
         """
 
     def pause(task=None, *, reason='', by=None):
@@ -582,7 +593,7 @@ class IWorkerState(Interface):
 
 
 class IHistory(Interface):
-    """A bounded record of outcomes, and of pauses.
+    """A bounded record of outcomes, and of what people have decided.
 
     Its bounds are checked when they are set, as in `IScheduleSettings`.
     """
@@ -604,16 +615,17 @@ class IHistory(Interface):
 
 
 class IOutcome(Interface):
-    """The outcome of one run, or one pause, as recorded."""
+    """The outcome of one run, or one decision, as recorded."""
 
     id = TextLine(title='The id of the task')
     time = Datetime(title='The instant for which it was scheduled, UTC')
     occurrence = Datetime(title='The occurrence that it was for, UTC')
     outcome = TextLine(
         title="'succeeded', 'retried', 'failed', 'expired', 'cancelled' or "
-              "'interrupted'; or 'paused' or 'resumed', where principalId is "
-              "who did that and error is why, and the id is '0' for the whole "
-              "schedule")
+              "'interrupted'; or what was decided: 'paused', 'resumed', "
+              "'unscheduled', 'requested' (to run now), 'changed', 'unparked' "
+              "or 'discarded', where principalId is who did that and error is "
+              "why, and the id is '0' for the whole schedule")
     began = Datetime(title='When the run began, UTC')
     ended = Datetime(title='When the run ended, UTC')
     attempt = Int(title='The number of the attempt at its occurrence, from 1')
@@ -642,7 +654,7 @@ class IParking(Interface):
 
     parked = Attribute('The parked tasks: an `IParkedTasks`.')
 
-    def unpark(entry, time=None):
+    def unpark(entry, time=None, *, by=None, reason=''):
         """Schedule the task of a parked entry again; return the task.
 
         Happens in the caller's transaction.  The task is due at *time*, an
@@ -650,6 +662,9 @@ class IParking(Interface):
         for which it was scheduled before.  If the entry is for one occurrence
         of a series that has continued, the task runs for that occurrence and
         then returns to its series; if a worker holds it now, afterwards.
+        *by* is the name of who does it, by default the user of the current
+        transaction, and *reason* a text for people.  If one of them is known,
+        the history has an entry.
 
         Raises `NotScheduled` if the entry is not parked any more,
         `AlreadyScheduled` if another task has the key now, `InvalidTask` if
@@ -657,8 +672,10 @@ class IParking(Interface):
         `InvalidTime` if *time* is not aware.
         """
 
-    def discard(entry):
+    def discard(entry, *, by=None, reason=''):
         """Delete a parked entry.  Happens in the caller's transaction.
+
+        *by* and *reason* are for the record, as in `unpark`.
 
         Raises `NotScheduled` if the entry is not parked any more.
         """

@@ -12,6 +12,8 @@
 ##############################################################################
 """Text as it can be stored, printed and logged anywhere."""
 
+import re
+
 
 def text(value: str, limit: int) -> str:
     """*value* as valid Unicode, of about *limit* characters at most.
@@ -24,3 +26,12 @@ def text(value: str, limit: int) -> str:
         return value
     half = limit // 2
     return f'{value[:half]}\n…\n{value[-half:]}'
+
+
+def without_password(name: str) -> str:
+    """The URI or the name of a database, as it may be shown.
+
+    The log is read, and so are, for example, the mails of cron.
+    """
+    name = re.sub(r'(://[^:/@]*:)[^/]*@', r'\1***@', name)
+    return re.sub(r'\b(password|passwd)=[^&\s]*', r'\1=***', name)

@@ -43,6 +43,7 @@ from zodbschedule.scheduling import control
 from zodbschedule.scheduling import unparking
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import says_the_same
+from zodbschedule.scheduling.decisions import record_of_person
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.scheduling.forecast import runs_to_come
 from zodbschedule.scheduling.places import forget
@@ -51,6 +52,7 @@ from zodbschedule.scheduling.places import read_current_waiting
 from zodbschedule.scheduling.places import record_dropped
 from zodbschedule.scheduling.places import take_from_timetable
 from zodbschedule.scheduling.places import take_out
+from zodbschedule.store.history import UNSCHEDULED
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
@@ -180,13 +182,17 @@ class Schedule(ScheduleState):
         scheduled: CallTask = self.schedule(task, duplicate=duplicate)
         return scheduled
 
-    def unschedule(self, task: Any) -> None:
+    def unschedule(self, task: Any, *, by: str | None = None,
+                   reason: str = '') -> None:
         """Remove a task, in the caller's transaction.
 
         A task that a worker holds or runs now is cancelled: what its run has
         written is rolled back.
 
         :param task: the task.  Its ``time`` may have changed meanwhile.
+        :param by: who does this; by default the user of the transaction.
+        :param reason: why, for people.  If one of them is known, the history
+            has it.
         :raises NotScheduled: if *task* is not here.  A parked task is not:
             use `discard`.
         """
@@ -198,6 +204,7 @@ class Schedule(ScheduleState):
             raise NotScheduled(
                 f'{task!r} is not scheduled here'
                 f'{", but parked; discard its entry" if parked else ""}')
+        record_of_person(self, local, UNSCHEDULED, by, reason)
 
     # -- IScheduleControl
 
@@ -336,7 +343,8 @@ class Schedule(ScheduleState):
 
     # -- IParking
 
-    def unpark(self, entry: ParkedTask, time: datetime | None = None) -> Any:
+    def unpark(self, entry: ParkedTask, time: datetime | None = None, *,
+               by: str | None = None, reason: str = '') -> Any:
         """Schedule a parked task again, in the caller's transaction.
 
         If the entry is for one occurrence of a series that has continued,
@@ -345,6 +353,9 @@ class Schedule(ScheduleState):
         :param entry: an entry of ``schedule.parked``.
         :param time: when to run it: an aware datetime.  By default the
             instant at which it was due before, so it is due immediately.
+        :param by: who does this; by default the user of the transaction.
+        :param reason: why, for people.  If one of them is known, the history
+            has it.
         :returns: the task.
         :raises NotScheduled: if *entry* is not parked here any more.
         :raises AlreadyScheduled: if another task holds its key now.
@@ -352,19 +363,24 @@ class Schedule(ScheduleState):
             is missing.
         :raises InvalidTime: if *time* is not aware.
         """
-        return unparking.unpark(self, entry, time)
+        return unparking.unpark(self, entry, time, by, reason)
 
-    def discard(self, entry: ParkedTask) -> None:
+    def discard(self, entry: ParkedTask, *, by: str | None = None,
+                reason: str = '') -> None:
         """Delete a parked entry, in the caller's transaction.
 
         :param entry: an entry of ``schedule.parked``.
+        :param by: who does this; by default the user of the transaction.
+        :param reason: why, for people.  If one of them is known, the history
+            has it.
         :raises NotScheduled: if *entry* is not parked here any more.
         """
-        unparking.discard(self, entry)
+        unparking.discard(self, entry, by, reason)
 
     # -- IScheduleAdministration
 
-    def change(self, task: Any, **options: Any) -> Any:
+    def change(self, task: Any, *, by: str | None = None, reason: str = '',
+               **options: Any) -> Any:
         """Change options of a task, in the caller's transaction.
 
         ::
@@ -376,6 +392,9 @@ class Schedule(ScheduleState):
 
         :param task: a task that waits.  One that a worker holds too, unless
             *time*, *recurrence* or *key* is changed.
+        :param by: who does this; by default the user of the transaction.
+        :param reason: why, for people.  If one of them is known, the history
+            has it.
         :param options: *time* and the other options of `Task`.
         :returns: the task.
         :raises NotScheduled: if *task* is not here.
@@ -383,9 +402,10 @@ class Schedule(ScheduleState):
         :raises AlreadyScheduled: if another task holds the key.
         :raises InvalidTask: if an option is unknown or has a wrong value.
         """
-        return control.change(self, self._here(task), options)
+        return control.change(self, self._here(task), options, by, reason)
 
-    def run_now(self, task: Any) -> None:
+    def run_now(self, task: Any, *, by: str | None = None, reason: str = ''
+                ) -> None:
         """Let a task run now, in addition; in the caller's transaction.
 
         It is due when this is committed.  A repeating task keeps its next
@@ -393,10 +413,13 @@ class Schedule(ScheduleState):
         it now, it runs again afterwards.
 
         :param task: the task.
+        :param by: who does this; by default the user of the transaction.
+        :param reason: why, for people.  If one of them is known, the history
+            has it.
         :raises NotScheduled: if *task* is not here.
         :raises InvalidTask: if *task* or the schedule is paused.
         """
-        control.run_now(self, self._here(task))
+        control.run_now(self, self._here(task), by, reason)
 
     def pause(self, task: Any = None, *, reason: str = '',
               by: str | None = None) -> None:

@@ -801,10 +801,10 @@ def test_a_change_that_conflicts_is_tried_again(shell, monkeypatch):
     conflicts = iter([ConflictError, ConflictError])
     unschedule = Schedule.unschedule
 
-    def contended(self, task):
+    def contended(self, task, **record):
         for conflict in conflicts:
             raise conflict
-        unschedule(self, task)
+        unschedule(self, task, **record)
 
     task = shell('add', 'shop.deliver')
     monkeypatch.setattr(Schedule, 'unschedule', contended)

@@ -357,6 +357,40 @@ def test_a_pause_needs_no_reason_and_no_name(shell, wall_clock):
         'the schedule has been paused since 2030-01-31T08:00:00Z (now)')
 
 
+def test_who_decides_and_why_is_on_record(shell, wall_clock):
+    task = shell('add', 'shop.restock', '--every', '1h')
+    shell('pause', task, '--by', 'ada', '--note', 'we move')
+    shell('resume', task, '--by', 'ada')
+    shell('run-now', task, '--note', 'hats are out')
+    shell('cancel', task, '--by', 'bob', '--note', 'no more hats')
+    found = {(row['outcome'], row['principalId'], row['error'])
+             for row in shell.json('history', '--task', task)}
+    assert found == {
+        ('paused', 'ada', 'we move'), ('resumed', 'ada', None),
+        ('requested', 'zoe', 'hats are out'),
+        ('unscheduled', 'bob', 'no more hats')}
+
+
+def test_who_deals_with_a_failure_is_on_record(shell, wall_clock):
+    task = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('unpark', task, '--note', 'once more')
+    shell('process', code=1)
+    shell('discard', task, '--by', 'ada')
+    assert [(row['outcome'], row['principalId'], row['error'])
+            for row in shell.json('history', '--task', task)
+            if row['outcome'] != 'failed'] == [
+        ('discarded', 'ada', None), ('unparked', 'zoe', 'once more')]
+
+
+def test_the_undo_log_names_the_user(shell):
+    shell('cancel', shell('add', 'shop.restock'), '--by', 'ada')
+    with closing(ZODB.DB(FileStorage(shell.db, read_only=True))) as db:
+        users = {each['description'].split()[1]: each['user_name']
+                 for each in db.undoLog(0, 10) if each['description']}
+    assert (users['add'], users['cancel']) == ('zoe', 'ada')
+
+
 def test_a_user_without_a_name_is_known_by_number(
         shell, wall_clock, monkeypatch):
     def nobody():

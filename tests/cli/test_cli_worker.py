@@ -13,6 +13,7 @@
 """The worker at the command line, mostly in a process of its own."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -191,7 +193,8 @@ def test_a_worker_says_when_it_begins_and_ends(shell, working):
     time = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
     assert re.fullmatch(
         f'{time} INFO Worker miller begins, process {worker.process.pid}, '
-        f'threads: 2, schedules: schedule', begun)
+        f'threads: 2, schedules: schedule, database: {re.escape(shell.db)}, '
+        f'zodbschedule {version("zodbschedule")}', begun)
     assert re.fullmatch(f'{time} INFO Worker miller has ended.', ended)
 
 
@@ -686,6 +689,39 @@ def test_a_module_that_is_imported_may_replace_the_log(shell, start):
     assert worker.ends_when_told() == ''
 
 
+def test_a_module_that_is_imported_may_configure_the_log(shell, start):
+    Path('configures.py').write_text(
+        'import logging\n'
+        'logging.basicConfig(format="APP %(levelname)s %(message)s")\n'
+        'logging.warning("imported")\n')
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    command = start('worker', '--import', 'configures', '--name', 'miller')
+    command.says('succeeded')
+    lines = command.ends_when_told().splitlines()
+    assert lines[0] == 'APP WARNING imported'
+    assert lines[1].startswith('APP INFO Worker miller begins')
+    assert all(line.startswith('APP ') for line in lines)
+    assert len(set(lines)) == len(lines)
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    said = start('process', '--import', 'configures').ends().splitlines()
+    assert sum('has ended' in line for line in said) == 1
+
+
+def test_the_log_may_be_in_json(shell, start):
+    task = shell('add', 'shop.deliver', '--description', 'order 8')
+    said = start('process', '--log-format', 'json').ends(1).splitlines()
+    lines = [json.loads(line) for line in said if line.startswith('{')]
+    begun, parked, ended = lines
+    assert begun['message'].endswith(' begins.')
+    for line in lines:
+        assert (line['task_id'], line['task_description'],
+                line['task_function'], line['schedule_path']) == (
+            task, 'order 8', 'shop.deliver', 'schedule')
+    assert parked['level'] == 'ERROR'
+    assert 'RuntimeError: nobody' in parked['traceback']
+    assert ended['run_outcome'] == 'failed'
+
+
 def test_process_imports_what_an_application_registers(registers, start):
     start('process', '--import', 'registers').ends()
     assert Path('heard').read_text() == 'succeeded\n'
@@ -910,7 +946,8 @@ def test_recover_warns_if_the_worker_lives(shell, zeo, working):
     Path('released').touch()
     wait_until(lambda: shell.json('show', task)['state'] == 'ended', 'a run')
     worker.ends_when_told()
-    assert [row['outcome'] for row in shell.json('history')] == ['succeeded']
+    assert [row['outcome'] for row in shell.json('history')] == [
+        'succeeded', 'interrupted']
 
 
 def test_recover_of_nobody_is_refused(shell, working):

@@ -22,6 +22,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
+from zodbschedule.liveness import registry
 from zodbschedule.liveness.registry import WorkerState
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import FAILED
@@ -202,6 +203,16 @@ class TestWhatCanBeSaidOfThem:
         commit(schedule)
         state, = schedule.workers
         assert schedule.overdue(state.beaten + SECOND) == timedelta(0)
+
+
+    @pytest.mark.parametrize('abandoned, overdue', [
+        (None, HOUR), (False, timedelta(0))])
+    def test_a_sign_of_life_from_the_future_tells_nothing_of_others(
+            self, schedule, silence, monkeypatch, abandoned, overdue):
+        monkeypatch.setattr(registry, 'is_abandoned', lambda *args: abandoned)
+        add(schedule, 'a')
+        silence(take(schedule), -HOUR)
+        assert schedule.overdue(NOON + HOUR) == overdue
 
 
 @pytest.fixture

@@ -666,6 +666,16 @@ def test_an_rrule_that_makes_no_sense_is_refused(text, message):
         RRule(text, DAILY.dtstart)
 
 
+@pytest.mark.parametrize('text, days', [
+    ('FREQ=WEEKLY', ['01', '08', '15']),
+    ('FREQ=DAILY;BYHOUR=1,2;BYSETPOS=-1', ['01', '02', '03'])])
+def test_what_an_rrule_leaves_open_is_that_of_its_start(text, days):
+    start = datetime(2024, 1, 1, 2, 30, tzinfo=BERLIN)
+    found = RRule(text, start).upcoming(start - HOUR, 3)
+    assert [str(one) for one in found] == [
+        f'2024-01-{day} 02:30:00+01:00' for day in days]
+
+
 def test_a_zone_that_cannot_be_kept_by_name_is_refused():
     start = datetime(2024, 1, 1, tzinfo=gettz('Europe/Berlin'))
     with pytest.raises(InvalidRecurrence, match='write it with zoneinfo'):

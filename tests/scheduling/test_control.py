@@ -27,6 +27,7 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.outcomes import Tally
+from zodbschedule.store.history import DECISIONS
 from zodbschedule.store.inspection import stamp
 from zodbschedule.testing import run_until
 
@@ -34,6 +35,7 @@ from zodbschedule.testing import run_until
 BEGIN = datetime(2003, 4, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 does = {}
 
@@ -354,6 +356,78 @@ def test_who_when_and_why_are_on_record(schedule, add, clock):
         ('resumed', '0', None, None, MINUTE)], key=str)
     assert [one.description for one in schedule.history.select(task)] == [
         'backup', 'backup']
+
+
+def fail(task):
+    raise ValueError('it fails')
+
+
+def decide(schedule, task, now, **by):
+    """Change *task*, let it run, fail and be unparked, and so on."""
+    schedule.change(task, description='nightly', expires=HOUR, **by)
+    schedule.run_now(task, **by)
+    transaction.commit()
+    schedule.process(now)
+    schedule.unpark(next(iter(schedule.parked)), **by)
+    transaction.commit()
+    schedule.process(now)
+    schedule.discard(next(iter(schedule.parked)), **by)
+    schedule.unschedule(task, **by)
+    transaction.commit()
+
+
+def decisions(schedule, task):
+    return sorted(
+        (one.outcome, one.principalId, one.error)
+        for one in schedule.history.select(task)
+        if one.outcome in DECISIONS.values())
+
+
+def test_each_decision_is_on_record(schedule, add, clock):
+    task = add(BEGIN + HOUR, recurrence=Every(DAY))
+    does['it'] = fail
+    decide(schedule, task, clock.now(), by='zoe', reason='it was late')
+    assert decisions(schedule, task) == [
+        ('changed', 'zoe', 'description, expires: it was late'),
+        ('discarded', 'zoe', 'it was late'),
+        ('requested', 'zoe', 'it was late'),
+        ('unparked', 'zoe', 'it was late'),
+        ('unscheduled', 'zoe', 'it was late')]
+
+
+def test_a_decision_is_that_of_the_user_of_the_transaction(schedule, add):
+    task = add(BEGIN + HOUR)
+    transaction.get().setUser('alice', path='')
+    schedule.change(task, description='nightly')
+    schedule.unschedule(task)
+    transaction.commit()
+    assert decisions(schedule, task) == [
+        ('changed', 'alice', 'description'), ('unscheduled', 'alice', None)]
+
+
+def test_what_nobody_has_decided_is_not_on_record(schedule, add, clock):
+    task = add(BEGIN + HOUR, recurrence=Every(DAY))
+    does['it'] = fail
+    decide(schedule, task, clock.now())
+    assert decisions(schedule, task) == []
+
+
+def test_an_occurrence_that_is_discarded_is_on_record(
+        schedule, add, clock):
+    task = add(BEGIN, recurrence=Every(DAY))
+    does['it'] = fail
+    schedule.process(clock.now())
+    schedule.discard(next(iter(schedule.parked)), by='zoe')
+    transaction.commit()
+    one = next(schedule.history.select(task, 'discarded'))
+    assert one.occurrence == BEGIN
+
+
+def test_a_decision_about_what_was_never_stored_is_not_on_record(schedule):
+    fresh = Schedule()
+    task = fresh.schedule(Doing(BEGIN))
+    fresh.unschedule(task, by='zoe')
+    assert list(fresh.history) == []
 
 
 def test_a_second_pause_changes_the_reason_only(schedule, add, clock):

@@ -9,6 +9,8 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -295,7 +297,37 @@ def test_what_is_due_later_waits_until_then(clock, seen, start):
 # -- How it begins
 
 
+def not_installed(name):
+    """What is said of a package that runs from its sources."""
+    raise PackageNotFoundError(name)
+
+
 class TestStarting:
+
+    def test_the_log_says_which_database_it_is_and_which_version(
+            self, database, start, log, monkeypatch):
+        db = database.client().db
+        monkeypatch.setattr(
+            db, 'getName', lambda: 'postgres://bob:secret@there/shop')
+        worker = start(db=db)
+        wait_until(lambda: log('Worker'), 'a line of log')
+        begins, = log(f'Worker {worker.name} begins')
+        assert begins.endswith(
+            f'schedules: schedule, database: postgres://bob:***@there/shop, '
+            f'zodbschedule {version("zodbschedule")}')
+
+    def test_and_which_one_it_has_opened(
+            self, database, start, log, monkeypatch):
+        monkeypatch.setattr(
+            'zodbschedule.worker.worker.version', not_installed)
+        db = database.client().db
+        worker = start(db=lambda: db)
+        wait_until(lambda: log('The database is open'), 'the database')
+        begins, = log(f'Worker {worker.name} begins')
+        assert begins.endswith(
+            'database: not open yet, zodbschedule that is not installed')
+        assert log('The database is open') == [
+            f'The database is open: {db.getName()}']
 
     @pytest.mark.parametrize('options, message', [
         ({'threads': 0}, 'threads is 0; it has to be an int of 1 or more, and '

@@ -12,8 +12,6 @@
 ##############################################################################
 """The commands that change what is scheduled."""
 
-import getpass
-import os
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +24,12 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.options import by_option
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import id_or_all
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.options import note_option
+from zodbschedule.cli.options import record_options
 from zodbschedule.cli.task_facts import parked_entries
 from zodbschedule.cli.task_facts import parked_entry
 from zodbschedule.instant import to_micros
@@ -42,20 +43,22 @@ from zodbschedule.task import key_of
 
 @click.command()
 @id_argument
+@record_options
 @location_options
-def cancel(location: Location, id: str) -> None:
+def cancel(location: Location, id: str, by: str | None, reason: str) -> None:
     """Remove a task from the schedule, even while it runs."""
     def remove(schedule: Schedule) -> None:
-        schedule.unschedule(_task(schedule, id, location))
+        schedule.unschedule(_task(schedule, id, location), reason=reason)
 
-    change_schedule(location, f'cancel {id}', remove)
+    change_schedule(location, f'cancel {id}', remove, by)
     click.echo(f'{id} was cancelled')
 
 
 @click.command('run-now')
 @id_argument
+@record_options
 @location_options
-def run_now(location: Location, id: str) -> None:
+def run_now(location: Location, id: str, by: str | None, reason: str) -> None:
     """Run a task once more, as soon as possible, and then as before."""
     def request(schedule: Schedule) -> str:
         task = _task(schedule, id, location)
@@ -64,39 +67,40 @@ def run_now(location: Location, id: str) -> None:
                 raise CommandError(
                     f'{paused_id or location} is paused; resume it first, '
                     f'with: zodbschedule {_note("resume", paused_id)}')
-        schedule.run_now(task)
+        schedule.run_now(task, reason=reason)
         if schedule.waits(task) is not None:
             return 'is due now'
         if is_repeating(task):
             return 'is claimed by a worker and will run once more afterwards'
         return 'is already claimed by a worker'
 
-    said = change_schedule(location, f'run-now {id}', request)
+    said = change_schedule(location, f'run-now {id}', request, by)
     click.echo(f'{id} {said}')
 
 
 @click.command()
 @id_or_all
-@click.option('--reason', default='', metavar='TEXT',
-              help='The reason, for the record.')
+@note_option('--note', '--reason')
+@by_option
 @location_options
-def pause(location: Location, id: str | None, reason: str) -> None:
+def pause(location: Location, id: str | None, by: str | None, reason: str
+          ) -> None:
     """Keep a task, or the whole schedule, from starting until resume.
 
     A run that has begun goes on.
     """
     def begin(schedule: Schedule) -> None:
-        schedule.pause(_task_or_all(schedule, id, location), reason=reason,
-                       by=_user())
+        schedule.pause(_task_or_all(schedule, id, location), reason=reason)
 
-    change_schedule(location, _note('pause', id), begin)
+    change_schedule(location, _note('pause', id), begin, by)
     click.echo(f'{id or location} is paused')
 
 
 @click.command()
 @id_or_all
+@by_option
 @location_options
-def resume(location: Location, id: str | None) -> None:
+def resume(location: Location, id: str | None, by: str | None) -> None:
     """End the pause of a task, or of the whole schedule.
 
     Tasks that are paused by themselves stay so when the schedule is resumed.
@@ -104,10 +108,10 @@ def resume(location: Location, id: str | None) -> None:
     def end(schedule: Schedule) -> bool:
         task = _task_or_all(schedule, id, location)
         paused = schedule.paused(task) is not None
-        schedule.resume(task, by=_user())
+        schedule.resume(task)
         return paused
 
-    paused = change_schedule(location, _note('resume', id), end)
+    paused = change_schedule(location, _note('resume', id), end, by)
     click.echo(f'{id or location} '
                f'{"is resumed" if paused else "was not paused"}')
 
@@ -116,24 +120,18 @@ def _note(command: str, id: str | None) -> str:
     return f'{command} {id or "--all"}'
 
 
-def _user() -> str:
-    """The user of the operating system who calls the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # the number has no name, as in a container
-        return f'uid {os.getuid()}'
-
-
 @click.command()
 @id_argument
 @click.option('--at', 'time', type=parse.moment, metavar='TIME',
               help='When to run it.  Default: the time of the parked task.')
+@record_options
 @location_options
-def unpark(location: Location, id: str, time: datetime | None) -> None:
+def unpark(location: Location, id: str, time: datetime | None,
+           by: str | None, reason: str) -> None:
     """Schedule a parked task, or a parked occurrence, again."""
     def restore(schedule: Schedule) -> str:
         entry = _entry(schedule, id, location)
-        task = _unparked(schedule, entry, time)
+        task = _unparked(schedule, entry, time, reason)
         when = schedule.waits(task)
         if when is None:
             return 'will run when the worker has finished the task'
@@ -142,14 +140,14 @@ def unpark(location: Location, id: str, time: datetime | None) -> None:
             return 'will run after the occurrence that is waiting'
         return f'is scheduled for {format.when(when, clock.now())}'
 
-    said = change_schedule(location, f'unpark {id}', restore)
+    said = change_schedule(location, f'unpark {id}', restore, by)
     click.echo(f'{id} {said}')
 
 
-def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None
-              ) -> Any:
+def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None,
+              reason: str) -> Any:
     try:
-        return schedule.unpark(entry, time)
+        return schedule.unpark(entry, time, reason=reason)
     except AlreadyScheduled as error:
         holder = task_id(error.task)
         raise CommandError(
@@ -160,13 +158,14 @@ def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None
 
 @click.command()
 @id_argument
+@record_options
 @location_options
-def discard(location: Location, id: str) -> None:
+def discard(location: Location, id: str, by: str | None, reason: str) -> None:
     """Delete a parked task, or a parked occurrence."""
     def remove(schedule: Schedule) -> None:
-        schedule.discard(_entry(schedule, id, location))
+        schedule.discard(_entry(schedule, id, location), reason=reason)
 
-    change_schedule(location, f'discard {id}', remove)
+    change_schedule(location, f'discard {id}', remove, by)
     click.echo(f'{id} was discarded')
 
 

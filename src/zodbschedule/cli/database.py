@@ -43,7 +43,9 @@ from zodbschedule import Schedule
 from zodbschedule.cli import logs
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
+from zodbschedule.cli.user import name_user
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.plain_text import without_password
 from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.lines import remember_sessions
 from zodbschedule.transactions.workarounds import mend
@@ -85,6 +87,10 @@ class Access(Enum):
 
 class Location(Protocol):
     """Which schedule the user means; str() shows it."""
+
+    @property
+    def path(self) -> str | None:
+        """Where it is; None: at the only place that has one."""
 
     def database(self, access: Access) -> AbstractContextManager[DB]:
         """The open database; closed at the end of the context."""
@@ -150,12 +156,6 @@ def full_uri(uri: str) -> str:
 
 def scheme_of(uri: str) -> str:
     return uri.partition(':')[0]
-
-
-def without_password(uri: str) -> str:
-    """*uri* as it may be shown: the mails of cron, for example, are read."""
-    uri = re.sub(r'(://[^:/@]*:)[^/]*@', r'\1***@', uri)
-    return re.sub(r'\b(password|passwd)=[^&]*', r'\1=***', uri)
 
 
 def with_query(uri: str, **options: object) -> str:
@@ -351,13 +351,18 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
 
 
 def change_schedule(location: Location, note: str,
-                    change: Callable[[Schedule], T]) -> T:
-    """What *change* returns; it is committed, and retried on conflicts."""
+                    change: Callable[[Schedule], T], by: str | None = None
+                    ) -> T:
+    """What *change* returns; it is committed, and retried on conflicts.
+
+    The transaction names *by*, or else the user of the system.
+    """
     with open_connection(location, Access.CHANGE) as connection:
         manager = connection.transaction_manager
         for attempt in manager.attempts(TRIES):
             with attempt as transaction:
                 transaction.note(f'zodbschedule {note}')
+                name_user(transaction, by)
                 schedule = location.find(connection)
                 with logs.damage_shown(), naming_damage(schedule):
                     result = change(schedule)

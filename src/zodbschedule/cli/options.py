@@ -20,6 +20,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from typing import TypeVar
 
@@ -29,6 +30,9 @@ from click.core import ParameterSource
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.logs import FORMATS
+from zodbschedule.cli.logs import LEVELS
+from zodbschedule.cli.logs import Chosen
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.errors.text import ErrorText
 
@@ -165,6 +169,22 @@ def first_rows(rows: Iterable[T], limit: int | None
     return shown, f'there are more than {limit}; --limit 0 shows all'
 
 
+# -- for the record ----------------------------------------------------------
+
+
+by_option = click.option(
+    '--by', metavar='NAME',
+    help='Who does this, for the record.  Default: your user name.')
+note_option = functools.partial(
+    click.option, 'reason', default='', metavar='TEXT',
+    help='Why, for the record.')
+
+
+def record_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say who does something and why."""
+    return note_option('--note')(by_option(function))
+
+
 # -- how to stop -------------------------------------------------------------
 
 
@@ -172,6 +192,32 @@ grace_option = click.option(
     '--grace', type=parse.seconds, metavar='SECONDS', default='8',
     show_default=True,
     help='How long a run may go on after the signal to stop.')
+
+
+# -- what to log --------------------------------------------------------------
+
+
+def log_options(function: Callable[..., None]) -> Callable[..., None]:
+    """How the log is shown: *log* is a `Chosen`."""
+    @click.option('--log-format', 'format', type=click.Choice(list(FORMATS)),
+                  help='How the log is written, on standard error.  Default: '
+                       'text, unless --import or --log-config configures '
+                       'logging.')
+    @click.option('--log-level', 'level',
+                  type=click.Choice(LEVELS, case_sensitive=False),
+                  help='The level from which on all is logged.  Default: INFO '
+                       'for zodbschedule, WARNING for all else.')
+    @click.option('--log-config', 'config', metavar='FILE',
+                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                  help='A file that configures logging, after --import: '
+                       'for logging.config.dictConfig if its name ends in '
+                       '.json, else for logging.config.fileConfig.')
+    @functools.wraps(function)
+    def command(format: str | None, level: str | None, config: Path | None,
+                **options: Any) -> None:
+        function(log=Chosen(format, level, config), **options)
+
+    return command
 
 
 # -- what to import ----------------------------------------------------------

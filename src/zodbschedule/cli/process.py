@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any
 from typing import NamedTuple
@@ -50,6 +51,7 @@ from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.task_facts import pause_facts
@@ -60,6 +62,7 @@ from zodbschedule.execution.stopping import Stop
 from zodbschedule.instant import as_utc
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
+from zodbschedule.logger import working_for
 from zodbschedule.outcomes import INTERRUPTED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import Tally
@@ -78,19 +81,20 @@ MOST_COUNTED = 10_000
               help='Run the tasks that are due at this time.  Default: now.')
 @grace_option
 @import_option
+@log_options
 @json_option
 @location_options
 @click.pass_context
 def process(ctx: click.Context, location: Location, until: datetime | None,
-            grace: timedelta, modules: tuple[str, ...], as_json: bool
-            ) -> None:
+            grace: timedelta, modules: tuple[str, ...], log: logs.Chosen,
+            as_json: bool) -> None:
     """Run all due tasks, each in its own transaction, and exit.
 
     SIGTERM or Ctrl-C lets the current task end and returns the others.
     """
     parked: list[TaskParked] = []
-    with Signals() as signals:
-        import_modules(modules)
+    with (Signals() as signals, working_for(schedule_path=location.path),
+          logs.shown(log, partial(import_modules, modules), False)):
         tally, remains = _make_pass(location, until, parked, signals, grace)
         if as_json:
             _tally_as_json(tally, parked, remains)

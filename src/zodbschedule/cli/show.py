@@ -40,6 +40,7 @@ from zodbschedule.cli.task_facts import outcome_facts
 from zodbschedule.cli.task_facts import parked_facts
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.scheduling.series import COUNTED
+from zodbschedule.store.history import DECISIONS
 from zodbschedule.store.history import NAMES
 
 
@@ -48,8 +49,6 @@ WHOLE_SCHEDULE = '0'
 
 # The outcomes of what has begun.
 RUN_OUTCOMES = 'succeeded', 'retried', 'failed'
-# What is on record and is not a run.
-PAUSE_OUTCOMES = 'paused', 'resumed'
 
 
 # -- tasks -------------------------------------------------------------------
@@ -175,7 +174,7 @@ def _parked_table(entries: list[dict[str, Any]]) -> Any:
 @location_options
 def show_history(location: Location, id: str | None, outcome: str | None,
                  limit: int | None, as_json: bool) -> None:
-    """Show the outcomes of runs, and the pauses, newest first."""
+    """Show the outcomes of runs, and what people decided, newest first."""
     with read_schedule(location) as schedule:
         rows = map(outcome_facts, schedule.history.select(id, outcome))
         if as_json:
@@ -204,8 +203,9 @@ def _task_or_all(facts: dict[str, Any]) -> str:
 
 
 def _occurrence(facts: dict[str, Any]) -> str | None:
-    """None if there was no run."""
-    return None if facts['outcome'] in PAUSE_OUTCOMES else (
+    """None if this is about no occurrence."""
+    return None if facts['outcome'] in DECISIONS.values() and (
+        facts['occurrence'] == facts['time']) else (
         format.timestamp(facts['occurrence']))
 
 

@@ -50,6 +50,7 @@ from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
 from zodbschedule.cli.options import locations_options
+from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
 from zodbschedule.cli.zope_site import Zope
@@ -98,11 +99,13 @@ FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
               type=click.Path(path_type=Path),
               help='A file to touch every 5 s while the worker is healthy.')
 @import_option
+@log_options
 @locations_options
 @click.pass_context
 def worker(ctx: click.Context, locations: list[Any], threads: int,
            name: str | None, lease: timedelta | None, grace: timedelta,
-           health_file: Path | None, modules: tuple[str, ...]) -> None:
+           health_file: Path | None, modules: tuple[str, ...],
+           log: logs.Chosen) -> None:
     """Run tasks when they are due, until SIGTERM or Ctrl-C.
 
     Any number of workers can share a schedule.  A worker waits for a database
@@ -112,8 +115,8 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     options = {'name': name, 'threads': threads, 'lease': lease,
                'grace': grace}
     ending = Ending()
-    with logs.shown(), Signals() as signals:
-        import_modules(modules)
+    with (Signals() as signals,
+          logs.shown(log, partial(import_modules, modules))):
         with _make_worker(locations, options, ending) as made:
             signals.work = ending.work = made
             with keep_health_file(health_file, lambda: made.healthy):

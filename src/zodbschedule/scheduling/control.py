@@ -40,11 +40,15 @@ from zodbschedule.logger import log
 from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
+from zodbschedule.scheduling.decisions import record_decision
+from zodbschedule.scheduling.decisions import record_of_person
+from zodbschedule.scheduling.decisions import who
 from zodbschedule.scheduling.events import notify_after_commit
 from zodbschedule.scheduling.events import problem_of
+from zodbschedule.store.history import CHANGED
 from zodbschedule.store.history import PAUSED
+from zodbschedule.store.history import REQUESTED
 from zodbschedule.store.history import RESUMED
-from zodbschedule.store.history import record
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import refuse_unloadable
@@ -55,9 +59,7 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
 from zodbschedule.task import check_option
-from zodbschedule.task import description_of
 from zodbschedule.task import label_of
-from zodbschedule.task import type_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
@@ -79,13 +81,22 @@ class Move(NamedTuple):
 # -- change
 
 
-def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
+def change(schedule: ScheduleState, task: Any, options: dict[str, Any],
+           by: str | None, reason: str) -> Any:
     """See `IScheduleAdministration`."""
+    _change(schedule, task, options)
+    record_of_person(
+        schedule, task, CHANGED, by, reason, details=', '.join(options))
+    return task
+
+
+def _change(schedule: ScheduleState, task: Any, options: dict[str, Any]
+            ) -> None:
     _refuse_unloadable(task)
     _check(task, options)
     if not PLACING & options.keys():
         _set(task, options)
-        return task
+        return
     if schedule.waits(task) is None:
         raise InProgress(
             f'{task!r} is held by a worker and cannot be moved now; try again '
@@ -104,7 +115,6 @@ def change(schedule: ScheduleState, task: Any, options: dict[str, Any]) -> Any:
         series.plan(
             task, moment, now, series.policy_of(schedule, oid_of(task)).delay)
     places.move(schedule, task, as_utc(task.time))
-    return task
 
 
 def _refuse_unloadable(task: Any) -> None:
@@ -155,7 +165,8 @@ def _moment(task: Any, options: dict[str, Any], now: datetime
 # -- run at once
 
 
-def run_now(schedule: ScheduleState, task: Any) -> None:
+def run_now(schedule: ScheduleState, task: Any, by: str | None, reason: str
+            ) -> None:
     """See `IScheduleAdministration`."""
     if schedule.pauses.hold(oid_of(task)):
         raise InvalidTask(
@@ -169,6 +180,7 @@ def run_now(schedule: ScheduleState, task: Any) -> None:
     elif series.is_repeating(task):
         # A moment later than the occurrence that it may be for now.
         _request_later(schedule, task, to_micros(now) + 1)
+    record_of_person(schedule, task, REQUESTED, by, reason)
 
 
 def _hasten(task: Any, waits_at: datetime, now: datetime) -> None:
@@ -219,10 +231,9 @@ def pause(schedule: ScheduleState, task: Any, reason: str, by: str | None
     No run begins after this is committed: each looks whether it is paused.
     """
     oid = _oid(schedule, task)
-    now = clock.now()
-    by = by or _user(schedule)
-    schedule.pauses.begin(oid, Pause(now, by, reason), task)
-    _record(schedule, oid, task, PAUSED, now, by, reason)
+    by = who(schedule, by)
+    schedule.pauses.begin(oid, Pause(clock.now(), by, reason), task)
+    record_decision(schedule, task, PAUSED, by, reason)
     _notify(schedule, oid, True, by, reason)
 
 
@@ -230,8 +241,8 @@ def resume(schedule: ScheduleState, task: Any, by: str | None) -> None:
     """See `IScheduleAdministration`."""
     oid = _oid(schedule, task)
     if schedule.pauses.end(oid):
-        by = by or _user(schedule)
-        _record(schedule, oid, task, RESUMED, clock.now(), by, '')
+        by = who(schedule, by)
+        record_decision(schedule, task, RESUMED, by, '')
         _notify(schedule, oid, False, by, '')
 
 
@@ -244,24 +255,6 @@ def _oid(schedule: ScheduleState, task: Any) -> int:
             f'{task!r} has no id yet, by which it could be paused; put the '
             f'schedule into a database first')
     return oid_of(task)
-
-
-def _user(schedule: ScheduleState) -> str | None:
-    """The user that the current transaction names."""
-    if schedule._p_jar is None:
-        return None
-    return schedule._p_jar.transaction_manager.get().user.strip() or None
-
-
-def _record(schedule: ScheduleState, oid: int, task: Any, what: int,
-            now: datetime, by: str | None, reason: str) -> None:
-    if schedule.history.keep:
-        moment = to_micros(now)
-        described = '' if task is None else description_of(task)
-        schedule.history.add([record(
-            oid, moment, what, moment, described,
-            '' if task is None else type_of(task), by, reason or None,
-            began=moment)], now, '')
 
 
 def _notify(schedule: ScheduleState, oid: int, paused: bool, by: str | None,

@@ -28,8 +28,11 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
 from zodbschedule.scheduling.control import request
+from zodbschedule.scheduling.decisions import record_of_person
 from zodbschedule.scheduling.places import forget
 from zodbschedule.scheduling.places import put
+from zodbschedule.store.history import DISCARDED
+from zodbschedule.store.history import UNPARKED
 from zodbschedule.store.inspection import refuse_broken
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.state import ScheduleState
@@ -37,10 +40,17 @@ from zodbschedule.task import Task
 from zodbschedule.task import key_of
 
 
-def unpark(schedule: ScheduleState, entry: ParkedTask, time: datetime | None
-           ) -> Any:
+def unpark(schedule: ScheduleState, entry: ParkedTask, time: datetime | None,
+           by: str | None, reason: str) -> Any:
     """See `IParking`."""
     _refuse_unparked(schedule, entry)
+    task = _unpark(schedule, entry, time)
+    record_of_person(schedule, task, UNPARKED, by, reason, entry.occurrence)
+    return task
+
+
+def _unpark(schedule: ScheduleState, entry: ParkedTask, time: datetime | None
+            ) -> Any:
     task = _loaded(entry)
     instant = entry.time if time is None else as_utc(time)
     if entry.occurrence is not None:
@@ -57,10 +67,13 @@ def unpark(schedule: ScheduleState, entry: ParkedTask, time: datetime | None
     return task
 
 
-def discard(schedule: ScheduleState, entry: ParkedTask) -> None:
+def discard(schedule: ScheduleState, entry: ParkedTask, by: str | None,
+            reason: str) -> None:
     """See `IParking`."""
     _refuse_unparked(schedule, entry)
     schedule.parked.remove(entry)
+    record_of_person(
+        schedule, entry.task, DISCARDED, by, reason, entry.occurrence)
     if entry.occurrence is None:
         forget(schedule, entry.task)
 

@@ -66,8 +66,19 @@ TRIM = 32
 # What is recorded besides the outcomes of runs.
 PAUSED = 7
 RESUMED = 8
+UNSCHEDULED = 9
+REQUESTED = 10
+CHANGED = 11
+UNPARKED = 12
+DISCARDED = 13
 
-NAMES = {**OUTCOMES, PAUSED: 'paused', RESUMED: 'resumed'}
+#: what was decided about a task, by its name
+DECISIONS = {
+    PAUSED: 'paused', RESUMED: 'resumed', UNSCHEDULED: 'unscheduled',
+    REQUESTED: 'requested', CHANGED: 'changed', UNPARKED: 'unparked',
+    DISCARDED: 'discarded'}
+
+NAMES = {**OUTCOMES, **DECISIONS}
 
 
 # The number of fields that every record has, and the defaults of those that

@@ -19,6 +19,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
@@ -36,6 +38,7 @@ from zodbschedule.liveness.heartbeat import CHECK_INTERVAL
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
 from zodbschedule.liveness.heartbeat import HeartbeatThread
 from zodbschedule.logger import log
+from zodbschedule.plain_text import without_password
 from zodbschedule.scheduling.turn import relieve
 from zodbschedule.transactions import workarounds
 from zodbschedule.transactions.errors import is_storage_failure
@@ -130,9 +133,11 @@ class Worker:
         self._begun = True
 
     def _work(self) -> bool:
-        log.info('Worker %s begins, process %d, threads: %d, schedules: %s',
-                 self.name, os.getpid(), len(self._threads),
-                 ', '.join(map(path_text, self._threads[0].config.paths)))
+        log.info('Worker %s begins, process %d, threads: %d, schedules: %s, '
+                 'database: %s, zodbschedule %s', self.name, os.getpid(),
+                 len(self._threads),
+                 ', '.join(map(path_text, self._threads[0].config.paths)),
+                 str(self._source), _version())
         interrupted: BaseException | None = None
         aborted = False
         while not aborted:
@@ -302,11 +307,17 @@ class DatabaseSource:
         self.told = False
         self.lock = threading.Lock()
 
+    def __str__(self) -> str:
+        """Its name, as the log may have it."""
+        return 'not open yet' if self.db is None else (
+            without_password(self.db.getName()))
+
     def get(self) -> Any:
         """The `ZODB.DB`; raises what the callable that opens it raises."""
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = opened(self.open)
+                log.info('The database is open: %s', str(self))
             workarounds.mend(self.db)
             if not self.told:
                 workarounds.tell_of_packs(self.db)
@@ -322,6 +333,13 @@ class DatabaseSource:
                 log.warning('The database could not be closed.',
                             exc_info=ErrorText(error).exc_info)
             self.db = None
+
+
+def _version() -> str:
+    try:
+        return version('zodbschedule')
+    except PackageNotFoundError:  # it runs from its sources
+        return 'that is not installed'
 
 
 def _log_lost_heartbeat(error: Exception) -> None:
