@@ -1077,7 +1077,8 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'task': {'id': task, 'description': 'shop.deliver',
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
-        'more_overdue': 0, 'parked': 0, 'max_parked': None, 'workers': 0, 'min_workers': None,
+        'more_overdue': 0, 'parked': 0, 'max_parked': None,
+        'workers': 0, 'min_workers': None,
         'silent_workers': 0, 'dead_workers': 0, 'paused': None,
         'unfit_settings': [], 'clock_problems': [],
         'obstacles': [], 'unable': []}

@@ -17,15 +17,20 @@ and the cause.  What to do is in docs/troubleshooting.rst.
 """
 
 import logging
+import re
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import twelve_faults
+from sessions import Session
 from twelve_faults import MORNING
 from twelve_faults import Night
 from twelve_faults import full_disk
 from twelve_faults import make_all
 
 
+PAGE = Path(__file__).parents[2] / 'docs' / 'troubleshooting.rst'
 
 pytestmark = pytest.mark.usefixtures('no_terminal')
 
@@ -129,7 +134,8 @@ def test_a_pause_was_forgotten(bare_shell, make):
     task = make(twelve_faults.forgotten_pause)
     who = 'by zoe: we move house'
     said = warning(bare_shell, task)
-    assert f"task {task} 'back up the shop', paused since 2029-10-30" in said
+    assert (f"task {task} 'back up the shop' (shop.back_up), paused since "
+            f'2029-10-30') in said
     assert who in said
     assert said.endswith(f'zodbschedule resume {task}')
     assert 'paused' in row(bare_shell('list'), task)
@@ -157,7 +163,7 @@ def test_a_task_always_conflicts(bare_shell, make, caplog):
         said = line(caplog, f'Task {task} ', 'was not committed')
         assert 'count the visitors' in said
         assert 'ConflictError' in said
-        assert 'PersistentMapping' in said
+        assert 'class persistent.mapping.' in said
         caplog.clear()
     assert f"OVERDUE: task {task} 'count the visitors" in bare_shell(
         'check', code=1)
@@ -222,7 +228,7 @@ def test_two_versions_of_code_are_deployed(bare_shell, make, caplog):
     task = make(twelve_faults.two_versions)
     missing = "module 'shop' has no attribute 'wrap'"
     said = warning(bare_shell, task, code=1)
-    assert f"task {task} 'wrap the toys' cannot run here" in said
+    assert f"task {task} 'wrap the toys' (shop.wrap) cannot run here" in said
     assert missing in said
     assert missing in row(bare_shell('list'), task)
     assert 'new:71' in row(bare_shell('history'), task)
@@ -230,6 +236,37 @@ def test_two_versions_of_code_are_deployed(bare_shell, make, caplog):
     said = line(caplog, f'Task {task} ', 'left in its place')
     assert 'wrap the toys' in said
     assert missing in said
+
+
+# -- As the page has it -------------------------------------------------------
+
+
+def section(title):
+    """That section of the page, as a session that can be followed."""
+    _, _, rest = PAGE.read_text('utf-8').partition(
+        f'\n{title}\n{"=" * len(title)}\n')
+    assert rest
+    return re.split(r'\n={4,}\n', rest)[0].replace(
+        '.. code-block:: console', '.. code-block:: sh').replace(
+        '.. code-block:: shell-session', '.. code-block:: console').replace(
+        '.. code-block:: none', '.. code-block:: text')
+
+
+@pytest.mark.parametrize('title, fault, shown', [
+    ('A worker is dead', twelve_faults.dead_worker, '4a'),
+    ('A task conflicts for ever', twelve_faults.always_conflicting, '4b'),
+    ('Two versions of code', twelve_faults.two_versions, '4c'),
+    ('A setting is of an older release', twelve_faults.old_setting, ''),
+    ('The disk is full', twelve_faults.overdue, '4d'),
+])
+def test_the_page_shows_what_is_printed(
+        bare_shell, wall_clock, make, caplog, title, fault, shown):
+    session = Session(bare_shell, wall_clock, caplog)
+    session.ids[shown] = make(fault)
+    with full_disk() if 'full' in title else nullcontext():
+        session.follow(section(title))
+    assert not session.wrong, '\n'.join(session.wrong)
+    assert session.typed
 
 
 # -- And all at once ----------------------------------------------------------

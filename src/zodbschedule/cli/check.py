@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import click
 
-from zodbschedule import CallTask
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.cli import format
@@ -45,13 +44,8 @@ from zodbschedule.cli.task_facts import TaskFacts
 from zodbschedule.cli.task_facts import overdue_facts
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.liveness.registry import most_overdue
-from zodbschedule.store.inspection import label
 from zodbschedule.transactions.workarounds import PACK_HINT
 from zodbschedule.transactions.workarounds import loses_what_moves
-
-
-# The problem of a call names the function.
-CALL = f'{CallTask.__module__}.{CallTask.__qualname__}'
 
 
 class Bounds(NamedTuple):
@@ -194,7 +188,7 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     if found.packs_badly:
         click.echo(f'Warning: {PACK_HINT}', err=True)
     for row in found.unable:
-        click.echo(f'Warning: {one_line(_label(row))} '
+        click.echo(f'Warning: {one_line(row.label)} '
                    f'cannot run here: {one_line(str(row.problem))}', err=True)
     for problem in found.unfit_settings:
         click.echo(f'Warning: a setting is not valid, and its default is '
@@ -218,12 +212,6 @@ def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
     yield f'{in_words(found.workers)}{_bound("needed", bounds.min_workers)}'
     if found.pause is not None:
         yield format.schedule_pause(found.pause)
-
-
-def _label(row: TaskFacts) -> str:
-    """The task, with its class, which may be what is missing."""
-    return label(int(row.id, 16), row.description,
-                 '' if row.type == CALL else row.type)
 
 
 def _bound(word: str, bound: int | None) -> str:

@@ -22,7 +22,6 @@ from zodbschedule.cli import format
 from zodbschedule.cli.task_facts import TaskFacts
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.cli.task_facts import waiting_facts
-from zodbschedule.store.inspection import label
 
 
 # How many due tasks are looked at, for whether they can run: each is loaded,
@@ -47,8 +46,8 @@ def _pauses(schedule: Schedule, due: list[TaskFacts]) -> Iterator[str]:
         facts = pause_facts(schedule.paused(schedule.get(first.id)))
         since = f' {format.pause(facts)}' if facts else ''
         yield (f'tasks that are due and paused by themselves: {len(paused)}; '
-               f'the first is {label(int(first.id, 16), first.description)}, '
-               f'paused{since}. To end that: zodbschedule resume {first.id}')
+               f'the first is {first.label}, paused'
+               f'{since}. To end that: zodbschedule resume {first.id}')
 
 
 def _dead_holders(schedule: Schedule) -> Iterator[str]:

@@ -51,6 +51,7 @@ from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
@@ -99,11 +100,18 @@ class TaskFacts:
     recurrence: str | None
     #: the recurrence without its start, short enough for a table
     short_recurrence: str | None
+    #: what it calls, or its class
+    function: str
+
+    @property
+    def label(self) -> str:
+        """As the log names it."""
+        return label(int(self.id, 16), self.description, self.function)
 
     def as_dict(self) -> dict[str, Any]:
         """The facts for ``show`` and ``--json``."""
         return {name: value for name, value in vars(self).items()
-                if name != 'short_recurrence'}
+                if name not in ('short_recurrence', 'function')}
 
 
 def task_facts(task: Persistent, time: datetime | None,
@@ -122,7 +130,8 @@ def task_facts(task: Persistent, time: datetime | None,
         problem=problem_of(task),
         key=_as_text(_own_attribute(task, 'key')),
         recurrence=_rule_text(rule),
-        short_recurrence=_rule_text(rule, _short_rule))
+        short_recurrence=_rule_text(rule, _short_rule),
+        function=type_of(task))
 
 
 def label_of(task: Persistent) -> str:
