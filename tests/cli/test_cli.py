@@ -451,6 +451,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     # As it is between a run and the next turn.
     class Schedule:
         aside = claims = {}
+        workers = ()
         parked = ParkedTasks()
 
         def get(self, id):
@@ -639,7 +640,7 @@ def test_check_does_not_name_what_is_not_due_or_is_paused(shell, wall_clock):
     assert len(shell.json('list')) == 2
     assert shell.json('check')['unable'] == []
     assert shell('check')
-    assert shell.err == ''
+    assert 'cannot run here' not in shell.err
 
 
 def test_a_parked_call_whose_function_is_missing_is_shown(shell, wall_clock):
