@@ -199,6 +199,22 @@ def test_a_subscriber_that_raises_keeps_no_other_from_its_event(
     assert told == ['an event']
 
 
+def test_what_a_subscriber_raises_is_said_once(subscribe, caplog):
+    def fail(event):
+        if event == 'odd':
+            raise ValueError(event)
+        raise ValueError('another')
+
+    subscribe(fail)
+    for event in 'an event', 'an event', 'odd', 'odd':
+        notify(event)
+    caplog.set_level(logging.DEBUG, 'zodbschedule')
+    notify('an event')
+    assert [(record.levelname, record.args) for record in caplog.records] == [
+        ('ERROR', ('an event',)), ('ERROR', ('odd',)),
+        ('DEBUG', ('an event',))]
+
+
 def test_a_signal_that_ends_the_process_during_a_subscriber_does_so(
         subscribe):
     def terminated(event):

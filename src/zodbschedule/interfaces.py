@@ -606,11 +606,13 @@ class IHistory(Interface):
     def __iter__():
         """The `IOutcome` entries, newest first, lazily."""
 
-    def select(task=None, outcome=None):
+    def select(task=None, outcome=None, since=None):
         """The entries of a task and with an outcome, newest first, lazily.
 
         *task* is a task or its id; None: of all tasks.  *outcome* is a text
         as in `IOutcome`; None: with any.  Raises ValueError for another text.
+        *since* is an aware datetime: only what ended then or later; None:
+        all.  Raises `InvalidTime` if it is not aware.
         """
 
 

@@ -59,12 +59,14 @@ from ZODB.utils import p64
 
 import zodbschedule.cli
 from zodbschedule import CallTask
+from zodbschedule import InProgress
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import format
 from zodbschedule.cli import monitor
+from zodbschedule.cli import portions
 from zodbschedule.cli import process
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
@@ -150,7 +152,8 @@ def test_add_schedules_a_call_and_prints_its_id(shell, wall_clock):
         'id': task, 'time': '2030-01-31T09:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'more shoes', 'principalId': 'zoe',
         'type': 'zodbschedule.task.CallTask', 'problem': None,
-        'key': None, 'recurrence': None,
+        'key': None, 'recurrence': None, 'function': 'shop.restock',
+        'error': None,
         'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1, 'missed': 'one',
         'expires': None, 'retry': None, 'progress': None,
         'pause': None, 'schedule_pause': None, 'parked': [],
@@ -229,9 +232,10 @@ def test_list_shows_id_time_state_principal_and_what(shell, wall_clock):
     two = shell('add', 'shop.restock', '--description', 'first\nof all')
     heading, _, first, second = shell('list').splitlines()
     assert heading.split() == [
-        'id', 'time', 'state', 'principal', 'description']
+        'id', 'time', 'state', 'principal', 'description', 'function']
     assert first.split() == [
-        two, '2030-01-31T08:00:00Z', '(now)', 'waiting', 'first', 'of', 'all']
+        two, '2030-01-31T08:00:00Z', '(now)', 'waiting', 'first', 'of', 'all',
+        'shop.restock']
     assert second.split() == [
         one, '2030-01-31T08:10:00Z', '(in', '10', 'min)', 'waiting', 'zoe',
         'shop.deliver']
@@ -450,7 +454,7 @@ def test_show_finds_what_a_worker_holds(shell, wall_clock):
 def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     # As it is between a run and the next turn.
     class Schedule:
-        aside = claims = {}
+        aside = claims = crashes = {}
         workers = ()
         parked = ParkedTasks()
 
@@ -587,7 +591,8 @@ def test_a_task_whose_class_is_missing_is_shown(shell, lost):
         'id': lost, 'time': '2030-01-31T08:00:00Z', 'state': 'waiting',
         'worker': None, 'description': 'find me', 'principalId': 'zoe',
         'type': 'shop.Errand', 'problem': 'class missing', 'key': None,
-        'recurrence': None}
+        'recurrence': None, 'function': 'shop.Errand', 'attempt': 1,
+        'progress': None, 'error': None}
     assert 'find me (class missing)' in shell('list')
     assert shell.json('show', lost)['attributes'] == {'to': 'the harbour'}
     assert shell('cancel', lost) == f'{lost} was cancelled'
@@ -813,6 +818,104 @@ def test_a_change_that_conflicts_is_tried_again(shell, monkeypatch):
     assert shell.ids() == []
 
 
+# -- several tasks at once ---------------------------------------------------
+
+
+def test_many_tasks_are_cancelled_in_portions(shell, monkeypatch):
+    monkeypatch.setattr(portions, 'PORTION', 2)
+    for _ in range(5):
+        shell('add', 'shop.restock', '--at', '+1d')
+    kept = shell('add', 'shop.deliver', '--at', '+1d')
+    assert shell('cancel', '--func', 'shop.re*', '--yes') == (
+        'cancelled 5 tasks')
+    assert shell.ids() == [kept]
+
+
+def test_what_is_found_is_shown_before_one_question(shell, monkeypatch):
+    monkeypatch.setattr(portions, 'SHOWN', 1)
+    ids = [shell('add', 'shop.restock', '--at', '+1d') for _ in range(2)]
+    monkeypatch.setattr(sys, 'stdin', io.StringIO('y\n'))
+    said = shell('cancel', '--all')
+    assert 'and 1 more' in said
+    assert said.endswith('cancelled 2 tasks')
+    assert len(re.findall('|'.join(ids), said)) == 1
+
+
+def test_nobody_who_answers_is_no_yes(shell, monkeypatch):
+    task = shell('add', 'shop.restock', '--at', '+1d')
+    monkeypatch.setattr(sys, 'stdin', io.StringIO(''))
+    shell('cancel', '--all', code=2)
+    assert 'since nobody answers; give --yes' in shell.err
+    assert shell.ids() == [task]
+
+
+def test_what_cannot_be_unparked_stops_nothing_else(shell):
+    blocked = shell('add', 'shop.deliver', '--key', 'hats')
+    free = shell('add', 'shop.deliver')
+    shell('process', code=1)
+    shell('add', 'shop.restock', '--key', 'hats', '--at', '+1d')
+    assert shell('unpark', '--all', '--yes', '--at', '+1d', code=2) == (
+        'unparked 1 task')
+    assert f"the key 'hats' of {blocked} is held by" in shell.err
+    assert [row['id'] for row in shell.json('parked')] == [blocked]
+    assert free in shell.ids()
+
+
+def test_what_has_gone_meanwhile_is_said(shell, monkeypatch):
+    shell('add', 'shop.restock', '--at', '+1d')
+    monkeypatch.setattr(Schedule, 'get', lambda schedule, id: None)
+    assert shell('cancel', '--all', '--yes').splitlines() == [
+        'cancelled 0 tasks', '1 task had gone meanwhile']
+
+
+def test_what_the_api_refuses_is_said(shell, monkeypatch):
+    def refuse(schedule, task, **record):
+        raise InProgress('it is busy')
+
+    shell('add', 'shop.restock', '--at', '+1d')
+    monkeypatch.setattr(Schedule, 'unschedule', refuse)
+    shell('cancel', '--all', '--yes', code=2)
+    assert shell.err.strip() == 'Error: it is busy'
+
+
+@pytest.mark.parametrize('args', [('',), (), ('2a', '--all')])
+def test_it_has_to_be_said_which_tasks_are_meant(shell, args):
+    shell('cancel', *args, code=2)
+    assert 'Error: ' in shell.err
+
+
+@pytest.mark.parametrize('args', [(), ('2a', '--key', 'hats')])
+def test_show_takes_an_id_or_a_key(shell, args):
+    shell('show', *args, code=2)
+    assert 'give either the ID of a task, or --key KEY' in shell.err
+
+
+def test_a_task_is_shown_by_its_key_wherever_it_is(shell, wall_clock):
+    assert "with the key 'hats'" in shell.refuses('show', '--key', 'hats')
+    task = shell('add', 'shop.deliver', '--key', 'hats')
+    assert shell.json('show', '--key', 'hats')['state'] == 'waiting'
+    shell('process', code=1)
+    found = shell.json('show', '--key', 'hats')
+    assert (found['id'], found['state']) == (task, 'parked')
+
+
+def test_a_change_of_what_does_not_move_says_no_time(shell, wall_clock):
+    task = shell('add', 'shop.restock')
+    with opened(shell.db) as root:
+        claim_elsewhere(root['schedule'], MORNING)
+    assert shell('change', task, '--description', 'hats') == (
+        f'{task} was changed')
+
+
+def test_a_setting_that_is_not_valid_is_told(shell):
+    with opened(shell.db) as root:
+        root['schedule'].__dict__['lease'] = 5
+        root['schedule']._p_changed = True
+    shell('settings')
+    assert 'Warning: a setting is not valid' in shell.err
+    assert shell('settings', 'history.max_age=none').split()[-8:][0] == 'none'
+
+
 # -- process -----------------------------------------------------------------
 
 
@@ -977,10 +1080,13 @@ def test_a_bar_of_very_many_has_no_end(shell, terminal, monkeypatch):
 
 
 def test_a_bar_counts_what_was_interrupted_when_it_is_run_again():
-    progress = SimpleNamespace(add_task=lambda *args, total: None)
-    bar = process.ProgressBar(progress, 1)
-    bar.count(RunEnded('1', 'interrupted', MORNING, 'a', 'a', None, 1,
-                       MORNING, 'its process has ended'))
+    counted = []
+    told = process.each_run(lambda: counted.append(1))
+    told(RunEnded('1', 'interrupted', MORNING, 'a', 'a', None, 1, MORNING,
+                  'its process has ended'))
+    assert counted == []
+    told(RunEnded('1', 'succeeded', MORNING, 'a', 'a', None, 1, MORNING, None))
+    assert counted == [1]
 
 
 def test_very_many_due_tasks_are_not_all_loaded_for_the_bar(monkeypatch):
@@ -1022,7 +1128,8 @@ def test_parked_tells_what_was_set_aside_and_why(shell, wall_clock):
         'parked_at': '2030-01-31T11:00:00Z', 'state': 'parked',
         'reason': 'RuntimeError: nobody opens', 'traceback': '',
         'description': 'shop.deliver', 'principalId': 'zoe',
-        'type': 'zodbschedule.task.CallTask', 'problem': None,
+        'type': 'zodbschedule.task.CallTask',
+        'function': 'shop.deliver', 'problem': None,
         'occurrence': None, 'key': None, 'recurrence': None}
 
 

@@ -752,7 +752,7 @@ def test_history_fits_a_terminal(shell, eventful, terminal):
     assert lines[0].split() == [
         'ended', 'task', 'outcome', 'attempt', 'description']
     assert [line.strip() for line in lines[4:6]] == [
-        lines[4].strip(), 'RuntimeError: nobody']
+        lines[4].strip(), 'RuntimeError: nobody opens']
 
 
 def test_a_run_that_expired_has_not_lasted(shell, wall_clock):

@@ -474,7 +474,7 @@ def test_a_worker_serves_several_schedules(shell, working):
                      '--path', 'app/plans')
     wait_until(lambda: Path('restocked').exists() and len(
         Path('restocked').read_text().splitlines()) == 2, 'both')
-    assert 'schedules: schedule, app/plans\n' in worker.ends_when_told()
+    assert 'schedules: schedule, app/plans, ' in worker.ends_when_told()
 
 
 def test_a_worker_has_room_for_a_connection_a_thread(working):

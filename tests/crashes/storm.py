@@ -95,7 +95,7 @@ LEASE = 3 * SECOND
 BACKLOG = 200
 
 # How long all may take to be done in the end, in seconds.
-PATIENCE = 900
+PATIENCE = 300
 
 # How far the clock of a worker jumps, in seconds.
 JUMP = 40
@@ -202,7 +202,7 @@ class Storm:
         self.chance = chance
         self.load = load
         #: how often series come
-        self.period = max(1, round(1 / load)) * SECOND
+        self.period = round(2 / load) * SECOND
         self.ledger = str(folder / 'ledger')
         open(self.ledger, 'w').close()
         self.clock_file = folder / 'clock'

@@ -143,6 +143,8 @@ def test_without_a_history_nothing_is_recorded(stage, told):
     with stage.transaction():
         stage.schedule.history.keep = 0
     stage.add('bad', call=exits)
+    # At an instant at which nothing is trimmed.
+    stage.now += timedelta(microseconds=1)
     end(stage)
     assert history(stage) == []
     assert [one.outcome for one in told] == ['interrupted']
@@ -264,6 +266,8 @@ def test_one_of_a_process_that_has_ended_is_interrupted(
     assert endings(stage)[:2] == [
         ('before', 'succeeded', None),
         ('one', 'interrupted', 'its process has ended')]
+    # The clock of the storage is ahead of ours.
+    assert history(stage)[1].began == history(stage)[1].ended
     assert 'that counts as a crash of this task' in caplog.text
     assert [(one.description, one.outcome) for one in told][1] == (
         'one', 'interrupted')

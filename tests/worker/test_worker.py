@@ -322,12 +322,12 @@ class TestStarting:
             'zodbschedule.worker.worker.version', not_installed)
         db = database.client().db
         worker = start(db=lambda: db)
-        wait_until(lambda: log('The database is open'), 'the database')
+        wait_until(lambda: log('The database was opened'), 'the database')
         begins, = log(f'Worker {worker.name} begins')
         assert begins.endswith(
             'database: not open yet, zodbschedule that is not installed')
-        assert log('The database is open') == [
-            f'The database is open: {db.getName()}']
+        assert log('The database was opened') == [
+            f'The database was opened: {db.getName()}']
 
     @pytest.mark.parametrize('options, message', [
         ({'threads': 0}, 'threads is 0; it has to be an int of 1 or more, and '

@@ -12,14 +12,11 @@
 ##############################################################################
 """The commands that create a schedule and add tasks to it."""
 
-import functools
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import click
 
-from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.cli import format
@@ -31,6 +28,10 @@ from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import label_of
+from zodbschedule.cli.task_options import first_time
+from zodbschedule.cli.task_options import recurrence_options
+from zodbschedule.cli.task_options import retry_options
+from zodbschedule.cli.user import name_user
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.schedule import DUPLICATE
 from zodbschedule.store.inspection import label
@@ -46,49 +47,9 @@ def init(location: Location) -> None:
     with open_connection(location, Access.CREATE) as connection:
         with connection.transaction_manager as transaction:
             transaction.note('zodbschedule init')
+            name_user(transaction)
             made = location.make(connection)
     click.echo(f'{location} {"was created" if made else "already exists"}')
-
-
-def recurrence_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how a task repeats, as one argument."""
-    @click.option('--every', type=parse.period, metavar='DURATION',
-                  help='Repeat the task at this interval: 90s, 15m, 1h, 1d.')
-    @click.option('--cron', metavar='EXPRESSION',
-                  help="Repeat the task by a cron expression, such as "
-                       "'30 2 * * *'; needs --timezone.")
-    @click.option('--rrule', metavar='TEXT',
-                  help="Repeat the task by an RRULE of RFC 5545, such as "
-                       "'FREQ=WEEKLY;BYDAY=MO'.")
-    @click.option('--dtstart', metavar='TIME',
-                  help='The start of --rrule.  Default: now.')
-    @click.option('--timezone', metavar='NAME',
-                  help='The time zone of --cron and --rrule, such as '
-                       'Europe/Berlin.')
-    @functools.wraps(function)
-    def command(*args: Any, every: Any, cron: Any, rrule: Any, dtstart: Any,
-                timezone: Any, **options: Any) -> None:
-        function(*args, recurrence=parse.recurrence(
-            every, cron, rrule, dtstart, timezone), **options)
-
-    return command
-
-
-def retry_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how often a task is tried, as one argument."""
-    @click.option('--retry', 'attempts', type=click.IntRange(min=1),
-                  metavar='ATTEMPTS',
-                  help='The number of attempts before the task is parked.')
-    @click.option('--retry-delay', 'delay', type=parse.duration,
-                  metavar='DURATION',
-                  help='The delay before the second attempt; each further '
-                       'delay is twice as long.  Default: 1m.')
-    @functools.wraps(function)
-    def command(*args: Any, attempts: Any, delay: Any, **options: Any
-                ) -> None:
-        function(*args, retry=parse.retry(attempts, delay), **options)
-
-    return command
 
 
 @click.command()
@@ -133,24 +94,13 @@ def add(location: Location, function: str, args: list[Any],
         try:
             task = schedule.call(
                 function, *args, duplicate=duplicate or 'refuse',
-                time=_first_time(time, options['recurrence']), **options)
+                time=first_time(time, options['recurrence']), **options)
         except AlreadyScheduled as error:
             raise _duplicate_key(options['key'], error.task) from error
         schedule._p_jar.add(task)  # gives it its id before the commit
         return task_id(task)
 
     click.echo(change_schedule(location, f'add {function}', add_task))
-
-
-def _first_time(time: datetime | None, rule: Any) -> datetime | None:
-    """The time that the task is given.
-
-    A period would keep the fraction of the second in which the task was
-    added, and make the ids of its occurrences long.
-    """
-    if not isinstance(rule, Every):
-        return time
-    return (time or clock.now() + rule.period).replace(microsecond=0)
 
 
 def _duplicate_key(key: str, task: Any) -> CommandError:

@@ -24,34 +24,88 @@ from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import NoSuchTask
 from zodbschedule.cli.options import by_option
 from zodbschedule.cli.options import id_argument
 from zodbschedule.cli.options import id_or_all
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import note_option
 from zodbschedule.cli.options import record_options
+from zodbschedule.cli.portions import Action
+from zodbschedule.cli.portions import act_on
+from zodbschedule.cli.selection import Targets
+from zodbschedule.cli.selection import target_options
+from zodbschedule.cli.task_facts import list_facts
 from zodbschedule.cli.task_facts import parked_entries
-from zodbschedule.cli.task_facts import parked_entry
-from zodbschedule.instant import to_micros
-from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.cli.task_options import first_time
+from zodbschedule.cli.task_options import recurrence_options
+from zodbschedule.cli.task_options import retry_options
 from zodbschedule.scheduling.series import is_repeating
-from zodbschedule.scheduling.series import occurrence_of
-from zodbschedule.store.inspection import task_id
-from zodbschedule.store.parked import ParkedTask
-from zodbschedule.task import key_of
+
+
+@click.command()
+@target_options('function', 'key', 'text')
+@record_options
+@location_options
+def cancel(location: Location, targets: Targets, by: str | None, reason: str
+           ) -> None:
+    """Remove tasks from the schedule, even while they run.
+
+    Tasks that are given by their IDs are cancelled at once.  For others, the
+    first are shown, and you are asked; tasks that do not match are left.
+    """
+    def remove(schedule: Schedule, id: str) -> str:
+        schedule.unschedule(_task(schedule, id, location), reason=reason)
+        return f'{id} was cancelled'
+
+    act_on(location, targets, Action(
+        'cancel', 'cancelled',
+        lambda schedule: (row.as_dict() for row in list_facts(schedule)),
+        remove), by)
 
 
 @click.command()
 @id_argument
+@click.option('--at', 'time', type=parse.moment, metavar='TIME',
+              help='When the task is due next.')
+@recurrence_options
+@retry_options
+@click.option('--missed', type=click.Choice(('one', 'all')),
+              help='After an outage, run once for all missed occurrences, or '
+                   'once for each.')
+@click.option('--expires', type=parse.period, metavar='DURATION',
+              help='How long after its occurrence a run may begin.')
+@click.option('--key', metavar='KEY',
+              help='A key; at most one waiting task has it.')
+@click.option('--principal', 'principalId', metavar='PRINCIPAL',
+              help='The id of the principal that the task runs as.')
+@click.option('--description', metavar='TEXT', help='What the task is for.')
 @record_options
 @location_options
-def cancel(location: Location, id: str, by: str | None, reason: str) -> None:
-    """Remove a task from the schedule, even while it runs."""
-    def remove(schedule: Schedule) -> None:
-        schedule.unschedule(_task(schedule, id, location), reason=reason)
+def change(location: Location, id: str, by: str | None, reason: str,
+           **options: Any) -> None:
+    """Change when a task runs, how often it is tried, and so on.
 
-    change_schedule(location, f'cancel {id}', remove, by)
-    click.echo(f'{id} was cancelled')
+    With a new recurrence and without --at, it waits for the next occurrence.
+    """
+    given = {name: value for name, value in options.items()
+             if value is not None}
+    if not given:
+        raise click.UsageError(
+            'nothing is to be changed; give --at, --every, --retry or another '
+            'option')
+    time = first_time(given.get('time'), given.get('recurrence'))
+    if time is not None:
+        given['time'] = time
+
+    def change_it(schedule: Schedule) -> datetime | None:
+        task = _task(schedule, id, location)
+        schedule.change(task, reason=reason, **given)
+        return schedule.waits(task)
+
+    when = change_schedule(location, f'change {id}', change_it, by)
+    click.echo(f'{id} was changed' if when is None else
+               f'{id} was changed; it is due {format.when(when, clock.now())}')
 
 
 @click.command('run-now')
@@ -120,55 +174,6 @@ def _note(command: str, id: str | None) -> str:
     return f'{command} {id or "--all"}'
 
 
-@click.command()
-@id_argument
-@click.option('--at', 'time', type=parse.moment, metavar='TIME',
-              help='When to run it.  Default: the time of the parked task.')
-@record_options
-@location_options
-def unpark(location: Location, id: str, time: datetime | None,
-           by: str | None, reason: str) -> None:
-    """Schedule a parked task, or a parked occurrence, again."""
-    def restore(schedule: Schedule) -> str:
-        entry = _entry(schedule, id, location)
-        task = _unparked(schedule, entry, time, reason)
-        when = schedule.waits(task)
-        if when is None:
-            return 'will run when the worker has finished the task'
-        if entry.occurrence is not None and to_micros(
-                entry.occurrence) != occurrence_of(task, to_micros(when)):
-            return 'will run after the occurrence that is waiting'
-        return f'is scheduled for {format.when(when, clock.now())}'
-
-    said = change_schedule(location, f'unpark {id}', restore, by)
-    click.echo(f'{id} {said}')
-
-
-def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None,
-              reason: str) -> Any:
-    try:
-        return schedule.unpark(entry, time, reason=reason)
-    except AlreadyScheduled as error:
-        holder = task_id(error.task)
-        raise CommandError(
-            f'the key {key_of(entry.task)!r} of {entry.id} is held by task '
-            f'{holder}, which waits; unpark {entry.id} when that has run, or '
-            f'cancel it first, with: zodbschedule cancel {holder}') from error
-
-
-@click.command()
-@id_argument
-@record_options
-@location_options
-def discard(location: Location, id: str, by: str | None, reason: str) -> None:
-    """Delete a parked task, or a parked occurrence."""
-    def remove(schedule: Schedule) -> None:
-        schedule.discard(_entry(schedule, id, location), reason=reason)
-
-    change_schedule(location, f'discard {id}', remove, by)
-    click.echo(f'{id} was discarded')
-
-
 # -- what an id means --------------------------------------------------------
 
 
@@ -178,19 +183,11 @@ def _task(schedule: Schedule, id: str, location: Location) -> Any:
         if parked_entries(schedule, id):
             raise CommandError(f'{id} is parked; use zodbschedule unpark or '
                                f'zodbschedule discard')
-        raise CommandError(f'there is no task {id} in {location}; '
-                           f'zodbschedule list shows the ids')
+        raise NoSuchTask(f'there is no task {id} in {location}; '
+                         f'zodbschedule list shows the ids')
     return task
 
 
 def _task_or_all(schedule: Schedule, id: str | None, location: Location
                  ) -> Any:
     return None if id is None else _task(schedule, id, location)
-
-
-def _entry(schedule: Schedule, id: str, location: Location) -> ParkedTask:
-    entry = parked_entry(schedule, id)
-    if entry is None:
-        raise CommandError(f'no task {id} is parked in {location}; '
-                           f'zodbschedule parked shows the ids')
-    return entry

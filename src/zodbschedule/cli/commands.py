@@ -34,6 +34,7 @@ SECTIONS = {
         'init': 'add.init'},
     'Scheduling': {
         'add': 'add.add',
+        'change': 'change.change',
         'cancel': 'change.cancel',
         'run-now': 'change.run_now',
         'pause': 'change.pause',
@@ -50,8 +51,10 @@ SECTIONS = {
         'explain': 'forecast.explain'},
     'After a failure': {
         'parked': 'show.list_parked',
-        'unpark': 'change.unpark',
-        'discard': 'change.discard'},
+        'unpark': 'unpark.unpark',
+        'discard': 'unpark.discard'},
+    'Configuring': {
+        'settings': 'settings.settings'},
     'Tasks of Zope add-ons': {
         'contributed': 'zope_tasks.list_contributed',
         'reset': 'zope_tasks.reset'},
@@ -107,7 +110,7 @@ def commands(verbose: bool) -> None:
 
     ID is the id of a task: add prints it, list shows it.  TIME is ISO 8601
     with a time zone (2030-01-31T09:00Z, 2030-01-31T09:00+01:00) or an offset
-    from now (+30s, +10m, +2h, +1d).  DURATION is a number and a unit (30s,
+    from now (+30s, +10m, -2h, -1d).  DURATION is a number and a unit (30s,
     10m, 2h, 1d).
     """
     if isinstance(sys.stdout, TextIOWrapper):

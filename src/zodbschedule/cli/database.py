@@ -357,15 +357,32 @@ def change_schedule(location: Location, note: str,
 
     The transaction names *by*, or else the user of the system.
     """
+    with changing(location, by) as commit:
+        result: T = commit(note, change)
+    return result
+
+
+@contextmanager
+def changing(location: Location, by: str | None
+             ) -> Iterator[Callable[[str, Callable[[Schedule], Any]], Any]]:
+    """The same for several changes, each in its own transaction.
+
+    The value is a function of a note and a change.
+    """
     with open_connection(location, Access.CHANGE) as connection:
-        manager = connection.transaction_manager
-        for attempt in manager.attempts(TRIES):
-            with attempt as transaction:
-                transaction.note(f'zodbschedule {note}')
-                name_user(transaction, by)
-                schedule = location.find(connection)
-                with logs.damage_shown(), naming_damage(schedule):
-                    result = change(schedule)
+        yield partial(_commit, location, connection, by)
+
+
+def _commit(location: Location, connection: Connection, by: str | None,
+            note: str, change: Callable[[Schedule], T]) -> T:
+    for attempt in connection.transaction_manager.attempts(TRIES):
+        with attempt as transaction:
+            transaction.note(f'zodbschedule {note}')
+            name_user(transaction, by)
+            schedule = location.find(connection)
+            with logs.damage_shown(), naming_damage(schedule):
+                result = change(schedule)
+    connection.cacheGC()  # or a million tasks stay in memory
     return result
 
 

@@ -65,6 +65,10 @@ class CommandError(click.ClickException):
         super().__init__(one_line(message))
 
 
+class NoSuchTask(CommandError):
+    """Nothing has that id, or not any more."""
+
+
 class WorkerFailed(CommandError):
     """Ends the worker with one line and exit code 3."""
 

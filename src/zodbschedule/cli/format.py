@@ -63,6 +63,19 @@ def when(instant: datetime, now: datetime, zone: tzinfo = UTC) -> str:
     return f'{timestamp(instant, zone)} ({relative(instant, now)})'
 
 
+def beside(instant: datetime, now: datetime, zone: tzinfo | None) -> str:
+    """The same in UTC, with the local time in *zone* beside it, if any.
+
+    As in ``2030-01-31T08:00:00Z = Thu 09:00:00+01:00 (in 5 min)``.
+    """
+    if zone is None:
+        return when(instant, now)
+    local = instant.replace(microsecond=0).astimezone(zone)
+    _, _, clock_time = local.isoformat().partition('T')
+    return (f'{timestamp(instant)} = {local:%a} {clock_time} '
+            f'({relative(instant, now)})')
+
+
 def local_time(local: datetime) -> str:
     """The day of the week, the local time and its offset from UTC."""
     shown = local.isoformat(sep=' ', timespec='seconds')
@@ -103,6 +116,11 @@ def run_time(span: timedelta) -> str:
     if span < UNITS['m']:
         return f'{span.total_seconds():.3g} s'
     return duration(span)
+
+
+def tasks(number: int) -> str:
+    """As in ``1 task``, ``2 tasks``."""
+    return '1 task' if number == 1 else f'{number} tasks'
 
 
 def tasks_are(number: int) -> str:

@@ -131,6 +131,10 @@ limit_option = click.option(
     '-n', '--limit', type=click.IntRange(min=0, max=MOST_ROWS), metavar='N',
     help=f'Show at most N rows; 0 means all.  Default: {DEFAULT_LIMIT} in a '
          f'table, all in JSON.')
+zone_option = click.option(
+    '--zone', type=parse.zone, metavar='NAME',
+    help='Show the local times of this zone beside UTC, such as '
+         'Europe/Berlin.')
 timezone_option = click.option(
     '--timezone', 'zone', type=parse.zone, metavar='NAME', default='UTC',
     show_default=True, help='The time zone of the times and days shown.')
@@ -151,6 +155,21 @@ def id_or_all(function: Callable[..., None]) -> Callable[..., None]:
                 'give either the ID of a task, or --all for the whole '
                 'schedule')
         function(id=id, **options)
+
+    return command
+
+
+def id_or_key(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument ID or the option --key; one of them is None."""
+    @click.argument('id', metavar='[ID]', required=False, callback=_not_empty)
+    @click.option('--key', metavar='KEY',
+                  help='The key of the task, instead of its ID.')
+    @functools.wraps(function)
+    def command(id: str | None, key: str | None, **options: Any) -> None:
+        if (id is None) is (key is None):
+            raise click.UsageError(
+                'give either the ID of a task, or --key KEY')
+        function(id=id, key=key, **options)
 
     return command
 

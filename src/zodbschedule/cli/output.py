@@ -17,6 +17,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import datetime
+from datetime import tzinfo
 from typing import Any
 
 import click
@@ -34,7 +35,8 @@ from zodbschedule.cli.errors import one_line
 UNWRAPPED = 100_000
 
 # The prefix of a cell that moves below the description.
-BELOW = {'key': 'key ', 'principal': 'principal ', 'worker': 'worker '}
+BELOW = {'key': 'key ', 'principal': 'principal ', 'worker': 'worker ',
+         'progress': 'done: ', 'attempt': 'attempt '}
 
 # The width of a drawing that does not go to a terminal.
 DEFAULT_WIDTH = 80
@@ -47,13 +49,21 @@ STYLES = {
 
 # These columns are wrapped if a terminal is too narrow; the others are cut.
 WRAPPED = frozenset({
-    'description', 'reason', 'error', 'note', 'key', 'recurrence'})
+    'description', 'reason', 'error', 'note', 'key', 'recurrence',
+    'function', 'meaning'})
+
+# These columns hold times.
+TIMES = frozenset({'time', 'ended', 'parked'})
 
 # The least width of a column that is wrapped; narrower, it is hard to read.
 READABLE_WIDTH = 24
 
 # The spaces between two columns.
 COLUMN_GAP = 2
+
+# What is wider is not padded to in a file: one long text would make every row
+# as long.
+WIDEST_PADDING = 60
 
 
 class PlainConsole(Console):
@@ -84,34 +94,58 @@ def is_ascii() -> bool:
     return console().options.ascii_only
 
 
-def cell(value: object, style: str = '') -> Text:
-    """A value in a table: one line, without control characters."""
+def cell(value: object, style: str = '', zone: tzinfo | None = None) -> Text:
+    """A value in a table: one line, without control characters.
+
+    A time is in UTC, and in *zone* beside that.
+    """
     if isinstance(value, datetime):
-        value = format.when(value, clock.now())
+        value = format.beside(value, clock.now(), zone)
     line = '' if value is None else one_line(value)
     return Text(line, style=STYLES.get(line, style))
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]],
           optional: Collection[str] = (), below: Iterable[str] = (),
-          spare: Iterable[str] = ()) -> Table | str:
+          spare: Iterable[str] = (), last: Iterable[str] = (),
+          zone: tzinfo | None = None) -> Table | str:
     """Rows under a heading.
 
     The *optional* columns are left out if they are empty.  If the terminal is
     too narrow, the columns in *below* move below the description, one by one,
-    and then the *spare* ones are left out, one by one.
+    and then the *spare* ones are left out, one by one; then how far the times
+    are from now, and the *last* columns.
     """
-    lines = [list(map(cell, row)) for row in rows]
+    lines = [[cell(value, zone=zone) for value in row] for row in rows]
     filled = {name: list(column) for name, column in zip(
         columns, zip(*lines, strict=True), strict=True)
         if name not in optional or any(column)}
-    for name in (*below, *spare):
-        if name in filled and _width(filled) > console().width:
+    # Without a description there is nothing to be below.
+    movable = [name for name in below if 'description' in filled]
+    for name in (*movable, *spare, None, *last):
+        if _width(filled) <= console().width:
+            break
+        if name is None:
+            filled = _with_short_times(filled)
+        elif name in filled:
             column = filled.pop(name)
-            if name in below and 'description' in filled:
+            if name in movable:
                 filled['description'] = _stacked(
                     filled['description'], BELOW.get(name, ''), column)
-    return _table(filled) if console().is_terminal else _plain_table(filled)
+    if not console().is_terminal:
+        return _plain_table(filled)
+    return _table(filled)
+
+
+def _with_short_times(columns: Mapping[str, list[Text]]
+                      ) -> dict[str, list[Text]]:
+    return {name: list(map(_shortened, column)) if name in TIMES else column
+            for name, column in columns.items()}
+
+
+def _shortened(time: Text) -> Text:
+    """A time without its distance from now; a local time goes below."""
+    return Text(time.plain.partition(' (')[0].replace(' = ', '\n'))
 
 
 def _stacked(column: list[Text], prefix: str, more: list[Text]
@@ -150,7 +184,9 @@ def _plain_table(columns: Mapping[str, list[Text]]) -> str:
     """The same for a file; rich takes many times as long for it."""
     padded = []
     for name, column in columns.items():
-        width = max(len(name), *(each.cell_len for each in column))
+        width = max(len(name), *(
+            each.cell_len for each in column
+            if each.cell_len <= WIDEST_PADDING), 0)
         padded.append([name.ljust(width), *(
             each.plain + ' ' * (width - each.cell_len) for each in column)])
     heading, *rows = (
@@ -160,14 +196,15 @@ def _plain_table(columns: Mapping[str, list[Text]]) -> str:
     return '\n'.join(line.rstrip() for line in (heading, rule, *rows))
 
 
-def details(values: Mapping[str, object]) -> Table:
+def details(values: Mapping[str, object], zone: tzinfo | None = None
+            ) -> Table:
     """Names and values, one pair in a line; None is left out."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(overflow='fold')
     for name, value in values.items():
         if value is not None:
-            made.add_row(Text(name, style='bold'), cell(value))
+            made.add_row(Text(name, style='bold'), cell(value, zone=zone))
     return made
 
 

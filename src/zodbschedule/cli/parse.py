@@ -44,10 +44,15 @@ NEEDS_ZONE = ('{} needs a time zone, because it names local times; give '
 
 
 def moment(text: str) -> datetime:
-    """An instant in UTC: ISO 8601 with a zone, or ``+10m`` from now."""
+    """An instant in UTC: ISO 8601 with a zone, or ``+10m`` from now.
+
+    ``-10m`` is ten minutes ago.
+    """
     try:
         if text.startswith('+'):
             return clock.now() + duration(text[1:])
+        if text.startswith('-'):
+            return clock.now() - duration(text[1:])
         return _aware(text).astimezone(UTC)
     except OverflowError:
         raise CommandError(f'the time {text} is out of range; write a time '

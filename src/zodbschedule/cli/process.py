@@ -252,12 +252,38 @@ def progress_bar(schedule: Schedule, until: datetime) -> Iterator[None]:
     progress = Progress(
         TextColumn('processing'), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), console=screen, transient=True)
-    bar = ProgressBar(progress, count_due(schedule, until))
-    with subscribed(bar.count):
-        try:
+    bar = progress.add_task('', total=count_due(schedule, until))
+    counted = subscribed(each_run(partial(progress.advance, bar)))
+    try:
+        with counted, after(BAR_DELAY, progress.start):
             yield
-        finally:
-            progress.stop()
+    finally:
+        progress.stop()
+
+
+def each_run(act: Callable[[], None]) -> Callable[[object], None]:
+    """A subscriber of all events that does this when a run has ended."""
+    def told(event: object) -> None:
+        # What was interrupted is run again.
+        if isinstance(event, RunEnded) and (
+                event.outcome != OUTCOMES[INTERRUPTED]):
+            act()
+
+    return told
+
+
+@contextmanager
+def after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Do that if this context lasts so long, as one long run may."""
+    began = time.monotonic()
+    timer = threading.Timer(seconds, act)
+    timer.start()
+    try:
+        yield
+    finally:
+        if time.monotonic() - began < seconds:
+            timer.cancel()
+        timer.join()
 
 
 def count_due(schedule: Schedule, until: datetime) -> int | None:
@@ -265,21 +291,3 @@ def count_due(schedule: Schedule, until: datetime) -> int | None:
     due = islice(schedule.tasks(max=until), MOST_COUNTED + 1)
     number = sum(1 for _ in due)
     return number if number <= MOST_COUNTED else None
-
-
-class ProgressBar:
-    """Advances with each run that has ended."""
-
-    def __init__(self, progress: Progress, total: int | None) -> None:
-        self.progress = progress
-        self.began = time.monotonic()
-        self.task = progress.add_task('', total=total)
-
-    def count(self, event: object) -> None:
-        """Subscriber of all events."""
-        # What was interrupted is run again.
-        if isinstance(event, RunEnded) and (
-                event.outcome != OUTCOMES[INTERRUPTED]):
-            self.progress.advance(self.task)
-            if time.monotonic() - self.began >= BAR_DELAY:
-                self.progress.start()

@@ -15,6 +15,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from datetime import datetime
+from datetime import tzinfo
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -27,17 +28,21 @@ from zodbschedule.cli import output
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
-from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.errors import NoSuchTask
 from zodbschedule.cli.options import first_rows
-from zodbschedule.cli.options import id_argument
+from zodbschedule.cli.options import id_or_key
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.options import zone_option
+from zodbschedule.cli.selection import Filter
+from zodbschedule.cli.selection import filter_options
 from zodbschedule.cli.task_facts import TaskFacts
+from zodbschedule.cli.task_facts import all_parked_facts
 from zodbschedule.cli.task_facts import facts_by_id
+from zodbschedule.cli.task_facts import id_of_key
 from zodbschedule.cli.task_facts import list_facts
 from zodbschedule.cli.task_facts import outcome_facts
-from zodbschedule.cli.task_facts import parked_facts
 from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.scheduling.series import COUNTED
 from zodbschedule.store.history import DECISIONS
@@ -59,32 +64,40 @@ RUN_OUTCOMES = 'succeeded', 'retried', 'failed'
               help='Only tasks at this time or later.')
 @click.option('--until', type=parse.moment, metavar='TIME',
               help='Only tasks at this time or earlier.')
+@filter_options('state', 'function', 'key', 'text')
 @limit_option
+@zone_option
 @json_option
 @location_options
 def list_tasks(location: Location, start: datetime | None,
-               until: datetime | None, limit: int | None, as_json: bool
-               ) -> None:
+               until: datetime | None, filter: Filter, limit: int | None,
+               zone: tzinfo | None, as_json: bool) -> None:
     """List the waiting and running tasks in order of time."""
     with read_schedule(location) as schedule:
-        rows = list_facts(schedule, start, until)
+        rows = (row for row in list_facts(schedule, start, until)
+                if filter.matches(vars(row)))
         if as_json:
             output.show_json_lines(
                 row.as_dict() for row in islice(rows, limit or None))
             return
         shown, more = first_rows(rows, limit)
-        output.show(_task_table(shown) if shown else 'no tasks')
+        output.show(_task_table(shown, zone) if shown else 'no tasks')
         output.show(*_remarks(schedule, more))
 
 
-def _task_table(rows: list[TaskFacts]) -> Any:
+def _task_table(rows: list[TaskFacts], zone: tzinfo | None) -> Any:
     return output.table(
-        ('id', 'time', 'state', 'worker', 'principal', 'key', 'description',
-         'recurrence'),
-        ((row.id, row.time, row.state, row.worker, row.principalId, row.key,
-          _description(row), row.short_recurrence) for row in rows),
-        optional=('worker', 'principal', 'key', 'recurrence'),
-        below=('recurrence', 'key', 'principal', 'worker'))
+        ('id', 'time', 'state', 'attempt', 'progress', 'worker', 'principal',
+         'key', 'description', 'function', 'recurrence', 'error'),
+        ((row.id, row.time, row.state, _unless_usual(row.attempt, 1),
+          row.progress and format.progress(row.progress), row.worker,
+          row.principalId, row.key, _description(row),
+          _unless_usual(row.function, row.description), row.short_recurrence,
+          row.error) for row in rows),
+        optional=('attempt', 'progress', 'worker', 'principal', 'key',
+                  'function', 'recurrence', 'error'),
+        below=('function', 'recurrence', 'key', 'principal', 'worker',
+               'error', 'progress', 'attempt'), zone=zone)
 
 
 def _description(row: TaskFacts) -> str:
@@ -108,58 +121,76 @@ def _remarks(schedule: Schedule, more: str | None) -> Iterable[Any]:
 
 
 @click.command()
-@id_argument
+@id_or_key
+@zone_option
 @json_option
 @location_options
-def show(location: Location, id: str, as_json: bool) -> None:
-    """Show one task in detail, also if it is parked or has ended."""
+def show(location: Location, id: str | None, key: str | None,
+         zone: tzinfo | None, as_json: bool) -> None:
+    """Show one task in detail, also if it is parked or has ended.
+
+    Give its ID, or the key that it has.
+    """
     with read_schedule(location) as schedule:
-        facts = facts_by_id(schedule, id)
+        if key is not None:
+            id = id_of_key(schedule, key)
+        facts = None if id is None else facts_by_id(schedule, id)
     if facts is None:
-        raise CommandError(f'there is no task {id} in {location}; '
-                           f'zodbschedule list shows the ids')
-    (output.show_json if as_json else _show_facts)(facts)
+        what = f'with the key {key!r}' if id is None else id
+        raise NoSuchTask(f'there is no task {what} in {location}; '
+                         f'zodbschedule list shows the ids')
+    if as_json:
+        output.show_json(facts)
+    else:
+        _show_facts(facts, zone)
 
 
-def _show_facts(facts: dict[str, Any]) -> None:
+def _show_facts(facts: dict[str, Any], zone: tzinfo | None) -> None:
     attributes = facts.pop('attributes', {})
     outcomes = facts.pop('outcomes')
     traceback = facts.pop('traceback', '')
+    if facts.get('function') in (facts.get('type'), attributes.get('func')):
+        facts.pop('function', None)
     output.show(output.details(format.readable(facts) | {
         f'attribute {name}' if name in facts else name: value
-        for name, value in attributes.items()}))
+        for name, value in attributes.items()}, zone))
     if traceback:
         output.show('', output.printable(traceback))
     if outcomes:
         output.show('', _outcome_table(
-            outcomes, 'ended', 'occurrence', 'outcome', 'attempt', 'duration',
-            'error'))
+            outcomes, zone, 'ended', 'occurrence', 'outcome', 'attempt',
+            'duration', 'error'))
 
 
 # -- parked tasks ------------------------------------------------------------
 
 
 @click.command('parked')
+@zone_option
 @json_option
 @location_options
-def list_parked(location: Location, as_json: bool) -> None:
+def list_parked(location: Location, zone: tzinfo | None, as_json: bool
+                ) -> None:
     """List the parked tasks, with the reason of each."""
     with read_schedule(location) as schedule:
         if as_json:
-            output.show_json_lines(map(parked_facts, schedule.parked))
+            output.show_json_lines(all_parked_facts(schedule))
             return
-        entries = [parked_facts(entry) for entry in schedule.parked]
-    output.show(_parked_table(entries) if entries else 'no tasks are parked')
+        entries = list(all_parked_facts(schedule))
+    output.show(_parked_table(entries, zone) if entries else
+                'no tasks are parked')
 
 
-def _parked_table(entries: list[dict[str, Any]]) -> Any:
+def _parked_table(entries: list[dict[str, Any]], zone: tzinfo | None) -> Any:
     return output.table(
-        ('id', 'occurrence', 'parked', 'description', 'reason'),
+        ('id', 'occurrence', 'parked', 'description', 'function', 'reason'),
         ((entry['id'],
           format.timestamp(entry['occurrence'] or entry['time']),
           entry['parked_at'], entry['description'],
+          _unless_usual(entry['function'], entry['description']),
           entry['reason']) for entry in entries),
-        below=('reason',), spare=('occurrence',))
+        optional=('function',), below=('function', 'reason'),
+        spare=('occurrence',), zone=zone)
 
 
 # -- the history -------------------------------------------------------------
@@ -169,24 +200,30 @@ def _parked_table(entries: list[dict[str, Any]]) -> Any:
 @click.option('--task', 'id', metavar='ID', help='Only runs of this task.')
 @click.option('--outcome', type=click.Choice(list(NAMES.values())),
               help='Only this outcome.')
+@click.option('--since', type=parse.moment, metavar='TIME',
+              help='Only what ended at this time or later, such as -2h.')
 @limit_option
+@zone_option
 @json_option
 @location_options
 def show_history(location: Location, id: str | None, outcome: str | None,
-                 limit: int | None, as_json: bool) -> None:
+                 since: datetime | None, limit: int | None,
+                 zone: tzinfo | None, as_json: bool) -> None:
     """Show the outcomes of runs, and what people decided, newest first."""
     with read_schedule(location) as schedule:
-        rows = map(outcome_facts, schedule.history.select(id, outcome))
+        rows = map(outcome_facts, schedule.history.select(
+            id, outcome, since))
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
             return
         shown, more = first_rows(rows, limit)
     output.show(
-        _outcome_table(shown) if shown else 'no outcomes are on record',
+        _outcome_table(shown, zone) if shown else 'no outcomes are on record',
         *filter(None, [more]))
 
 
-def _outcome_table(rows: list[dict[str, Any]], *names: str) -> Any:
+def _outcome_table(rows: list[dict[str, Any]], zone: tzinfo | None,
+                   *names: str) -> Any:
     """A table of outcomes, with the columns named, or all."""
     columns = names or tuple(OUTCOME_COLUMNS)
     return output.table(
@@ -195,7 +232,8 @@ def _outcome_table(rows: list[dict[str, Any]], *names: str) -> Any:
         optional=('occurrence', 'missed', 'attempt', 'duration', 'principal',
                   'worker', 'description', 'error'),
         below=('error',),
-        spare=('worker', 'principal', 'duration', 'occurrence'))
+        spare=('worker', 'principal', 'duration', 'occurrence'),
+        last=('missed', 'attempt'), zone=zone)
 
 
 def _task_or_all(facts: dict[str, Any]) -> str:

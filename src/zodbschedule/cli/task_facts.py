@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from itertools import islice
 from typing import Any
 
@@ -98,10 +100,13 @@ class TaskFacts:
     problem: str | None
     key: str | None
     recurrence: str | None
+    function: str
+    attempt: int
+    progress: dict[str, float] | None
+    #: what went wrong in the last attempt, if one has failed
+    error: str | None
     #: the recurrence without its start, short enough for a table
     short_recurrence: str | None
-    #: what it calls, or its class
-    function: str
 
     @property
     def label(self) -> str:
@@ -111,12 +116,12 @@ class TaskFacts:
     def as_dict(self) -> dict[str, Any]:
         """The facts for ``show`` and ``--json``."""
         return {name: value for name, value in vars(self).items()
-                if name not in ('short_recurrence', 'function')}
+                if name != 'short_recurrence'}
 
 
 def task_facts(task: Persistent, time: datetime | None,
-               state: str = 'waiting', worker: str | None = None
-               ) -> TaskFacts:
+               state: str = 'waiting', worker: str | None = None,
+               progress: dict[str, float] | None = None) -> TaskFacts:
     """The facts of *task*, which is in the schedule at *time*."""
     rule = _own_attribute(task, 'recurrence')
     return TaskFacts(
@@ -130,8 +135,17 @@ def task_facts(task: Persistent, time: datetime | None,
         problem=problem_of(task),
         key=_as_text(_own_attribute(task, 'key')),
         recurrence=_rule_text(rule),
-        short_recurrence=_rule_text(rule, _short_rule),
-        function=type_of(task))
+        function=type_of(task),
+        attempt=_attempt(task),
+        progress=progress,
+        error=None,
+        short_recurrence=_rule_text(rule, _short_rule))
+
+
+def _attempt(task: Persistent) -> int:
+    """The number of its next attempt, or of the one that runs."""
+    return series.attempt_of(task) if (
+        isinstance(task, Task) and loads(task)) else 1
 
 
 def label_of(task: Persistent) -> str:
@@ -254,7 +268,6 @@ def planning_facts(task: Persistent, time: datetime | None) -> dict[str, Any]:
     return {
         'occurrence': occurrence if occurrence is None else from_micros(
             occurrence),
-        'attempt': series.attempt_of(task),
         'missed': read(task, 'missed'),
         'expires': read(task, 'expires'),
         'retry': _or_default(lambda: _retry_facts(task.retry),
@@ -306,15 +319,38 @@ def overdue_facts(found: ClaimedTask) -> dict[str, Any]:
 # -- all tasks ---------------------------------------------------------------
 
 
-def list_facts(schedule: Schedule, start: datetime | None,
-               until: datetime | None) -> Iterator[TaskFacts]:
+class LastErrors:
+    """What went wrong last, of the tasks that are to be tried again."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def added(self, row: TaskFacts) -> TaskFacts:
+        """*row*, with the error of its last attempt."""
+        tried = row.attempt > 1 or remains.get(
+            self.schedule.crashes, int(row.id, 16)) is not None
+        return replace(row, error=self._by_id.get(row.id)) if tried else row
+
+    @cached_property
+    def _by_id(self) -> dict[str, str]:
+        """By the id of the task; the history is read once."""
+        found: dict[str, str] = {}
+        for each in self.schedule.history:
+            if each.error and each.outcome in ('retried', 'interrupted'):
+                found.setdefault(each.id, each.error)
+        return found
+
+
+def list_facts(schedule: Schedule, start: datetime | None = None,
+               until: datetime | None = None) -> Iterator[TaskFacts]:
     """All tasks between two instants, lazily, in order of time."""
     claimed = (row for _, row in _claimed_facts(schedule))
     within = [row for row in claimed
               if (start is None or _time(row) >= start)
               and (until is None or _time(row) <= until)]
-    return heapq.merge(sorted(within, key=_time),
-                       waiting_facts(schedule, start, until), key=_time)
+    return map(LastErrors(schedule).added, heapq.merge(
+        sorted(within, key=_time), waiting_facts(schedule, start, until),
+        key=_time))
 
 
 def _time(row: TaskFacts) -> datetime:
@@ -345,7 +381,8 @@ def _claimed_facts(schedule: Schedule
     dead = {each.name for each in schedule.workers if each.state == 'dead'}
     for claimed in schedule.claimed():
         state = 'running' if claimed.running else 'claimed'
-        row = task_facts(claimed.task, claimed.time, state, claimed.worker)
+        row = task_facts(claimed.task, claimed.time, state, claimed.worker,
+                         _progress(claimed))
         if claimed.worker in dead:
             row = replace(row, problem=row.problem or WORKER_DEAD)
         yield claimed, row
@@ -375,31 +412,44 @@ def facts_by_id(schedule: Schedule, id: str) -> dict[str, Any] | None:
     return None
 
 
+def id_of_key(schedule: Schedule, key: str) -> str | None:
+    """The id of the task that has that key, or of its parked entry; or None.
+
+    A task that waits comes first: only one has the key.
+    """
+    waiting = schedule.keys.get(key)
+    if waiting is not None:
+        return task_id(waiting)
+    held = (task_id(each.task) for each in schedule.claimed()
+            if _own_attribute(each.task, 'key') == key)
+    parked = (entry.id for entry in schedule.parked
+              if _own_attribute(entry.task, 'key') == key)
+    return next(chain(held, parked), None)
+
+
 def current_facts(schedule: Schedule, id: str) -> dict[str, Any] | None:
     """The facts of a task that is in the schedule and not parked."""
     task = schedule.get(id)
     if task is None:
         return None
-    row, more = _position(schedule, task)
+    row = LastErrors(schedule).added(_position(schedule, task))
     return row.as_dict() | planning_facts(task, row.time) | {
-        'progress': None} | more | {
         'pause': pause_facts(schedule.paused(task)),
         'schedule_pause': pause_facts(schedule.paused()),
         'parked': [entry.id for entry in parked_entries(schedule, row.id)],
         'attributes': attributes(task)}
 
 
-def _position(schedule: Schedule, task: Persistent
-              ) -> tuple[TaskFacts, dict[str, Any]]:
-    """The facts of *task* where it is, and those of that place alone."""
+def _position(schedule: Schedule, task: Persistent) -> TaskFacts:
+    """The facts of *task* where it is."""
     for claimed, row in _claimed_facts(schedule):
         if claimed.task is task:
-            return row, {'progress': _progress(claimed)}
+            return row
     time = _instant_of(schedule, task)
     if time is not None:
-        return _waiting(schedule, task, time), {}
+        return _waiting(schedule, task, time)
     # A run has put it into its claim, to come next.
-    return task_facts(task, None, 'claimed'), {}
+    return task_facts(task, None, 'claimed')
 
 
 def _progress(claimed: ClaimedTask) -> dict[str, float] | None:
@@ -451,6 +501,11 @@ def parked_entry(schedule: Schedule, id: str) -> ParkedTask | None:
     return entries[0] if entries else None
 
 
+def all_parked_facts(schedule: Schedule) -> Iterator[dict[str, Any]]:
+    """The facts of all parked tasks, lazily."""
+    return map(parked_facts, schedule.parked)
+
+
 def parked_facts(entry: ParkedTask) -> dict[str, Any]:
     """The facts of a parked task."""
     row = task_facts(entry.task, entry.time, 'parked')
@@ -465,6 +520,7 @@ def parked_facts(entry: ParkedTask) -> dict[str, Any]:
         'description': entry.description or row.description,
         'principalId': entry.principalId,
         'type': row.type,
+        'function': row.function,
         'problem': row.problem,
         'state': row.state,
         'key': row.key,

@@ -24,6 +24,7 @@ are the claim (`own_claim`), the pass that it makes (`passes`), and what it
 knows of the claims of others (`zodbschedule.liveness.stale`).
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -207,7 +208,8 @@ class Consumer:
         self.context = PassContext(
             self.schedule, self.manager, self.claim.id, principals,
             self.current_pass.now, self.current_pass.begun, self.guard,
-            self.contained, environment, self.commits)
+            self.contained, environment, self.commits,
+            log.isEnabledFor(logging.INFO))
 
     # -- the claims of others
 

@@ -83,6 +83,8 @@ class PassContext:
     environment: Any = None
     #: whether runs are committed: else there are savepoints only
     commits: bool = True
+    #: whether their beginnings and ends are logged
+    is_logged: bool = False
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.

@@ -30,7 +30,6 @@ failure are separate paths: the second is raised.  Which of them it is, if the
 storage has raised it, the database is asked: see `execution.failure`.
 """
 
-import logging
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -166,13 +165,10 @@ class Run(Subject):
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
-        try:
+        if self.context.is_logged:
+            result = self._execute_logged()
+        else:
             result = self._until_decided()
-        except BaseException:
-            self._log_end('interrupted')
-            raise
-        self._log_end('left in its place' if result.outcome is None else (
-            OUTCOMES[result.outcome]))
         if self.is_last and result.outcome is not None:
             log.info('The series of %s has ended: its recurrence names no '
                      'further occurrence.', self)
@@ -190,20 +186,29 @@ class Run(Subject):
                 result = self._handle(error)
         return result
 
+    def _execute_logged(self) -> RunResult:
+        outcome = 'interrupted'
+        try:
+            result = self._until_decided()
+            outcome = 'left in its place' if result.outcome is None else (
+                OUTCOMES[result.outcome])
+            return result
+        finally:
+            self._log_end(outcome)
+
     def _log_end(self, outcome: str) -> None:
-        if self.has_begun and log.isEnabledFor(logging.INFO):
+        if self.has_begun:
             seconds = (clock.now() - self.began).total_seconds()
             log.info('The run of %s has ended %s', self,
                      RunEnd(outcome, seconds))
 
-    def begin_call(self) -> None:
+    def log_call(self) -> None:
         """The task is about to be called."""
         if self.has_begun:
             log.info('The run of %s begins again, since its transaction was '
                      'not committed.', self)
         else:
             log.info('The run of %s begins.', self)
-        self.called = self.has_begun = True
 
     def _try(self) -> RunResult:
         context = self.context
@@ -403,7 +408,9 @@ class Attempt:
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
         with self.context.principals.adopt(snapshot.principal_id, task), guard:
-            self.run.begin_call()
+            if self.context.is_logged:
+                self.run.log_call()
+            self.run.called = self.run.has_begun = True
             token = current.set(partial(self._current_run, task))
             try:
                 decision = self._call(slot, task)

@@ -13,10 +13,13 @@
 """Events: what subscribers of zope.event are told, after the commit."""
 
 
+import logging
 import threading
+import traceback
 
 import zope.event
 
+from zodbschedule.errors.chain import traceback_of
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.interfaces import TaskParked
@@ -29,8 +32,14 @@ from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import label_of
 
 
+#: what was said of subscribers, each kept so that no other can have its id
+_said: dict[tuple[object, ...], object] = {}
+
+
 def notify(event: object) -> None:
     """Send *event* to each subscriber; their errors harm nothing.
+
+    An error is logged once; each further time it is for debugging only.
 
     In the main thread SystemExit and the like may come from a signal, and are
     raised.
@@ -42,8 +51,23 @@ def notify(event: object) -> None:
             if not isinstance(error, Exception) and (
                     threading.current_thread() is threading.main_thread()):
                 raise
-            log.error('A subscriber failed, given %r', event,
-                      exc_info=ErrorText(error).exc_info)
+            level = logging.ERROR if _is_new(subscriber, error) else (
+                logging.DEBUG)
+            log.log(level, 'A subscriber failed, given %r', event,
+                    exc_info=ErrorText(error).exc_info)
+
+
+def _is_new(subscriber: object, error: BaseException) -> bool:
+    """Whether that failure of *subscriber* was not said yet.
+
+    It may send events on to many others, so it counts where it was raised.
+    """
+    *_, (frame, line) = traceback.walk_tb(traceback_of(error))
+    key = id(subscriber), type(error), frame.f_code, line
+    if key in _said:
+        return False
+    _said[key] = subscriber
+    return True
 
 
 def notify_after_commit(schedule: ScheduleState, event: object) -> None:

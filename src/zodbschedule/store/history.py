@@ -31,6 +31,7 @@ from persistent import Persistent
 from ZODB.utils import z64
 from zope.interface import implementer
 
+from zodbschedule.instant import as_utc
 from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -236,8 +237,8 @@ class History(Configurable):
         return heapq.merge(
             self._in_claims(), self._in_chunks(), key=_ended, reverse=True)
 
-    def select(self, task: Any = None, outcome: str | None = None
-               ) -> Iterator[Outcome]:
+    def select(self, task: Any = None, outcome: str | None = None,
+               since: datetime | None = None) -> Iterator[Outcome]:
         """See `IHistory`."""
         if outcome not in (None, *NAMES.values()):
             raise ValueError(
@@ -245,9 +246,20 @@ class History(Configurable):
                 f'{", ".join(NAMES.values())}')
         id = task if task is None else normal_id(
             task if isinstance(task, str) else task_id(task) or '')
-        return (entry for entry in self
+        return (entry for entry in self._since(since)
                 if id in (None, entry.id)
                 and outcome in (None, entry.outcome))
+
+    def _since(self, since: datetime | None) -> Iterator[Outcome]:
+        """The outcomes from that instant on, newest first."""
+        if since is None:
+            return iter(self)
+        moment = as_utc(since, 'since')
+        # What a turn has collected had ended before it.
+        recent = heapq.merge(
+            self._in_claims(), self._in_chunks(_bounded(to_micros(moment))),
+            key=_ended, reverse=True)
+        return (entry for entry in recent if entry.ended >= moment)
 
     def _in_claims(self) -> list[Outcome]:
         found = [Outcome.read(slot.record, claim.name, slot._p_serial)
@@ -257,9 +269,9 @@ class History(Configurable):
         # Of two that ended at one instant, the later one was last.
         return sorted(reversed(found), key=_ended, reverse=True)
 
-    def _in_chunks(self) -> Iterator[Outcome]:
+    def _in_chunks(self, oldest: int = EARLIEST) -> Iterator[Outcome]:
         key = self._newest(None)
-        while key is not None:
+        while key is not None and key >> SIZE >= oldest:
             if is_left(self.chunks[key]):
                 yield from self.chunks[key].newest_first()
             key = self._newest(key)

@@ -317,7 +317,7 @@ class DatabaseSource:
         with self.lock:
             if self.db is None and self.open is not None:
                 self.db = opened(self.open)
-                log.info('The database is open: %s', str(self))
+                log.info('The database was opened: %s', str(self))
             workarounds.mend(self.db)
             if not self.told:
                 workarounds.tell_of_packs(self.db)
