@@ -35,7 +35,6 @@ from zodbschedule.cli.due import due_facts
 from zodbschedule.cli.due import obstacles
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.monitor import count_workers
 from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
@@ -186,15 +185,17 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     summary = '; '.join(_facts(found, bounds))
     output.show(output.cell(f'{", ".join(problems) or "OK"}: {summary}'))
     if found.packs_badly:
-        click.echo(f'Warning: {PACK_HINT}', err=True)
+        _warn(PACK_HINT)
     for row in found.unable:
-        click.echo(f'Warning: {one_line(row.label)} '
-                   f'cannot run here: {one_line(str(row.problem))}', err=True)
+        _warn(f'{row.label} cannot run here: {row.problem}')
     for problem in found.unfit_settings:
-        click.echo(f'Warning: a setting is not valid, and its default is '
-                   f'used: {problem}', err=True)
+        _warn(f'a setting is not valid, and its default is used: {problem}')
     for problem in found.obstacles + found.clock_problems:
-        click.echo(f'Warning: {one_line(problem)}', err=True)
+        _warn(problem)
+
+
+def _warn(text: str) -> None:
+    output.console(stderr=True).print(output.cell(f'Warning: {text}'))
 
 
 def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
