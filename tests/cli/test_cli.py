@@ -909,6 +909,7 @@ def test_a_change_of_what_does_not_move_says_no_time(shell, wall_clock):
 
 def test_a_setting_that_is_not_valid_is_told(shell):
     with opened(shell.db) as root:
+        root['schedule']._p_activate()
         root['schedule'].__dict__['lease'] = 5
         root['schedule']._p_changed = True
     shell('settings')
