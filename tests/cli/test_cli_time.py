@@ -229,8 +229,9 @@ def test_a_retry_can_be_declared(shell, wall_clock, options, expected):
 def test_a_key_that_is_held_is_refused_with_the_remedy(shell, wall_clock):
     first = shell('add', 'shop.restock', '--key', 'hats')
     assert shell.refuses('add', 'shop.restock', '--key', 'hats') == (
-        f"task {first} already has the key 'hats'; give --duplicate keep to "
-        f'keep that task, or --duplicate replace to replace it')
+        f"task {first} (shop.restock) already has the key 'hats', and "
+        f'waits for 2030-01-31T08:00:00Z (now); give --duplicate keep to keep '
+        f'that task, or --duplicate replace to replace it')
     assert shell.ids() == [first]
 
 

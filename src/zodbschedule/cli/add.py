@@ -18,6 +18,8 @@ from typing import Any
 import click
 
 from zodbschedule import Schedule
+from zodbschedule import clock
+from zodbschedule.cli import format
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Location
@@ -25,13 +27,17 @@ from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import location_options
+from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_options import first_time
 from zodbschedule.cli.task_options import recurrence_options
 from zodbschedule.cli.task_options import retry_options
 from zodbschedule.cli.user import name_user
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.schedule import DUPLICATE
+from zodbschedule.store.inspection import label
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
+from zodbschedule.task import type_of
 
 
 @click.command()
@@ -85,20 +91,23 @@ def add(location: Location, function: str, args: list[Any],
         raise CommandError('--duplicate needs --key')
 
     def add_task(schedule: Schedule) -> str | None:
-        task = schedule.call(
-            function, *args, duplicate=duplicate or 'refuse',
-            time=first_time(time, options['recurrence']), **options)
+        try:
+            task = schedule.call(
+                function, *args, duplicate=duplicate or 'refuse',
+                time=first_time(time, options['recurrence']), **options)
+        except AlreadyScheduled as error:
+            raise _duplicate_key(options['key'], error.task) from error
         schedule._p_jar.add(task)  # gives it its id before the commit
         return task_id(task)
 
-    try:
-        click.echo(change_schedule(location, f'add {function}', add_task))
-    except AlreadyScheduled as error:
-        raise _duplicate_key(options['key'], error) from error
+    click.echo(change_schedule(location, f'add {function}', add_task))
 
 
-def _duplicate_key(key: str, error: AlreadyScheduled) -> CommandError:
+def _duplicate_key(key: str, task: Any) -> CommandError:
+    """It says until when the task that has the key waits: that may be long."""
+    known = label(oid_of(task), label_of(task), type_of(task))
     return CommandError(
-        f'task {task_id(error.task)} already has the key {key!r}; give '
+        f'{known} already has the key {key!r}, and waits for '
+        f'{format.when(task.time, clock.now())}; give '
         f'--duplicate keep to keep that task, or --duplicate replace to '
         f'replace it')

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 from typing import NamedTuple
 
@@ -31,9 +30,11 @@ from zodbschedule.cli.clocks import clock_problems
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.deep_check import deep_check
+from zodbschedule.cli.due import MOST_LOOKED_AT
+from zodbschedule.cli.due import due_facts
+from zodbschedule.cli.due import obstacles
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.monitor import count_workers
 from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
@@ -41,15 +42,9 @@ from zodbschedule.cli.options import location_options
 from zodbschedule.cli.task_facts import TaskFacts
 from zodbschedule.cli.task_facts import overdue_facts
 from zodbschedule.cli.task_facts import pause_facts
-from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.liveness.registry import most_overdue
 from zodbschedule.transactions.workarounds import PACK_HINT
 from zodbschedule.transactions.workarounds import loses_what_moves
-
-
-# How many due tasks are looked at, for whether they can run: each is loaded,
-# and a probe is to be quick although there are a million.
-MOST_LOOKED_AT = 100
 
 
 class Bounds(NamedTuple):
@@ -63,6 +58,7 @@ class Bounds(NamedTuple):
 class Findings(NamedTuple):
     """What is."""
 
+    now: datetime
     #: the task that has been due longest, if one is due
     task: dict[str, Any] | None
     overdue: timedelta
@@ -72,8 +68,23 @@ class Findings(NamedTuple):
     unfit_settings: list[str]
     packs_badly: bool
     clock_problems: list[str]
-    #: the due tasks that lack code here, or cannot be loaded
-    unable: list[TaskFacts]
+    #: the first tasks that wait and are due
+    due: list[TaskFacts]
+    #: what else keeps tasks from running
+    obstacles: list[str]
+
+    @property
+    def unable(self) -> list[TaskFacts]:
+        """The due tasks that lack code here, or cannot be loaded."""
+        return [row for row in self.due
+                if row.problem and row.state != 'paused']
+
+    def more_overdue(self, bounds: Bounds) -> int:
+        """How many of those that are due are overdue beside `task`."""
+        first = None if self.task is None else self.task['id']
+        return sum(row.state != 'paused' and row.id != first
+                   and self.now - (row.time or self.now) > bounds.max_overdue
+                   for row in self.due)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -123,7 +134,9 @@ def check(ctx: click.Context, location: Location, max_overdue: timedelta,
 
 def _look(schedule: Schedule, now: datetime) -> Findings:
     task = most_overdue(schedule, now)
+    due = due_facts(schedule, now)
     return Findings(
+        now,
         None if task is None else overdue_facts(task),
         timedelta(0) if task is None else now - task.time,
         len(schedule.parked),
@@ -132,12 +145,8 @@ def _look(schedule: Schedule, now: datetime) -> Findings:
         schedule.unfit_settings + schedule.history.unfit_settings,
         loses_what_moves(schedule._p_jar.db().storage),
         clock_problems(schedule, now),
-        _unable_to_run(schedule, now))
-
-
-def _unable_to_run(schedule: Schedule, now: datetime) -> list[TaskFacts]:
-    due = islice(waiting_facts(schedule, until=now), MOST_LOOKED_AT)
-    return [row for row in due if row.problem and row.state != 'paused']
+        due,
+        obstacles(schedule, due))
 
 
 def _problems(found: Findings, bounds: Bounds) -> Iterator[str]:
@@ -157,6 +166,7 @@ def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         'overdue': found.overdue,
         'max_overdue': bounds.max_overdue,
         'task': found.task,
+        'more_overdue': found.more_overdue(bounds),
         'parked': found.parked,
         'max_parked': bounds.max_parked,
         'workers': found.workers['alive'],
@@ -166,6 +176,7 @@ def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         'paused': found.pause,
         'unfit_settings': found.unfit_settings,
         'clock_problems': found.clock_problems,
+        'obstacles': found.obstacles,
         'unable': [row.as_dict() for row in found.unable]})
 
 
@@ -174,15 +185,17 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
     summary = '; '.join(_facts(found, bounds))
     output.show(output.cell(f'{", ".join(problems) or "OK"}: {summary}'))
     if found.packs_badly:
-        click.echo(f'Warning: {PACK_HINT}', err=True)
+        _warn(PACK_HINT)
     for row in found.unable:
-        click.echo(f'Warning: task {row.id} ({one_line(row.description)}) '
-                   f'cannot run here: {one_line(str(row.problem))}', err=True)
+        _warn(f'{row.label} cannot run here: {row.problem}')
     for problem in found.unfit_settings:
-        click.echo(f'Warning: a setting is not valid, and its default is '
-                   f'used: {problem}', err=True)
-    for problem in found.clock_problems:
-        click.echo(f'Warning: {one_line(problem)}', err=True)
+        _warn(f'a setting is not valid, and its default is used: {problem}')
+    for problem in found.obstacles + found.clock_problems:
+        _warn(problem)
+
+
+def _warn(text: str) -> None:
+    output.console(stderr=True).print(output.cell(f'Warning: {text}'))
 
 
 def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
@@ -190,6 +203,10 @@ def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
         f'{format.task(found.task)} has been due for '
         f'{format.duration(found.overdue)} '
         f'(allowed: {format.duration(bounds.max_overdue)})')
+    more = found.more_overdue(bounds)
+    if more:
+        least = 'at least ' if len(found.due) == MOST_LOOKED_AT else ''
+        yield f'{least}{more} more {"is" if more == 1 else "are"} overdue'
     if found.parked or bounds.max_parked is not None:
         yield (f'{format.tasks_are(found.parked)} parked'
                f'{_bound("allowed", bounds.max_parked)}')

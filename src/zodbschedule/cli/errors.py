@@ -27,6 +27,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.logger import log
+from zodbschedule.transactions.errors import is_full
 
 
 #: a task was parked by this call, or what is checked is out of its bounds
@@ -130,6 +131,10 @@ def _message(error: Exception) -> str:
         case POSKeyError():
             return (f'the database is damaged: object {error} is missing; '
                     f'restore it from a backup')
+        case _ if is_full(error):
+            return (f'the database has no room for what is written: '
+                    f'{ErrorText(error)}; make room, and do it again: nothing '
+                    f'is lost')
         case _:
             return str(ErrorText(error))
 

@@ -53,6 +53,7 @@ from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
@@ -72,6 +73,9 @@ BROKEN = NAMED | {'key', 'recurrence', '_series', '_arguments'}
 
 # The number of outcomes that are shown with a task.
 MOST_OUTCOMES = 20
+
+# The problem of a task whose worker cannot end it.
+WORKER_DEAD = 'its worker is dead'
 
 # A task without a time comes first.
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -103,6 +107,11 @@ class TaskFacts:
     error: str | None
     #: the recurrence without its start, short enough for a table
     short_recurrence: str | None
+
+    @property
+    def label(self) -> str:
+        """As the log names it."""
+        return label(int(self.id, 16), self.description, self.function)
 
     def as_dict(self) -> dict[str, Any]:
         """The facts for ``show`` and ``--json``."""
@@ -335,7 +344,7 @@ class LastErrors:
 def list_facts(schedule: Schedule, start: datetime | None = None,
                until: datetime | None = None) -> Iterator[TaskFacts]:
     """All tasks between two instants, lazily, in order of time."""
-    claimed = (_claimed_facts(each) for each in schedule.claimed())
+    claimed = (row for _, row in _claimed_facts(schedule))
     within = [row for row in claimed
               if (start is None or _time(row) >= start)
               and (until is None or _time(row) <= until)]
@@ -366,10 +375,17 @@ def _waiting(schedule: Schedule, task: Persistent, instant: datetime
     return task_facts(task, instant, 'paused' if paused else 'waiting')
 
 
-def _claimed_facts(claimed: ClaimedTask) -> TaskFacts:
-    state = 'running' if claimed.running else 'claimed'
-    return task_facts(claimed.task, claimed.time, state, claimed.worker,
-                      _progress(claimed))
+def _claimed_facts(schedule: Schedule
+                   ) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
+    """All tasks that workers hold, and their facts."""
+    dead = {each.name for each in schedule.workers if each.state == 'dead'}
+    for claimed in schedule.claimed():
+        state = 'running' if claimed.running else 'claimed'
+        row = task_facts(claimed.task, claimed.time, state, claimed.worker,
+                         _progress(claimed))
+        if claimed.worker in dead:
+            row = replace(row, problem=row.problem or WORKER_DEAD)
+        yield claimed, row
 
 
 # -- one task ----------------------------------------------------------------
@@ -390,7 +406,9 @@ def facts_by_id(schedule: Schedule, id: str) -> dict[str, Any] | None:
             'outcomes': _outcomes_of(schedule, task_id(entry.task) or id)}
     outcomes = _outcomes_of(schedule, id)
     if outcomes:
-        return {'id': id, 'state': 'ended', 'outcomes': outcomes}
+        return {'id': id, 'state': 'ended',
+                'description': outcomes[0]['description'],
+                'outcomes': outcomes}
     return None
 
 
@@ -424,9 +442,9 @@ def current_facts(schedule: Schedule, id: str) -> dict[str, Any] | None:
 
 def _position(schedule: Schedule, task: Persistent) -> TaskFacts:
     """The facts of *task* where it is."""
-    for claimed in schedule.claimed():
+    for claimed, row in _claimed_facts(schedule):
         if claimed.task is task:
-            return _claimed_facts(claimed)
+            return row
     time = _instant_of(schedule, task)
     if time is not None:
         return _waiting(schedule, task, time)

@@ -44,6 +44,8 @@ class Decision(NamedTuple):
     following: Placed | None = None
     #: how many missed occurrences were passed over
     passed: int = 0
+    #: whether the recurrence of the task names no further occurrence
+    last: bool = False
 
 
 @dataclass(frozen=True)

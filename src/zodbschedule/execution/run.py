@@ -133,6 +133,8 @@ class Run(Subject):
         self.scheduled: list[Placed] = []
         #: what is told when its outcome is committed
         self.event: RunEnded | None = None
+        #: whether that is the last occurrence of a series
+        self.is_last = False
 
     @property
     def id(self) -> str:
@@ -167,6 +169,9 @@ class Run(Subject):
             result = self._execute_logged()
         else:
             result = self._until_decided()
+        if self.is_last and result.outcome is not None:
+            log.info('The series of %s has ended: its recurrence names no '
+                     'further occurrence.', self)
         if self.event is not None and result.outcome is not None and (
                 self.event.outcome == OUTCOMES[result.outcome]):
             notify(self.event)
@@ -264,6 +269,7 @@ class Run(Subject):
     def settle(self, slot: Slot, snapshot: TaskSnapshot, decision: Decision,
                error: str | None = None) -> RunResult:
         """Put a decision in the place of the task."""
+        self.is_last = decision.last
         slot.settle(
             decision.outcome, self._recorded(snapshot, decision, error),
             decision.following)
@@ -288,7 +294,7 @@ class Run(Subject):
         step = series.advance_in(
             schedule, task, micros, now, outcome == EXPIRED, foreseen)
         following = None if step.micros is None else (step.micros, task)
-        return Decision(outcome, following, step.passed)
+        return Decision(outcome, following, step.passed, following is None)
 
     # -- on record
 
