@@ -676,8 +676,8 @@ class TestEnding:
         worker.finish()
         assert not worker.stop(ZERO)
         waiting, cut_off, ended = log(f'Worker {worker.name}')[1:]
-        assert re.search('waits up to 0 s for task .+ [(]a, ', waiting)
-        assert re.search('has cut off what ran, .+: task .+ [(]a, ', cut_off)
+        assert re.search("waits up to 0 s for task .+ 'a' [(]", waiting)
+        assert re.search("has cut off what ran, .+: task .+ 'a' [(]", cut_off)
         assert ended.endswith('has ended.')
         assert seen.endings() == [
             ('a', 'interrupted', 'it was cut off after a grace period of 0 s')]
@@ -1361,7 +1361,8 @@ class TestRecovering:
         [line] = log('The claim theirs')
         assert re.search(
             rf'was recovered: {evidence}\. Tasks that are back in their '
-            r'places: 2\. It was running task .* \(a, .*Note\), due at ', line)
+            r"places: 2\. It was running task .* 'a' \(.*Note\), due at ",
+            line)
 
     def test_one_of_a_namesake_is_recovered_at_once(
             self, seen, start, log):
@@ -1709,7 +1710,7 @@ class TestShouldLook:
 
     @pytest.fixture
     def one(self, consumer):
-        config = SimpleNamespace(inherits=False, warned={})
+        config = SimpleNamespace(name='w', inherits=False, warned={})
         found = loop_module.ScheduleLoop(
             'schedule', None, None, config, bool, int)
         found.consumer = consumer
