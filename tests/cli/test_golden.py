@@ -213,6 +213,11 @@ def built(settable, tmp_path_factory):
 # -- what is printed ---------------------------------------------------------
 
 
+def help_width(width):
+    """The width of help; click's runner would take 80 columns for each."""
+    return max(50, min(width or 80, 80) - 2)
+
+
 @pytest.fixture
 def say(built, settable, no_terminal, monkeypatch):
     """Call a command as it is written; what it prints, and its exit code."""
@@ -229,7 +234,7 @@ def say(built, settable, no_terminal, monkeypatch):
                     screen.setenv(name, value)
             done = CliRunner().invoke(
                 commands, shlex.split(line), prog_name='zodbschedule',
-                input='n\n')
+                input='n\n', terminal_width=help_width(width))
         printed = re.sub(r'\x1b\[[\d;?]*[a-zA-Z]', '', done.output).rstrip()
         # The lines of our own modules change.
         printed = re.sub(r'(Traceback [^:]+:).*?(?=RuntimeError: )',
