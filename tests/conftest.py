@@ -1,6 +1,5 @@
 """Fixtures and marks for all tests."""
 
-import signal
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from databases import Child
 from databases import Database
 from databases import PostgreSQLServer
 from databases import ZEOServer
+from heeding import heed_signals
 from leases import LEASES
 
 
@@ -24,16 +24,6 @@ def pytest_configure(config):
         'markers',
         'storages(*names): the storages that the fixture `database` is to '
         f'have for this test; by default {", ".join(STORAGES)}')
-
-
-def heed_signals():
-    """Let the processes of tests heed signals that ours was told to ignore.
-
-    What ``nohup``, or a shell in the background, has ignored is inherited.
-    """
-    for number in signal.SIGHUP, signal.SIGQUIT, signal.SIGINT:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc):

@@ -14,6 +14,7 @@ from databases import ZEOServer
 from databases import free_port
 from databases import listens
 from databases import wait_until
+from heeding import heed_signals
 from ZEO.ClientStorage import ClientStorage
 
 
@@ -41,6 +42,7 @@ class Instance:
     """
 
     def __init__(self, folder, include=True):
+        heed_signals()
         self.folder = pathlib.Path(folder)
         self.home = self.folder / 'instance'
         (self.folder / 'zeo').mkdir()
