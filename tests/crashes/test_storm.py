@@ -5,6 +5,9 @@ import storm
 from databases import SQLITE
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope='module')
 def forking():
     """For workers of all storms."""
