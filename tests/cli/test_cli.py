@@ -68,6 +68,7 @@ from zodbschedule.cli import format
 from zodbschedule.cli import monitor
 from zodbschedule.cli import portions
 from zodbschedule.cli import process
+from zodbschedule.cli import show
 from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import DatabaseLocation
@@ -915,6 +916,19 @@ def test_a_setting_that_is_not_valid_is_told(shell):
     shell('settings')
     assert 'Warning: a setting is not valid' in shell.err
     assert shell('settings', 'history.max_age=none').split()[-8:][0] == 'none'
+
+
+def test_a_setting_may_be_a_name(shell):
+    shell('settings', 'principals=other')
+    with opened(shell.db) as root:
+        assert root['schedule'].principals == 'other'
+
+
+def test_a_method_that_is_called_is_shown_beside_its_type(capsys):
+    show._show_facts({
+        'type': 'zodbschedule.task.CallTask', 'function': 'shop.Order.confirm',
+        'attributes': {'func': 'confirm'}, 'outcomes': []}, None)
+    assert 'function  shop.Order.confirm' in capsys.readouterr().out
 
 
 # -- process -----------------------------------------------------------------

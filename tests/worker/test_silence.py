@@ -134,6 +134,11 @@ def test_a_storage_without_a_server_has_no_lines():
     lines.cut(object())
 
 
+def test_a_client_that_is_not_connected_has_no_line():
+    not_yet = SimpleNamespace(sm_protocol=None)
+    lines._abort(SimpleNamespace(protocol=not_yet, protocols=[not_yet]))
+
+
 def test_what_cannot_be_referred_to_is_not_remembered():
     class Manager:
 

@@ -326,9 +326,8 @@ class Run(Subject):
         user = storable_text(principal_id or '')
         if txn.user != user:
             txn.user = user
-        if description or txn.description:
-            parts = (str(description or ''), txn.description)
-            txn.description = storable_text('\n'.join(filter(None, parts)))
+        parts = (str(description or ''), txn.description)
+        txn.description = storable_text('\n'.join(filter(None, parts)))
 
     def _tell(self, snapshot: TaskSnapshot, outcome: int, error: str | None
               ) -> None:
