@@ -13,6 +13,8 @@ from sample_deferred import Thing
 from zodbschedule import CallTask
 from zodbschedule import InvalidTask
 from zodbschedule import Retry
+from zodbschedule.callables.deferred import BY_ASYNCIO
+from zodbschedule.callables.deferred import BY_LOOP
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
@@ -27,19 +29,20 @@ def run(schedule, now=NOON):
 # -- What is refused when it is scheduled
 
 
-@pytest.mark.parametrize('func, kind', [
-    (sample_deferred.coroutine, 'a coroutine function'),
-    (sample_deferred.generator, 'a generator function'),
-    (sample_deferred.async_generator, 'an async generator function')])
+@pytest.mark.parametrize('func, kind, how', [
+    (sample_deferred.coroutine, 'a coroutine function', BY_ASYNCIO),
+    (sample_deferred.generator, 'a generator function', BY_LOOP),
+    (sample_deferred.async_generator, 'an async generator function',
+     BY_ASYNCIO)])
 @pytest.mark.parametrize('by_name', [False, True])
 def test_a_function_that_does_not_do_its_work_is_refused(
-        schedule, func, kind, by_name):
+        schedule, func, kind, how, by_name):
     name = f'sample_deferred.{func.__name__}'
     with pytest.raises(InvalidTask) as error:
         schedule.call(name if by_name else func)
     assert str(error.value) == (
         f'{name} is {kind}: a call of it does not do its work; schedule a '
-        f'function that does it to its end, for instance with asyncio.run()')
+        f'function that does it to its end, for instance {how}')
     assert list(schedule) == []
 
 
@@ -81,16 +84,17 @@ def test_a_decorator_that_runs_it_to_its_end_makes_it_a_function(schedule):
     assert list(log) == ['run']
 
 
-@pytest.mark.parametrize('name, returned', [
-    ('decorated', 'a coroutine object'),
-    ('cached', 'a generator object'),
-    ('asynchronous', 'an async_generator object'),
-    ('Awaitable', 'a sample_deferred.Awaitable object'),
-    ('future', 'a Future at'),
-    ('asyncio_future', 'a Future pending'),
-    ('mapped', 'a map object'),
-    ('filtered', 'a filter object')])
-def test_the_run_fails_if_prepared_work_comes_back(schedule, name, returned):
+@pytest.mark.parametrize('name, returned, how', [
+    ('decorated', 'a coroutine object', BY_ASYNCIO),
+    ('cached', 'a generator object', BY_LOOP),
+    ('asynchronous', 'an async_generator object', BY_ASYNCIO),
+    ('Awaitable', 'a sample_deferred.Awaitable object', BY_ASYNCIO),
+    ('future', 'a Future at', 'by result(), which waits for it'),
+    ('asyncio_future', 'a Future pending', BY_ASYNCIO),
+    ('mapped', 'a map object', BY_LOOP),
+    ('filtered', 'a filter object', BY_LOOP)])
+def test_the_run_fails_if_prepared_work_comes_back(
+        schedule, name, returned, how):
     schedule.call(f'sample_deferred.{name}', time=NOON)
     assert run(schedule).failed == 1
     [entry] = schedule.parked
@@ -99,8 +103,8 @@ def test_the_run_fails_if_prepared_work_comes_back(schedule, name, returned):
         f'zodbschedule.interfaces.InvalidTask: sample_deferred.{name}')
     assert what.startswith(returned.split(maxsplit=1)[1])
     assert entry.reason.endswith(
-        '>, whose work nobody does; do it to its end before, for instance '
-        'with asyncio.run()')
+        f'>, whose work nobody does; do it to its end before, for instance '
+        f'{how}')
     [outcome] = schedule.history
     assert outcome.outcome == 'failed'
 

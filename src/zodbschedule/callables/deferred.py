@@ -30,10 +30,16 @@ from typing import Any
 from zodbschedule.interfaces import InvalidTask
 
 
-#: the functions whose call only prepares their work, in words
-KINDS = ((inspect.iscoroutinefunction, 'a coroutine function'),
-         (inspect.isgeneratorfunction, 'a generator function'),
-         (inspect.isasyncgenfunction, 'an async generator function'))
+# How the work is done to its end.
+BY_LOOP = 'by a loop over it'
+BY_ASYNCIO = 'with asyncio.run()'
+
+#: the functions whose call only prepares their work, in words, and how it is
+#: done to its end
+KINDS = (
+    (inspect.iscoroutinefunction, 'a coroutine function', BY_ASYNCIO),
+    (inspect.isgeneratorfunction, 'a generator function', BY_LOOP),
+    (inspect.isasyncgenfunction, 'an async generator function', BY_ASYNCIO))
 
 # What marks them in their code.
 PREPARES = (inspect.CO_COROUTINE | inspect.CO_GENERATOR
@@ -42,7 +48,9 @@ PREPARES = (inspect.CO_COROUTINE | inspect.CO_GENERATOR
 # What they and others return.  Other iterators are no sign of work that is
 # left: a file is one, and so is the cursor of a database.
 PREPARED = (
-    Awaitable, GeneratorType, AsyncGeneratorType, Future, map, filter)
+    ((GeneratorType, map, filter), BY_LOOP),
+    ((Awaitable, AsyncGeneratorType), BY_ASYNCIO),
+    ((Future,), 'by result(), which waits for it'))
 
 
 
@@ -55,22 +63,24 @@ def refuse_deferring(func: Any, of: object, name: str = '') -> None:
     if type(func) is FunctionType and not func.__dict__ and (
             not func.__code__.co_flags & PREPARES):
         return  # most are such, and this is quick
-    for is_kind, kind in KINDS:
+    for is_kind, kind, how in KINDS:
         if is_kind(func):
             raise InvalidTask(
                 f'{of}{name} is {kind}: a call of it does not do its work; '
                 f'schedule a function that does it to its end, for instance '
-                f'with asyncio.run()')
+                f'{how}')
 
 
 def refuse_deferred(name: str, result: Any) -> None:
     """Raise `InvalidTask` if *result* of a call is work that is not done."""
-    if not isinstance(result, PREPARED):
-        return
-    told = repr(result)
-    if isinstance(result, CoroutineType):
-        # Else Python warns of it, and that says less than the error.
-        result.close()
-    raise InvalidTask(
-        f'{name} returned {told}, whose work nobody does; do it to its end '
-        f'before, for instance with asyncio.run()')
+    if result is None:
+        return  # most do
+    for types, how in PREPARED:
+        if isinstance(result, types):
+            told = repr(result)
+            if isinstance(result, CoroutineType):
+                # Else Python warns of it, and that says less than the error.
+                result.close()
+            raise InvalidTask(
+                f'{name} returned {told}, whose work nobody does; do it to '
+                f'its end before, for instance {how}')

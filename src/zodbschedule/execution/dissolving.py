@@ -128,8 +128,10 @@ def _ran(slot: Slot | None, cut_off: CutOff) -> str:
         return ''
     task = slot.task
     name = label(slot.oid, known_text(task, 'description'), type_of(task))
-    return (f' It was running {name}, due at {from_micros(slot.micros)}'
-            f'{": that counts as a crash of this task" * cut_off.crashed}.')
+    ran = f' It was running {name}, due at {from_micros(slot.micros)}'
+    if cut_off.crashed:
+        return f'{ran}: that counts as a crash of this task.'
+    return f'{ran}.'
 
 
 def _holder(claim: Claim) -> str:
