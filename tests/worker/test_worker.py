@@ -1223,7 +1223,7 @@ class TestLongRuns:
 
 class TestHeartbeat:
 
-    LEASE = timedelta(seconds=.03)
+    LEASE = timedelta(seconds=.3)
 
     @pytest.fixture
     def beats(self, monkeypatch):
@@ -1243,7 +1243,7 @@ class TestHeartbeat:
         run = lasting('a')
         worker = start(lease=self.LEASE)
         idle(worker)
-        the_clock.wait(.1)
+        the_clock.wait(.3)
         assert not beats
         seen.add(Hooked('a'))
         run.wait()
@@ -1252,10 +1252,10 @@ class TestHeartbeat:
         seen.wait_for('a')
         idle(worker)
         count = len(beats)
-        the_clock.wait(.1)
+        the_clock.wait(.3)
         assert len(beats) <= count + 1
         assert seen.look(lambda schedule: [
-            claim.lease for claim in schedule.claims.values()]) == [.03]
+            claim.lease for claim in schedule.claims.values()]) == [.3]
 
     @pytest.mark.parametrize('away, lines', [
         (False, ['A heartbeat was lost.']), (True, [])])

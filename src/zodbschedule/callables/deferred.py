@@ -73,8 +73,6 @@ def refuse_deferring(func: Any, of: object, name: str = '') -> None:
 
 def refuse_deferred(name: str, result: Any) -> None:
     """Raise `InvalidTask` if *result* of a call is work that is not done."""
-    if result is None:
-        return  # most do
     for types, how in PREPARED:
         if isinstance(result, types):
             told = repr(result)
