@@ -24,6 +24,7 @@ from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.arrival import identify
 from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
@@ -83,9 +84,14 @@ def _current_run(schedule: ScheduleState) -> Any:
 
 
 def give_oid(schedule: ScheduleState, task: Any) -> None:
-    """Let *task* have its id before the commit, if that is possible."""
-    if task._p_jar is None and schedule._p_jar is not None:
-        schedule._p_jar.add(task)
+    """Let *task* have its id before the commit, if that is possible.
+
+    Something is noted of it by that.
+    """
+    if schedule._p_jar is not None:
+        identify(schedule)
+        if task._p_jar is None:
+            schedule._p_jar.add(task)
 
 
 # -- Leaving

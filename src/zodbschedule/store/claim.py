@@ -40,6 +40,7 @@ conflicts with that turn.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from persistent import Persistent
@@ -49,6 +50,7 @@ from ZODB.utils import u64
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.origin import new_oid
 from zodbschedule.store.remains import is_left
 
 
@@ -144,6 +146,13 @@ class Slot(Persistent):
         self.outcome = outcome
         self.subject = recorded
         self.following = following
+
+    def rename(self, oids: Mapping[int, int]) -> None:
+        """Give an outcome another oid, by the one that it has."""
+        if self.outcome is not None:
+            oid = new_oid(self.oid, oids)
+            record = self.record
+            self.subject = oid if record is None else (oid, *record[1:])
 
     def schedule(self, micros: int, task: Persistent) -> None:
         """Keep *task*, which the run schedules, for the next turn."""

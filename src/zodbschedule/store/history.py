@@ -19,6 +19,7 @@ the turns of four workers conflicted; with a chunk a turn, 7 %.
 import heapq
 import random
 from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from operator import attrgetter
@@ -43,6 +44,7 @@ from zodbschedule.store.claim import left_slots
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.origin import new_oid
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.settings import Configurable
 
@@ -89,6 +91,10 @@ NAMES = {**OUTCOMES, **DECISIONS}
 HEAD = 8
 TAIL: tuple[Any, ...] = (None, 1, 0, 0)
 
+# The tid of an outcome that is in a copy of the schedule: it is not known
+# there which transaction has settled it.
+UNKNOWN = b'\xff' * 8
+
 
 @implementer(IOutcome)
 class Outcome(NamedTuple):
@@ -116,11 +122,12 @@ class Outcome(NamedTuple):
         (oid, time, outcome, ended, description, principal, error, lasted,
          type, attempt, passed, early) = record + TAIL[len(record) - HEAD:]
         return cls(
-            f'{oid:x}', from_micros(time), NAMES[outcome], from_micros(ended),
+            f'{oid:x}' if oid >= 0 else '', from_micros(time),
+            NAMES[outcome], from_micros(ended),
             description, principal, error, from_micros(time - early),
             from_micros(ended - lasted), attempt, passed, worker,
             description if type is None else type,
-            None if tid == z64 else tid)
+            None if tid in (z64, UNKNOWN) else tid)
 
 
 def record(oid: int, micros: int, outcome: int, ended: int, description: str,
@@ -153,6 +160,15 @@ class Chunk(Persistent):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.worker, self.records, self.tids = state
+
+    def rename(self, oids: Mapping[int, int]) -> None:
+        """Give the outcomes those oids, by the ones that they have."""
+        self.records = tuple(
+            (new_oid(oid, oids), *rest) for oid, *rest in self.records)
+
+    def forget_tids(self) -> None:
+        """Its outcomes were settled by transactions that are not known."""
+        self.tids = UNKNOWN * len(self.records)
 
     def newest_first(self) -> Iterator[Outcome]:
         """The outcomes, from the last."""
@@ -228,6 +244,11 @@ class History(Configurable):
         self.moved.note([chunk])
         self._insert(high << SIZE | len(chunk.records), chunk)
 
+    def left_chunks(self) -> list[Chunk]:
+        """All chunks whose records are there."""
+        return list(remains.left(
+            chunk for _, chunk in remains.items(self.chunks)))
+
     def _insert(self, key: int, chunk: Chunk) -> None:
         chunks = remains.grown(self, 'chunks', key)
         self.moved.note_insert(chunks, key)
@@ -247,7 +268,7 @@ class History(Configurable):
         id = task if task is None else normal_id(
             task if isinstance(task, str) else task_id(task) or '')
         return (entry for entry in self._since(since)
-                if id in (None, entry.id)
+                if (id is None or id and id == entry.id)
                 and outcome in (None, entry.outcome))
 
     def _since(self, since: datetime | None) -> Iterator[Outcome]:

@@ -88,6 +88,10 @@ class ParkedTask(Persistent):
         known = self._occurrence
         return None if known is None else from_micros(known)
 
+    def rename(self, oid: int) -> None:
+        """Give it the id that it has if its task has that oid."""
+        self.id = entry_id(oid, self._occurrence)
+
     @property
     def parked_at(self) -> datetime:
         return from_micros(self._parked_at)

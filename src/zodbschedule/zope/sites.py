@@ -67,11 +67,6 @@ class SiteSchedule(Schedule):
     #: the tasks that add-ons contribute, by name; None before the first one
     contributed_tasks: Any = None
 
-    # Attributes of instances, repeated here: security is declared for them.
-    history: Any = None
-    keys: Any = None
-    parked: Any = None
-
     def __init__(self) -> None:
         super().__init__(type(self).principals)
 

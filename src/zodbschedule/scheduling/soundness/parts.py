@@ -32,6 +32,7 @@ from zodbschedule.store.keys import ByOid
 from zodbschedule.store.keys import Holders
 from zodbschedule.store.keys import Keys
 from zodbschedule.store.moved import Moved
+from zodbschedule.store.origin import Origin
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
 from zodbschedule.store.remains import is_gone
@@ -72,6 +73,8 @@ def parts(schedule: ScheduleState) -> Iterator[Part]:
     """All parts, of those that are there; loads nothing else."""
     yield Part(schedule, 'moved', 'what a pack is to see',
                'nothing else is lost', Moved)
+    yield Part(schedule, 'origin', 'the origin of the schedule',
+               'it is taken for a copy when that begins anew', Origin)
     yield Part(schedule, 'timetable', 'the timetable', WAITING,
                lambda: Timetable(schedule.moved))
     yield Part(schedule, 'parked', 'the parked tasks', 'none is found',
