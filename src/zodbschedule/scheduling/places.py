@@ -70,6 +70,7 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
             return
     schedule.timetable.add(instant, [task])
     if key is not None:
+        identify(schedule)
         give_oid(schedule, task)
         schedule.keys.acquire(task, key)
 
@@ -84,14 +85,9 @@ def _current_run(schedule: ScheduleState) -> Any:
 
 
 def give_oid(schedule: ScheduleState, task: Any) -> None:
-    """Let *task* have its id before the commit, if that is possible.
-
-    Something is noted of it by that.
-    """
-    if schedule._p_jar is not None:
-        identify(schedule)
-        if task._p_jar is None:
-            schedule._p_jar.add(task)
+    """Let *task* have its id before the commit, if that is possible."""
+    if task._p_jar is None and schedule._p_jar is not None:
+        schedule._p_jar.add(task)
 
 
 # -- Leaving
