@@ -41,6 +41,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.recurrence import cron
+from zodbschedule.recurrence import cron_fields
 from zodbschedule.recurrence import rrule
 from zodbschedule.recurrence.arguments import check_dates
 from zodbschedule.recurrence.arguments import check_moment
@@ -50,6 +51,7 @@ from zodbschedule.recurrence.arguments import check_zone_name
 from zodbschedule.recurrence.arguments import clamp
 from zodbschedule.recurrence.arguments import format_moment
 from zodbschedule.recurrence.arguments import format_period
+from zodbschedule.recurrence.cron_words import cron_words
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
 from zodbschedule.recurrence.walltimes import WallTimes
@@ -236,6 +238,18 @@ class _WallTimeRule(_Recurrence):
     def _default_policies(self) -> tuple[str, str]:
         """The policies for gap and fold that are used if none is given."""
 
+    @abstractmethod
+    def _normal_form(self) -> tuple[object, ...]:
+        """What it says: that of two rules is equal if they say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._normal_form() == other._normal_form()
+
+    def __hash__(self) -> int:
+        return hash(self._normal_form())
+
     def _check_policies(self, gap: str | None, fold: str | None) -> None:
         default_gap, default_fold = self._default_policies()
         vars(self).update(
@@ -276,7 +290,7 @@ class _WallTimeRule(_Recurrence):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Cron(_WallTimeRule):
     """A recurrence at the wall times that match a cron expression.
 
@@ -307,9 +321,8 @@ class Cron(_WallTimeRule):
             raise InvalidRecurrence(
                 f'cron expression is {expression!r}; it has to be a str, '
                 f"such as '30 2 * * *'")
-        expression = ' '.join(expression.split())
-        cron.fields(expression)
-        vars(self).update(expression=expression,
+        cron.check(expression)
+        vars(self).update(expression=' '.join(expression.split()),
                           timezone=check_zone_name(timezone))
         self._check_policies(gap, fold)
 
@@ -319,13 +332,21 @@ class Cron(_WallTimeRule):
                          zone_of(self.timezone), self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
-        if cron.is_interval(self.expression):
+        if cron_fields.fields(self.expression).is_interval:
             return 'skip', 'both'
         return 'next', 'first'
 
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = cron_fields.fields(self.expression)
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.expression
+        return says, self.timezone, self.gap, self.fold
+
     def __str__(self) -> str:
         try:
-            words = cron.explain(self.expression)
+            words = cron_words(self.expression)
         except InvalidRecurrence:
             words = self.expression
         return f'{words}, in {self.timezone}'
@@ -336,7 +357,7 @@ class Cron(_WallTimeRule):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class RRule(_WallTimeRule):
     """A recurrence rule of a calendar, as in RFC 5545.
 
@@ -415,6 +436,10 @@ class RRule(_WallTimeRule):
 
     def _default_policies(self) -> tuple[str, str]:
         return 'skip', 'both' if SUBDAILY.search(self.text) else 'first'
+
+    def _normal_form(self) -> tuple[object, ...]:
+        return (self.text, self._wall, self._fold, self._spec, self._exdate,
+                self._rdate, self.gap, self.fold)
 
     def _next_instant(self, instant: datetime) -> datetime | None:
         while True:
