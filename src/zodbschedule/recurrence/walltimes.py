@@ -45,10 +45,10 @@ GAP = ('next', 'skip')
 FOLD = ('first', 'second', 'both')
 
 # How many transitions a search passes before it takes a rule for one whose
-# times are always skipped.  With more, such a rule costs longer, about 20 us
+# times are always skipped.  With more, such a rule costs longer, about 300 us
 # each; with fewer, a rule that its zone lets occur once in a century would
 # end.
-MAX_TRANSITIONS = 500
+MAX_TRANSITIONS = 100
 # How far ahead a description looks for the next gap and the next fold.
 HORIZON = timedelta(days=3653)
 
