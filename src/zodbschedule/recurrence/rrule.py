@@ -56,8 +56,8 @@ FREQUENCIES_OF = {
 }
 
 # A larger COUNT is refused: each process finds the last occurrence by going
-# through all of them once, and this many take up to half a second.
-MAX_COUNT = 10_000
+# through all of them once, and this many take up to 50 ms of the processor.
+MAX_COUNT = 1_000
 
 
 @lru_cache(maxsize=1024)
