@@ -125,6 +125,7 @@ IMPLEMENTATIONS = [
         (Plain, Plain, interfaces.IPrincipals),
         (implementer(interfaces.IRunEnvironment)(Environment), Environment,
          interfaces.IRunEnvironment),
+        (RunEnded, ended, interfaces.IScheduleEvent),
         (RunEnded, ended, interfaces.IRunEnded),
         (PauseChanged, lambda: PauseChanged('1', True, None, 'why'),
          interfaces.IPauseChanged),
