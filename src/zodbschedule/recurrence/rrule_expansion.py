@@ -33,15 +33,15 @@ from math import ceil
 from math import prod
 from typing import Any
 
-from zodbschedule.recurrence.days import Days
-from zodbschedule.recurrence.days import numbered
-from zodbschedule.recurrence.periods import DAY
-from zodbschedule.recurrence.periods import CalendarPeriods
-from zodbschedule.recurrence.periods import Months
-from zodbschedule.recurrence.periods import Pace
-from zodbschedule.recurrence.periods import PacedPeriods
-from zodbschedule.recurrence.periods import Periods
-from zodbschedule.recurrence.periods import Weeks
+from zodbschedule.recurrence.rrule_days import Days
+from zodbschedule.recurrence.rrule_days import numbered
+from zodbschedule.recurrence.rrule_periods import DAY
+from zodbschedule.recurrence.rrule_periods import CalendarPeriods
+from zodbschedule.recurrence.rrule_periods import Months
+from zodbschedule.recurrence.rrule_periods import Pace
+from zodbschedule.recurrence.rrule_periods import PacedPeriods
+from zodbschedule.recurrence.rrule_periods import Periods
+from zodbschedule.recurrence.rrule_periods import Weeks
 
 
 class Frequency(IntEnum):
