@@ -176,7 +176,7 @@ def test_a_rule_of_more_than_1000_characters_is_refused():
     with pytest.raises(InvalidRecurrence) as error:
         RRule(f'{text},9', START)
     assert str(error.value).endswith(
-        '..., which has 1002 characters; it takes 1,000 at most')
+        "...', which has 1002 characters; it takes 1,000 at most")
     assert len(str(error.value)) < 300
 
 
