@@ -4,13 +4,18 @@ import errno
 import pickle
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
+import ZODB
 from odd_errors import AllRaises
 from persistent import Persistent
+from persistent.mapping import PersistentMapping
+from transaction import TransactionManager
 from transaction.interfaces import NoTransaction
 from transaction.interfaces import TransactionFailedError
 from ZEO.Exceptions import ClientDisconnected
+from ZODB.FileStorage import FileStorage
 from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadConflictError
@@ -236,6 +241,17 @@ def refused(connection, monkeypatch):
 def test_a_storage_without_room_says_so_by_a_code(refused, error):
     assert is_full(refused(error))
     # For instance, the task has written to a disk that is full.
+    assert not is_full(error.with_traceback(None))
+
+
+def test_the_quota_of_a_file_is_its_room(tmp_path):
+    storage = FileStorage(str(tmp_path / 'D.fs'), quota=500)
+    manager = TransactionManager()
+    with closing(ZODB.DB(storage)) as db, closing(db.open(manager)) as conn:
+        conn.root()['much'] = [PersistentMapping() for _ in range(20)]
+        error = caught(manager.commit)
+        assert is_full(error)
+        manager.abort()
     assert not is_full(error.with_traceback(None))
 
 

@@ -24,6 +24,7 @@ import ZODB.Connection
 import ZODB.ExportImport
 import ZODB.serialize
 from transaction.interfaces import TransientError
+from ZODB.FileStorage.FileStorage import FileStorageQuotaError
 from ZODB.POSException import ConflictError
 from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
@@ -93,7 +94,9 @@ def is_full(error: BaseException) -> bool:
 
 
 def _has_no_room(error: BaseException) -> bool:
-    """By the codes of systems and of database drivers."""
+    """By its class, or by the codes of systems and of database drivers."""
+    if is_a(error, FileStorageQuotaError):
+        return True
     try:
         return any(getattr(error, name, None) in codes
                    for name, codes in NO_ROOM.items())
