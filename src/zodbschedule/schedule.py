@@ -57,6 +57,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
+from zodbschedule.store.pauses import PausedTask
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import CallTask
 from zodbschedule.task import key_of
@@ -457,6 +458,16 @@ class Schedule(ScheduleState):
             return self.pauses.get(ALL)
         oid = oid_of(task)
         return self.pauses.get(oid) if oid else None
+
+    def paused_tasks(self, after: str = '') -> Iterator[PausedTask]:
+        """The tasks that are paused themselves, as `IPausedTask`, by id.
+
+        Lazy; it may continue in a later transaction.  Loads no task.
+
+        :param after: the id behind which it begins; '': with the first.
+        :raises ValueError: if *after* is not an id.
+        """
+        return self.pauses.tasks(int(after or '0', 16))
 
     def refresh(self) -> list[control.Move]:
         """Compute all occurrences anew, in the caller's transaction.
