@@ -470,8 +470,9 @@ def test_pausing_is_told_after_the_commit(schedule, add):
         transaction.commit()
     finally:
         zope.event.subscribers.remove(told.append)
-    assert told == [PauseChanged(id, True, 'bob', 'why'),
-                    PauseChanged(id, False, None, '')]
+    origin = task_id(schedule), None
+    assert told == [PauseChanged(id, True, 'bob', 'why', *origin),
+                    PauseChanged(id, False, None, '', *origin)]
 
 
 def test_a_pause_that_conflicts_is_not_told(schedule, add):
