@@ -512,6 +512,15 @@ class IScheduleReading(Interface):
         iteration may continue in a later transaction.
         """
 
+    def estimate():
+        """About how many tasks wait, an int; exact while there are few.
+
+        By the shape of the timetable, so that no insert keeps a count.
+        Within a few percent, unless a large part of the tasks is at few of
+        many instants.  Loads less than 200 objects, however many tasks there
+        are, and no task.
+        """
+
     def next_due():
         """The earliest instant at which a task waits, UTC, or None."""
 

@@ -52,6 +52,7 @@ from zodbschedule.scheduling.places import read_current_waiting
 from zodbschedule.scheduling.places import record_dropped
 from zodbschedule.scheduling.places import take_from_timetable
 from zodbschedule.scheduling.places import take_out
+from zodbschedule.store.estimate import estimate
 from zodbschedule.store.history import UNSCHEDULED
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.parked import ParkedTask
@@ -282,6 +283,13 @@ class Schedule(ScheduleState):
             return default
         task = self.load(oid)
         return task if task in self else default
+
+    def estimate(self) -> int:
+        """About how many tasks wait; exact while there are few.
+
+        Loads less than 200 objects, however many there are, and no task.
+        """
+        return estimate(self.timetable.instants)
 
     def next_due(self) -> datetime | None:
         """The earliest instant at which a task waits, in UTC, or None."""
