@@ -41,6 +41,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.cli.errors import CommandError
+from zodbschedule.cli.zope_objects import is_without_zope
 from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.instant import from_micros
@@ -49,6 +50,7 @@ from zodbschedule.interfaces import CodeMissing
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.missing import refuse_codeless
+from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.store import remains
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.history import Outcome
@@ -160,13 +162,17 @@ def _type(task: Persistent) -> str:
 def problem_of(task: Persistent) -> str | None:
     """Why *task* cannot run in this process; None if that is unknown.
 
-    It imports what the task calls.
+    It imports what the task calls, unless that is code of a Zope that is not
+    started.
     """
     if isinstance(task, Broken):
         return 'class missing'
     try:
         task._p_activate()
-        refuse_codeless(task)
+        if is_without_zope(task._p_jar):
+            refuse_incomplete(task)
+        else:
+            refuse_codeless(task)
     except CodeMissing as error:
         return str(error)
     except POSKeyError:
