@@ -966,6 +966,10 @@ class InvalidRecurrence(InvalidTask):
     """A recurrence cannot be as specified, or never occurs."""
 
 
+class RecurrenceWarning(UserWarning):
+    """A recurrence is valid, but a part of it has no effect."""
+
+
 class InvalidSetting(ScheduleError, ValueError):
     """A setting of a schedule or of a worker has a wrong value."""
 
@@ -1066,6 +1070,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'RecurrenceWarning',
     'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',

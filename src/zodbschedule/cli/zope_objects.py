@@ -98,6 +98,9 @@ class Classes:
     Finds the schedule of a site, and imports nothing on the way to it.
     """
 
+    #: what tasks call belongs to a Zope that is not started
+    without_code = True
+
     def __init__(self, mounts: Mounts) -> None:
         self.mounts = mounts
         self.on_the_way = False

@@ -115,7 +115,7 @@ class ZopeLocation:
     def _site(self, connection: Any, sites: Any) -> Any:
         app = connection.root()[APPLICATION]
         return self._refuse_gone(
-            partial(sites.site_at, app), sites.site_paths(app))
+            partial(sites.object_at, app), sites.site_paths(app))
 
     def _refuse_gone(self, object_at: Callable[[str], Any],
                      paths: Collection[str]) -> Any:
