@@ -125,6 +125,7 @@ IMPLEMENTATIONS = [
         (Plain, Plain, interfaces.IPrincipals),
         (implementer(interfaces.IRunEnvironment)(Environment), Environment,
          interfaces.IRunEnvironment),
+        (RunEnded, ended, interfaces.IScheduleEvent),
         (RunEnded, ended, interfaces.IRunEnded),
         (PauseChanged, lambda: PauseChanged('1', True, None, 'why'),
          interfaces.IPauseChanged),
@@ -315,7 +316,8 @@ def test_events_cannot_be_changed(event):
 def test_all_errors_have_one_root():
     errors = [
         one for one in map(interfaces.__dict__.get, interfaces.__all__)
-        if isinstance(one, type) and issubclass(one, Exception)]
+        if isinstance(one, type) and issubclass(one, Exception)
+        and not issubclass(one, Warning)]
     assert len(errors) > 5
     assert all(issubclass(one, interfaces.ScheduleError) for one in errors)
 

@@ -854,7 +854,15 @@ class IRunEnvironment(IPrincipals):
 # transaction.  They hold plain data and no persistent object.
 
 
-class IRunEnded(Interface):
+class IScheduleEvent(Interface):
+    """What all events say: where it has happened."""
+
+    schedule = TextLine(title='The id of the schedule: its oid in hex')
+    site = TextLine(title='The path of the site of the schedule in Zope; '
+                          'None: it is of no site', required=False)
+
+
+class IRunEnded(IScheduleEvent):
     """A run has an outcome, and that is committed."""
 
     id = TextLine(title='The id of the task')
@@ -869,7 +877,7 @@ class IRunEnded(Interface):
                            required=False)
 
 
-class ITaskParked(Interface):
+class ITaskParked(IScheduleEvent):
     """A task was set aside, and that is committed."""
 
     id = TextLine(title='The id of the parked entry')
@@ -882,7 +890,7 @@ class ITaskParked(Interface):
     key = TextLine(title='The key of the task', required=False)
 
 
-class IPauseChanged(Interface):
+class IPauseChanged(IScheduleEvent):
     """The schedule, or a task, was paused or resumed; that is committed."""
 
     id = TextLine(title='The id of the task; None: the whole schedule',
@@ -906,6 +914,8 @@ class RunEnded:
     attempt: int
     occurrence: datetime
     error: str | None
+    schedule: str = ''
+    site: str | None = None
 
 
 @implementer(ITaskParked)
@@ -920,6 +930,8 @@ class TaskParked:
     principalId: str | None
     type: str = ''
     key: str | None = None
+    schedule: str = ''
+    site: str | None = None
 
 
 @implementer(IPauseChanged)
@@ -931,6 +943,8 @@ class PauseChanged:
     paused: bool
     by: str | None
     reason: str
+    schedule: str = ''
+    site: str | None = None
 
 
 # -- Errors ------------------------------------------------------------------
@@ -950,6 +964,10 @@ class InvalidTime(InvalidTask):
 
 class InvalidRecurrence(InvalidTask):
     """A recurrence cannot be as specified, or never occurs."""
+
+
+class RecurrenceWarning(UserWarning):
+    """A recurrence is valid, but a part of it has no effect."""
 
 
 class InvalidSetting(ScheduleError, ValueError):
@@ -1040,6 +1058,7 @@ __all__ = (
     'IPrincipals',
     'IRunEnvironment',
     # events
+    'IScheduleEvent',
     'IRunEnded',
     'ITaskParked',
     'IPauseChanged',
@@ -1051,6 +1070,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'RecurrenceWarning',
     'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',

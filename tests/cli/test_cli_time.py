@@ -20,6 +20,7 @@ from contextlib import closing
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -39,8 +40,11 @@ from zodbschedule.cli import show
 from zodbschedule.cli import timeline
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
-from zodbschedule.cli.forecast import future_runs
 from zodbschedule.instant import to_micros
+from zodbschedule.reading import words
+from zodbschedule.reading.coming import runs_to_come
+from zodbschedule.reading.facts import to_json
+from zodbschedule.reading.tasks import ProgressFacts
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 
@@ -87,7 +91,7 @@ def times(shell):
 def test_every_repeats_after_a_duration(shell, wall_clock, given, period):
     task = shell('add', 'shop.restock', '--every', given)
     assert rule_of(shell, task) == Every(period, MORNING + period)
-    assert times(shell) == [format.iso(MORNING + period)]
+    assert times(shell) == [words.iso(MORNING + period)]
 
 
 def test_every_begins_when_at_says(shell, wall_clock):
@@ -411,7 +415,7 @@ def test_a_schedule_that_is_paused_is_overdue_to_a_monitor(
         f'5 min); no workers are registered; the schedule has been paused '
         f'since 2030-01-31T08:00:00Z (1 h ago) by zoe')
     facts = shell.json('check', code=1)
-    assert (facts['ok'], facts['paused']['by']) == (False, 'zoe')
+    assert (facts['ok'], facts['pause']['by']) == (False, 'zoe')
 
 
 def test_a_task_that_is_paused_is_not_overdue_to_a_monitor(
@@ -431,7 +435,7 @@ def test_the_whole_schedule_is_paused_only_on_purpose(
         shell, wall_clock, command, arguments, complaint):
     assert shell(command, *arguments, code=2) == ''
     assert complaint in shell.err
-    assert shell.json('check')['paused'] is None
+    assert shell.json('check')['pause'] is None
 
 
 @pytest.mark.parametrize('command', ['pause', 'resume', 'run-now'])
@@ -649,7 +653,7 @@ def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
 
 
 def test_progress_towards_nothing_is_no_part_of_it():
-    assert format.progress({'done': 3.5, 'total': 0}) == '3.5 of 0'
+    assert format.progress(ProgressFacts(3.5, 0)) == '3.5 of 0'
 
 
 def test_attributes_of_others_that_are_called_as_ours_are_theirs(
@@ -735,7 +739,8 @@ def test_history_as_json_tells_all(shell, eventful):
 @pytest.mark.parametrize('passed, shown', [
     (0, None), (100, 100), (101, 'more than 100')])
 def test_a_count_that_was_broken_off_says_so(passed, shown):
-    assert show.OUTCOME_COLUMNS['missed']({'passed': passed}) == shown
+    assert show.OUTCOME_COLUMNS['missed'](
+        SimpleNamespace(passed=passed)) == shown
 
 
 def test_history_counts_what_was_passed_over(shell, wall_clock):
@@ -789,7 +794,7 @@ def test_a_long_forecast_does_not_stay_in_memory(shell, wall_clock):
         with db.transaction() as connection:
             schedule = connection.root()['schedule']
             until = MORNING + timedelta(days=1)
-            runs = future_runs(schedule, until, MORNING)
+            runs = runs_to_come(schedule, until, MORNING)
             assert sum(1 for _ in runs) == 300
             assert connection._cache.cache_non_ghost_count < 100
 
@@ -1046,19 +1051,19 @@ def test_explain_refuses_in_a_line(bare_shell, wall_clock, args, complaint):
     (timedelta(0), '0 ms'), (timedelta(milliseconds=12), '12 ms'),
     (timedelta(seconds=3.254), '3.25 s'), (timedelta(minutes=3), '3 min')])
 def test_how_long_a_run_took_is_said_to_three_digits(span, said):
-    assert format.run_time(span) == said
+    assert words.run_time(span) == said
 
 
 @pytest.mark.parametrize('span, said', [
     (timedelta(0), '0 s'), (timedelta(days=1, minutes=5), '1 d 5 min'),
     (timedelta(seconds=1.5), '1 s 500 ms')])
 def test_a_duration_is_said_in_all_of_its_units(span, said):
-    assert format.full_duration(span) == said
+    assert words.full_duration(span) == said
 
 
 def test_what_json_cannot_say_is_an_error():
     with pytest.raises(TypeError, match='cannot be written as JSON'):
-        format.json_default(object())
+        to_json(object())
 
 
 def test_help_lists_every_command_by_what_one_wants(shell):

@@ -495,8 +495,7 @@ def test_an_old_start_costs_little():
 # -- Bad input
 
 
-@pytest.mark.parametrize('period', [
-    timedelta(), timedelta(-1), 60, None, '1h'])
+@pytest.mark.parametrize('period', [timedelta(), timedelta(-1), None, 'x'])
 def test_every_needs_a_period(period):
     with pytest.raises(InvalidRecurrence) as error:
         Every(period)
@@ -619,21 +618,19 @@ def test_a_policy_that_there_is_not_is_refused(options, message):
 
 @pytest.mark.parametrize('text, message', [
     (None, 'has to be a str'),
-    ('', 'has 0 rules; it takes one'),
+    ('', 'has no rule; write one'),
     ('FREQ=DAILY\nFREQ=WEEKLY', 'has 2 rules; it takes one'),
     ('INTERVAL=2', 'has no FREQ; begin with one'),
     ('FREQ=DAYLY', 'has FREQ=DAYLY; it takes YEARLY, '),
     ('FREQ=DAILY;BYDAY', "has 'BYDAY'; its parts are, as in RFC 5545, FREQ"),
-    ('FREQ=DAILY;BYEASTER=1', "has 'BYEASTER=1'; its parts are"),
+    ('FREQ=DAILY;BYTES=1', "has 'BYTES=1'; its parts are"),
     ('FREQ=DAILY;FREQ=DAILY', 'has FREQ twice'),
     ('FREQ=DAILY;INTERVAL=0', 'has INTERVAL=0; it takes a number from 1 on'),
     ('FREQ=DAILY;INTERVAL=x', 'has INTERVAL=X; it takes a number'),
     ('FREQ=DAILY;COUNT=2;UNTIL=20240101T000000Z', 'both COUNT and UNTIL'),
     (f'FREQ=DAILY;COUNT={MAX_COUNT + 1}',
      f'it takes {MAX_COUNT} at most, use UNTIL'),
-    ('FREQ=DAILY;UNTIL=20240101T000000', 'requires UTC'),
-    ('FREQ=DAILY;UNTIL=20240101', 'requires UTC'),
-    ('FREQ=DAILY;UNTIL=20241301T000000Z', 'requires UTC'),
+    ('FREQ=DAILY;UNTIL=20241301T000000Z', 'it takes a moment such as'),
     ('FREQ=DAILY;WKST=XX', 'has WKST=XX; it takes MO, TU'),
     ('FREQ=DAILY;BYHOUR=24', 'has BYHOUR=24; it takes numbers from 0 to 23'),
     ('FREQ=DAILY;BYHOUR=-1', 'has BYHOUR=-1; it takes numbers from 0 to 23'),
@@ -656,9 +653,9 @@ def test_a_policy_that_there_is_not_is_refused(options, message):
     ('FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU', 'never occurs'),
     ('FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU;COUNT=3', 'never occurs'),
     ('FREQ=DAILY\nEXRULE:FREQ=WEEKLY', "has the line 'EXRULE:FREQ=WEEKLY'"),
-    ('DTSTART:20240101T000000Z\nFREQ=DAILY', 'DTSTART is an argument'),
-    ('FREQ=DAILY\nEXDATE:20240101', "has '20240101' in 'EXDATE:20240101'"),
-    ('FREQ=DAILY\nEXDATE;VALUE=DATE:20240101', 'has VALUE=DATE in'),
+    ('DTSTART:20240101T000000Z\nFREQ=DAILY', 'leave one of them out'),
+    ('FREQ=DAILY\nEXDATE:2024', "has '2024' in 'EXDATE:2024'"),
+    ('FREQ=DAILY\nEXDATE;VALUE=TEXT:20240101', 'has VALUE=TEXT in'),
     ('FREQ=DAILY\nRDATE;TZID=Nowhere:20240101T000000', "timezone is 'Nowher"),
 ])
 def test_an_rrule_that_makes_no_sense_is_refused(text, message):

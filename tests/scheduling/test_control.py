@@ -29,6 +29,7 @@ from zodbschedule.interfaces import PauseChanged
 from zodbschedule.outcomes import Tally
 from zodbschedule.store.history import DECISIONS
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.inspection import task_id
 from zodbschedule.testing import run_until
 
 
@@ -467,8 +468,9 @@ def test_pausing_is_told_after_the_commit(schedule, add):
         transaction.commit()
     finally:
         zope.event.subscribers.remove(told.append)
-    assert told == [PauseChanged(id, True, 'bob', 'why'),
-                    PauseChanged(id, False, None, '')]
+    origin = task_id(schedule), None
+    assert told == [PauseChanged(id, True, 'bob', 'why', *origin),
+                    PauseChanged(id, False, None, '', *origin)]
 
 
 def test_a_pause_that_conflicts_is_not_told(schedule, add):

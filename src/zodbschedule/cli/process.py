@@ -22,7 +22,6 @@ from datetime import datetime
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
 from typing import NamedTuple
 
 import click
@@ -54,7 +53,6 @@ from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
-from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.execution import process as processing
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
@@ -66,6 +64,8 @@ from zodbschedule.logger import working_for
 from zodbschedule.outcomes import INTERRUPTED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import Tally
+from zodbschedule.reading.details import PauseFacts
+from zodbschedule.reading.details import pause_facts
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
@@ -109,7 +109,7 @@ class Remains(NamedTuple):
     """What is due after a pass, since the pass was not to run it."""
 
     #: the pause of the whole schedule
-    pause: dict[str, Any] | None
+    pause: PauseFacts | None
     #: how many due tasks are paused by themselves
     paused: int
     #: how many due tasks are held by workers, and by other calls

@@ -36,7 +36,6 @@ import click
 from ZODB.DB import DB
 
 from zodbschedule import Worker
-from zodbschedule.cli import format
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
@@ -58,6 +57,7 @@ from zodbschedule.cli.zope_site import ZopeFailed
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
+from zodbschedule.reading import words
 from zodbschedule.worker.config import MAX_THREADS
 
 
@@ -166,8 +166,8 @@ def _check_options(threads: int, name: str | None, lease: timedelta | None,
         raise CommandError('--name is empty; give a name, or omit --name')
     if lease is not None and lease < MIN_LEASE:
         raise CommandError(
-            f'--lease is {format.full_duration(lease)}; it must be '
-            f'{format.duration(MIN_LEASE)} or longer')
+            f'--lease is {words.full_duration(lease)}; it must be '
+            f'{words.duration(MIN_LEASE)} or longer')
     if health_file is not None:
         clear_health_file(health_file)
 

@@ -14,8 +14,6 @@
 
 import re
 from collections.abc import Callable
-from collections.abc import Iterator
-from datetime import UTC
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -33,10 +31,8 @@ from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.recurrence.rrule_dates import DAYS
 from zodbschedule.recurrence.rrule_dates import TIMES
 from zodbschedule.recurrence.rrule_dates import Rule
+from zodbschedule.recurrence.rrule_moments import parse_moment
 
-
-#: A moment, with the name of its zone, or '' if the text does not name one.
-LocalMoment = tuple[str, datetime]
 
 FREQUENCIES: dict[str, int] = {
     'YEARLY': YEARLY, 'MONTHLY': MONTHLY, 'WEEKLY': WEEKLY, 'DAILY': DAILY,
@@ -60,6 +56,24 @@ FREQUENCIES_OF = {
     'BYWEEKNO': {YEARLY},
     'BYYEARDAY': {YEARLY, HOURLY, MINUTELY, SECONDLY},
     'BYMONTHDAY': {*FREQUENCIES.values()} - {WEEKLY},
+}
+
+PARTS = ('its parts are, as in RFC 5545, FREQ, INTERVAL, COUNT, UNTIL, WKST, '
+         f'BYDAY, {", ".join(NUMBERS)}')
+#: part that is not of RFC 5545 -> what to write instead
+INSTEAD = {
+    'BYEASTER': 'RFC 5545 has no Easter; write the days as RDATE',
+    'RSCALE': 'it takes the calendar GREGORIAN, in which a rule may be '
+              'without this part',
+    'SKIP': 'a day that a month does not have is left out; for the last one '
+            'by the 30th write BYMONTHDAY=28,29,30;BYSETPOS=-1, and for the '
+            'last day BYMONTHDAY=-1',
+    'DTSTART': 'the start is a line of its own, as in '
+               'DTSTART;TZID=Europe/Berlin:20300131T090000, or the argument '
+               'dtstart',
+    'TZID': 'the zone is that of the start; write it there',
+    'EXDATE': 'EXDATE is a line of its own, as in EXDATE:20300131T090000',
+    'RDATE': 'RDATE is a line of its own, as in RDATE:20300131T090000',
 }
 
 # A larger COUNT is refused: each process finds the last occurrence by going
@@ -90,11 +104,10 @@ def parse(text: str, start: datetime) -> Rule:
 def _split(text: str) -> dict[str, str]:
     """The parts of a rule by name."""
     texts: dict[str, str] = {}
-    for part in text.removeprefix('RRULE:').split(';'):
+    for part in text.split(';'):
         name, equals, value = part.partition('=')
         if not equals or not (name in _PARSERS or name in NUMBERS):
-            raise _error(text, f'has {part!r}; its parts are, as in RFC 5545, '
-                               f'{", ".join([*_PARSERS, *NUMBERS])}')
+            raise _error(text, f'has {part!r}; {INSTEAD.get(name, PARTS)}')
         if name in texts:
             raise _error(text, f'has {name} twice; leave one out')
         texts[name] = value
@@ -141,10 +154,10 @@ def _parse_count(name: str, value: str) -> int:
 
 def _parse_until(name: str, value: str) -> datetime:
     until = parse_moment(value)
-    if until is None or until.tzinfo is None:
-        raise ValueError('RFC 5545 requires UTC where the start has a zone, '
-                         'as in UNTIL=20301231T235959Z')
-    return until
+    if until is None:
+        raise ValueError('it takes a moment such as 20301231T120000Z, or the '
+                         'last day, such as 20301231')
+    return until.wall
 
 
 def _parse_weekdays(name: str, value: str) -> list[weekday]:
@@ -229,54 +242,3 @@ def _parts_of_start(start: datetime, freq: int,
         if freq == WEEKLY:
             implied['byweekday'] = [start.weekday()]
     return implied
-
-
-# -- Several lines
-
-
-def parse_lines(text: str) -> tuple[str, dict[str, list[LocalMoment]]]:
-    """The RRULE of a text, and its dates by 'EXDATE' and 'RDATE'."""
-    rules: list[str] = []
-    dates: dict[str, list[LocalMoment]] = {'EXDATE': [], 'RDATE': []}
-    for line in re.sub(r'\r?\n[ \t]', '', text).split():
-        name, _, value = line.rpartition(':')
-        name, _, parameters = name.partition(';')
-        if name in dates:
-            dates[name] += _parse_dates(text, line, parameters, value)
-        elif name in ('', 'RRULE') and not parameters:
-            rules.append(value.upper())
-        else:
-            raise _error(text, f'has the line {line!r}; it takes RRULE, '
-                               f'EXDATE and RDATE; DTSTART is an argument')
-    if len(rules) != 1:
-        raise _error(text, f'has {len(rules)} rules; it takes one, make '
-                           f'several recurrences for several rules')
-    return rules[0], dates
-
-
-def _parse_dates(text: str, line: str, parameters: str,
-                 value: str) -> Iterator[LocalMoment]:
-    zone = ''
-    for parameter in filter(None, parameters.split(';')):
-        name, _, argument = parameter.partition('=')
-        if name == 'TZID':
-            zone = argument
-        elif parameter != 'VALUE=DATE-TIME':
-            raise _error(text, f'has {parameter} in {line!r}; it takes TZID')
-    for each in value.split(','):
-        moment = parse_moment(each)
-        if moment is None:
-            raise _error(text, f'has {each!r} in {line!r}; it takes moments '
-                               f'such as 20301231T120000Z')
-        yield zone, moment
-
-
-def parse_moment(text: str) -> datetime | None:
-    """A DATE-TIME of RFC 5545, in UTC or naive; None if it is not one."""
-    if not re.fullmatch('[0-9]{8}T[0-9]{6}Z?', text):
-        return None
-    try:
-        moment = datetime.strptime(text[:15], '%Y%m%dT%H%M%S')
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if text.endswith('Z') else moment

@@ -97,6 +97,11 @@ class ScheduleState(Configurable):
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
 
+    @property
+    def origin(self) -> tuple[str, str | None]:
+        """What an event says of it, see `IScheduleEvent`."""
+        return task_id(self) or '', None
+
     def local(self, task: Any) -> Any:
         """*task* as loaded by the connection of the schedule, unwrapped.
 

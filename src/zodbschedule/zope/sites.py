@@ -75,6 +75,11 @@ class SiteSchedule(Schedule):
     def __init__(self) -> None:
         super().__init__(type(self).principals)
 
+    @property
+    def origin(self) -> tuple[str, str | None]:
+        """See `ScheduleState`."""
+        return super().origin[0], self.path
+
     def bind_to(self, path: str) -> None:
         """Remember the path of the site.  Needs a schedule that has an oid."""
         self.path = path
