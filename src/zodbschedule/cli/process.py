@@ -64,8 +64,8 @@ from zodbschedule.logger import working_for
 from zodbschedule.outcomes import INTERRUPTED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import Tally
-from zodbschedule.reading.details import PauseFacts
-from zodbschedule.reading.details import pause_facts
+from zodbschedule.reading.one_task import PauseFacts
+from zodbschedule.reading.one_task import pause_facts
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.

@@ -91,7 +91,7 @@ class ZopeLocation:
                     f'--path is missing; give one of the sites that have a '
                     f'schedule: {", ".join(paths) or "none"}')
             path = paths[0]
-        found = sites.site_at(app, path)
+        found = sites.object_at(app, path)
         if found is None:
             raise CommandError(f'there is no object at {path} in {self.conf}; '
                                f'correct --path')

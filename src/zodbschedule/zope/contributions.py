@@ -55,9 +55,9 @@ from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
 from zodbschedule.task import label_of
+from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.sites import SiteSchedule
-from zodbschedule.zope.sites import path_of
 from zodbschedule.zope.sites import schedule_of
 from zodbschedule.zope.users import SYSTEM
 
