@@ -134,6 +134,37 @@ def test_an_rrule_that_begins_now_counts_its_first_occurrence(
         '2030-01-31T08:00:01Z', '2030-02-01T08:00:01Z']
 
 
+@pytest.mark.parametrize('line, options, start', [
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', (),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', ('--timezone', 'UTC'),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART:20300201T090000', BERLIN, '2030-02-01T08:00:00Z'),
+    ('DTSTART;VALUE=DATE:20300201', BERLIN, '2030-01-31T23:00:00Z'),
+    ('DTSTART:20300201T090000', ('--dtstart', '2030-02-01T09:00Z'),
+     '2030-02-01T09:00:00Z'),
+])
+def test_an_rrule_may_bring_its_start(
+        shell, wall_clock, line, options, start):
+    task = shell('add', 'shop.restock', '--rrule',
+                 f'{line}\nRRULE:FREQ=DAILY', *options)
+    assert times(shell) == [start]
+    zone = {('--timezone', 'UTC'): 'UTC', ('--dtstart', '2030-02-01T09:00Z'):
+            'UTC'}.get(options, 'Europe/Berlin')
+    assert shell.json('show', task)['recurrence'].endswith(f'in {zone}')
+
+
+@pytest.mark.parametrize('command', [('add', 'shop.restock', '--rrule'),
+                                     ('explain',)])
+def test_an_exdate_that_leaves_out_nothing_is_said(
+        shell, wall_clock, command):
+    shell(*command, 'FREQ=DAILY EXDATE:20300203T100000Z', '--dtstart',
+          '2030-02-01T09:00Z')
+    assert shell.err == (
+        'Warning: EXDATE has 2030-02-03 10:00:00 in UTC, when the rule does '
+        'not occur; it leaves out nothing\n')
+
+
 def test_an_rrule_may_bring_its_exceptions(shell, wall_clock):
     task = shell('add', 'shop.restock', '--rrule',
                  'RRULE:FREQ=DAILY EXDATE:20300201T090000Z',
@@ -168,6 +199,19 @@ NEEDS_ZONE = ('needs a time zone, because it names local times; give '
     (('--every', '0s'), 'the duration 0s is zero; write 30s, 5m, 2h or 1d'),
     (('--every', 'often'), 'often is not a duration; write 30s, 5m, 2h or 1d'),
     (('--expires', '0m'), 'the duration 0m is zero; write 30s, 5m, 2h or 1d'),
+    (('--every', '2 months'),
+     'the duration 2 months has no fixed length, so it is no interval; give '
+     "the RRULE 'FREQ=MONTHLY;INTERVAL=2'"),
+    (('--rrule', 'DTSTART:20300101T090000\nRRULE:FREQ=DAILY'),
+     f'DTSTART of --rrule {NEEDS_ZONE}'),
+    (('--rrule', 'FREQ=DAILY\nEXRULE:FREQ=WEEKLY', *BERLIN),
+     "RRULE is 'FREQ=DAILY\\nEXRULE:FREQ=WEEKLY', which has the line "
+     "'EXRULE:FREQ=WEEKLY', which RFC 5545 has given up; write what it leaves "
+     'out as EXDATE, or a rule without it'),
+    (('--rrule', 'FREQ=DAILY\nEXDATE;TZID=Romance Standard Time:20300101',
+      *BERLIN),
+     "timezone is 'Romance Standard Time', which is a name of Windows; write "
+     "'Europe/Paris'"),
     (('--cron', '30 25 * * *', *BERLIN),
      "hour is '25' in the cron expression '30 25 * * *'; it takes 0 to 23"),
     (('--cron', '* * * * *', '--timezone', 'Mars/Olympus'),
@@ -1034,6 +1078,15 @@ def test_explain_says_where_a_rule_ends(bare_shell, wall_clock):
     (('* * * * *',), f'a cron expression {NEEDS_ZONE}'),
     (('FREQ=DAILY',), f'an RRULE without --dtstart {NEEDS_ZONE}'),
     (('every day',), 'day is not a duration; write 30s, 5m, 2h or 1d'),
+    (('every year',),
+     'the duration year has no fixed length, so it is no interval; give the '
+     "RRULE 'FREQ=YEARLY'"),
+    (('RRULE:COUNT=3', *BERLIN),
+     "RRULE is 'COUNT=3', which has no FREQ; begin with one, as in "
+     'FREQ=DAILY'),
+    (('FREQ = DAILY; BYHOUR = 24', *BERLIN),
+     "RRULE is 'FREQ=DAILY;BYHOUR=24', which has BYHOUR=24; it takes numbers "
+     'from 0 to 23'),
     (('61 * * * *', *BERLIN),
      "minute is '61' in the cron expression '61 * * * *'; it takes 0 to 59"),
     (('* * * * *', '--timezone', 'Berlin'),
