@@ -47,9 +47,9 @@ LAYERS = (
     ('the facade', 520, ('schedule',)),
     ('the loop that waits', 730, ('worker',)),
     ('public names', 470, ('zodbschedule',)),
+    ('what a schedule holds, as plain data', 600, ('reading',)),
     ('outward', 510, (
-        'cli', 'reading', 'past', 'metrics', 'web', 'testing', 'zope',
-        'zope_security')),
+        'cli', 'metrics', 'web', 'testing', 'zope', 'zope_security')),
 )
 LAYER_OF = {name: number for number, (_, _, names) in enumerate(LAYERS)
             for name in names}

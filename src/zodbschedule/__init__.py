@@ -25,6 +25,7 @@ from zodbschedule.interfaces import NotScheduled
 from zodbschedule.interfaces import NotStored
 from zodbschedule.interfaces import PendingChanges
 from zodbschedule.interfaces import PrincipalsMissing
+from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.interfaces import ScheduleDamaged
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.recurrence.rules import Cron
@@ -63,6 +64,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'RecurrenceWarning',
     'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',

@@ -432,6 +432,16 @@ class IScheduleAdministration(Interface):
         Raises nothing for a task that is not here.
         """
 
+    def paused_tasks(after=''):
+        """The tasks that are paused themselves: `IPausedTask`, lazily, by id.
+
+        The pause of the whole schedule is not among them.  *after* is an id:
+        the iteration begins behind it; '': with the first.  Reads in the
+        current transaction, and may continue in a later one.  Loads one
+        object for some dozens of pauses, and no task.  Raises ValueError if
+        *after* is not an id.
+        """
+
     def refresh():
         """Compute all occurrences anew, after a zone database has changed.
 
@@ -452,6 +462,13 @@ class IPause(Interface):
     since = Datetime(title='When it was paused, UTC')
     by = TextLine(title='Who has paused it', required=False)
     reason = TextLine(title='Why')
+
+
+class IPausedTask(IPause):
+    """The pause of one task."""
+
+    id = TextLine(title='The id of the task')
+    task = Attribute('The task; its class or its record may be missing.')
 
 
 class IMove(Interface):
@@ -493,6 +510,15 @@ class IScheduleReading(Interface):
 
         *min* and *max* are aware datetimes, both inclusive, or None.  The
         iteration may continue in a later transaction.
+        """
+
+    def estimate():
+        """About how many tasks wait, an int; exact while there are few.
+
+        By the shape of the timetable, so that no insert keeps a count.
+        Within a few percent, unless a large part of the tasks is at few of
+        many instants.  Loads less than 200 objects, however many tasks there
+        are, and no task.
         """
 
     def next_due():
@@ -600,6 +626,10 @@ class IHistory(Interface):
 
     keep = Int(title='The number of entries that are kept; 0 keeps none',
                min=0, default=10_000)
+    keep_each = Int(
+        title='The number of entries of one task that are kept when there '
+              'are too many in all',
+        min=1, default=100)
     max_age = Timedelta(title='The maximum age of an entry',
                         min=timedelta(seconds=1), required=False)
 
@@ -692,11 +722,19 @@ class IParkedTasks(Interface):
     def __iter__():
         """The `IParkedTask` entries, lazily, in the order of their ids."""
 
+    def newest_first(before=None):
+        """The entries, those that were parked last first, lazily.
+
+        *before* is the `IParkedTask.position` of an entry, which may have
+        been removed meanwhile: the iteration begins behind it; None: with the
+        newest.  Loads a few objects, and each entry when it is reached.
+        """
+
     def __contains__(entry):
         """Whether this entry is parked now."""
 
     def __len__():
-        """The number of entries; takes a walk over all of them."""
+        """The number of entries; loads one object."""
 
     def get(id, default=None):
         """The entry with this id, a str, or *default*."""
@@ -713,6 +751,8 @@ class IParkedTask(Interface):
         title='The occurrence that failed, UTC, if its series continues '
               'without it', required=False)
     parked_at = Datetime(title='When it was set aside, UTC')
+    position = Int(
+        title='Its place in the order of arrival; the larger, the newer')
     reason = TextLine(title='Why, in one line')
     traceback = Text(title='The traceback, cut to a bounded length')
     description = Text(title='The description that the task had, if known')
@@ -857,7 +897,15 @@ class IRunEnvironment(IPrincipals):
 # transaction.  They hold plain data and no persistent object.
 
 
-class IRunEnded(Interface):
+class IScheduleEvent(Interface):
+    """What all events say: where it has happened."""
+
+    schedule = TextLine(title='The id of the schedule: its oid in hex')
+    site = TextLine(title='The path of the site of the schedule in Zope; '
+                          'None: it is of no site', required=False)
+
+
+class IRunEnded(IScheduleEvent):
     """A run has an outcome, and that is committed."""
 
     id = TextLine(title='The id of the task')
@@ -872,7 +920,7 @@ class IRunEnded(Interface):
                            required=False)
 
 
-class ITaskParked(Interface):
+class ITaskParked(IScheduleEvent):
     """A task was set aside, and that is committed."""
 
     id = TextLine(title='The id of the parked entry')
@@ -885,7 +933,7 @@ class ITaskParked(Interface):
     key = TextLine(title='The key of the task', required=False)
 
 
-class IPauseChanged(Interface):
+class IPauseChanged(IScheduleEvent):
     """The schedule, or a task, was paused or resumed; that is committed."""
 
     id = TextLine(title='The id of the task; None: the whole schedule',
@@ -909,6 +957,8 @@ class RunEnded:
     attempt: int
     occurrence: datetime
     error: str | None
+    schedule: str = ''
+    site: str | None = None
 
 
 @implementer(ITaskParked)
@@ -923,6 +973,8 @@ class TaskParked:
     principalId: str | None
     type: str = ''
     key: str | None = None
+    schedule: str = ''
+    site: str | None = None
 
 
 @implementer(IPauseChanged)
@@ -934,6 +986,8 @@ class PauseChanged:
     paused: bool
     by: str | None
     reason: str
+    schedule: str = ''
+    site: str | None = None
 
 
 # -- Errors ------------------------------------------------------------------
@@ -953,6 +1007,10 @@ class InvalidTime(InvalidTask):
 
 class InvalidRecurrence(InvalidTask):
     """A recurrence cannot be as specified, or never occurs."""
+
+
+class RecurrenceWarning(UserWarning):
+    """A recurrence is valid, but a part of it has no effect."""
 
 
 class InvalidSetting(ScheduleError, ValueError):
@@ -1023,6 +1081,7 @@ __all__ = (
     'ITally',
     'IScheduleAdministration',
     'IPause',
+    'IPausedTask',
     'IMove',
     # for those who look
     'IScheduleReading',
@@ -1043,6 +1102,7 @@ __all__ = (
     'IPrincipals',
     'IRunEnvironment',
     # events
+    'IScheduleEvent',
     'IRunEnded',
     'ITaskParked',
     'IPauseChanged',
@@ -1054,6 +1114,7 @@ __all__ = (
     'InvalidTask',
     'InvalidTime',
     'InvalidRecurrence',
+    'RecurrenceWarning',
     'InvalidSetting',
     'AlreadyScheduled',
     'NotScheduled',

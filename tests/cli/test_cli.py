@@ -65,22 +65,24 @@ from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
 from zodbschedule.cli import format
-from zodbschedule.cli import monitor
 from zodbschedule.cli import portions
 from zodbschedule.cli import process
 from zodbschedule.cli import show
-from zodbschedule.cli import task_facts
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import MAX_LENGTH
-from zodbschedule.cli.task_facts import attributes
-from zodbschedule.cli.task_facts import current_facts
-from zodbschedule.cli.task_facts import problem_of
-from zodbschedule.cli.task_facts import waiting_facts
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.reading import one_task
+from zodbschedule.reading import tasks
+from zodbschedule.reading.attributes import attributes
+from zodbschedule.reading.attributes import problem_of
+from zodbschedule.reading.tasks import waiting_tasks
+from zodbschedule.reading.workers import WorkerCounts
+from zodbschedule.reading.workers import count_workers
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.history import History
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTasks
@@ -337,7 +339,7 @@ def test_a_long_list_does_not_stay_in_memory(shell, wall_clock):
     db = ZODB.DB(FileStorage(shell.db), cache_size=50)
     with db.transaction() as connection:
         schedule = connection.root()['schedule']
-        assert len(list(waiting_facts(schedule))) == 300
+        assert len(list(waiting_tasks(schedule))) == 300
         assert connection._cache.cache_non_ghost_count < 100
     db.close()
 
@@ -348,8 +350,8 @@ def test_a_list_loads_no_more_tasks_than_it_shows(
         shell('add', 'shop.deliver', '--at', f'+{hours}h')
     read = []
     monkeypatch.setattr(
-        task_facts, '_waiting', lambda schedule, task, instant: (
-            read.append(instant), task_facts.task_facts(task, instant))[1])
+        tasks, 'waiting_task', lambda schedule, task, instant: (
+            read.append(instant), tasks.task_facts(task, instant))[1])
     assert len(shell.json('list', '--limit', 3)) == 3
     assert len(read) <= 4
     read.clear()
@@ -457,6 +459,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     class Schedule:
         aside = claims = crashes = {}
         workers = ()
+        history = History(OOBTree())
         parked = ParkedTasks()
 
         def get(self, id):
@@ -477,7 +480,8 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
-        assert current_facts(Schedule(), task_id(task))['state'] == 'claimed'
+        assert one_task.task(
+            Schedule(), task_id(task)).state == 'claimed'
 
 
 # -- show --------------------------------------------------------------------
@@ -926,9 +930,9 @@ def test_a_setting_may_be_a_name(shell):
 
 
 def test_a_method_that_is_called_is_shown_beside_its_type(capsys):
-    show._show_facts({
-        'type': 'zodbschedule.task.CallTask', 'function': 'shop.Order.confirm',
-        'attributes': {'func': 'confirm'}, 'outcomes': []}, None)
+    show._show_facts(SimpleNamespace(
+        type='zodbschedule.task.CallTask', function='shop.Order.confirm',
+        attributes={'func': 'confirm'}), None)
     assert 'function  shop.Order.confirm' in capsys.readouterr().out
 
 
@@ -1197,15 +1201,17 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         f'OK: task {task} (shop.deliver) has been due for 5 min (allowed: '
         f'5 min); no workers are registered')
     assert shell.json('check') == {
-        'ok': True, 'overdue': 300.0, 'max_overdue': 300.0,
+        'ok': True, 'problems': [], 'max_overdue': 300.0,
+        'max_parked': None, 'min_workers': None, 'more_overdue': 0,
+        'now': '2030-01-31T08:05:00Z', 'overdue': 300.0,
         'task': {'id': task, 'description': 'shop.deliver',
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
-        'more_overdue': 0, 'parked': 0, 'max_parked': None,
-        'workers': 0, 'min_workers': None,
-        'silent_workers': 0, 'dead_workers': 0, 'paused': None,
-        'unfit_settings': [], 'clock_problems': [],
-        'obstacles': [], 'unable': []}
+        'next_due': None, 'parked': 0,
+        'workers': {'alive': 0, 'silent': 0, 'dead': 0}, 'pause': None,
+        'unable': [], 'paused_tasks': [], 'first_pause': None,
+        'dead_holders': [], 'unfit_settings': [], 'clock_problems': [],
+        'packs_badly': False}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1258,7 +1264,7 @@ def test_check_exits_with_1_if_too_few_workers_are_alive(shell):
     assert shell('check', '--min-workers', 2, code=1) == (
         'TOO FEW WORKERS: no task is due; 1 worker is alive (needed: 2)')
     found = shell.json('check', '--min-workers', 2, code=1)
-    assert (found['ok'], found['workers'], found['min_workers']) == (
+    assert (found['ok'], found['workers']['alive'], found['min_workers']) == (
         False, 1, 2)
 
 
@@ -1325,21 +1331,21 @@ def state(condition, name='there:1', pid=1):
 
 
 @pytest.mark.parametrize('states, counts, said', [
-    ([], {}, 'no workers are registered'),
-    ([state('idle', 'process()')], {}, 'no workers are registered'),
-    ([state('idle'), state('silent')], {'silent': 1},
+    ([], (0, 0, 0), 'no workers are registered'),
+    ([state('idle', 'process()')], (0, 0, 0), 'no workers are registered'),
+    ([state('idle'), state('silent')], (0, 1, 0),
      'no workers are alive, 1 is silent'),
-    ([state('silent'), state('working')], {'alive': 1}, '1 worker is alive'),
-    ([state('working'), state('dead')], {'dead': 1},
+    ([state('silent'), state('working')], (1, 0, 0), '1 worker is alive'),
+    ([state('working'), state('dead')], (0, 0, 1),
      'no workers are alive, 1 is dead'),
     ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
       state('dead', 'b', 3), state('silent', 'c')],
-     {'alive': 2, 'dead': 2, 'silent': 1},
+     (2, 1, 2),
      '2 workers are alive, 1 is silent, 2 are dead')])
 def test_a_worker_is_what_its_threads_tell(states, counts, said):
-    found = monitor.count_workers(states)
-    assert found == counts
-    assert monitor.in_words(found) == said
+    found = count_workers(states)
+    assert found == WorkerCounts(*counts)
+    assert format.workers(found) == said
 
 
 @pytest.mark.parametrize('condition, seconds, words', [

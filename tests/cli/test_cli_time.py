@@ -20,6 +20,7 @@ from contextlib import closing
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -39,8 +40,11 @@ from zodbschedule.cli import show
 from zodbschedule.cli import timeline
 from zodbschedule.cli.commands import SECTIONS
 from zodbschedule.cli.commands import commands
-from zodbschedule.cli.forecast import future_runs
 from zodbschedule.instant import to_micros
+from zodbschedule.reading import words
+from zodbschedule.reading.coming import runs_to_come
+from zodbschedule.reading.facts import to_json
+from zodbschedule.reading.tasks import ProgressFacts
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
 
@@ -87,7 +91,7 @@ def times(shell):
 def test_every_repeats_after_a_duration(shell, wall_clock, given, period):
     task = shell('add', 'shop.restock', '--every', given)
     assert rule_of(shell, task) == Every(period, MORNING + period)
-    assert times(shell) == [format.iso(MORNING + period)]
+    assert times(shell) == [words.iso(MORNING + period)]
 
 
 def test_every_begins_when_at_says(shell, wall_clock):
@@ -130,6 +134,37 @@ def test_an_rrule_that_begins_now_counts_its_first_occurrence(
         '2030-01-31T08:00:01Z', '2030-02-01T08:00:01Z']
 
 
+@pytest.mark.parametrize('line, options, start', [
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', (),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', ('--timezone', 'UTC'),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART:20300201T090000', BERLIN, '2030-02-01T08:00:00Z'),
+    ('DTSTART;VALUE=DATE:20300201', BERLIN, '2030-01-31T23:00:00Z'),
+    ('DTSTART:20300201T090000', ('--dtstart', '2030-02-01T09:00Z'),
+     '2030-02-01T09:00:00Z'),
+])
+def test_an_rrule_may_bring_its_start(
+        shell, wall_clock, line, options, start):
+    task = shell('add', 'shop.restock', '--rrule',
+                 f'{line}\nRRULE:FREQ=DAILY', *options)
+    assert times(shell) == [start]
+    zone = {('--timezone', 'UTC'): 'UTC', ('--dtstart', '2030-02-01T09:00Z'):
+            'UTC'}.get(options, 'Europe/Berlin')
+    assert shell.json('show', task)['recurrence'].endswith(f'in {zone}')
+
+
+@pytest.mark.parametrize('command', [('add', 'shop.restock', '--rrule'),
+                                     ('explain',)])
+def test_an_exdate_that_leaves_out_nothing_is_said(
+        shell, wall_clock, command):
+    shell(*command, 'FREQ=DAILY EXDATE:20300203T100000Z', '--dtstart',
+          '2030-02-01T09:00Z')
+    assert shell.err == (
+        'Warning: EXDATE has 2030-02-03 10:00:00 in UTC, when the rule does '
+        'not occur; it leaves out nothing\n')
+
+
 def test_an_rrule_may_bring_its_exceptions(shell, wall_clock):
     task = shell('add', 'shop.restock', '--rrule',
                  'RRULE:FREQ=DAILY EXDATE:20300201T090000Z',
@@ -164,6 +199,19 @@ NEEDS_ZONE = ('needs a time zone, because it names local times; give '
     (('--every', '0s'), 'the duration 0s is zero; write 30s, 5m, 2h or 1d'),
     (('--every', 'often'), 'often is not a duration; write 30s, 5m, 2h or 1d'),
     (('--expires', '0m'), 'the duration 0m is zero; write 30s, 5m, 2h or 1d'),
+    (('--every', '2 months'),
+     'the duration 2 months has no fixed length, so it is no interval; give '
+     "the RRULE 'FREQ=MONTHLY;INTERVAL=2'"),
+    (('--rrule', 'DTSTART:20300101T090000\nRRULE:FREQ=DAILY'),
+     f'DTSTART of --rrule {NEEDS_ZONE}'),
+    (('--rrule', 'FREQ=DAILY\nEXRULE:FREQ=WEEKLY', *BERLIN),
+     "RRULE is 'FREQ=DAILY\\nEXRULE:FREQ=WEEKLY', which has the line "
+     "'EXRULE:FREQ=WEEKLY', which RFC 5545 has given up; write what it leaves "
+     'out as EXDATE, or a rule without it'),
+    (('--rrule', 'FREQ=DAILY\nEXDATE;TZID=Romance Standard Time:20300101',
+      *BERLIN),
+     "timezone is 'Romance Standard Time', which is a name of Windows; write "
+     "'Europe/Paris'"),
     (('--cron', '30 25 * * *', *BERLIN),
      "hour is '25' in the cron expression '30 25 * * *'; it takes 0 to 23"),
     (('--cron', '* * * * *', '--timezone', 'Mars/Olympus'),
@@ -266,14 +314,14 @@ def test_list_shows_keys_and_recurrences_where_there_are_some(
         'id', 'time', 'state', 'key', 'description', 'recurrence']
     assert row.split() == [
         task, '2030-01-31T09:00:00Z', '(in', '1', 'h)', 'waiting', 'hats',
-        'shop.restock', 'every', '1', 'hour']
+        'shop.restock', 'every', 'hour']
     row, _ = shell.json('list')
     assert (row['key'], row['recurrence']) == (
-        'hats', 'every 1 hour from 2030-01-31 09:00:00 in UTC')
+        'hats', 'every hour from 2030-01-31 09:00 in UTC')
 
 
 @pytest.mark.parametrize('options, said', [
-    (('--cron', '30 2 * * *'), 'At 02:30 every day, in Europe/Berlin'),
+    (('--cron', '30 2 * * *'), 'every day at 02:30, in Europe/Berlin'),
     (('--rrule', 'FREQ=DAILY;COUNT=5'), 'FREQ=DAILY;COUNT=5, in '
      'Europe/Berlin')])
 def test_a_list_says_in_short_how_a_task_repeats(
@@ -290,7 +338,7 @@ def test_a_narrow_list_has_more_below_what_a_task_is_for(
     shell('add', 'shop.deliver', '--at', '+1d')
     said = re.sub(r'\x1b\[[\d;]*m', '', shell('list')).splitlines()
     assert [line.strip() for line in said[2:6]] == [
-        said[2].strip(), 'every 1 hour', 'key hats', 'principal zoe']
+        said[2].strip(), 'every hour', 'key hats', 'principal zoe']
     assert said[2].split()[-1] == 'shop.restock'
     assert said[6].split()[-1] == 'shop.deliver'
 
@@ -411,7 +459,7 @@ def test_a_schedule_that_is_paused_is_overdue_to_a_monitor(
         f'5 min); no workers are registered; the schedule has been paused '
         f'since 2030-01-31T08:00:00Z (1 h ago) by zoe')
     facts = shell.json('check', code=1)
-    assert (facts['ok'], facts['paused']['by']) == (False, 'zoe')
+    assert (facts['ok'], facts['pause']['by']) == (False, 'zoe')
 
 
 def test_a_task_that_is_paused_is_not_overdue_to_a_monitor(
@@ -431,7 +479,7 @@ def test_the_whole_schedule_is_paused_only_on_purpose(
         shell, wall_clock, command, arguments, complaint):
     assert shell(command, *arguments, code=2) == ''
     assert complaint in shell.err
-    assert shell.json('check')['paused'] is None
+    assert shell.json('check')['pause'] is None
 
 
 @pytest.mark.parametrize('command', ['pause', 'resume', 'run-now'])
@@ -581,7 +629,7 @@ def test_show_tells_how_a_task_is_planned(shell, wall_clock):
         'key', 'recurrence', 'occurrence', 'attempt', 'missed', 'expires',
         'retry')} == {
             'key': 'hats',
-            'recurrence': 'every 1 hour from 2030-01-31 09:00:00 in UTC',
+            'recurrence': 'every hour from 2030-01-31 09:00 in UTC',
             'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1,
             'missed': 'one', 'expires': 5400.0,
             'retry': {'attempts': 5, 'delay': 60.0, 'factor': 2,
@@ -649,7 +697,7 @@ def test_show_tells_how_far_a_running_task_is(shell, wall_clock):
 
 
 def test_progress_towards_nothing_is_no_part_of_it():
-    assert format.progress({'done': 3.5, 'total': 0}) == '3.5 of 0'
+    assert format.progress(ProgressFacts(3.5, 0)) == '3.5 of 0'
 
 
 def test_attributes_of_others_that_are_called_as_ours_are_theirs(
@@ -735,7 +783,8 @@ def test_history_as_json_tells_all(shell, eventful):
 @pytest.mark.parametrize('passed, shown', [
     (0, None), (100, 100), (101, 'more than 100')])
 def test_a_count_that_was_broken_off_says_so(passed, shown):
-    assert show.OUTCOME_COLUMNS['missed']({'passed': passed}) == shown
+    assert show.OUTCOME_COLUMNS['missed'](
+        SimpleNamespace(passed=passed)) == shown
 
 
 def test_history_counts_what_was_passed_over(shell, wall_clock):
@@ -789,7 +838,7 @@ def test_a_long_forecast_does_not_stay_in_memory(shell, wall_clock):
         with db.transaction() as connection:
             schedule = connection.root()['schedule']
             until = MORNING + timedelta(days=1)
-            runs = future_runs(schedule, until, MORNING)
+            runs = runs_to_come(schedule, until, MORNING)
             assert sum(1 for _ in runs) == 300
             assert connection._cache.cache_non_ghost_count < 100
 
@@ -967,7 +1016,7 @@ def test_explain_needs_no_database(bare_shell, wall_clock, monkeypatch):
     lines = bare_shell('explain', '30 2 * * *', *BERLIN, '--from',
                        '2030-03-30T12:00Z', '-n', 2).splitlines()
     assert [' '.join(line.split()) for line in lines] == [
-        'At 02:30 every day, in Europe/Berlin',
+        'every day at 02:30, in Europe/Berlin',
         '',
         'local time UTC when note',
         lines[3],
@@ -975,15 +1024,15 @@ def test_explain_needs_no_database(bare_shell, wall_clock, monkeypatch):
         'does not exist that day',
         'Mon 2030-04-01 02:30:00+02:00 2030-04-01T00:30:00Z in 59 d',
         '',
-        'Next gap: 2030-03-31, 02:00 to 03:00 do not exist; 02:30: once, at '
-        '03:00.',
-        'Next fold: 2030-10-27, 02:00 to 03:00 come twice; 02:30: the first '
-        'time only.']
+        'Next gap: 2030-03-31, 02:00 to 03:00 does not exist; 02:30 occurs '
+        'once, at 03:00.',
+        'Next fold: 2030-10-27, 02:00 to 03:00 comes twice; 02:30 occurs the '
+        'first time only.']
 
 
 def test_explain_shows_ten_from_now(bare_shell, wall_clock):
     said = bare_shell('explain', '@hourly', '--timezone', 'UTC').splitlines()
-    assert said[0] == 'At the start of every hour, in UTC'
+    assert said[0] == 'every hour, in UTC'
     assert [line.split()[2] for line in said[4:14]] == [
         f'{hour:02}:00:00+00:00' for hour in range(9, 19)]
     assert said[14] == ''
@@ -996,7 +1045,7 @@ def test_explain_shows_ten_from_now(bare_shell, wall_clock):
      'Europe/Berlin'),
     ('freq=daily', 'FREQ=DAILY from 2030-01-31 09:00:01 in '
      'Europe/Berlin'),
-    ('*/5 * * * *', 'Every fifth minute of every hour, in Europe/Berlin'),
+    ('*/5 * * * *', 'every 5 minutes, in Europe/Berlin'),
 ])
 def test_explain_knows_all_kinds_of_rules(
         bare_shell, wall_clock, expression, rule):
@@ -1009,7 +1058,7 @@ def test_explain_knows_all_kinds_of_rules(
 
 def test_explain_of_a_period_needs_no_zone(bare_shell, wall_clock):
     assert bare_shell.json('explain', 'every 1h', '-n', 1) == {
-        'rule': 'every 1 hour',
+        'rule': 'every hour',
         'expression': 'Every(datetime.timedelta(seconds=3600))',
         'occurrences': [{
             'time': '2030-01-31T09:00:00Z',
@@ -1029,6 +1078,15 @@ def test_explain_says_where_a_rule_ends(bare_shell, wall_clock):
     (('* * * * *',), f'a cron expression {NEEDS_ZONE}'),
     (('FREQ=DAILY',), f'an RRULE without --dtstart {NEEDS_ZONE}'),
     (('every day',), 'day is not a duration; write 30s, 5m, 2h or 1d'),
+    (('every year',),
+     'the duration year has no fixed length, so it is no interval; give the '
+     "RRULE 'FREQ=YEARLY'"),
+    (('RRULE:COUNT=3', *BERLIN),
+     "RRULE is 'COUNT=3', which has no FREQ; begin with one, as in "
+     'FREQ=DAILY'),
+    (('FREQ = DAILY; BYHOUR = 24', *BERLIN),
+     "RRULE is 'FREQ=DAILY;BYHOUR=24', which has BYHOUR=24; it takes numbers "
+     'from 0 to 23'),
     (('61 * * * *', *BERLIN),
      "minute is '61' in the cron expression '61 * * * *'; it takes 0 to 59"),
     (('* * * * *', '--timezone', 'Berlin'),
@@ -1046,19 +1104,19 @@ def test_explain_refuses_in_a_line(bare_shell, wall_clock, args, complaint):
     (timedelta(0), '0 ms'), (timedelta(milliseconds=12), '12 ms'),
     (timedelta(seconds=3.254), '3.25 s'), (timedelta(minutes=3), '3 min')])
 def test_how_long_a_run_took_is_said_to_three_digits(span, said):
-    assert format.run_time(span) == said
+    assert words.run_time(span) == said
 
 
 @pytest.mark.parametrize('span, said', [
     (timedelta(0), '0 s'), (timedelta(days=1, minutes=5), '1 d 5 min'),
     (timedelta(seconds=1.5), '1 s 500 ms')])
 def test_a_duration_is_said_in_all_of_its_units(span, said):
-    assert format.full_duration(span) == said
+    assert words.full_duration(span) == said
 
 
 def test_what_json_cannot_say_is_an_error():
     with pytest.raises(TypeError, match='cannot be written as JSON'):
-        format.json_default(object())
+        to_json(object())
 
 
 def test_help_lists_every_command_by_what_one_wants(shell):

@@ -917,8 +917,7 @@ def test_a_worker_of_several_threads_is_one(shell, working):
     assert [row['state'] for row in shell.json('workers')] == 3 * ['idle']
     assert ' idle for ' in shell('workers')
     found = shell.json('check')
-    assert found['workers'] == 1
-    assert found['silent_workers'] == found['dead_workers'] == 0
+    assert found['workers'] == {'alive': 1, 'silent': 0, 'dead': 0}
     worker.ends_when_told()
 
 

@@ -12,9 +12,9 @@ from zope.interface import implementer
 
 from zodbschedule import Every
 from zodbschedule import Task
-from zodbschedule.cli.task_facts import label_of
-from zodbschedule.cli.task_facts import task_facts
 from zodbschedule.interfaces import ITask
+from zodbschedule.reading.attributes import label_of
+from zodbschedule.reading.tasks import task_facts
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)

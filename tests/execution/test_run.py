@@ -30,6 +30,7 @@ from zodbschedule.interfaces import RunEnded
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.interfaces import TransactionEnded
 from zodbschedule.outcomes import Tally
+from zodbschedule.store.inspection import task_id
 
 
 ONE_FAILED = Tally(failed=1)
@@ -1103,21 +1104,23 @@ def test_each_outcome_is_told_after_its_commit_as_plain_data(stage):
         zope.event.subscribers.remove(look)
         other.close()
     one, two, parked, failed = (event for event, _, _ in seen)
+    with stage.transaction() as root:
+        origin = task_id(root['schedule']), None
     assert one == RunEnded(
         one.id, 'succeeded', stage.now - 3 * MINUTE, 'one',
         'sample_tasks.Doing', 'bob', 1,
-        stage.now - 3 * MINUTE, None)
+        stage.now - 3 * MINUTE, None, *origin)
     assert two == RunEnded(
         two.id, 'retried', stage.now - 2 * MINUTE, 'two',
         'sample_tasks.Doing', None, 1,
-        stage.now - 2 * MINUTE, None)
+        stage.now - 2 * MINUTE, None, *origin)
     assert parked == TaskParked(
         failed.id, stage.now - MINUTE, 'ValueError: bad went wrong', 'bad',
-        None, 'sample_tasks.Doing')
+        None, 'sample_tasks.Doing', None, *origin)
     assert failed == RunEnded(
         parked.id, 'failed', stage.now - MINUTE, 'bad',
         'sample_tasks.Doing', None, 1, stage.now - MINUTE,
-        'ValueError: bad went wrong')
+        'ValueError: bad went wrong', *origin)
     assert [effects for _, effects, _ in seen] == [
         ['one']] + [['one', 'two']] * 3
     assert [ids for _, _, ids in seen] == [[], [], [parked.id], [parked.id]]

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 import transaction
-from losing import lose
 from persistent import Persistent
 from persistent.mapping import PersistentMapping
 from places import check
@@ -27,24 +26,17 @@ from ZODB.utils import u64
 
 from zodbschedule import Every
 from zodbschedule import Retry
-from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import AlreadyScheduled
-from zodbschedule.interfaces import NotStored
-from zodbschedule.interfaces import ScheduleDamaged
 from zodbschedule.liveness.heartbeat import alive
 from zodbschedule.scheduling import turn
 from zodbschedule.scheduling.endings import running_in
-from zodbschedule.scheduling.soundness.survey import flaws
-from zodbschedule.scheduling.soundness.survey import mend
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
-from zodbschedule.store.origin import Origin
-from zodbschedule.worker import Worker
 
 
 pytestmark = pytest.mark.storages('FileStorage')

@@ -24,9 +24,9 @@ from zope.interface import implementer
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Task
-from zodbschedule.cli.task_facts import facts_by_id
-from zodbschedule.cli.task_facts import list_facts
+from zodbschedule import reading
 from zodbschedule.interfaces import ITask
+from zodbschedule.reading.tasks import all_tasks
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.inspection import task_id
 
@@ -103,8 +103,8 @@ def test_no_attribute_of_one_task_stops_a_schedule(
     odd[name] = value
     list(schedule.forecast(BEGIN + 3 * HOUR))
     list(flaws(schedule))
-    list(list_facts(schedule, None, None))
-    assert facts_by_id(schedule, task_id(task))['id'] == task_id(task)
+    list(all_tasks(schedule))
+    assert reading.task(schedule, task_id(task)).id == task_id(task)
     assert schedule.overdue(BEGIN + HOUR) == HOUR
     schedule.refresh()
     transaction.commit()

@@ -30,6 +30,7 @@ from zodbschedule.interfaces import RunEnded
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
 from zodbschedule.zope import context_task as module
+from zodbschedule.zope import contexts
 from zodbschedule.zope import get_schedule
 
 
@@ -106,7 +107,7 @@ def document(site):
 def uuids(monkeypatch):
     """Documents have UUIDs."""
     monkeypatch.setattr(
-        module, 'IUUID', lambda context, default: getattr(
+        contexts, 'IUUID', lambda context, default: getattr(
             context, 'uuid', default))
 
 
@@ -229,11 +230,10 @@ class TestPlaces:
         assert copy.process(clock.now()).succeeded == 1
         assert [one[0] for one in seen] == [f'/{name}/folder/doc']
 
-    def test_without_a_schedule_it_is_one_from_the_root(self, app, schedule):
+    def test_without_a_schedule_above_it_is_refused(self, app, schedule):
         site = make_site(app, 'plain')
-        task = ContextTask(site, note, **SYSTEM)
-        assert task.path == '/plain'
-        assert task.find(app.site).getId() == 'plain'
+        with pytest.raises(InvalidTask, match='no site above /plain has a '):
+            ContextTask(site, note, **SYSTEM)
 
 
 class TestPermission:

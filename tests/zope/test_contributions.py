@@ -32,6 +32,7 @@ from zodbschedule.zope import install
 from zodbschedule.zope import reset
 from zodbschedule.zope import synchronize
 from zodbschedule.zope import uninstall
+from zodbschedule.zope import withdraw
 from zodbschedule.zope.contributions import ABSENT
 from zodbschedule.zope.contributions import DISABLED
 from zodbschedule.zope.contributions import Contribution
@@ -113,6 +114,8 @@ class TestDefining:
          "interface, or None"),
         ({'every': HOUR, 'profile': 1}, 'it has to be the id of a profile'),
         ({'every': HOUR, 'enabled': 'no'}, 'it has to be True or False'),
+        ({'every': HOUR, 'formerly': 'b'},
+         "formerly of the contributed task 'a' is 'b'; it has to be a tuple"),
         ({'cron': '* * * * *', 'timezone': 'Mars/Base'}, 'Mars/Base')])
     def test_what_makes_no_task_is_refused(self, options, message):
         with pytest.raises(InvalidTask) as caught:
@@ -155,12 +158,19 @@ class TestDirective:
             title="A check" description="Checks." cron="30 2 * * *"
             timezone="Europe/Berlin" for="test_contributions.ISpecial"
             profile="x:default" principal="acl_users:jane" missed="all"
-            expires="1h" retry="3" enabled="no"''')
+            expires="1h" retry="3" enabled="no" formerly="b c"''')
         assert found == Contribution(
             'a', check, 'A check', 'Checks.', cron='30 2 * * *',
             timezone='Europe/Berlin', required=ISpecial, profile='x:default',
             principal='acl_users:jane', missed='all', expires=HOUR,
-            retry=Retry(3), enabled=False)
+            retry=Retry(3), enabled=False, formerly=('b', 'c'))
+
+    def test_a_title_with_an_id_is_shown_as_its_default(self, site):
+        found = self.definition('every="1h" title="[id] Look for links"')
+        assert found.title == 'id'
+        description = found.options(site)['description']
+        assert description == 'Look for links'
+        assert type(description) is str
 
     def test_nobody(self):
         found = self.definition('rrule="FREQ=DAILY" principal="zope.Anybody"')
@@ -254,6 +264,7 @@ class TestSites:
         handle_profile_imported(SimpleNamespace(
             tool=site.portal_setup, full_import=True))
         assert len(list(schedule)) == 1
+        transaction.commit()
         site.portal_setup.installed = ()
         transaction.commit()
         # No profile event was sent, and the task does nothing.
@@ -264,6 +275,33 @@ class TestSites:
         assert states() == {}
         assert [(each.outcome, each.error) for each in schedule.history] == [
             ('cancelled', 'it does not apply to this site any more')]
+
+    def test_when_its_profile_is_uninstalled_it_is_gone_at_once(
+            self, site, schedule, states):
+        """As add-ons are uninstalled: it is noted after the import."""
+        contribute('a', check, every=HOUR, profile='x:default')
+        site._setObject('portal_setup', Setup())
+        site.portal_setup.installed = ('x:default',)
+        synchronize(site)
+        transaction.commit()
+        assert states()['a'].task in schedule
+        handle_profile_imported(SimpleNamespace(
+            tool=site.portal_setup, full_import=True))
+        site.portal_setup.installed = ()
+        transaction.commit()
+        assert not list(schedule)
+        assert states() == {}
+
+    def test_it_is_withdrawn_by_its_name(self, site, schedule, states):
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        transaction.commit()
+        forget('a')
+        withdraw(site, 'a')
+        withdraw(site, 'b')
+        withdraw(site.aq_parent, 'a')
+        assert not list(schedule)
+        assert states() == {}
 
     def test_a_part_of_a_profile_says_nothing(self, site, schedule):
         contribute('a', check, every=HOUR)
@@ -425,6 +463,70 @@ class TestChanging:
         transaction.commit()
         assert schedule.process(clock.now()).succeeded == 1
         assert len(seen) == 1
+
+    def rename(self, site, **options):
+        forget('a')
+        contribute('b', check, every=HOUR, formerly=('x', 'a'), **options)
+        synchronize(site)
+        transaction.commit()
+
+    def test_under_a_new_name_it_is_the_same_as_a_manager_has_changed_it(
+            self, site, task, schedule, states, clock):
+        own = Cron('0 5 * * *', 'UTC')
+        schedule.change(task, recurrence=own)
+        schedule.pause(task, reason='not now', by='jane')
+        transaction.commit()
+        self.rename(site)
+        assert list(states()) == ['b']
+        assert states()['b'].task is task
+        assert states()['b'].changes == {'recurrence'}
+        assert task.name == 'b'
+        assert schedule.keys.get('contributed:b') is task
+        assert schedule.paused(task).reason == 'not now'
+        schedule.resume(task)
+        transaction.commit()
+        clock.advance(24 * HOUR)
+        assert schedule.process(clock.now()).succeeded == 1
+
+    def test_one_that_was_unscheduled_stays_so_under_a_new_name(
+            self, site, task, schedule, states):
+        schedule.unschedule(task)
+        transaction.commit()
+        self.rename(site)
+        assert states()['b'].unscheduled
+        assert not list(schedule)
+
+    def test_one_that_is_still_contributed_is_not_renamed(
+            self, site, task, states):
+        contribute('b', check, every=HOUR, formerly=('a',))
+        synchronize(site)
+        assert list(states()) == ['a', 'b']
+
+    def test_what_an_older_process_adds_once_more_is_withdrawn(
+            self, site, task, schedule, states):
+        self.rename(site)
+        forget()
+        contribute('a', check, every=HOUR)
+        synchronize(site)
+        assert list(states()) == ['a', 'b']
+        self.rename(site)
+        assert list(states()) == ['b']
+        assert list(schedule) == [task]
+
+    def test_while_it_runs_it_is_not_renamed(
+            self, site, task, schedule, states, clock, monkeypatch):
+        def meanwhile(there):
+            forget('a')
+            contribute('b', check, every=HOUR, formerly=('a',))
+            synchronize(there)
+
+        monkeypatch.setattr(
+            Contribution, '__call__', lambda self, there: meanwhile(there))
+        clock.advance(HOUR)
+        schedule.process(clock.now())
+        assert list(states()) == ['a']
+        synchronize(site)
+        assert list(states()) == ['b']
 
     def test_while_it_runs_nothing_is_changed(
             self, site, task, schedule, clock, monkeypatch):

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from pathlib import Path
+from smtplib import SMTP
 
 import transaction
 from AccessControl.SecurityManagement import newSecurityManager
@@ -10,6 +11,8 @@ from AccessControl.users import system
 from conftest import make_site
 from OFS.Folder import Folder
 from test_contributions import forget
+from zope.component import getGlobalSiteManager
+from zope.component import provideHandler
 
 from zodbschedule.zope import contribution_states
 from zodbschedule.zope import synchronize
@@ -26,7 +29,7 @@ class Document(Folder):
         """Nothing to do."""
 
 
-def test_the_chapter_on_zope(app, clock):
+def test_the_chapter_on_zope(app, clock, monkeypatch):
     site = make_site(app, 'example')
     site._setObject('document', Document('document'))
     site.acl_users._doAddUser('jane', 'secret', ['Manager'], [])
@@ -34,14 +37,14 @@ def test_the_chapter_on_zope(app, clock):
     transaction.savepoint()
     names = {'site': site, 'document': site.document}
     blocks = BLOCK.findall(PAGE.read_text(encoding='utf-8'))
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks[:3]:
         exec(textwrap.dedent(block), names)
     waiting = [task.description for task in names['schedule']]
     assert waiting == 2 * ['reindexObject of document']
     try:
-        for block in blocks[3:]:
-            exec(textwrap.dedent(block), names)
+        exec(textwrap.dedent(blocks[3]), names)
+        exec(textwrap.dedent(blocks[5]), names)
         synchronize(site)
         assert [state.name for state in contribution_states(site)] == [
             'my.addon.check']
@@ -49,3 +52,25 @@ def test_the_chapter_on_zope(app, clock):
         forget()
     assert [entry.outcome for entry in names['schedule'].history] == [
         'succeeded', 'succeeded']
+    exec(textwrap.dedent(blocks[4]), names)
+    [mail] = mails_of_a_parked_task(
+        names['mail'], names['schedule'], clock, monkeypatch)
+    assert mail['Subject'] == '/example: math.sqrt was parked'
+    assert 'ValueError: ' in mail.get_content()
+
+
+def mails_of_a_parked_task(subscriber, schedule, clock, monkeypatch):
+    """What the example sends, as registered by ZCML."""
+    sent = []
+    monkeypatch.setattr(SMTP, 'connect', lambda *args: (220, b''))
+    monkeypatch.setattr(
+        SMTP, 'send_message', lambda smtp, message: sent.append(message))
+    provideHandler(subscriber)
+    try:
+        for func in 'math.sqrt', 'math.cos':
+            schedule.call(func, -1, time=clock.now())
+        transaction.commit()
+        schedule.process(clock.now())
+    finally:
+        getGlobalSiteManager().unregisterHandler(subscriber)
+    return sent

@@ -35,7 +35,7 @@ from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
 from zodbschedule.zope.environment import ZopeSite
-from zodbschedule.zope.environment import application_database
+from zodbschedule.zope.sites import application_database
 
 
 class IGreeting(Interface):

@@ -19,7 +19,6 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import format
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Location
@@ -27,12 +26,13 @@ from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import location_options
-from zodbschedule.cli.task_facts import label_of
 from zodbschedule.cli.task_options import first_time
 from zodbschedule.cli.task_options import recurrence_options
 from zodbschedule.cli.task_options import retry_options
 from zodbschedule.cli.user import name_user
 from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.reading import words
+from zodbschedule.reading.attributes import label_of
 from zodbschedule.schedule import DUPLICATE
 from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import oid_of
@@ -108,6 +108,6 @@ def _duplicate_key(key: str, task: Any) -> CommandError:
     known = label(oid_of(task), label_of(task), type_of(task))
     return CommandError(
         f'{known} already has the key {key!r}, and waits for '
-        f'{format.when(task.time, clock.now())}; give '
+        f'{words.when(task.time, clock.now())}; give '
         f'--duplicate keep to keep that task, or --duplicate replace to '
         f'replace it')

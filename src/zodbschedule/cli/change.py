@@ -19,7 +19,6 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import format
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
@@ -35,11 +34,12 @@ from zodbschedule.cli.portions import Action
 from zodbschedule.cli.portions import act_on
 from zodbschedule.cli.selection import Targets
 from zodbschedule.cli.selection import target_options
-from zodbschedule.cli.task_facts import list_facts
-from zodbschedule.cli.task_facts import parked_entries
 from zodbschedule.cli.task_options import first_time
 from zodbschedule.cli.task_options import recurrence_options
 from zodbschedule.cli.task_options import retry_options
+from zodbschedule.reading import words
+from zodbschedule.reading.parked import parked_entries
+from zodbschedule.reading.tasks import all_tasks
 from zodbschedule.scheduling.series import is_repeating
 
 
@@ -60,8 +60,7 @@ def cancel(location: Location, targets: Targets, by: str | None, reason: str
 
     act_on(location, targets, Action(
         'cancel', 'cancelled',
-        lambda schedule: (row.as_dict() for row in list_facts(schedule)),
-        remove), by)
+        all_tasks, remove), by)
 
 
 @click.command()
@@ -105,7 +104,7 @@ def change(location: Location, id: str, by: str | None, reason: str,
 
     when = change_schedule(location, f'change {id}', change_it, by)
     click.echo(f'{id} was changed' if when is None else
-               f'{id} was changed; it is due {format.when(when, clock.now())}')
+               f'{id} was changed; it is due {words.when(when, clock.now())}')
 
 
 @click.command('run-now')

@@ -12,39 +12,29 @@
 ##############################################################################
 """The command for monitors: whether a schedule is processed in time."""
 
-from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from datetime import timedelta
-from typing import Any
 from typing import NamedTuple
 
 import click
 
-from zodbschedule import Schedule
-from zodbschedule import clock
 from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
-from zodbschedule.cli.clocks import clock_problems
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.deep_check import deep_check
-from zodbschedule.cli.due import MOST_LOOKED_AT
-from zodbschedule.cli.due import due_facts
-from zodbschedule.cli.due import obstacles
 from zodbschedule.cli.errors import EXIT_ALERT
 from zodbschedule.cli.errors import EXIT_CODES
-from zodbschedule.cli.monitor import count_workers
-from zodbschedule.cli.monitor import in_words
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
-from zodbschedule.cli.task_facts import TaskFacts
-from zodbschedule.cli.task_facts import overdue_facts
-from zodbschedule.cli.task_facts import pause_facts
-from zodbschedule.liveness.registry import most_overdue
+from zodbschedule.reading import words
+from zodbschedule.reading.facts import to_json
+from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
+from zodbschedule.reading.healthcheck import Health
+from zodbschedule.reading.healthcheck import OverdueTask
+from zodbschedule.reading.healthcheck import health
 from zodbschedule.transactions.workarounds import PACK_HINT
-from zodbschedule.transactions.workarounds import loses_what_moves
 
 
 class Bounds(NamedTuple):
@@ -53,38 +43,6 @@ class Bounds(NamedTuple):
     max_overdue: timedelta
     max_parked: int | None
     min_workers: int | None
-
-
-class Findings(NamedTuple):
-    """What is."""
-
-    now: datetime
-    #: the task that has been due longest, if one is due
-    task: dict[str, Any] | None
-    overdue: timedelta
-    parked: int
-    workers: Counter[str]
-    pause: dict[str, Any] | None
-    unfit_settings: list[str]
-    packs_badly: bool
-    clock_problems: list[str]
-    #: the first tasks that wait and are due
-    due: list[TaskFacts]
-    #: what else keeps tasks from running
-    obstacles: list[str]
-
-    @property
-    def unable(self) -> list[TaskFacts]:
-        """The due tasks that lack code here, or cannot be loaded."""
-        return [row for row in self.due
-                if row.problem and row.state != 'paused']
-
-    def more_overdue(self, bounds: Bounds) -> int:
-        """How many of those that are due are overdue beside `task`."""
-        first = None if self.task is None else self.task['id']
-        return sum(row.state != 'paused' and row.id != first
-                   and self.now - (row.time or self.now) > bounds.max_overdue
-                   for row in self.due)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -123,7 +81,7 @@ def check(ctx: click.Context, location: Location, max_overdue: timedelta,
         ctx.exit(0 if deep_check(location, mending, as_json) else EXIT_ALERT)
     bounds = Bounds(max_overdue, max_parked, min_workers)
     with read_schedule(location) as schedule:
-        found = _look(schedule, clock.now())
+        found = health(schedule)
     problems = list(_problems(found, bounds))
     if as_json:
         _show_json(found, bounds, problems)
@@ -132,55 +90,25 @@ def check(ctx: click.Context, location: Location, max_overdue: timedelta,
     ctx.exit(EXIT_ALERT if problems else 0)
 
 
-def _look(schedule: Schedule, now: datetime) -> Findings:
-    task = most_overdue(schedule, now)
-    due = due_facts(schedule, now)
-    return Findings(
-        now,
-        None if task is None else overdue_facts(task),
-        timedelta(0) if task is None else now - task.time,
-        len(schedule.parked),
-        count_workers(schedule.workers),
-        pause_facts(schedule.paused()),
-        schedule.unfit_settings + schedule.history.unfit_settings,
-        loses_what_moves(schedule._p_jar.db().storage),
-        clock_problems(schedule, now),
-        due,
-        obstacles(schedule, due))
-
-
-def _problems(found: Findings, bounds: Bounds) -> Iterator[str]:
+def _problems(found: Health, bounds: Bounds) -> Iterator[str]:
     """What is out of *bounds*, in a word or a few each."""
     if found.overdue > bounds.max_overdue:
         yield 'OVERDUE'
     if bounds.max_parked is not None and found.parked > bounds.max_parked:
         yield 'TOO MANY PARKED'
     if bounds.min_workers is not None and (
-            found.workers['alive'] < bounds.min_workers):
+            found.workers.alive < bounds.min_workers):
         yield 'TOO FEW WORKERS'
 
 
-def _show_json(found: Findings, bounds: Bounds, problems: list[str]) -> None:
+def _show_json(found: Health, bounds: Bounds, problems: list[str]) -> None:
     output.show_json({
-        'ok': not problems,
-        'overdue': found.overdue,
-        'max_overdue': bounds.max_overdue,
-        'task': found.task,
-        'more_overdue': found.more_overdue(bounds),
-        'parked': found.parked,
-        'max_parked': bounds.max_parked,
-        'workers': found.workers['alive'],
-        'min_workers': bounds.min_workers,
-        'silent_workers': found.workers['silent'],
-        'dead_workers': found.workers['dead'],
-        'paused': found.pause,
-        'unfit_settings': found.unfit_settings,
-        'clock_problems': found.clock_problems,
-        'obstacles': found.obstacles,
-        'unable': [row.as_dict() for row in found.unable]})
+        'ok': not problems, 'problems': problems, **bounds._asdict(),
+        'more_overdue': found.more_overdue(bounds.max_overdue),
+        **to_json(found)})
 
 
-def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
+def _show(found: Health, bounds: Bounds, problems: list[str]) -> None:
     """One line, since a monitor may show the first line only; warnings."""
     summary = '; '.join(_facts(found, bounds))
     output.show(output.cell(f'{", ".join(problems) or "OK"}: {summary}'))
@@ -190,7 +118,7 @@ def _show(found: Findings, bounds: Bounds, problems: list[str]) -> None:
         _warn(f'{row.label} cannot run here: {row.problem}')
     for problem in found.unfit_settings:
         _warn(f'a setting is not valid, and its default is used: {problem}')
-    for problem in found.obstacles + found.clock_problems:
+    for problem in (*_obstacles(found), *found.clock_problems):
         _warn(problem)
 
 
@@ -198,22 +126,44 @@ def _warn(text: str) -> None:
     output.console(stderr=True).print(output.cell(f'Warning: {text}'))
 
 
-def _facts(found: Findings, bounds: Bounds) -> Iterator[str]:
+def _facts(found: Health, bounds: Bounds) -> Iterator[str]:
     yield 'no task is due' if found.task is None else (
-        f'{format.task(found.task)} has been due for '
-        f'{format.duration(found.overdue)} '
-        f'(allowed: {format.duration(bounds.max_overdue)})')
-    more = found.more_overdue(bounds)
+        f'{_held(found.task)} has been due for '
+        f'{words.duration(found.overdue)} '
+        f'(allowed: {words.duration(bounds.max_overdue)})')
+    more = found.more_overdue(bounds.max_overdue)
     if more:
         least = 'at least ' if len(found.due) == MOST_LOOKED_AT else ''
         yield f'{least}{more} more {"is" if more == 1 else "are"} overdue'
     if found.parked or bounds.max_parked is not None:
         yield (f'{format.tasks_are(found.parked)} parked'
                f'{_bound("allowed", bounds.max_parked)}')
-    yield f'{in_words(found.workers)}{_bound("needed", bounds.min_workers)}'
+    yield (f'{format.workers(found.workers)}'
+           f'{_bound("needed", bounds.min_workers)}')
     if found.pause is not None:
         yield format.schedule_pause(found.pause)
 
 
 def _bound(word: str, bound: int | None) -> str:
     return '' if bound is None else f' ({word}: {bound})'
+
+
+def _held(task: OverdueTask) -> str:
+    """As in ``task 2c 'order 8' (shop.deliver), held by w1:4711,``."""
+    return task.label + (f', held by {task.worker},' if task.worker else '')
+
+
+def _obstacles(found: Health) -> Iterator[str]:
+    """The pauses of due tasks, and the dead that hold others."""
+    if found.paused_tasks:
+        first = found.paused_tasks[0]
+        since = format.pause(found.first_pause) if found.first_pause else ''
+        yield (f'tasks that are due and paused by themselves: '
+               f'{len(found.paused_tasks)}; the first is {first.label}, paused'
+               f'{since and " "}{since}. To end that: zodbschedule resume '
+               f'{first.id}')
+    for each in found.dead_holders:
+        yield (f'worker {each.name} (process {each.pid} on {each.host}) is '
+               f'{format.worker(each.state, each.silence)}, and holds tasks: '
+               f'{each.claimed}. Start a worker, which recovers them; or: '
+               f'zodbschedule workers --recover {each.name}')

@@ -37,7 +37,6 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli.demo_tasks import Bell
 from zodbschedule.cli.demo_tasks import Guestbook
@@ -47,6 +46,7 @@ from zodbschedule.cli.demo_tasks import scrawl
 from zodbschedule.cli.demo_tasks import sign
 from zodbschedule.cli.process import subscribed
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.reading import words
 
 
 #: the folder that is made unless another is named
@@ -188,7 +188,7 @@ def _drawn(snapshot: Snapshot, height: int | None = None) -> Table | str:
     """A table of the runs, only the last ones if it would be too high."""
     ended = [(f'{(run.at - snapshot.began).total_seconds():.1f} s',
               run.outcome, run.what) for run in snapshot.ended]
-    waiting = [(format.relative(time, snapshot.now), 'waiting', description)
+    waiting = [(words.relative(time, snapshot.now), 'waiting', description)
                for time, description in snapshot.waiting]
     if height is not None:
         room = height - HEADING - len(waiting)

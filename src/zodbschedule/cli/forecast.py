@@ -12,6 +12,7 @@
 ##############################################################################
 """The commands that show future runs, and the occurrences of a rule."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
 from datetime import tzinfo
@@ -35,14 +36,14 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import timezone_option
-from zodbschedule.cli.task_facts import label_of
-from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.reading import words
+from zodbschedule.reading.coming import ComingRun
+from zodbschedule.reading.coming import runs_to_come
+from zodbschedule.reading.one_task import pause_facts
+from zodbschedule.reading.rules import OccurrenceFacts
+from zodbschedule.reading.rules import RuleFacts
+from zodbschedule.reading.rules import rule as rule_facts
 from zodbschedule.store import remains
-from zodbschedule.store.inspection import task_id
-
-
-#: moments in the zone of a rule, each with its note
-Occurrences = list[tuple[datetime, str | None]]
 
 
 # -- future runs -------------------------------------------------------------
@@ -69,7 +70,7 @@ def forecast(location: Location, until: datetime, drawn: bool,
         raise CommandError('--timeline and --json are both given; give one')
     now = clock.now()
     with read_schedule(location) as schedule:
-        rows = future_runs(schedule, until, now)
+        rows = runs_to_come(schedule, until, now)
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
             return
@@ -80,36 +81,26 @@ def forecast(location: Location, until: datetime, drawn: bool,
         output.show(*_remarks(schedule))
 
 
-def future_runs(schedule: Schedule, until: datetime, now: datetime
-                ) -> Iterator[dict[str, Any]]:
-    """The future runs, as plain data, lazily."""
-    for run in schedule.forecast(until, now):
-        yield {'time': run.time, 'occurrence': run.occurrence,
-               'id': task_id(run.task), 'description': label_of(run.task),
-               'note': run.note}
-        schedule._p_jar.cacheGC()  # or a million tasks stay in memory
-
-
-def _list(rows: Iterator[dict[str, Any]], until: datetime, zone: tzinfo,
+def _list(rows: Iterator[ComingRun], until: datetime, zone: tzinfo,
           limit: int | None) -> None:
     shown, more = first_rows(rows, limit)
     if not shown:
-        click.echo(f'no runs until {format.timestamp(until)}')
+        click.echo(f'no runs until {words.timestamp(until)}')
         return
     now = clock.now()
     output.show(output.table(
         ('time', 'id', 'description', 'note'),
-        ((format.when(row['time'], now, zone), row['id'],
-          row['description'], row['note']) for row in shown),
+        ((words.when(row.time, now, zone), row.id, row.description, row.note)
+         for row in shown),
         optional=('note',), below=('note',)), *filter(None, [more]))
 
 
-def _draw(rows: Iterator[dict[str, Any]], frame: timeline.Frame,
+def _draw(rows: Iterator[ComingRun], frame: timeline.Frame,
           limit: int | None) -> None:
     drawing = timeline.Drawing(frame)
     for row in rows:
-        if not drawing.add(row['time'], row['id'], row['description'],
-                           row['note'] is not None):
+        if not drawing.add(row.time, row.id or '', row.description,
+                           row.note is not None):
             break
     marks = timeline.ASCII if output.is_ascii() else timeline.Marks()
     output.show(*drawing.lines(
@@ -156,46 +147,32 @@ def explain(expression: str, timezone: str | None, dtstart: str | None,
     fold is those that occur twice when clocks are put back.
     """
     rule = parse.expression(expression, dtstart, timezone)
-    start = start or clock.now()
-    zone = None if timezone is None else parse.zone(timezone)
-    occurrences = [
-        (occurrence if zone is None else occurrence.astimezone(zone),
-         rule.note(occurrence))
-        for occurrence in rule.upcoming(start, limit)]
+    found = rule_facts(
+        rule, start or clock.now(), limit,
+        None if timezone is None else parse.zone(timezone))
     if as_json:
-        output.show_json(_rule_facts(rule, start, occurrences))
+        output.show_json(found)
     else:
-        _show_rule(rule, start, occurrences, len(occurrences) < limit)
+        _show_rule(found, start or clock.now(), limit)
 
 
-def _rule_facts(rule: Any, start: datetime, occurrences: Occurrences
-                ) -> dict[str, Any]:
-    return {
-        'rule': str(rule),
-        'expression': repr(rule),
-        'occurrences': [
-            {'time': local, 'local': local.isoformat(), 'note': note}
-            for local, note in occurrences],
-        'description': rule.describe(start).splitlines()}
-
-
-def _show_rule(rule: Any, start: datetime, occurrences: Occurrences,
-               ended: bool) -> None:
-    output.show(output.cell(rule, 'bold'), '')
+def _show_rule(found: RuleFacts, start: datetime, limit: int) -> None:
+    occurrences = found.occurrences
+    output.show(output.cell(found.rule, 'bold'), '')
     if occurrences:
         output.show(_occurrence_table(occurrences))
-    if ended:
+    if len(occurrences) < limit:
         output.show('no more occurrences: the rule ends' if occurrences else
-                    f'no occurrences after {format.timestamp(start)}')
-    output.show('', *map(output.cell, rule.describe(start).splitlines()))
+                    f'no occurrences after {words.timestamp(start)}')
+    output.show('', *map(output.cell, found.description))
 
 
-def _occurrence_table(occurrences: Occurrences) -> Any:
+def _occurrence_table(occurrences: Iterable[OccurrenceFacts]) -> Any:
     now = clock.now()
     return output.table(
         ('local time', 'UTC', 'when', 'note'),
-        ((format.local_time(local),
-          format.timestamp(local) if local.utcoffset() else None,
-          format.relative(local, now), note)
-         for local, note in occurrences), optional=('UTC', 'note'),
+        ((words.local_time(each.local_time),
+          words.timestamp(each.time) if each.local_time.utcoffset() else None,
+          words.relative(each.time, now), each.note)
+         for each in occurrences), optional=('UTC', 'note'),
         spare=('when', 'UTC'))

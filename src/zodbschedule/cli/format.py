@@ -10,113 +10,28 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Times, durations and facts, in words for people and in JSON."""
+"""Facts in words for people."""
 
 from collections.abc import Callable
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Iterable
 from datetime import timedelta
-from datetime import tzinfo
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule.durations import UNITS
-from zodbschedule.store.inspection import label
+from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.one_task import PauseFacts
+from zodbschedule.reading.one_task import RetryFacts
+from zodbschedule.reading.tasks import ProgressFacts
+from zodbschedule.reading.words import duration
+from zodbschedule.reading.words import full_duration
+from zodbschedule.reading.words import when
+from zodbschedule.reading.workers import WorkerCounts
 
 
 #: the outcomes that a tally counts, as people read them
 OUTCOMES = {
     'succeeded': 'succeeded', 'retried': 'to be retried', 'failed': 'parked',
     'expired': 'expired', 'left': 'left for the next call (-v shows why)'}
-
-MILLISECOND = timedelta(milliseconds=1)
-
-# The units, the largest first.
-SHOWN = (('d', UNITS['d']), ('h', UNITS['h']), ('min', UNITS['m']),
-         ('s', UNITS['s']))
-
-
-# -- times and durations -----------------------------------------------------
-
-
-def iso(instant: datetime, zone: tzinfo = UTC) -> str:
-    """ISO 8601, by default in UTC, as in 2030-01-31T09:00:00Z."""
-    return instant.astimezone(zone).isoformat().replace('+00:00', 'Z')
-
-
-def json_default(value: object) -> Any:
-    """For JSON: an instant in UTC as ISO 8601, a duration in seconds."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime):
-        return iso(value)
-    raise TypeError(f'{value!r} cannot be written as JSON')
-
-
-def timestamp(instant: datetime, zone: tzinfo = UTC) -> str:
-    """ISO 8601 without the fraction of the second."""
-    return iso(instant.replace(microsecond=0), zone)
-
-
-def when(instant: datetime, now: datetime, zone: tzinfo = UTC) -> str:
-    """As in ``2030-01-31T09:00:00Z (in 5 min)``."""
-    return f'{timestamp(instant, zone)} ({relative(instant, now)})'
-
-
-def beside(instant: datetime, now: datetime, zone: tzinfo | None) -> str:
-    """The same in UTC, with the local time in *zone* beside it, if any.
-
-    As in ``2030-01-31T08:00:00Z = Thu 09:00:00+01:00 (in 5 min)``.
-    """
-    if zone is None:
-        return when(instant, now)
-    local = instant.replace(microsecond=0).astimezone(zone)
-    _, _, clock_time = local.isoformat().partition('T')
-    return (f'{timestamp(instant)} = {local:%a} {clock_time} '
-            f'({relative(instant, now)})')
-
-
-def local_time(local: datetime) -> str:
-    """The day of the week, the local time and its offset from UTC."""
-    shown = local.isoformat(sep=' ', timespec='seconds')
-    return f'{local:%a} {shown}'
-
-
-def relative(instant: datetime, now: datetime) -> str:
-    """As in ``in 5 min``, ``3 h ago``, ``now``."""
-    if abs(instant - now) < UNITS['s']:
-        return 'now'
-    if instant > now:
-        return f'in {duration(instant - now)}'
-    return f'{duration(now - instant)} ago'
-
-
-def duration(span: timedelta) -> str:
-    """A duration in its largest unit, as in ``5 min``."""
-    for name, unit in SHOWN:
-        if span >= unit:
-            return f'{span // unit} {name}'
-    return '0 s'
-
-
-def full_duration(span: timedelta) -> str:
-    """A duration in all of its units, as in ``1 h 30 min``."""
-    parts = []
-    for name, unit in (*SHOWN, ('ms', MILLISECOND)):
-        number, span = divmod(span, unit)
-        if number:
-            parts.append(f'{number} {name}')
-    return ' '.join(parts) or '0 s'
-
-
-def run_time(span: timedelta) -> str:
-    """The duration of a run, to three digits: ``12 ms``, ``3.25 s``."""
-    if span < UNITS['s']:
-        return f'{span // MILLISECOND} ms'
-    if span < UNITS['m']:
-        return f'{span.total_seconds():.3g} s'
-    return duration(span)
-
 
 def tasks(number: int) -> str:
     """As in ``1 task``, ``2 tasks``."""
@@ -128,33 +43,25 @@ def tasks_are(number: int) -> str:
     return '1 task is' if number == 1 else f'{number} tasks are'
 
 
-# -- facts, which are plain data ---------------------------------------------
+# -- facts -------------------------------------------------------------------
 
 
 # The usual values, which are not shown.
 FIRST_ATTEMPT = 1
-ANY_ERROR = ['builtins.Exception']
+ANY_ERROR = ('builtins.Exception',)
 
 
-def pause(facts: dict[str, Any]) -> str:
+def pause(facts: PauseFacts) -> str:
     """As in ``since 2030-01-31T08:00:00Z (now) by zoe: we move house``."""
-    since = when(facts['since'], clock.now())
-    by = f' by {facts["by"]}' if facts['by'] else ''
-    reason = f': {facts["reason"]}' if facts['reason'] else ''
+    since = when(facts.since, clock.now())
+    by = f' by {facts.by}' if facts.by else ''
+    reason = f': {facts.reason}' if facts.reason else ''
     return f'since {since}{by}{reason}'
 
 
-def schedule_pause(facts: dict[str, Any]) -> str:
+def schedule_pause(facts: PauseFacts) -> str:
     """The pause of a whole schedule, as a sentence."""
     return f'the schedule has been paused {pause(facts)}'
-
-
-def task(facts: dict[str, Any]) -> str:
-    """As in ``task 2c 'deliver order 8' (shop.deliver), held by w1:4711,``.
-    """
-    held = f', held by {facts["worker"]},' if facts['worker'] else ''
-    return label(
-        int(facts['id'], 16), facts['description'], facts['function']) + held
 
 
 def worker(state: str, silence: timedelta) -> str:
@@ -172,26 +79,39 @@ def worker(state: str, silence: timedelta) -> str:
             return state
 
 
-def progress(facts: dict[str, Any]) -> str:
+def workers(counts: WorkerCounts) -> str:
+    """As in ``2 workers are alive, 1 is dead``."""
+    if not (counts.alive or counts.silent or counts.dead):
+        return 'no workers are registered'
+    said = ['1 worker is alive' if counts.alive == 1 else
+            f'{counts.alive or "no"} workers are alive']
+    for word, number in ('silent', counts.silent), ('dead', counts.dead):
+        if number:
+            said.append(f'{number} {"is" if number == 1 else "are"} {word}')
+    return ', '.join(said)
+
+
+def progress(facts: ProgressFacts) -> str:
     """As in ``30 of 120 (25 %)``."""
-    done, total = facts['done'], facts['total']
+    done, total = facts.done, facts.total
     part = f' ({done / total:.0%})'.replace('%', ' %') if total > 0 else ''
     return f'{done:g} of {total:g}{part}'
 
 
-def retry(facts: dict[str, Any]) -> str:
+def retry(facts: RetryFacts | str) -> str:
     """As in ``3 attempts; delay 1 min, then 2 times as long, up to 1 h``."""
-    delay, longest = facts['delay'], facts['max_delay']
-    text = f'{facts["attempts"]} attempts; delay {full_duration(delay)}'
-    if facts['factor'] != 1 and delay < longest:
-        text += (f', then {facts["factor"]:g} times as long, up to '
-                 f'{full_duration(longest)}')
-    if facts['on'] == ANY_ERROR:
+    if isinstance(facts, str):
+        return facts
+    text = f'{facts.attempts} attempts; delay {full_duration(facts.delay)}'
+    if facts.factor != 1 and facts.delay < facts.max_delay:
+        text += (f', then {facts.factor:g} times as long, up to '
+                 f'{full_duration(facts.max_delay)}')
+    if facts.on == ANY_ERROR:
         return text
-    return f'{text}; on {_error_names(facts["on"])}'
+    return f'{text}; on {_error_names(facts.on)}'
 
 
-def _error_names(on: list[str]) -> str:
+def _error_names(on: Iterable[str]) -> str:
     return ', '.join(name.removeprefix('builtins.') for name in on)
 
 
@@ -200,12 +120,17 @@ IN_WORDS: dict[str, Callable[[Any], str]] = {
     'pause': pause, 'schedule_pause': pause, 'progress': progress,
     'retry': retry, 'expires': full_duration, 'parked': ', '.join}
 
+# What has a place of its own, or none, when one task is shown.
+SHOWN_APART = 'attributes', 'outcomes', 'traceback', 'short_recurrence'
 
-def readable(facts: dict[str, Any]) -> dict[str, Any]:
+
+def readable(facts: Facts) -> dict[str, Any]:
     """The facts of one task for people, without the usual values."""
+    values = {name: value for name, value in vars(facts).items()
+              if name not in SHOWN_APART}
     return {
         name: IN_WORDS[name](value) if name in IN_WORDS and value else value
-        for name, value in facts.items() if not _is_usual(name, facts)}
+        for name, value in values.items() if not _is_usual(name, values)}
 
 
 def _is_usual(name: str, facts: dict[str, Any]) -> bool:
@@ -217,4 +142,4 @@ def _is_usual(name: str, facts: dict[str, Any]) -> bool:
         case 'missed':
             return facts.get('recurrence') is None
         case _:
-            return facts[name] in (None, [])
+            return facts[name] in (None, ())

@@ -12,7 +12,6 @@
 ##############################################################################
 """The command that lists the workers, and recovers what one holds."""
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,21 +27,10 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
-from zodbschedule.cli.task_facts import label_of
-from zodbschedule.execution.process import NAME as CALL
+from zodbschedule.reading.workers import OutcomeCounts
+from zodbschedule.reading.workers import WorkerFacts
+from zodbschedule.reading.workers import all_workers
 from zodbschedule.store import incarnation
-from zodbschedule.store.inspection import task_id
-
-
-# The outcomes that a worker counts.
-COUNTED = {name: words for name, words in format.OUTCOMES.items()
-           if name != 'left'}
-
-
-# What a worker is, by the states of its threads: the first of these that one
-# has tells most.
-COUNTED_AS = {'dead': 'dead', 'working': 'alive', 'silent': 'silent',
-              'idle': 'alive'}
 
 
 # -- workers -----------------------------------------------------------------
@@ -68,46 +56,28 @@ def workers(location: Location, name: str | None, as_json: bool) -> None:
         _recover(location, name)
         return
     with read_schedule(location) as schedule:
-        rows = [_facts(each) for each in schedule.workers]
+        rows = list(all_workers(schedule))
     if as_json:
         output.show_json_lines(rows)
     else:
         output.show(_table(rows) if rows else 'no workers are registered')
 
 
-def _facts(state: Any) -> dict[str, Any]:
-    return {
-        'id': state.id,
-        'name': state.name,
-        'host': state.host,
-        'pid': state.pid,
-        'since': state.since,
-        'lease': state.lease,
-        'state': state.state,
-        'heartbeat': state.beaten,
-        'silence': state.silence,
-        'claimed': state.claimed,
-        'task': None if state.task is None else task_id(state.task),
-        'description': None if state.task is None else label_of(state.task),
-        'running_since': state.running_since,
-        'counts': {name: getattr(state.counts, name) for name in COUNTED}}
-
-
-def _table(rows: Iterable[dict[str, Any]]) -> Any:
+def _table(rows: Iterable[WorkerFacts]) -> Any:
     return output.table(
         ('name', 'host', 'pid', 'since', 'state', 'claimed', 'outcomes',
          'description', 'running since'),
-        ((row['name'], row['host'], row['pid'], row['since'],
-          format.worker(row['state'], row['silence']), row['claimed'] or None,
-          _outcomes(row['counts']), row['description'], row['running_since'])
+        ((row.name, row.host, row.pid, row.since,
+          format.worker(row.state, row.silence), row.claimed or None,
+          _outcomes(row.counts), row.description, row.running_since)
          for row in rows),
         optional=('claimed', 'outcomes', 'description', 'running since'),
         below=('running since',), spare=('host', 'pid', 'outcomes', 'since'))
 
 
-def _outcomes(counts: dict[str, int]) -> str | None:
-    return ', '.join(f'{counts[name]} {words}'
-                     for name, words in COUNTED.items() if counts[name])
+def _outcomes(counts: OutcomeCounts) -> str | None:
+    return ', '.join(f'{number} {format.OUTCOMES[name]}'
+                     for name, number in vars(counts).items() if number)
 
 
 def _recover(location: Location, name: str) -> None:
@@ -130,35 +100,3 @@ def _processes_alive(schedule: Schedule, name: str) -> list[int]:
     return [claim.incarnation.pid for _, claim in schedule.left_claims()
             if claim.name == name
             and incarnation.is_gone(claim.incarnation) is False]
-
-
-# -- how many there are -----------------------------------------------------
-
-
-def count_workers(states: Iterable[Any]) -> Counter[str]:
-    """How many workers are alive, silent and dead.
-
-    A worker has a state for each of its threads.  A call of ``process()`` is
-    no worker.
-    """
-    found: dict[tuple[str, str, int], set[str]] = {}
-    for each in states:
-        if each.name != CALL:
-            found.setdefault((each.name, each.host, each.pid), set()).add(
-                each.state)
-    return Counter(next(word for state, word in COUNTED_AS.items()
-                        if state in threads) for threads in found.values())
-
-
-def in_words(workers: Counter[str]) -> str:
-    """As in ``2 workers are alive, 1 is dead``."""
-    if not workers:
-        return 'no workers are registered'
-    alive = workers['alive']
-    counts = ['1 worker is alive' if alive == 1 else
-              f'{alive or "no"} workers are alive']
-    for word in 'silent', 'dead':
-        number = workers[word]
-        if number:
-            counts.append(f'{number} {"is" if number == 1 else "are"} {word}')
-    return ', '.join(counts)

@@ -27,8 +27,9 @@ from rich.table import Table
 from rich.text import Text
 
 from zodbschedule import clock
-from zodbschedule.cli import format
 from zodbschedule.cli.errors import one_line
+from zodbschedule.reading import words
+from zodbschedule.reading.facts import to_json
 
 
 # Wider than any row: what is piped into a file or a program is not wrapped.
@@ -100,7 +101,7 @@ def cell(value: object, style: str = '', zone: tzinfo | None = None) -> Text:
     A time is in UTC, and in *zone* beside that.
     """
     if isinstance(value, datetime):
-        value = format.beside(value, clock.now(), zone)
+        value = words.beside(value, clock.now(), zone)
     line = '' if value is None else one_line(value)
     return Text(line, style=STYLES.get(line, style))
 
@@ -223,7 +224,7 @@ def printable(text: str) -> str:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON value."""
+    """Print one value as JSON, see `to_json`."""
     click.echo(_as_json(value, indent=2))
 
 
@@ -237,4 +238,4 @@ def show_json_lines(values: Iterable[Any]) -> None:
 
 
 def _as_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, indent=indent, default=format.json_default)
+    return json.dumps(to_json(value), indent=indent)

@@ -17,11 +17,14 @@ Each function raises CommandError for what it cannot parse.
 
 import json
 import re
+import warnings
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
 from typing import Any
+
+import click
 
 from zodbschedule import Cron
 from zodbschedule import Every
@@ -31,6 +34,9 @@ from zodbschedule import clock
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.interfaces import RecurrenceWarning
+from zodbschedule.recurrence import rrule_text
+from zodbschedule.recurrence.periods import calendar_rule
 from zodbschedule.recurrence.zones import zone_of
 
 
@@ -95,6 +101,14 @@ def period(text: str) -> timedelta:
         raise CommandError(f'the duration {text} is zero; write 30s, 5m, 2h '
                            f'or 1d')
     return found
+
+
+def repetition(text: str) -> timedelta:
+    """A duration above zero by which a task repeats."""
+    if rule := calendar_rule(text):
+        raise CommandError(f'the duration {text} has no fixed length, so it '
+                           f'is no interval; give the RRULE {rule!r}')
+    return period(text)
 
 
 def seconds(text: str) -> timedelta:
@@ -174,9 +188,9 @@ def _check_recurrence_options(rules: dict[str, Any], dtstart: str | None,
 
 def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
     """The recurrence of an expression of any kind."""
-    if every := re.fullmatch(r'every\s+(\S+)', text.strip(), re.IGNORECASE):
-        return Every(period(every[1]))
-    if 'FREQ=' in text.upper():
+    if every := re.fullmatch(r'every\s+(.+)', text.strip(), re.IGNORECASE):
+        return Every(repetition(every[1]))
+    if re.search(r'(FREQ|RRULE|DTSTART|EXDATE|RDATE)\s*[=:;]', text, re.I):
         return _rrule('an RRULE', text, dtstart, timezone)
     return _cron('a cron expression', text, timezone)
 
@@ -189,25 +203,40 @@ def _cron(name: str, text: str, timezone: str | None) -> Cron:
 
 def _rrule(name: str, text: str, dtstart: str | None, timezone: str | None
            ) -> RRule:
-    return RRule(text, _start(name, dtstart, timezone))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always', RecurrenceWarning)
+        rule = RRule(text, _start(name, text, dtstart, timezone))
+    for warning in caught:
+        click.echo(f'Warning: {warning.message}', err=True)
+    return rule
 
 
-def _start(name: str, dtstart: str | None, timezone: str | None) -> datetime:
+def _start(name: str, text: str, dtstart: str | None, timezone: str | None
+           ) -> datetime:
     """When an RRULE begins, in the zone of *timezone* if that is given."""
-    # At the next whole second: it is the first that COUNT counts.
-    start = (clock.now() + SECOND).replace(microsecond=0)
+    line = rrule_text.read(text).start
     if dtstart is not None:
-        start = iso_time(dtstart)
-    if timezone is not None:
-        named = zone(timezone)
-        if start.tzinfo is None:
-            return start.replace(tzinfo=named)
-        return start.astimezone(named)
-    if dtstart is None:
+        start, origin = iso_time(dtstart), f'--dtstart {dtstart}'
+    elif line is not None:
+        start, origin = line.at(None), f'DTSTART of {name}'
+    elif timezone is not None:
+        # At the next whole second: it is the first that COUNT counts.
+        return (clock.now() + SECOND).replace(microsecond=0).astimezone(
+            zone(timezone))
+    else:
         raise CommandError(NEEDS_ZONE.format(f'{name} without --dtstart'))
+    return _in_zone(start, origin, timezone)
+
+
+def _in_zone(start: datetime, origin: str, timezone: str | None) -> datetime:
+    if timezone is None:
+        if start.tzinfo is None:
+            raise CommandError(NEEDS_ZONE.format(origin))
+        return start
+    named = zone(timezone)
     if start.tzinfo is None:
-        raise CommandError(NEEDS_ZONE.format(f'--dtstart {dtstart}'))
-    return start
+        return start.replace(tzinfo=named)
+    return start.astimezone(named)
 
 
 def retry(attempts: int | None, delay: timedelta | None) -> Retry | None:

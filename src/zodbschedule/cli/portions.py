@@ -14,12 +14,10 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from itertools import islice
-from typing import Any
 from typing import NamedTuple
 
 import click
@@ -36,6 +34,8 @@ from zodbschedule.cli.errors import NoSuchTask
 from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.selection import Targets
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.reading.parked import ParkedFacts
+from zodbschedule.reading.tasks import TaskFacts
 
 
 # How many tasks one transaction changes at most.  More, and it conflicts with
@@ -52,7 +52,7 @@ class Action(NamedTuple):
     command: str
     done: str
     #: the facts of all tasks that it may be done with
-    candidates: Callable[[Schedule], Iterator[Mapping[str, Any]]]
+    candidates: Callable[[Schedule], Iterator[TaskFacts | ParkedFacts]]
     #: does it to the task with that id, and returns what to print
     act: Callable[[Schedule, str], str]
 
@@ -101,7 +101,7 @@ def _found(location: Location, targets: Targets, action: Action
     with read_schedule(location) as schedule:
         rows = filter(targets.filter.matches, action.candidates(schedule))
         first = list(islice(rows, SHOWN))
-        ids = [row['id'] for row in chain(first, rows)]
+        ids = [row.id for row in chain(first, rows)]
     if not ids:
         click.echo('no tasks match')
     elif not (targets.sure or _is_confirmed(action, len(ids), first)):
@@ -110,12 +110,12 @@ def _found(location: Location, targets: Targets, action: Action
     return ids
 
 
-def _is_confirmed(action: Action, number: int, first: list[Mapping[str, Any]]
-                  ) -> bool:
+def _is_confirmed(action: Action, number: int,
+                  first: list[TaskFacts | ParkedFacts]) -> bool:
     output.show(output.table(
         ('id', 'time', 'description', 'function', 'key', 'reason'),
-        ((row['id'], row['time'], row['description'], row['function'],
-          row['key'], row.get('reason')) for row in first),
+        ((row.id, row.time, row.description, row.function, row.key,
+          getattr(row, 'reason', None)) for row in first),
         optional=('key', 'reason'), below=('reason', 'key', 'function')))
     if number > len(first):
         click.echo(f'and {number - len(first)} more')

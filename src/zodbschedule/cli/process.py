@@ -22,7 +22,6 @@ from datetime import datetime
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
 from typing import NamedTuple
 
 import click
@@ -54,7 +53,6 @@ from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
-from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.execution import process as processing
 from zodbschedule.execution.stopping import HAND_BACK
 from zodbschedule.execution.stopping import SUPERVISE
@@ -66,6 +64,8 @@ from zodbschedule.logger import working_for
 from zodbschedule.outcomes import INTERRUPTED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import Tally
+from zodbschedule.reading.one_task import PauseFacts
+from zodbschedule.reading.one_task import pause_facts
 
 
 # Seconds.  Shorter, and a bar flashes up where there is nothing to wait for.
@@ -109,7 +109,7 @@ class Remains(NamedTuple):
     """What is due after a pass, since the pass was not to run it."""
 
     #: the pause of the whole schedule
-    pause: dict[str, Any] | None
+    pause: PauseFacts | None
     #: how many due tasks are paused by themselves
     paused: int
     #: how many due tasks are held by workers, and by other calls
@@ -122,7 +122,7 @@ def _make_pass(location: Location, until: datetime | None,
                parked: list[TaskParked], signals: Signals, grace: timedelta
                ) -> tuple[Tally, Remains]:
     until = until or clock.now()
-    with open_connection(location, Access.CHANGE) as connection:
+    with open_connection(location, Access.RUN) as connection:
         reason = processing.why_disabled(connection)
         if reason:
             raise CommandError(f'nothing was run: {reason}')
@@ -135,7 +135,8 @@ def _make_pass(location: Location, until: datetime | None,
 
 
 def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
-    waiting = filter(None, map(schedule.waits, schedule.pauses.tasks()))
+    waiting = filter(None, (
+        schedule.waits(paused.task) for paused in schedule.paused_tasks()))
     return Remains(
         pause_facts(schedule.paused()),
         sum(time <= until for time in waiting),

@@ -14,54 +14,17 @@
 
 import functools
 from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 from typing import NamedTuple
 
 import click
 
-
-# The facts in which --grep looks.
-SEARCHED = 'description', 'function', 'key', 'reason', 'error'
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What the facts of a task have to be; None matches any."""
-
-    state: str | None = None
-    function: str | None = None
-    key: str | None = None
-    #: a part of one of its texts
-    text: str | None = None
-    #: a part of the reason for which it was parked
-    parked_for: str | None = None
-
-    def selects(self) -> bool:
-        """Whether anything is given."""
-        return any(value is not None for value in vars(self).values())
-
-    def matches(self, facts: Mapping[str, Any]) -> bool:
-        """Whether a task with these facts is meant."""
-        return (
-            self.state in (None, facts['state'])
-            and _fits(self.function, facts['function'])
-            and _fits(self.key, facts['key'])
-            and _is_in(self.parked_for, facts.get('reason'))
-            and (self.text is None or any(
-                _is_in(self.text, facts.get(name)) for name in SEARCHED)))
-
-
-def _fits(pattern: str | None, value: str | None) -> bool:
-    return pattern is None or value is not None and (
-        pattern == value or fnmatchcase(value, pattern))
-
-
-def _is_in(part: str | None, value: str | None) -> bool:
-    return part is None or (
-        value is not None and part.casefold() in value.casefold())
+from zodbschedule import Schedule
+from zodbschedule.cli.errors import CommandError
+from zodbschedule.reading.parked import parked_entries
+from zodbschedule.reading.selection import Filter
+from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.parked import ParkedTask
 
 
 class Targets(NamedTuple):
@@ -142,3 +105,19 @@ def _check(ids: tuple[str, ...], filter: Filter, whole: bool) -> None:
         raise click.UsageError(
             'give either IDs, or what the tasks have in common (such as '
             '--func), or --all')
+
+
+# -- what an id means --------------------------------------------------------
+
+
+def the_parked(schedule: Schedule, id: str) -> ParkedTask | None:
+    """The entry with that id, or the only one of the task with that id.
+
+    Raises CommandError if the task has several.
+    """
+    entries = parked_entries(schedule, id)
+    if len(entries) > 1 and entries[0].id != normal_id(id):
+        raise CommandError(
+            f'{id} is parked {len(entries)} times; give one of these ids: '
+            f'{", ".join(entry.id for entry in entries)}')
+    return entries[0] if entries else None

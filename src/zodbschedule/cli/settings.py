@@ -16,16 +16,13 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
-from typing import NamedTuple
 
 import click
 from zope.schema import Field
 from zope.schema import Int
 from zope.schema import Timedelta
-from zope.schema import getFieldsInOrder
 
 from zodbschedule import Schedule
-from zodbschedule.cli import format
 from zodbschedule.cli import output
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
@@ -35,36 +32,9 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import by_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
-from zodbschedule.interfaces import IHistory
-from zodbschedule.interfaces import IScheduleSettings
-
-
-class Setting(NamedTuple):
-    """One setting: an attribute of the schedule, or of its history."""
-
-    name: str
-    field: Field
-
-    def owner(self, schedule: Schedule) -> Any:
-        """The object that has it."""
-        return schedule.history if '.' in self.name else schedule
-
-    def value(self, schedule: Schedule) -> Any:
-        """The value that is in force."""
-        return getattr(self.owner(schedule), self.field.__name__)
-
-    def facts(self, schedule: Schedule) -> dict[str, Any]:
-        """The setting as plain data."""
-        return {
-            'name': self.name, 'value': self.value(schedule),
-            'default': self.field.default,
-            'meaning': self.field.description or self.field.title}
-
-
-SETTINGS = {
-    f'{prefix}{name}': Setting(f'{prefix}{name}', field)
-    for prefix, schema in (('', IScheduleSettings), ('history.', IHistory))
-    for name, field in getFieldsInOrder(schema)}
+from zodbschedule.reading import words
+from zodbschedule.reading.setting import SETTINGS
+from zodbschedule.reading.setting import SettingFacts
 
 
 @click.command('settings')
@@ -127,11 +97,11 @@ def _value(name: str, field: Field, text: str) -> Any:
         raise CommandError(f'{name}: {error.message}') from None
 
 
-def _table(rows: Iterable[dict[str, Any]]) -> Any:
+def _table(rows: Iterable[SettingFacts]) -> Any:
     return output.table(
         ('name', 'value', 'default', 'meaning'),
-        ((row['name'], _shown(row['value']), _shown(row['default']),
-          row['meaning']) for row in rows), spare=('default',))
+        ((row.name, _shown(row.value), _shown(row.default), row.meaning)
+         for row in rows), spare=('default',))
 
 
 def _shown(value: Any) -> str:
@@ -139,6 +109,6 @@ def _shown(value: Any) -> str:
         case None:
             return 'none'
         case timedelta():
-            return format.full_duration(value)
+            return words.full_duration(value)
         case _:
             return str(value)

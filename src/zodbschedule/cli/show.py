@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from datetime import tzinfo
 from itertools import islice
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import click
@@ -35,15 +35,20 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import zone_option
-from zodbschedule.cli.selection import Filter
 from zodbschedule.cli.selection import filter_options
-from zodbschedule.cli.task_facts import TaskFacts
-from zodbschedule.cli.task_facts import all_parked_facts
-from zodbschedule.cli.task_facts import facts_by_id
-from zodbschedule.cli.task_facts import id_of_key
-from zodbschedule.cli.task_facts import list_facts
-from zodbschedule.cli.task_facts import outcome_facts
-from zodbschedule.cli.task_facts import pause_facts
+from zodbschedule.cli.selection import the_parked
+from zodbschedule.reading import words
+from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.one_task import id_of_key
+from zodbschedule.reading.one_task import pause_facts
+from zodbschedule.reading.one_task import task as details_of
+from zodbschedule.reading.parked import ParkedFacts
+from zodbschedule.reading.parked import all_parked
+from zodbschedule.reading.past import OutcomeFacts
+from zodbschedule.reading.past import all_outcomes
+from zodbschedule.reading.selection import Filter
+from zodbschedule.reading.tasks import TaskFacts
+from zodbschedule.reading.tasks import all_tasks
 from zodbschedule.scheduling.series import COUNTED
 from zodbschedule.store.history import DECISIONS
 from zodbschedule.store.history import NAMES
@@ -74,11 +79,10 @@ def list_tasks(location: Location, start: datetime | None,
                zone: tzinfo | None, as_json: bool) -> None:
     """List the waiting and running tasks in order of time."""
     with read_schedule(location) as schedule:
-        rows = (row for row in list_facts(schedule, start, until)
-                if filter.matches(vars(row)))
+        rows = (row for row in all_tasks(schedule, start, until)
+                if filter.matches(row))
         if as_json:
-            output.show_json_lines(
-                row.as_dict() for row in islice(rows, limit or None))
+            output.show_json_lines(islice(rows, limit or None))
             return
         shown, more = first_rows(rows, limit)
         output.show(_task_table(shown, zone) if shown else 'no tasks')
@@ -134,7 +138,7 @@ def show(location: Location, id: str | None, key: str | None,
     with read_schedule(location) as schedule:
         if key is not None:
             id = id_of_key(schedule, key)
-        facts = None if id is None else facts_by_id(schedule, id)
+        facts = None if id is None else _details(schedule, id)
     if facts is None:
         what = f'with the key {key!r}' if id is None else id
         raise NoSuchTask(f'there is no task {what} in {location}; '
@@ -145,17 +149,24 @@ def show(location: Location, id: str | None, key: str | None,
         _show_facts(facts, zone)
 
 
-def _show_facts(facts: dict[str, Any], zone: tzinfo | None) -> None:
-    attributes = facts.pop('attributes', {})
-    outcomes = facts.pop('outcomes')
-    traceback = facts.pop('traceback', '')
-    if facts.get('function') in (facts.get('type'), attributes.get('func')):
-        facts.pop('function', None)
-    output.show(output.details(format.readable(facts) | {
-        f'attribute {name}' if name in facts else name: value
+def _details(schedule: Schedule, id: str) -> Facts | None:
+    if schedule.get(id) is None:
+        the_parked(schedule, id)  # or it is not clear which is meant
+    return details_of(schedule, id)
+
+
+def _show_facts(facts: Facts, zone: tzinfo | None) -> None:
+    shown = format.readable(facts)
+    attributes = getattr(facts, 'attributes', {})
+    if shown.get('function') in (shown.get('type'), attributes.get('func')):
+        shown.pop('function', None)
+    output.show(output.details(shown | {
+        f'attribute {name}' if name in shown else name: value
         for name, value in attributes.items()}, zone))
+    traceback = getattr(facts, 'traceback', '')
     if traceback:
         output.show('', output.printable(traceback))
+    outcomes = getattr(facts, 'outcomes', ())
     if outcomes:
         output.show('', _outcome_table(
             outcomes, zone, 'ended', 'occurrence', 'outcome', 'attempt',
@@ -174,21 +185,20 @@ def list_parked(location: Location, zone: tzinfo | None, as_json: bool
     """List the parked tasks, with the reason of each."""
     with read_schedule(location) as schedule:
         if as_json:
-            output.show_json_lines(all_parked_facts(schedule))
+            output.show_json_lines(all_parked(schedule))
             return
-        entries = list(all_parked_facts(schedule))
+        entries = list(all_parked(schedule))
     output.show(_parked_table(entries, zone) if entries else
                 'no tasks are parked')
 
 
-def _parked_table(entries: list[dict[str, Any]], zone: tzinfo | None) -> Any:
+def _parked_table(entries: list[ParkedFacts], zone: tzinfo | None) -> Any:
     return output.table(
         ('id', 'occurrence', 'parked', 'description', 'function', 'reason'),
-        ((entry['id'],
-          format.timestamp(entry['occurrence'] or entry['time']),
-          entry['parked_at'], entry['description'],
-          _unless_usual(entry['function'], entry['description']),
-          entry['reason']) for entry in entries),
+        ((entry.id, words.timestamp(entry.occurrence or entry.time),
+          entry.parked_at, entry.description,
+          _unless_usual(entry.function, entry.description), entry.reason)
+         for entry in entries),
         optional=('function',), below=('function', 'reason'),
         spare=('occurrence',), zone=zone)
 
@@ -211,8 +221,7 @@ def show_history(location: Location, id: str | None, outcome: str | None,
                  zone: tzinfo | None, as_json: bool) -> None:
     """Show the outcomes of runs, and what people decided, newest first."""
     with read_schedule(location) as schedule:
-        rows = map(outcome_facts, schedule.history.select(
-            id, outcome, since))
+        rows = all_outcomes(schedule, id, outcome, since)
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
             return
@@ -222,7 +231,7 @@ def show_history(location: Location, id: str | None, outcome: str | None,
         *filter(None, [more]))
 
 
-def _outcome_table(rows: list[dict[str, Any]], zone: tzinfo | None,
+def _outcome_table(rows: Iterable[OutcomeFacts], zone: tzinfo | None,
                    *names: str) -> Any:
     """A table of outcomes, with the columns named, or all."""
     columns = names or tuple(OUTCOME_COLUMNS)
@@ -236,42 +245,41 @@ def _outcome_table(rows: list[dict[str, Any]], zone: tzinfo | None,
         last=('missed', 'attempt'), zone=zone)
 
 
-def _task_or_all(facts: dict[str, Any]) -> str:
-    return 'all' if facts['id'] == WHOLE_SCHEDULE else str(facts['id'])
+def _task_or_all(facts: OutcomeFacts) -> str:
+    return 'all' if facts.id == WHOLE_SCHEDULE else facts.id
 
 
-def _occurrence(facts: dict[str, Any]) -> str | None:
+def _occurrence(facts: OutcomeFacts) -> str | None:
     """None if this is about no occurrence."""
-    return None if facts['outcome'] in DECISIONS.values() and (
-        facts['occurrence'] == facts['time']) else (
-        format.timestamp(facts['occurrence']))
+    return None if facts.outcome in DECISIONS.values() and (
+        facts.occurrence == facts.time) else (
+        words.timestamp(facts.occurrence))
 
 
-def _duration(facts: dict[str, Any]) -> str | None:
+def _duration(facts: OutcomeFacts) -> str | None:
     """None if there was no run."""
-    return format.run_time(facts['ended'] - facts['began']) if (
-        facts['outcome'] in RUN_OUTCOMES) else None
+    return words.run_time(facts.ended - facts.began) if (
+        facts.outcome in RUN_OUTCOMES) else None
 
 
-def _passed(facts: dict[str, Any]) -> str | int | None:
-    passed = facts['passed']
-    return f'more than {COUNTED}' if passed > COUNTED else (
-        _unless_usual(passed, 0))
+def _passed(facts: OutcomeFacts) -> str | int | None:
+    return f'more than {COUNTED}' if facts.passed > COUNTED else (
+        _unless_usual(facts.passed, 0))
 
 
 def _unless_usual(value: Any, usual: Any) -> Any:
     return None if value == usual else value
 
 
-OUTCOME_COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    'ended': itemgetter('ended'),
+OUTCOME_COLUMNS: dict[str, Callable[[OutcomeFacts], Any]] = {
+    'ended': attrgetter('ended'),
     'task': _task_or_all,
     'occurrence': _occurrence,
-    'outcome': itemgetter('outcome'),
-    'attempt': lambda facts: _unless_usual(facts['attempt'], 1),
+    'outcome': attrgetter('outcome'),
+    'attempt': lambda facts: _unless_usual(facts.attempt, 1),
     'missed': _passed,
     'duration': _duration,
-    'principal': itemgetter('principalId'),
-    'worker': itemgetter('worker'),
-    'description': itemgetter('description'),
-    'error': itemgetter('error')}
+    'principal': attrgetter('principalId'),
+    'worker': attrgetter('worker'),
+    'description': attrgetter('description'),
+    'error': attrgetter('error')}

@@ -26,7 +26,7 @@ from zodbschedule.cli import parse
 
 def recurrence_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a task repeats, as one argument."""
-    @click.option('--every', type=parse.period, metavar='DURATION',
+    @click.option('--every', type=parse.repetition, metavar='DURATION',
                   help='Repeat the task at this interval: 90s, 15m, 1h, 1d.')
     @click.option('--cron', metavar='EXPRESSION',
                   help="Repeat the task by a cron expression, such as "

@@ -28,8 +28,8 @@ from datetime import tzinfo
 
 from rich.text import Text
 
-from zodbschedule.cli import format
 from zodbschedule.cli.errors import one_line
+from zodbschedule.reading import words
 
 
 DAY = timedelta(days=1)
@@ -147,7 +147,7 @@ class Drawing:
               ) -> Iterator[Text]:
         """The drawing, *limit* tasks at most; 0 for all."""
         if not self.rows:
-            yield Text(f'no runs until {format.timestamp(self.frame.end)}')
+            yield Text(f'no runs until {words.timestamp(self.frame.end)}')
             return
         rows = list(self.rows.values())[:limit or None]
         yield from Sheet(self.frame, rows, self.end, width, marks).lines()
@@ -155,7 +155,7 @@ class Drawing:
             yield Text(f'there are {len(self.rows)} tasks; --limit 0 shows '
                        f'all')
         if self.cut is not None:
-            yield Text(f'the timeline ends at {format.timestamp(self.cut)}; '
+            yield Text(f'the timeline ends at {words.timestamp(self.cut)}; '
                        f'there are more runs')
 
     @property

@@ -19,7 +19,6 @@ import click
 
 from zodbschedule import Schedule
 from zodbschedule import clock
-from zodbschedule.cli import format
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.errors import CommandError
@@ -30,10 +29,11 @@ from zodbschedule.cli.portions import Action
 from zodbschedule.cli.portions import act_on
 from zodbschedule.cli.selection import Targets
 from zodbschedule.cli.selection import target_options
-from zodbschedule.cli.task_facts import all_parked_facts
-from zodbschedule.cli.task_facts import parked_entry
+from zodbschedule.cli.selection import the_parked
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.reading import words
+from zodbschedule.reading.parked import all_parked
 from zodbschedule.scheduling.series import occurrence_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
@@ -59,7 +59,7 @@ def unpark(location: Location, targets: Targets, time: datetime | None,
         return f'{id} {_what_follows(schedule, entry, task)}'
 
     act_on(location, targets, Action(
-        'unpark', 'unparked', all_parked_facts, restore), by)
+        'unpark', 'unparked', all_parked, restore), by)
 
 
 def _what_follows(schedule: Schedule, entry: ParkedTask, task: Any) -> str:
@@ -69,7 +69,7 @@ def _what_follows(schedule: Schedule, entry: ParkedTask, task: Any) -> str:
     if entry.occurrence is not None and to_micros(
             entry.occurrence) != occurrence_of(task, to_micros(when)):
         return 'will run after the occurrence that is waiting'
-    return f'is scheduled for {format.when(when, clock.now())}'
+    return f'is scheduled for {words.when(when, clock.now())}'
 
 
 def _unparked(schedule: Schedule, entry: ParkedTask, time: datetime | None,
@@ -100,11 +100,11 @@ def discard(location: Location, targets: Targets, by: str | None, reason: str
         return f'{id} was discarded'
 
     act_on(location, targets, Action(
-        'discard', 'discarded', all_parked_facts, remove), by)
+        'discard', 'discarded', all_parked, remove), by)
 
 
 def _entry(schedule: Schedule, id: str, location: Location) -> ParkedTask:
-    entry = parked_entry(schedule, id)
+    entry = the_parked(schedule, id)
     if entry is None:
         raise NoSuchTask(f'no task {id} is parked in {location}; '
                          f'zodbschedule parked shows the ids')

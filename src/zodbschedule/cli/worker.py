@@ -36,7 +36,6 @@ import click
 from ZODB.DB import DB
 
 from zodbschedule import Worker
-from zodbschedule.cli import format
 from zodbschedule.cli import logs
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Access
@@ -44,7 +43,6 @@ from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.database import refuse_other
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
@@ -53,11 +51,10 @@ from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
-from zodbschedule.cli.zope_site import Zope
-from zodbschedule.cli.zope_site import ZopeFailed
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
+from zodbschedule.reading import words
 from zodbschedule.worker.config import MAX_THREADS
 
 
@@ -132,7 +129,7 @@ def _make_worker(locations: list[Any], options: dict[str, Any],
     """A worker for the schedules at those locations."""
     first = locations[0]
     if isinstance(first, ZopeLocation):
-        with _started(first) as zope:
+        with first.started() as zope:
             fix_asyncio()
             paths = dict.fromkeys(filter(None, (
                 location.path for location in locations)))
@@ -147,16 +144,6 @@ def _make_worker(locations: list[Any], options: dict[str, Any],
         yield Worker(db, *paths, **options)
 
 
-@contextmanager
-def _started(location: ZopeLocation) -> Iterator[Zope]:
-    """The Zope, started; a service manager may try again if it does not."""
-    try:
-        with location.started() as zope:
-            yield zope
-    except ZopeFailed as error:
-        raise WorkerFailed(error.message) from error
-
-
 def _check_options(threads: int, name: str | None, lease: timedelta | None,
                    health_file: Path | None) -> None:
     if not 1 <= threads <= MAX_THREADS:
@@ -166,8 +153,8 @@ def _check_options(threads: int, name: str | None, lease: timedelta | None,
         raise CommandError('--name is empty; give a name, or omit --name')
     if lease is not None and lease < MIN_LEASE:
         raise CommandError(
-            f'--lease is {format.full_duration(lease)}; it must be '
-            f'{format.duration(MIN_LEASE)} or longer')
+            f'--lease is {words.full_duration(lease)}; it must be '
+            f'{words.duration(MIN_LEASE)} or longer')
     if health_file is not None:
         clear_health_file(health_file)
 

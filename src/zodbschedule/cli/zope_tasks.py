@@ -25,8 +25,8 @@ from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
-from zodbschedule.cli.task_facts import pause_facts
 from zodbschedule.cli.zope_site import SiteLocation
+from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.store.inspection import task_id
 
 

@@ -239,7 +239,7 @@ class Failure:
             self.manager, entry.principalId, f'parked: {entry.description}')
         result = self.run.settle(
             slot, snapshot, decision, str(self.text))
-        self.parked = parked_event(entry)
+        self.parked = parked_event(self.schedule, entry)
         self.manager.commit()
         return result
 

@@ -333,7 +333,8 @@ class Run(Subject):
               ) -> None:
         """Prepare what is told after the commit."""
         if zope.event.subscribers:
-            self.event = snapshot.event(self.oid, outcome, error)
+            self.event = snapshot.event(
+                self.context.schedule, self.oid, outcome, error)
 
 
 class Attempt:

@@ -21,11 +21,18 @@ from zodbschedule.instant import as_utc
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import InvalidTime
+from zodbschedule.recurrence.rrule_moments import Moment
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import Spec
 from zodbschedule.recurrence.zones import spec_of
 from zodbschedule.recurrence.zones import zone_of
+
+
+# The largest number of dates in EXDATE, and in RDATE.  Each that is left out
+# one after the other is a step of the search for the next occurrence, of about
+# 40 us.
+MAX_DATES = 1_000
 
 
 # Each check raises `InvalidRecurrence`.
@@ -76,21 +83,52 @@ def check_start_zone(dtstart: datetime) -> Spec:
     return spec
 
 
-def check_dates(name: str, moments: Iterable[datetime],
-                lines: list[tuple[str, datetime]], spec: Spec
-                ) -> tuple[int, ...]:
-    """EXDATE or RDATE, of the argument and of the text, as microseconds.
+def check_start(dtstart: datetime | None, line: Moment | None) -> datetime:
+    """The start: the argument, or what the line DTSTART says."""
+    if line is None or dtstart is not None:
+        check_moment('dtstart', dtstart)
+    if line is None:
+        assert dtstart is not None
+        return dtstart
+    if dtstart is None:
+        return _start_of(line)
+    if not _agree(dtstart, line):
+        raise InvalidRecurrence(
+            f'dtstart is {dtstart!r}, but DTSTART in the text is '
+            f'{format_moment(line.at(dtstart.tzinfo))}; leave one of them out')
+    return dtstart
 
-    In *lines* each moment has the name of its zone, or '' for that of *spec*.
-    """
-    if isinstance(moments, datetime):
-        moments = (moments,)
-    instants = {check_moment(name, moment) for moment in moments}
-    for zone, moment in lines:
-        if moment.tzinfo is None:
-            # In a gap and in a fold this means what RFC 5545 says, 3.3.5.
-            moment = moment.replace(tzinfo=zone_of(zone or spec).info)
-        instants.add(check_moment(name, moment))
+
+def _start_of(line: Moment) -> datetime:
+    start = line.at(None)
+    if start.tzinfo is None:
+        raise InvalidRecurrence(
+            f'DTSTART is {start}, which names no time zone; write '
+            f'DTSTART;TZID=Europe/Berlin:{start:%Y%m%dT%H%M%S}, or give the '
+            f'argument dtstart')
+    check_moment('DTSTART', start)
+    return start
+
+
+def _agree(dtstart: datetime, line: Moment) -> bool:
+    if line.is_date:
+        return dtstart.date() == line.wall.date()
+    start = line.at(dtstart.tzinfo)
+    return as_utc(start.replace(fold=dtstart.fold)) == as_utc(
+        dtstart.replace(microsecond=0))
+
+
+def check_dates(name: str, given: Iterable[datetime] | datetime,
+                pasted: Iterable[datetime]) -> tuple[int, ...]:
+    """EXDATE or RDATE, of the argument and of the text, as microseconds."""
+    if isinstance(given, datetime):
+        given = (given,)
+    instants = {check_moment(name, moment) for moment in (*given, *pasted)}
+    if len(instants) > MAX_DATES:
+        raise InvalidRecurrence(
+            f'{name} has {len(instants)} dates; it takes {MAX_DATES:,} at '
+            f'most, so leave out those that have passed, or say it in the '
+            f'RRULE')
     return tuple(sorted(map(to_micros, instants)))
 
 
@@ -101,15 +139,19 @@ def clamp(moment: datetime) -> datetime:
 
 def format_moment(moment: datetime) -> str:
     """A moment of a rule, with the name of its zone."""
-    return f'{moment.replace(tzinfo=None)} in {moment.tzinfo}'
+    is_whole = not moment.second and not moment.microsecond
+    text = moment.replace(tzinfo=None).isoformat(
+        ' ', 'minutes' if is_whole else 'auto')
+    return f'{text} in {moment.tzinfo}'
 
 
 def format_period(period: timedelta) -> str:
-    """A period such as "1 day 2 hours"."""
+    """A period such as "hour" and "1 day 2 hours", what is after "every"."""
     hours, seconds = divmod(period.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
-    numbers = {'day': period.days, 'hour': hours, 'minute': minutes,
-               'second': seconds + period.microseconds / 1e6}
-    return ' '.join(
-        f'{number:g} {unit}{"s" if number != 1 else ""}'
-        for unit, number in numbers.items() if number)
+    fraction = f'.{period.microseconds:06}'.rstrip('0.')
+    numbers = {'day': f'{period.days}', 'hour': f'{hours}',
+               'minute': f'{minutes}', 'second': f'{seconds}{fraction}'}
+    texts = [f'{number} {unit}{"s" if number != "1" else ""}'
+             for unit, number in numbers.items() if number != '0']
+    return texts[0].removeprefix('1 ') if len(texts) == 1 else ' '.join(texts)

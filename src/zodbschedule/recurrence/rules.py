@@ -18,8 +18,10 @@ them and never stored.
 """
 
 import re
+import warnings
 from abc import ABC
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,16 +42,25 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
+from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.recurrence import cron
+from zodbschedule.recurrence import cron_fields
 from zodbschedule.recurrence import rrule
+from zodbschedule.recurrence import rrule_text
 from zodbschedule.recurrence.arguments import check_dates
 from zodbschedule.recurrence.arguments import check_moment
 from zodbschedule.recurrence.arguments import check_policy
+from zodbschedule.recurrence.arguments import check_start
 from zodbschedule.recurrence.arguments import check_start_zone
 from zodbschedule.recurrence.arguments import check_zone_name
 from zodbschedule.recurrence.arguments import clamp
 from zodbschedule.recurrence.arguments import format_moment
 from zodbschedule.recurrence.arguments import format_period
+from zodbschedule.recurrence.cron_words import cron_words
+from zodbschedule.recurrence.exception_dates import added
+from zodbschedule.recurrence.exception_dates import left_out
+from zodbschedule.recurrence.exception_dates import occurs
+from zodbschedule.recurrence.periods import check_period
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
 from zodbschedule.recurrence.walltimes import WallTimes
@@ -148,11 +159,8 @@ class Every(_Recurrence):
 
     def __init__(self, period: timedelta,
                  start: datetime | None = None) -> None:
-        if not isinstance(period, timedelta) or period <= timedelta():
-            raise InvalidRecurrence(
-                f'period is {period!r}; it has to be a timedelta of more '
-                f'than zero, such as timedelta(minutes=15)')
-        vars(self).update(period=period, _start=None, _spec='UTC')
+        vars(self).update(
+            period=check_period(period), _start=None, _spec='UTC')
         if start is not None:
             vars(self).update(_start=to_micros(check_moment('start', start)),
                               _spec=spec_of(start.tzinfo) or 'UTC')
@@ -236,6 +244,18 @@ class _WallTimeRule(_Recurrence):
     def _default_policies(self) -> tuple[str, str]:
         """The policies for gap and fold that are used if none is given."""
 
+    @abstractmethod
+    def _normal_form(self) -> tuple[object, ...]:
+        """What it says: that of two rules is equal if they say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._normal_form() == other._normal_form()
+
+    def __hash__(self) -> int:
+        return hash(self._normal_form())
+
     def _check_policies(self, gap: str | None, fold: str | None) -> None:
         default_gap, default_fold = self._default_policies()
         vars(self).update(
@@ -276,7 +296,7 @@ class _WallTimeRule(_Recurrence):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Cron(_WallTimeRule):
     """A recurrence at the wall times that match a cron expression.
 
@@ -307,25 +327,31 @@ class Cron(_WallTimeRule):
             raise InvalidRecurrence(
                 f'cron expression is {expression!r}; it has to be a str, '
                 f"such as '30 2 * * *'")
-        expression = ' '.join(expression.split())
-        cron.fields(expression)
-        vars(self).update(expression=expression,
+        cron.check(expression)
+        vars(self).update(expression=' '.join(expression.split()),
                           timezone=check_zone_name(timezone))
         self._check_policies(gap, fold)
 
-    @lru_cache(maxsize=1024)
     def _wall_times(self) -> WallTimes:
-        return WallTimes(partial(cron.wall_times, self.expression),
-                         zone_of(self.timezone), self.gap, self.fold)
+        return _times_of_cron(
+            self.expression, self.timezone, self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
-        if cron.is_interval(self.expression):
+        if cron_fields.fields(self.expression).is_interval:
             return 'skip', 'both'
         return 'next', 'first'
 
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = cron_fields.fields(self.expression)
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.expression
+        return says, self.timezone, self.gap, self.fold
+
     def __str__(self) -> str:
         try:
-            words = cron.explain(self.expression)
+            words = cron_words(self.expression)
         except InvalidRecurrence:
             words = self.expression
         return f'{words}, in {self.timezone}'
@@ -336,16 +362,17 @@ class Cron(_WallTimeRule):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class RRule(_WallTimeRule):
     """A recurrence rule of a calendar, as in RFC 5545.
 
-    *text* is an RRULE, with or without that name, and may have lines EXDATE
-    and RDATE.  *dtstart* is an aware datetime, in a zone that is a ZoneInfo or
-    a `datetime.timezone`; that is the zone of the rule.  Fractions of its
-    second are dropped.  It is the first occurrence if the rule matches it.
-    *exdate* and *rdate* are aware datetimes: what does not occur, and what
-    occurs as well.
+    *text* is an RRULE, with or without that name, and may have lines DTSTART,
+    EXDATE and RDATE.  *dtstart* is an aware datetime, in a zone that is a
+    ZoneInfo or a `datetime.timezone`; that is the zone of the rule.  Fractions
+    of its second are dropped.  It may be omitted if the text has a line
+    DTSTART with a zone; if both are there they have to agree.  It is the first
+    occurrence if the rule matches it.  *exdate* and *rdate* are aware
+    datetimes: what does not occur, and what occurs as well.
 
     *gap* and *fold* are as for `Cron`.  By default wall times that do not
     exist are skipped and not counted, and a repeated one occurs the first time
@@ -353,7 +380,8 @@ class RRule(_WallTimeRule):
 
     An immutable value, see `IRecurrence`: `next_after` and `upcoming` give
     aware datetimes in the zone.  Raises `InvalidRecurrence`, a ValueError,
-    also if the rule never occurs.
+    also if the rule never occurs.  Warns by `RecurrenceWarning` of an EXDATE
+    that leaves out nothing, see `unmatched_exdate`.
     """
 
     text: str
@@ -365,27 +393,40 @@ class RRule(_WallTimeRule):
     gap: str
     fold: str
 
-    def __init__(self, text: str, dtstart: datetime, *,
-                 exdate: Iterable[datetime] = (),
-                 rdate: Iterable[datetime] = (),
+    def __init__(self, text: str, dtstart: datetime | None = None, *,
+                 exdate: Iterable[datetime] | datetime = (),
+                 rdate: Iterable[datetime] | datetime = (),
                  gap: str | None = None, fold: str | None = None) -> None:
         if not isinstance(text, str):
             raise InvalidRecurrence(
                 f"RRULE is {text!r}; it has to be a str, such as 'FREQ=DAILY'")
-        check_moment('dtstart', dtstart)
-        spec = check_start_zone(dtstart)
-        rule, dates = rrule.parse_lines(text)
+        lines = rrule_text.read(text)
+        start = check_start(dtstart, lines.start).replace(microsecond=0)
+        spec = check_start_zone(start)
         vars(self).update(
-            text=rule,
-            _wall=dtstart.replace(tzinfo=None, microsecond=0, fold=0),
-            _fold=dtstart.fold,
+            text=rrule_text.normalize(lines.rule, zone_of(spec).info),
+            _wall=start.replace(tzinfo=None, fold=0),
+            _fold=start.fold,
             _spec=spec,
-            _exdate=check_dates('exdate', exdate, dates['EXDATE'], spec),
-            _rdate=check_dates('rdate', rdate, dates['RDATE'], spec))
+            _exdate=(),
+            _rdate=check_dates('rdate', rdate, added(lines.rdates, start)))
         self._check_policies(gap, fold)
+        vars(self).update(_exdate=check_dates('exdate', exdate, left_out(
+            lines.exdates, start, self._next_before_exdate)))
         if self._next_instant(EARLIEST) is None:
             raise InvalidRecurrence(
-                f'RRULE is {text!r}, which never occurs from {dtstart} on')
+                f'RRULE is {self.text!r}, which never occurs from {start} on')
+        self._warn_of_exdate()
+
+    def _warn_of_exdate(self) -> None:
+        if unmatched := self.unmatched_exdate:
+            shown = ', '.join(
+                format_moment(moment.astimezone(self.dtstart.tzinfo))
+                for moment in unmatched[:3])
+            more = f' and {len(unmatched) - 3} more' if unmatched[3:] else ''
+            warnings.warn(
+                f'EXDATE has {shown}{more}, when the rule does not occur; it '
+                f'leaves out nothing', RecurrenceWarning, stacklevel=3)
 
     @property
     def dtstart(self) -> datetime:
@@ -402,28 +443,41 @@ class RRule(_WallTimeRule):
         """The instants that occur as well, in UTC, ascending."""
         return tuple(map(from_micros, self._rdate))
 
-    @lru_cache(maxsize=1024)
     def _wall_times(self) -> WallTimes:
-        zone = zone_of(self._spec)
-        rule = rrule.parse(self.text, self._wall)
-        times = WallTimes(rule.wall_times, zone, self.gap, self.fold,
-                          _first_instant(self._wall, self._fold, zone),
-                          min(rule.until or LATEST, LATEST))
-        if rule.count is None:
-            return times
-        return replace(times, end=_last_instant(times, rule.count))
+        return _times_of_rrule(self.text, self._wall, self._fold, self._spec,
+                               self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
         return 'skip', 'both' if SUBDAILY.search(self.text) else 'first'
 
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = rrule.parse(self.text, self._wall).key
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.text
+        return (says, self._wall, self._fold, self._spec, self._exdate,
+                self._rdate, self.gap, self.fold)
+
+    @property
+    def unmatched_exdate(self) -> tuple[datetime, ...]:
+        """Those of `exdate` that leave out nothing, in UTC, ascending."""
+        return tuple(each for each in self.exdate
+                     if not occurs(each, self._next_before_exdate))
+
     def _next_instant(self, instant: datetime) -> datetime | None:
         while True:
-            rdate = next((each for each in self.rdate if each > instant), None)
-            proposals = super()._next_instant(instant), rdate
-            result = min(filter(None, proposals), default=None)
+            result = self._next_before_exdate(instant)
             if result is None or to_micros(result) not in self._exdate:
                 return result
             instant = result
+
+    def _next_before_exdate(self, instant: datetime) -> datetime | None:
+        """The next instant before EXDATE leaves out any."""
+        following = bisect_right(self._rdate, to_micros(instant))
+        rdate = map(from_micros, self._rdate[following:following + 1])
+        proposals = super()._next_instant(instant), *rdate
+        return min(filter(None, proposals), default=None)
 
     def _shown_dtstart(self) -> datetime:
         """The start, also if this process does not know its zone."""
@@ -444,6 +498,29 @@ class RRule(_WallTimeRule):
             ('exdate', self.exdate), ('rdate', self.rdate)) if value]
         return (f'RRule({self.text!r}, {self._shown_dtstart()!r}'
                 f'{"".join(dates)}{self._repr_of_policies()})')
+
+
+# What is cached has plain data as its key: it is found faster than by a rule.
+
+
+@lru_cache(maxsize=1024)
+def _times_of_cron(expression: str, timezone: str, gap: str,
+                   fold: str) -> WallTimes:
+    return WallTimes(partial(cron.wall_times, expression),
+                     zone_of(timezone), gap, fold)
+
+
+@lru_cache(maxsize=1024)
+def _times_of_rrule(text: str, wall: datetime, fold_of_start: int, spec: Spec,
+                    gap: str, fold: str) -> WallTimes:
+    zone = zone_of(spec)
+    rule = rrule.parse(text, wall)
+    times = WallTimes(rule.wall_times, zone, gap, fold,
+                      _first_instant(wall, fold_of_start, zone),
+                      min(rule.until or LATEST, LATEST))
+    if rule.count is None:
+        return times
+    return replace(times, end=_last_instant(times, rule.count))
 
 
 def _first_instant(wall: datetime, fold: int, zone: Zone) -> datetime:

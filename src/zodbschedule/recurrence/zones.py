@@ -47,6 +47,18 @@ STEP = timedelta(days=2)
 EARLIEST = datetime(1, 1, 4, tzinfo=UTC)
 LATEST = datetime(9999, 12, 28, tzinfo=UTC)
 
+# How the names of Windows end, and what some usual ones mean, for a message.
+# The whole list is long and changes; it is not ours to keep.
+WINDOWS = ' Standard Time'
+USUAL = {
+    'W. Europe': 'Europe/Berlin', 'Romance': 'Europe/Paris',
+    'GMT': 'Europe/London', 'Central Europe': 'Europe/Budapest',
+    'Central European': 'Europe/Warsaw', 'Eastern': 'America/New_York',
+    'Central': 'America/Chicago', 'Mountain': 'America/Denver',
+    'Pacific': 'America/Los_Angeles', 'E. South America': 'America/Sao_Paulo',
+    'India': 'Asia/Kolkata', 'China': 'Asia/Shanghai', 'Tokyo': 'Asia/Tokyo',
+    'AUS Eastern': 'Australia/Sydney'}
+
 
 def spec_of(zone: tzinfo | None) -> Spec | None:
     """The spec of a zone, or None if it cannot be stored as plain data."""
@@ -74,6 +86,12 @@ def _problem(name: str) -> str:
     if not available_timezones():
         return (f'timezone is {name!r}, but this machine has no time zone '
                 f'database; install tzdata, for instance with pip')
+    if name.endswith(WINDOWS):
+        same = USUAL.get(name.removesuffix(WINDOWS))
+        write = f'write {same!r}' if same else (
+            "write that of the time zone database, such as 'Europe/Berlin' "
+            "for 'W. Europe Standard Time'")
+        return f'timezone is {name!r}, which is a name of Windows; {write}'
     return (f'timezone is {name!r}, which the time zone database does not '
             f"know; it takes a name such as 'Europe/Berlin' or 'UTC'")
 

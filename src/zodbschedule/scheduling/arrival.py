@@ -13,7 +13,7 @@
 """A copy of a schedule arrives: what is noted of its tasks is keyed anew.
 
 A schedule that was copied, or exported and imported, is noticed when it is
-loaded: see `zodbschedule.store.origin`.  Parts of it are withheld until
+loaded: see `zodbschedule.store.identity`.  Parts of it are withheld until
 somebody asks for one.  Then all of this happens, in that transaction, once:
 
 - What is noted of a task by its oid, and refers to it, is keyed by the oid
@@ -41,13 +41,12 @@ from zodbschedule.scheduling.soundness.parts import lost_parts
 from zodbschedule.scheduling.turn import withdraw
 from zodbschedule.store import remains
 from zodbschedule.store.claim import left_slots
+from zodbschedule.store.identity import new_oid
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import stamped_oid
-from zodbschedule.store.origin import new_oid
-from zodbschedule.store.parked import parts_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import fetch
@@ -118,17 +117,15 @@ def _key_anew(schedule: ScheduleState) -> None:
     notes = [(tree, list(_notes_in(tree, task_of)))
              for tree, task_of in _noted(schedule)]
     oids = {old: new for _, found in notes for old, new, _ in found}
-    oids |= _of_parked(schedule) | _of_tasks(schedule)
+    oids |= schedule.parked.key_anew() | _of_tasks(schedule)
     for tree, found in notes:
-        _refill(tree, {new: value for _, new, value in found})
+        remains.refill(tree, {new: value for _, new, value in found})
     running = schedule.keys.running
-    _refill(running, {key: new_oid(oid, oids)
+    remains.refill(running, {key: new_oid(oid, oids)
                       for key, oid in remains.items(running)})
-    for chunk in schedule.history.left_chunks():
-        chunk.rename(oids)
+    schedule.history.rename(oids)
     _dissolve_claims(schedule, oids)
-    for chunk in schedule.history.left_chunks():
-        chunk.forget_tids()
+    schedule.history.forget_tids()
     schedule.identify()
     log.info('The schedule %x is a copy, or was imported: what was noted of '
              'its tasks is keyed anew.', oid_of(schedule))
@@ -170,25 +167,6 @@ def _notes_in(tree: Any, task_of: Callable[[Any], Any]
         task = task_of(value)
         if task is not None or oid == ALL:
             yield oid, oid_of(task) if oid else ALL, value
-
-
-def _refill(tree: Any, items: dict[Any, Any]) -> None:
-    if is_left(tree):
-        tree.clear()
-        tree.update(items)
-
-
-def _of_parked(schedule: ScheduleState) -> dict[int, int]:
-    """The oids of what is parked, by those before; the entries are renamed."""
-    found = {}
-    entries = {}
-    for entry in list(schedule.parked):
-        oid = oid_of(entry.task)
-        found[parts_of(entry.id)[0]] = oid
-        entry.rename(oid)
-        entries[entry.id] = entry
-    _refill(schedule.parked.entries, entries)
-    return found
 
 
 # -- The tasks

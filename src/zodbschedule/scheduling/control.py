@@ -262,7 +262,8 @@ def _oid(schedule: ScheduleState, task: Any) -> int:
 def _notify(schedule: ScheduleState, oid: int, paused: bool, by: str | None,
             reason: str) -> None:
     id = None if oid == ALL else f'{oid:x}'
-    notify_after_commit(schedule, PauseChanged(id, paused, by, reason))
+    notify_after_commit(schedule, PauseChanged(
+        id, paused, by, reason, *schedule.origin))
 
 
 # -- refresh

@@ -28,6 +28,7 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_principal
+from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import description_of
 from zodbschedule.task import type_of
 
@@ -54,13 +55,14 @@ class TaskSnapshot(NamedTuple):
             self.principal_id, error, began=began, attempt=self.attempt,
             passed=passed, occurrence=self.occurrence)
 
-    def event(self, oid: int, outcome: int, error: str | None) -> RunEnded:
+    def event(self, schedule: ScheduleState, oid: int, outcome: int,
+              error: str | None) -> RunEnded:
         """What subscribers are told of it."""
         return RunEnded(
             f'{oid:x}', OUTCOMES[outcome], from_micros(self.micros),
             text(str(self.description), DESCRIPTION), self.type,
             self.principal_id, self.attempt, from_micros(self.occurrence),
-            error)
+            error, *schedule.origin)
 
 
 def known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:

@@ -90,11 +90,12 @@ def report(event: object) -> None:
         notify(event)
 
 
-def parked_event(entry: ParkedTask) -> TaskParked:
+def parked_event(schedule: ScheduleState, entry: ParkedTask) -> TaskParked:
     """What is told of *entry*, as plain data."""
     known = label_of(entry.task)
     return TaskParked(entry.id, entry.time, entry.reason, entry.description,
-                      entry.principalId, known.type, known.key)
+                      entry.principalId, known.type, known.key,
+                      *schedule.origin)
 
 
 def problem_of(error: Exception) -> str:

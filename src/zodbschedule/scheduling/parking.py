@@ -42,4 +42,4 @@ def park_and_notify(schedule: ScheduleState, task: Any, micros: int,
                     reason: str, occurrence: int | None = None) -> None:
     """Set *task* aside, and report that when it is committed."""
     entry = park(schedule, task, micros, reason, occurrence=occurrence)
-    notify_after_commit(schedule, parked_event(entry))
+    notify_after_commit(schedule, parked_event(schedule, entry))

@@ -227,7 +227,8 @@ class Collection:
               outcome: int, error: str, passed: int = 0) -> None:
         """Its run goes on record, and is told."""
         error = text(error, LINE)
-        self.events.append(snapshot.event(slot.oid, outcome, error))
+        self.events.append(
+            snapshot.event(self.schedule, slot.oid, outcome, error))
         if self.schedule.history.keep:
             self.records.append(snapshot.recorded(
                 slot.oid, outcome, error, cut_off.began, passed))
@@ -243,7 +244,7 @@ class Collection:
             f'the last one, by {self.worker}, while nothing else ran in that '
             f'process: {cut_off.seen}', cut_off.trace,
             None if step is None else snapshot.occurrence)
-        self.events.append(parked_event(entry))
+        self.events.append(parked_event(self.schedule, entry))
         self._note(slot, cut_off, snapshot, outcomes.FAILED, entry.reason,
                    0 if step is None else step.passed)
         if step is None or step.micros is None:

@@ -49,8 +49,8 @@ from ZODB.utils import u64
 
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.store.identity import new_oid
 from zodbschedule.store.incarnation import Incarnation
-from zodbschedule.store.origin import new_oid
 from zodbschedule.store.remains import is_left
 
 

@@ -37,6 +37,9 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.claim import left_slots
 from zodbschedule.store.history import History
+from zodbschedule.store.identity import Identity
+from zodbschedule.store.identity import Witness
+from zodbschedule.store.identity import tid_of
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import may_be_task
 from zodbschedule.store.inspection import never_stamped
@@ -45,9 +48,6 @@ from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import Keys
 from zodbschedule.store.moved import Moved
-from zodbschedule.store.origin import Identity
-from zodbschedule.store.origin import Origin
-from zodbschedule.store.origin import tid_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
@@ -114,7 +114,7 @@ class ScheduleState(Configurable):
         self.crashes = LOBTree()
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
-        self.origin = Origin()
+        self.witness = Witness()
 
     # -- a copy
 
@@ -153,7 +153,7 @@ class ScheduleState(Configurable):
         return now_oid != oid if tid is None else now_tid != tid
 
     def _identity_now(self) -> Identity:
-        return oid_of(self), tid_of(self.origin)
+        return oid_of(self), tid_of(self.witness)
 
     @property
     def is_identified(self) -> bool:
@@ -165,6 +165,11 @@ class ScheduleState(Configurable):
         identity = self._identity_now()
         if self.identity != identity:
             self.identity = identity
+
+    @property
+    def origin(self) -> tuple[str, str | None]:
+        """What an event says of it, see `IScheduleEvent`."""
+        return task_id(self) or '', None
 
     def local(self, task: Any) -> Any:
         """*task* as loaded by the connection of the schedule, unwrapped.

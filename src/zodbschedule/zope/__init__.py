@@ -35,6 +35,7 @@ from zodbschedule.zope.contributions import contribute
 from zodbschedule.zope.contributions import contribution_states
 from zodbschedule.zope.contributions import reset
 from zodbschedule.zope.contributions import synchronize
+from zodbschedule.zope.contributions import withdraw
 from zodbschedule.zope.environment import ZopeSite
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import get_schedule
@@ -57,6 +58,7 @@ __all__ = [
     'reset',
     'synchronize',
     'uninstall',
+    'withdraw',
 ]
 
 principals.register(ZopeSite())

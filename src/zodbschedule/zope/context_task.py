@@ -24,6 +24,7 @@ from AccessControl.unauthorized import Unauthorized
 from AccessControl.ZopeGuards import guarded_getattr
 from Acquisition import aq_base
 from persistent import Persistent
+from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 
 from zodbschedule import clock
@@ -34,20 +35,19 @@ from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
 from zodbschedule.task import CallTask
+from zodbschedule.zope.contexts import ContextReference
+from zodbschedule.zope.contexts import object_at
+from zodbschedule.zope.contexts import path_below
+from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.contexts import uuid_of
+from zodbschedule.zope.environment import descend
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import check_permission
 from zodbschedule.zope.sites import get_schedule
-from zodbschedule.zope.sites import path_of
-from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.sites import site_of
 from zodbschedule.zope.users import principal_id_of
 
-
-try:
-    from plone.uuid.interfaces import IUUID
-except ImportError:
-    IUUID = None
 
 #: what to do when the object is gone: park the task, or cancel it
 GONE = 'park', 'cancel'
@@ -56,7 +56,7 @@ GONE = 'park', 'cancel'
 VIEW = 'View'
 
 
-class ContextTask(CallTask):
+class ContextTask(ContextReference, CallTask):
     """A task that calls *func* with *context*, an object of the site.
 
     *func* is a module-level function or its dotted name; it is called with
@@ -84,7 +84,6 @@ class ContextTask(CallTask):
     fails.
     """
 
-    uuid: str | None = None
     language: str | None = None
     gone: str = 'park'
     #: the name of the method of the object, or '' for a function
@@ -134,9 +133,12 @@ class ContextTask(CallTask):
     def __call__(self) -> Any:
         """See `ITask`."""
         request = getRequest()
-        context = self.find(request['PUBLISHED'])
+        run: Any = current_run()
+        context = self.find(
+            request['PUBLISHED'], run.schedule.has_other_uuids)
         if context is None:
             return self._handle_missing()
+        descend(request, context)
         manager = getSecurityManager()
         if not manager.checkPermission(VIEW, context):
             raise Unauthorized(
@@ -145,18 +147,10 @@ class ContextTask(CallTask):
         first = (context, self.method) if self.method else (context,)
         return self.called(*first)
 
-    def find(self, site: Any) -> Any:
-        """Return the object, found from *site*, or None if it is gone."""
-        context = site_at(site.getPhysicalRoot() if self.path.startswith('/')
-                          else site, self.path)
-        if context is not None and uuid_of(context) == self.uuid:
-            return context
-        return None if self.uuid is None else find_by_uuid(site, self.uuid)
-
     def _handle_missing(self) -> None:
         problem = f'{self.path} is gone'
         if self.gone == 'park':
-            raise GiveUp(f'{problem}: there is no object with the UUID '
+            raise GiveUp(f'{problem}: the site has no object with the UUID '
                          f'{self.uuid}' if self.uuid else problem)
         run: Any = current_run()
         run.cancel(problem)
@@ -196,9 +190,8 @@ def path_in_site(context: Any) -> str:
     """The path of *context*, from the nearest site that has a schedule.
 
     It leads to the same object after the site was moved, and to the copy of
-    the object in a copy of the site.  From the application root, with a slash
-    at the start, if there is no such site.  Raises `InvalidTask` if *context*
-    has no path.
+    the object in a copy of the site.  Raises `InvalidTask` if *context* has no
+    path that leads to it, or if there is no such site.
     """
     try:
         path = path_of(context)
@@ -208,31 +201,19 @@ def path_in_site(context: Any) -> str:
         ) from None
     site = site_of(context)
     if site is None:
-        return path
-    return path.removeprefix(path_of(site)).strip('/')
+        raise InvalidTask(f'no site above {path} has a schedule')
+    inside = path_below(site, path)
+    if inside is None or (
+            aq_base(object_at(site, inside)) is not aq_base(context)):
+        raise InvalidTask(
+            f'{context!r} would not be found again: its path, {path}, does '
+            f'not lead to it; give the object that contains it')
+    return inside
 
 
 def call_method(context: Any, method: str, *args: Any, **kwargs: Any) -> Any:
     """Call that method of *context*, as restricted code may."""
     return guarded_getattr(context, method)(*args, **kwargs)
-
-
-def uuid_of(context: Any) -> str | None:
-    """The UUID of an object, or None."""
-    uuid = None if IUUID is None else IUUID(context, None)
-    return None if uuid is None else str(uuid)
-
-
-def find_by_uuid(site: Any, uuid: str) -> Any:
-    """The object of *site* with that UUID, by the catalog; or None."""
-    catalog = getattr(site, 'portal_catalog', None)
-    if catalog is None:
-        return None
-    for brain in catalog.unrestrictedSearchResults(UID=uuid):
-        context = site_at(site.getPhysicalRoot(), brain.getPath())
-        if context is not None and uuid_of(context) == uuid:
-            return context
-    return None
 
 
 def language_of(context: Any) -> str | None:
@@ -260,7 +241,8 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
          **options: Any) -> Any:
     """Schedule a `ContextTask` that runs as the current user; return it.
 
-    It goes into the schedule of the nearest site upward from *context*.
+    It goes into the schedule of the nearest site upward from *context*; None
+    is the current site (see `zope.component.hooks.getSite`).
     *time* is an aware datetime or a Zope ``DateTime`` with a time zone;
     *delay* is a timedelta from now; without both the task is due at once.
     *duplicate* is that of `IScheduling.schedule`, *func*, *args*, *kwargs* and
@@ -275,6 +257,8 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     if there is no schedule; Unauthorized; `UnknownUser` if the current user
     is in no user folder; `InvalidTask`; `InvalidTime`; and `AlreadyScheduled`.
     """
+    if context is None:
+        context = getSite()
     schedule, site = get_schedule(context), site_of(context)
     check_permission(SCHEDULE, site)
     if 'principalId' in options or _is_dotted(func):

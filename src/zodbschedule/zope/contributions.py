@@ -21,7 +21,7 @@ An add-on ships a definition.  A site has a task that is made from it::
 The definition is a default.  Options that a manager has changed stay when the
 add-on ships another definition.  When the definition is gone, the task is left
 in its place for a while, since another process may have it.  Then the task is
-paused.
+paused.  A definition names those that it stands for under a new name.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,13 @@ from datetime import timedelta
 from typing import Any
 from typing import NamedTuple
 
+import transaction
 from persistent.mapping import PersistentMapping
 from zope.component import getUtilitiesFor
 from zope.component import provideUtility
 from zope.component import queryUtility
 from zope.globalrequest import getRequest
+from zope.i18n import translate
 from zope.interface import implementer
 
 from zodbschedule.callables.reference import refuse_idle
@@ -53,9 +55,9 @@ from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
 from zodbschedule.task import label_of
+from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.interfaces import IContribution
 from zodbschedule.zope.sites import SiteSchedule
-from zodbschedule.zope.sites import path_of
 from zodbschedule.zope.sites import schedule_of
 from zodbschedule.zope.users import SYSTEM
 
@@ -79,7 +81,9 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
                  'an interface, or None'),
     'profile': (lambda value: value is None or isinstance(value, str),
                 "the id of a profile, such as 'shop:default', or None"),
-    'enabled': (lambda value: isinstance(value, bool), 'True or False')}
+    'enabled': (lambda value: isinstance(value, bool), 'True or False'),
+    'formerly': (lambda value: isinstance(value, tuple) and all(
+        isinstance(each, str) for each in value), 'a tuple of names')}
 
 
 @implementer(IContribution)
@@ -102,6 +106,7 @@ class Contribution:
     expires: timedelta | None = None
     retry: Any = None
     enabled: bool = True
+    formerly: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rules = [rule for rule in (self.every, self.cron, self.rrule)
@@ -144,9 +149,8 @@ class Contribution:
             'recurrence': self._recurrence(zone), 'missed': self.missed,
             'expires': self.expires, 'retry': self.retry,
             'principalId': self.principal,
-            # A translatable message would be stored as an instance of its
-            # class.
-            'description': str(self.title or self.name)}
+            # A message id would be stored as an instance of its class.
+            'description': translate(self.title or self.name)}
 
     def _recurrence(self, zone: str) -> Any:
         if self.every is not None:
@@ -187,7 +191,9 @@ def contribute(name: str, handler: Callable[[Any], Any], **options: Any
     - *principal*, a ``principalId``; by default the system user, and None for
       Anonymous;
     - *missed*, *expires* and *retry*, as for `Task`;
-    - *enabled*, a bool; if false, the task of a site is paused at first.
+    - *enabled*, a bool; if false, the task of a site is paused at first;
+    - *formerly*, a tuple of the names that the task had before.  The task of a
+      site is renamed then, and keeps what a manager has changed.
 
     Registers a global utility in this process and writes nothing to a
     database; see `synchronize`.  Raises `InvalidTask` for options that are
@@ -290,10 +296,11 @@ def synchronize(site: Any) -> None:
     if schedule is None:
         return
     for name, definition in list(getUtilitiesFor(IContribution)):
-        task = _tasks(schedule).get(name)
         if not definition.applies(site):
             _withdraw(schedule, name)
-        elif task is None:
+            continue
+        task = _current_task(schedule, definition)
+        if task is None:
             _add(schedule, definition, site)
         else:
             _update(schedule, task, definition, site)
@@ -324,6 +331,22 @@ def reset(site: Any, name: str) -> ContributedTask:
     return task
 
 
+def withdraw(site: Any, name: str) -> None:
+    """Remove the contributed task of that name from *site*, if there is one.
+
+    For an uninstall handler or an upgrade step of an add-on.  A run of the
+    task that is in progress has no effect then.  Writes in the current
+    transaction and does not commit.
+
+    The next `synchronize` adds the task again, as new, if the process still
+    contributes it to *site*.  Name the *profile* of the add-on when you
+    contribute a task: then it is removed when the profile is uninstalled.
+    """
+    schedule = schedule_of(site)
+    if schedule is not None:
+        _withdraw(schedule, name)
+
+
 def _tasks(schedule: SiteSchedule) -> Mapping[str, ContributedTask]:
     """The contributed tasks by name."""
     return schedule.contributed_tasks or {}
@@ -346,6 +369,32 @@ def _pause_disabled(schedule: SiteSchedule, task: ContributedTask,
                     definition: Any) -> None:
     if not definition.enabled:
         schedule.pause(task, reason=DISABLED, by=PAUSED_BY)
+
+
+def _current_task(schedule: SiteSchedule, definition: Any
+                  ) -> ContributedTask | None:
+    """The task of the definition, if there is one, renamed if need be."""
+    for former in definition.formerly:
+        task = _tasks(schedule).get(former)
+        if task is None or queryUtility(IContribution, former) is not None:
+            continue
+        if definition.name not in _tasks(schedule):
+            _rename(schedule, task, definition.name)
+            return task
+        # A process with the former definition has added it once more.
+        _withdraw(schedule, former)
+    return _tasks(schedule).get(definition.name)
+
+
+def _rename(schedule: SiteSchedule, task: ContributedTask, name: str) -> None:
+    """Rename *task*, unless a worker holds it now."""
+    if schedule.waits(task) is not None:
+        schedule.change(task, key=KEY_PREFIX + name)
+    elif task in schedule:
+        return
+    tasks = schedule.contributed_tasks
+    tasks[name] = tasks.pop(task.name)
+    task.name = name
 
 
 def _record_options(task: ContributedTask, definition: Any, site: Any
@@ -412,6 +461,12 @@ def _withdraw(schedule: SiteSchedule, name: str) -> None:
 
 
 def handle_profile_imported(event: Any) -> None:
-    """Synchronize a site when a profile was installed or uninstalled."""
+    """Synchronize a site when a profile was installed or uninstalled.
+
+    That the profile of an add-on is uninstalled is noted after the profile
+    that uninstalls it was imported; so this is done once more at the commit.
+    """
     if getattr(event, 'tool', None) is not None and event.full_import:
-        synchronize(event.tool.aq_parent)
+        site = event.tool.aq_parent
+        synchronize(site)
+        transaction.get().addBeforeCommitHook(synchronize, (site,))

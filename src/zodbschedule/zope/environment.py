@@ -25,15 +25,16 @@ from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import takewhile
 from typing import Any
 from urllib.parse import SplitResult
 
 import transaction
-import Zope2
 from AccessControl.security import SecurityPolicy
 from AccessControl.SecurityManagement import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.SecurityManagement import setSecurityManager
+from Acquisition import aq_base
 from zope.component.hooks import getSite
 from zope.component.hooks import setSite
 from zope.component.interfaces import ISite
@@ -55,21 +56,21 @@ from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.logger import log
 from zodbschedule.retry import RetryLater
-from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
+from zodbschedule.zope.contexts import object_at
+from zodbschedule.zope.contexts import upward
 from zodbschedule.zope.settings import parse_url
 from zodbschedule.zope.settings import read_settings
+from zodbschedule.zope.sites import APPLICATION
 from zodbschedule.zope.sites import SiteSchedule
+from zodbschedule.zope.sites import application_database
+from zodbschedule.zope.sites import application_of
 from zodbschedule.zope.sites import bound_schedule
-from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.users import UnknownUser
 from zodbschedule.zope.users import find_user
 
-
-# The key of the application root in the root of a database that Zope serves.
-APPLICATION = 'Application'
 
 #: the key of a request that says whether the run is committed
 COMMITS = 'zodbschedule.commits'
@@ -107,24 +108,23 @@ class ZopeSite:
 
         Raises `PrincipalsMissing` if the site cannot be entered.
         """
-        db = application_database(schedule)
         if not commits:
-            connection = schedule._p_jar.get_connection(db.database_name)
-            with self._in_connection(schedule, connection, False) as local:
+            app = application_of(schedule)
+            with self._in_application(schedule, app, False) as local:
                 yield local
             return
-        connection = db.open(self.manager)
+        connection = application_database(schedule).open(self.manager)
         try:
-            with self._in_connection(schedule, connection, True) as local:
+            app = connection.root()[APPLICATION]
+            with self._in_application(schedule, app, True) as local:
                 yield local
         finally:
             abort(self.manager)
             connection.close()
 
     @contextmanager
-    def _in_connection(self, schedule: SiteSchedule, connection: Any,
-                       commits: bool) -> Iterator[SiteSchedule]:
-        app = connection.root()[APPLICATION]
+    def _in_application(self, schedule: SiteSchedule, app: Any, commits: bool
+                        ) -> Iterator[SiteSchedule]:
         local = _local_schedule(app, schedule)
         with ExitStack() as stack:
             _enter_site(stack, app, local, commits)
@@ -185,19 +185,6 @@ def _find_user(principal_id: str | None, site: Any) -> Any:
         )) from error
 
 
-def application_database(schedule: ScheduleState) -> Any:
-    """The database with the application root, for that of *schedule*.
-
-    They differ if the site is mounted.
-    """
-    db = schedule._p_jar.db()
-    main = Zope2.DB
-    if main is not None and any(
-            each is db for each in main.databases.values()):
-        return main
-    return db  # of a test layer, for instance
-
-
 # -- the site
 
 
@@ -231,11 +218,12 @@ def _in_site(app: Any, schedule: SiteSchedule, commits: bool
     with _thread_state_restored(), closing(request):
         setSite(None)
         root = app.__of__(RequestContainer(REQUEST=request))
-        request['PARENTS'] = [root]
         vars(thread_local).clear()
         thread_local.interaction = SecurityPolicy()
         setRequest(request)
-        _traverse(root, schedule.path, request)
+        request['PARENTS'], request['PUBLISHED'] = [root], root
+        _notify_traversal(root, request)
+        descend(request, object_at(root, schedule.path))
         request[COMMITS] = commits
         yield
 
@@ -254,14 +242,17 @@ def _thread_state_restored() -> Iterator[None]:
         vars(thread_local).update(interaction)
 
 
-def _traverse(root: Any, path: str, request: Any) -> None:
-    """Go to the site through all objects above it, as a request does."""
-    context = root
-    _notify_traversal(context, request)
-    for name in filter(None, path.split('/')):
-        context = context._getOb(name)
-        request['PARENTS'].insert(0, context)
-        _notify_traversal(context, request)
+def descend(request: Any, context: Any) -> None:
+    """Go on to *context*, through all objects above it, as a request does.
+
+    *context* is inside of what the request has reached.
+    """
+    reached = aq_base(request['PUBLISHED'])
+    way = list(takewhile(
+        lambda each: aq_base(each) is not reached, upward(context)))
+    for each in reversed(way):
+        request['PARENTS'].insert(0, each)
+        _notify_traversal(each, request)
     request['PUBLISHED'] = context
 
 
@@ -288,7 +279,7 @@ def make_request(app: Any, schedule: SiteSchedule) -> Any:
     request = WSGIRequest(environ['wsgi.input'], environ, WSGIResponse())
     setDefaultSkin(request)
     if url is not None:
-        _set_address(request, url, site_at(app, schedule.path))
+        _set_address(request, url, object_at(app, schedule.path))
     request['ACTUAL_URL'] = request['URL']
     return request
 

@@ -15,6 +15,7 @@
 from zope.interface import Interface
 from zope.schema import Bool
 from zope.schema import TextLine
+from zope.schema import Tuple
 
 
 class IContribution(Interface):
@@ -32,6 +33,9 @@ class IContribution(Interface):
     enabled = Bool(
         title='Enabled',
         description='If not, the task of a site is paused at first.')
+    formerly = Tuple(
+        title='Formerly', description='The names that it had before.',
+        value_type=TextLine())
 
     def applies(site):
         """Return whether *site* gets the task, a bool; writes nothing."""

@@ -22,7 +22,7 @@ from typing import Any
 from AccessControl import getSecurityManager
 from AccessControl.unauthorized import Unauthorized
 
-from zodbschedule.zope.sites import path_of
+from zodbschedule.zope.contexts import path_of
 
 
 LOOK = 'zodbschedule: Look'

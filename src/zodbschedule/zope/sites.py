@@ -20,12 +20,11 @@ The application root keeps the paths of all sites that have a schedule, so that
 a worker finds them.
 """
 
-from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
+import Zope2
 from Acquisition import aq_base
-from Acquisition import aq_inner
-from Acquisition import aq_parent
 from BTrees.OOBTree import OOTreeSet
 from OFS.interfaces import IApplication
 from persistent import Persistent
@@ -35,6 +34,12 @@ from zope.component.interfaces import ISite
 
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.pauses import ALL
+from zodbschedule.store.remains import left
+from zodbschedule.store.state import ScheduleState
+from zodbschedule.zope.contexts import ContextReference
+from zodbschedule.zope.contexts import object_at
+from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.contexts import upward
 
 
 #: the annotation of a site that holds its schedule
@@ -45,13 +50,17 @@ PATHS_KEY = 'zodbschedule.sites'
 #: the GenericSetup profile that installs a schedule
 PROFILE = 'zodbschedule.zope:default'
 
+# The key of the application root in the root of a database that Zope serves.
+APPLICATION = 'Application'
+
 
 class SiteSchedule(Schedule):
     """The schedule of a site.  Its tasks run in that site.
 
     It remembers the path of the site and its own oid.  When they differ from
     the real ones, the site was copied, moved or imported.  The schedule is
-    then paused until a manager resumes it.
+    then paused until a manager resumes it.  In a copy the tasks then take over
+    the UUIDs of its objects.
     """
 
     principals = 'zope'
@@ -60,6 +69,8 @@ class SiteSchedule(Schedule):
     path = ''
     #: the oid of this schedule; that of a copy is another one
     original_oid: bytes | None = None
+    #: whether this is a copy whose tasks know the UUIDs of the original
+    has_other_uuids = False
     #: the site
     __parent__: Any = None
     #: the address at which people see the site; '' if the process has it
@@ -70,14 +81,32 @@ class SiteSchedule(Schedule):
     def __init__(self) -> None:
         super().__init__(type(self).principals)
 
+    @property
+    def origin(self) -> tuple[str, str | None]:
+        """See `ScheduleState`."""
+        return super().origin[0], self.path
+
     def bind_to(self, path: str) -> None:
         """Remember the path of the site.  Needs a schedule that has an oid."""
+        if self.original_oid not in (None, self._p_oid):
+            self.has_other_uuids = True
         self.path = path
         self.original_oid = self._p_oid
 
     def is_bound_to(self, path: str) -> bool:
         """Whether this is the schedule that was bound to that path."""
         return self.path == path and self.original_oid == self._p_oid
+
+    def resume(self, task: Any = None, *, by: str | None = None) -> None:
+        """See `Schedule.resume`."""
+        super().resume(task, by=by)
+        if task is None and self.has_other_uuids:
+            site = object_at(application_of(self), self.path)
+            tasks = chain(self.waiting(), self.in_claims(),
+                          (entry.task for entry in self.parked))
+            self.has_other_uuids = not all([
+                task.take_over_uuid(site) for task in left(tasks)
+                if isinstance(task, ContextReference)])
 
 
 # -- one site
@@ -139,11 +168,6 @@ def schedule_of(site: Any) -> SiteSchedule | None:
     return schedule if isinstance(schedule, SiteSchedule) else None
 
 
-def path_of(context: Any) -> str:
-    """The path of an object, from the application root, which has '/'."""
-    return '/'.join(context.getPhysicalPath()) or '/'
-
-
 def get_schedule(context: Any = None) -> SiteSchedule:
     """Return the schedule of the nearest site that has one.
 
@@ -166,7 +190,7 @@ def get_schedule(context: Any = None) -> SiteSchedule:
 
 def site_of(context: Any) -> Any:
     """The nearest site upward from *context* that has a schedule, or None."""
-    return next((each for each in _upward(context)
+    return next((each for each in upward(context)
                  if schedule_of(each) is not None), None)
 
 
@@ -175,13 +199,26 @@ def nearest_schedule(context: Any) -> SiteSchedule | None:
     return schedule_of(site_of(context))
 
 
-def _upward(context: Any) -> Iterator[Any]:
-    while context is not None:
-        yield context
-        context = aq_parent(aq_inner(context))
-
-
 # -- all sites
+
+
+def application_database(schedule: ScheduleState) -> Any:
+    """The database with the application root, for that of *schedule*.
+
+    They differ if the site is mounted.
+    """
+    db = schedule._p_jar.db()
+    main = Zope2.DB
+    if main is not None and any(
+            each is db for each in main.databases.values()):
+        return main
+    return db  # of a test layer, for instance
+
+
+def application_of(schedule: ScheduleState) -> Any:
+    """The application root, in the transaction of *schedule*."""
+    name = application_database(schedule).database_name
+    return schedule._p_jar.get_connection(name).root()[APPLICATION]
 
 
 def _registered_paths(context: Any) -> Any:
@@ -198,26 +235,12 @@ def site_paths(app: Any) -> list[str]:
     return list(AttributeAnnotations(aq_base(app)).get(PATHS_KEY) or ())
 
 
-def site_at(app: Any, path: str) -> Any:
-    """The object at *path* below *app*, or None."""
-    context = app
-    for name in filter(None, path.split('/')):
-        context = getattr(context, '_getOb', _no_object)(name, None)
-        if context is None:
-            return None
-    return context
-
-
-def _no_object(name: str, default: Any) -> Any:
-    return default
-
-
 def bound_schedule(app: Any, path: str) -> SiteSchedule | None:
     """The schedule of the site at *path*, or None.
 
     None also if the schedule was bound to another path.
     """
-    schedule = schedule_of(site_at(app, path))
+    schedule = schedule_of(object_at(app, path))
     if schedule is None or not schedule.is_bound_to(path):
         return None
     return schedule

@@ -33,8 +33,8 @@ from Acquisition import aq_inner
 from Acquisition import aq_parent
 from zope.security.management import system_user
 
-from zodbschedule.zope.sites import path_of
-from zodbschedule.zope.sites import site_at
+from zodbschedule.zope.contexts import object_at
+from zodbschedule.zope.contexts import path_of
 
 
 #: the id of the system user, as in zope.security
@@ -89,7 +89,7 @@ def find_user(principal_id: str | None, site: Any) -> Any:
 
 def _find_in_folder(qualified: re.Match[str], site: Any) -> Any:
     path, user_id = qualified.group('folder', 'id')
-    folder = site_at(
+    folder = object_at(
         site.getPhysicalRoot() if path.startswith('/') else site, path)
     user = None if folder is None else _user_in(folder, user_id)
     if user is None:
@@ -101,7 +101,7 @@ def _find_in_folder(qualified: re.Match[str], site: Any) -> Any:
 def _find_upward(user_id: str, site: Any) -> Any:
     context = site
     while context is not None:
-        folder = site_at(context, USER_FOLDER)
+        folder = object_at(context, USER_FOLDER)
         user = None if folder is None else _user_in(folder, user_id)
         if user is not None:
             return user
@@ -121,4 +121,4 @@ def _user_in(folder: Any, user_id: str) -> Any:
 
 def _special_folder(site: Any) -> Any:
     """The folder that the special users are wrapped in."""
-    return site_at(site, USER_FOLDER) or site.getPhysicalRoot().acl_users
+    return object_at(site, USER_FOLDER) or site.getPhysicalRoot().acl_users

@@ -43,13 +43,13 @@ from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import Paths
 from zodbschedule.worker.loop import ScheduleLoop
 from zodbschedule.worker.thread import WorkerThread
+from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contributions import synchronize
-from zodbschedule.zope.environment import APPLICATION
 from zodbschedule.zope.settings import Settings
 from zodbschedule.zope.settings import read_settings
+from zodbschedule.zope.sites import APPLICATION
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import bound_schedule
-from zodbschedule.zope.sites import site_at
 from zodbschedule.zope.sites import site_paths
 
 
@@ -115,7 +115,7 @@ class SitesWorkerThread(WorkerThread):
         root = self.connection.root()
         schedule = location(root)
         if schedule is not None and not why_disabled(schedule._p_jar):
-            synchronize(site_at(root[APPLICATION], location.path))
+            synchronize(object_at(root[APPLICATION], location.path))
             self.manager.get().note('zodbschedule: contribute tasks')
         self.manager.commit()
 

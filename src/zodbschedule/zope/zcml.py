@@ -15,6 +15,7 @@
 See `zodbschedule.zope.contributions`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from zope.configuration.fields import Bool
 from zope.configuration.fields import GlobalInterface
 from zope.configuration.fields import GlobalObject
 from zope.configuration.fields import MessageID
+from zope.configuration.fields import Tokens
 from zope.interface import Interface
 from zope.schema import Choice
 from zope.schema import Int
@@ -106,6 +108,11 @@ class ITaskDirective(Interface):
         title='Enabled',
         description='If not, the task of a site is paused at first.',
         required=False, default=True)
+    formerly = Tokens(
+        title='Formerly',
+        description='The names that the task had before: the task of a site '
+                    'is renamed, and keeps what a manager has changed.',
+        value_type=TextLine(), required=False)
 
 
 def task(_context: Any, name: str, handler: Any, title: str = '',
@@ -114,7 +121,8 @@ def task(_context: Any, name: str, handler: Any, title: str = '',
          timezone: str | None = None, for_: Any = None,
          profile: str | None = None, principal: str = SYSTEM,
          missed: str = 'one', expires: str | None = None,
-         retry: int | None = None, enabled: bool = True) -> None:
+         retry: int | None = None, enabled: bool = True,
+         formerly: Sequence[str] = ()) -> None:
     """See `ITaskDirective`."""
     try:
         contribution = Contribution(
@@ -123,7 +131,8 @@ def task(_context: Any, name: str, handler: Any, title: str = '',
             required=for_, profile=profile,
             principal=None if principal == ANONYMOUS else principal,
             missed=missed, expires=_duration(expires),
-            retry=None if retry is None else Retry(retry), enabled=enabled)
+            retry=None if retry is None else Retry(retry), enabled=enabled,
+            formerly=tuple(formerly))
     except (ScheduleError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
     utility(

@@ -28,11 +28,11 @@ from ZODB.utils import u64
 
 from zodbschedule.interfaces import ScheduleDamaged
 from zodbschedule.store.history import History
+from zodbschedule.store.identity import Witness
 from zodbschedule.store.keys import ByOid
 from zodbschedule.store.keys import Holders
 from zodbschedule.store.keys import Keys
 from zodbschedule.store.moved import Moved
-from zodbschedule.store.origin import Origin
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
 from zodbschedule.store.remains import is_gone
@@ -73,8 +73,8 @@ def parts(schedule: ScheduleState) -> Iterator[Part]:
     """All parts, of those that are there; loads nothing else."""
     yield Part(schedule, 'moved', 'what a pack is to see',
                'nothing else is lost', Moved)
-    yield Part(schedule, 'origin', 'the origin of the schedule',
-               'it is taken for a copy when that begins anew', Origin)
+    yield Part(schedule, 'witness', 'what tells copies from the schedule',
+               'it is taken for a copy when that begins anew', Witness)
     yield Part(schedule, 'timetable', 'the timetable', WAITING,
                lambda: Timetable(schedule.moved))
     yield Part(schedule, 'parked', 'the parked tasks', 'none is found',
@@ -100,6 +100,10 @@ def _parts_of_parts(schedule: ScheduleState) -> Iterator[Part]:
     if _is_loaded(schedule.pauses) and schedule.pauses.ended is not None:
         yield Part(schedule.pauses, 'ended', 'the count of pauses',
                    'nothing else is lost', Length)
+    if _is_loaded(schedule.parked):
+        yield Part(schedule.parked, 'count', 'the count of parked tasks',
+                   'nothing else is lost',
+                   lambda: Length(schedule.parked.counted()))
 
 
 def _is_loaded(part: Any) -> bool:

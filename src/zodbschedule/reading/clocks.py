@@ -22,14 +22,14 @@ from itertools import islice
 
 from persistent import Persistent
 
-from zodbschedule import Schedule
-from zodbschedule import Task
-from zodbschedule.cli.format import duration
+from zodbschedule.reading.words import duration
+from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling import series
 from zodbschedule.store.inspection import known_text
 from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import oid_of
+from zodbschedule.task import Task
 from zodbschedule.task import type_of
 
 

@@ -18,7 +18,7 @@ they were, under other oids.
 
 The oid of the schedule does not tell it, since one that is imported into
 another database may get the same.  The tid of a record does: a record that is
-copied gets another.  So a schedule has an `Origin`, a record that is written
+copied gets another.  So a schedule has a `Witness`, a record that is written
 once, and remembers its tid.  A copy of all records with their oids and tids,
 for instance of the file of a FileStorage, is the same schedule.
 """
@@ -31,19 +31,19 @@ from ZODB.utils import z64
 from zodbschedule.store.remains import is_left
 
 
-#: the oid of a schedule, and the tid of its origin; None if that is not
+#: the oid of a schedule, and the tid of its witness; None if that is not
 #: committed yet
 Identity = tuple[int, bytes | None]
 
 
-class Origin(Persistent):
+class Witness(Persistent):
     """Written once, together with its schedule."""
 
 
-def tid_of(origin: Origin) -> bytes | None:
-    """The tid of *origin*; None if it is not committed yet, or is gone."""
-    if is_left(origin) and origin._p_serial != z64:
-        tid: bytes = origin._p_serial
+def tid_of(witness: Witness) -> bytes | None:
+    """The tid of *witness*; None if it is not committed yet, or is gone."""
+    if is_left(witness) and witness._p_serial != z64:
+        tid: bytes = witness._p_serial
         return tid
     return None
 

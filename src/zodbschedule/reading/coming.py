@@ -1,0 +1,43 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""The runs to come, those of repeating tasks included."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from zodbschedule.reading.attributes import label_of
+from zodbschedule.reading.facts import Facts
+from zodbschedule.schedule import Schedule
+from zodbschedule.store.inspection import task_id
+
+
+@dataclass(frozen=True)
+class ComingRun(Facts):
+    """One run to come."""
+
+    time: datetime
+    occurrence: datetime
+    id: str | None
+    description: str
+    #: what a gap, a fold, a retry or the class makes of it
+    note: str | None
+
+
+def runs_to_come(schedule: Schedule, until: datetime, now: datetime
+                 ) -> Iterator[ComingRun]:
+    """The runs from *now* until then, both aware, by time, lazily."""
+    for run in schedule.forecast(until, now):
+        yield ComingRun(run.time, run.occurrence, task_id(run.task),
+                        label_of(run.task), run.note)
+        schedule._p_jar.cacheGC()  # or a million tasks stay in memory
