@@ -6,37 +6,49 @@ used and after; and the original is as it was.
 
 import copy
 import os
+from collections import Counter
 from datetime import timedelta
 from io import BytesIO
 from types import SimpleNamespace
 
 import pytest
 import transaction
-from persistent import Persistent
+from databases import wait_until
+from losing import lose
 from persistent.mapping import PersistentMapping
 from places import check
 from sample_work import NOON
 from sample_work import at
 from sample_work import begin
 from sample_work import commit
+from sample_work import try_to_commit
 from ZODB import DB
 from ZODB.FileStorage import FileStorage
+from ZODB.MappingStorage import MappingStorage
 from ZODB.serialize import referencesf
 from ZODB.utils import u64
 
 from zodbschedule import Every
 from zodbschedule import Retry
+from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import AlreadyScheduled
+from zodbschedule.interfaces import NotStored
 from zodbschedule.liveness.heartbeat import alive
+from zodbschedule.scheduling import arrival
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.arrival import AtArrival
 from zodbschedule.scheduling.endings import running_in
+from zodbschedule.scheduling.soundness.flaw import FlawKind
+from zodbschedule.scheduling.soundness.survey import flaws
+from zodbschedule.scheduling.soundness.survey import mend
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
+from zodbschedule.worker import Worker
 
 
 pytestmark = pytest.mark.storages('FileStorage')
@@ -59,10 +71,6 @@ class Named(Task):
         if self.description in failing:
             raise ValueError('it is to fail')
         self.runs += 1
-
-
-class Slotted(Persistent):
-    """Something that the application keeps."""
 
 
 def named(description, time=NOON, **options):
@@ -248,8 +256,14 @@ WAYS = [into_the_same, before_the_commit, into_another, deeply, twice,
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def way(request):
-    yield request.param
+def way(request, closing):
+    return request.param
+
+
+@pytest.fixture
+def closing():
+    """In the end the other databases are closed."""
+    yield
     while opened:
         connection = opened.pop()
         connection.transaction_manager.abort()
@@ -259,7 +273,15 @@ def way(request):
 
 @pytest.fixture
 def copied(original, way, tmp_path):
+    """A copy, made in each of the ways."""
     return way(original, tmp_path)
+
+
+@pytest.fixture(params=[before_the_commit, into_another],
+                ids=lambda way: way.__name__)
+def some_copy(request, original, closing, tmp_path):
+    """A copy, in the same database and in another."""
+    return request.param(original, tmp_path)
 
 
 def records(schedule):
@@ -337,7 +359,8 @@ def test_it_is_sound_before_it_is_used_and_after(copied, original):
     check(original)
 
 
-def test_no_claim_is_alive_in_the_copy_and_no_crash_is_counted(copied):
+def test_no_claim_is_alive_in_the_copy_and_no_crash_is_counted(some_copy):
+    copied = some_copy
     assert list(copied.claimed()) == []
     assert list(copied.workers) == []
     assert [e.description for e in copied.history.select(
@@ -345,7 +368,8 @@ def test_no_claim_is_alive_in_the_copy_and_no_crash_is_counted(copied):
     assert dict(Facts(copied).waiting)['running'] == at(1)
 
 
-def test_what_a_worker_held_runs_in_the_copy(copied):
+def test_what_a_worker_held_runs_in_the_copy(some_copy):
+    copied = some_copy
     copied.resume()
     copied.pause(by_name(copied)['series'])
     commit(copied)
@@ -394,7 +418,8 @@ def test_the_history_of_a_task_is_found_by_that_of_the_copy(copied):
     assert list(copied.history.select(Named())) == []
 
 
-def test_what_people_do_in_the_copy_is_done_to_its_tasks(copied):
+def test_what_people_do_in_the_copy_is_done_to_its_tasks(some_copy):
+    copied = some_copy
     tasks = by_name(copied)
     copied.resume(tasks['paused'])
     assert copied.paused(tasks['paused']) is None
@@ -421,13 +446,15 @@ def test_what_people_do_in_the_copy_is_done_to_its_tasks(copied):
     assert not copied.parked
 
 
-def test_large_arguments_are_those_of_the_copy(copied, original):
+def test_large_arguments_are_those_of_the_copy(some_copy, original):
+    copied = some_copy
     large = by_name(copied)['large']
     assert large.args == ('x' * 10_000,)
     assert large._arguments is not by_name(original)['large']._arguments
 
 
-def test_a_task_that_left_its_key_behind_gets_none_in_the_copy(copied):
+def test_a_task_that_left_its_key_behind_gets_none_in_the_copy(some_copy):
+    copied = some_copy
     tasks = by_name(copied)
     copied.unschedule(tasks['gone again'])
     assert 'gone' not in copied.keys
@@ -456,7 +483,8 @@ def test_the_original_is_not_touched(original, way, tmp_path):
     check(original)
 
 
-def test_it_arrives_once(copied):
+def test_it_arrives_once(some_copy):
+    copied = some_copy
     use(copied)
     before = records(copied)
     Facts(copied)
@@ -475,3 +503,181 @@ def test_looking_at_it_without_a_commit_leaves_it_as_it_is(
     assert records(copied) == before
     assert copied.withheld
     assert Facts(copied) == facts
+
+
+# -- Before it has arrived
+
+
+@pytest.fixture
+def pair(original, tmp_path):
+    """A schedule, and a copy in the same database that nobody has used."""
+    return original, into_the_same(original, tmp_path)
+
+
+def test_a_setting_can_be_made_before_it_arrives(pair):
+    _, copied = pair
+    copied.lease = HOUR
+    commit(copied)
+    copied._p_jar.cacheMinimize()
+    assert copied.withheld
+    facts = Facts(copied)
+    assert (facts.lease, facts.crashes) == (HOUR, [('crashed', 1)])
+
+
+def test_a_copy_that_is_in_no_database_says_so(original):
+    copied = copy.deepcopy(original)
+    assert copied.lease == original.lease
+    with pytest.raises(NotStored, match='not in a database yet'):
+        list(copied.parked)
+    with pytest.raises(NotStored):
+        copied.schedule(named('another'))
+
+
+def test_a_schedule_lacks_no_other_attribute():
+    assert isinstance(Schedule.keys, AtArrival)
+    with pytest.raises(AttributeError, match='keys'):
+        vars(Schedule)['keys'].__get__(Schedule.__new__(Schedule), Schedule)
+
+
+def test_if_it_cannot_arrive_nothing_of_it_is_seen(pair, monkeypatch):
+    _, copied = pair
+
+    def fail(*args):
+        raise ValueError('it is to fail')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arrival, 'withdraw', fail)
+        for _ in range(2):
+            with pytest.raises(ValueError):
+                list(copied.keys)
+    begin(copied)
+    assert Facts(copied).crashes == [('crashed', 1)]
+
+
+def test_of_two_that_let_it_arrive_one_conflicts(database, pair):
+    ours, theirs = (database.open().root()['copy'] for _ in range(2))
+    assert ours.parked and theirs.parked
+    assert try_to_commit(ours)
+    assert not try_to_commit(theirs)
+    assert Facts(theirs) == Facts(ours)
+    assert not theirs.withheld
+
+
+def test_a_damaged_copy_is_mended_before_it_arrives(database, pair):
+    _, copied = pair
+    keys = copied.keys
+    begin(copied)
+    lose(database, keys)
+    kinds = {flaw.kind for flaw in flaws(copied)}
+    assert kinds == {FlawKind.LOST_RECORD}
+    mend(copied)
+    commit(copied)
+    copied._p_jar.cacheMinimize()
+    assert not copied.withheld
+    check(copied)
+    assert {each.task.description for each in copied.paused_tasks()} == {
+        'paused', 'paused and keyed', 'claimed'}
+    assert 'keyed' in copied.keys
+
+
+def test_what_has_lost_records_arrives_without_them(database, pair):
+    _, copied = pair
+    # As they were before it arrives.
+    found = database.open().root()['copy'].withheld
+    entries = found['parked'].entries
+    request = next(iter(found['requests'].entries.values()))
+    gone = next(e for e in entries.values() if e.occurrence is None)
+    lose(database, gone, request)
+    assert [e.description for e in copied.parked] == ['series that failed']
+    assert len(copied.parked) == 1
+    assert not copied.requests.entries
+    check(copied)
+
+
+def test_without_a_witness_nothing_is_taken_for_a_copy(database, pair):
+    original, copied = pair
+    lose(database, original.witness)
+    original._p_jar.cacheMinimize()
+    assert not original.withheld
+    assert original.identity == (1, original.identity[1])
+
+
+# -- Who is identified, and when
+
+
+def test_a_new_schedule_is_identified_by_the_first_note(database):
+    schedule = database.schedule()
+    schedule.schedule(named('plain'))
+    assert schedule.identity is None
+    schedule.schedule(named('keyed', key='a'))
+    commit(schedule)
+    assert schedule.identity == (1, schedule.witness._p_serial)
+
+
+def test_what_is_noted_before_the_first_commit_arrives_in_another_database(
+        tmp_path, closing):
+    """Where the copy has the same oid as the original."""
+    db = DB(MappingStorage())
+    manager = transaction.TransactionManager(explicit=True)
+    manager.begin()
+    jar = db.open(manager)
+    schedule = Schedule()
+    jar.add(schedule)
+    # The oids of tasks come before those of the parts of the schedule.
+    schedule.schedule(named('keyed', at(1), key='a'))
+    schedule.pause(schedule.schedule(named('paused', at(1))))
+    assert schedule.identity == (1, None)
+    jar.root()['schedule'] = schedule
+    manager.commit()
+    manager.begin()
+    copied = into_another(schedule, tmp_path)
+    assert copied.identity == schedule.identity == (1, None)
+    copied.schedule(named('other', at(1), key='b'))
+    commit(copied)
+    check(copied)
+    assert set(Facts(copied).paused) == {'paused'}
+    manager.abort()
+    jar.close()
+    db.close()
+
+
+def test_a_copy_of_the_whole_database_is_the_same_schedule(
+        original, database, tmp_path):
+    before = records(original)
+    other = FileStorage(str(tmp_path / 'Copy.fs'))
+    other.copyTransactionsFrom(database.db.storage)
+    db = DB(other)
+    with db.transaction() as connection:
+        copied = connection.root()['schedule']
+        assert not copied.withheld
+        assert records(copied) == before
+        assert len(list(copied.workers)) == 1
+    db.close()
+
+
+# -- Workers
+
+
+def test_a_worker_lets_it_arrive_and_the_original_goes_on(database, pair):
+    original, copied = pair
+    for schedule in pair:
+        schedule.resume()
+        commit(schedule)
+    copied.resume(by_name(copied)['claimed'])
+    commit(copied)
+    with Worker(database.db, 'copy'):
+        wait_until(lambda: _runs(database, 'claimed', 'running') == [1, 2],
+                   'the runs')
+    begin(original)
+    assert [claimed.worker for claimed in original.claimed()] == [
+        'living'] * 4
+    for name in 'schedule', 'copy':
+        check(database.open().root()[name])
+
+
+def _runs(database, *descriptions):
+    """How often those tasks have run in the copy."""
+    entries = Counter(
+        entry.description for entry in database.open().root()[
+            'copy'].history.select(outcome='succeeded'))
+    return [entries[description] for description in descriptions]

@@ -88,12 +88,16 @@ def arrive(schedule: ScheduleState) -> None:
             'there, and commit, before it is used')
     schedule.give_back()
     try:
-        # What is damaged is mended first.
-        if not lost_parts(schedule):
-            _key_anew(schedule)
+        arrive_if_whole(schedule)
     except BaseException:
         schedule.withhold()
         raise
+
+
+def arrive_if_whole(schedule: ScheduleState) -> None:
+    """The same, if it is a copy; what is damaged is mended first."""
+    if schedule.is_copied and not lost_parts(schedule):
+        _key_anew(schedule)
 
 
 def identify(schedule: ScheduleState) -> None:

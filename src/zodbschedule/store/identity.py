@@ -42,10 +42,8 @@ class Witness(Persistent):
 
 def tid_of(witness: Witness) -> bytes | None:
     """The tid of *witness*; None if it is not committed yet, or is gone."""
-    if is_left(witness) and witness._p_serial != z64:
-        tid: bytes = witness._p_serial
-        return tid
-    return None
+    tid: bytes = witness._p_serial if is_left(witness) else z64
+    return None if tid == z64 else tid
 
 
 def new_oid(oid: int, oids: Mapping[int, int]) -> int:

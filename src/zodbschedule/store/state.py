@@ -146,7 +146,7 @@ class ScheduleState(Configurable):
     @property
     def is_copied(self) -> bool:
         """Whether it is not the one that its identity is of."""
-        if self.identity is None:
+        if self.identity is None or not is_left(self.witness):
             return False
         oid, tid = self.identity
         now_oid, now_tid = self._identity_now()
