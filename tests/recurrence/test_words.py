@@ -120,6 +120,8 @@ TEXTS = [
     'FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1',
     'FREQ=MONTHLY;BYMONTHDAY=15,16,17;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=1',
     'FREQ=MONTHLY;BYDAY=1MO,1TU;BYSETPOS=1',
+    'FREQ=MONTHLY;BYDAY=MO;BYHOUR=9,17;BYSETPOS=1',
+    'FREQ=YEARLY;BYMONTH=1;BYWEEKNO=2;BYDAY=MO,TU;BYSETPOS=1',
     'FREQ=MONTHLY;BYMONTHDAY=1;BYMONTH=1,4,7,10',
     'FREQ=YEARLY', 'FREQ=YEARLY;INTERVAL=2', 'FREQ=YEARLY;BYMONTH=1,7',
     'FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU',
@@ -139,7 +141,10 @@ TEXTS = [
     'FREQ=HOURLY;INTERVAL=2', 'FREQ=HOURLY;INTERVAL=6;BYDAY=MO',
     'FREQ=HOURLY;BYHOUR=9,10,11,12,13,14,15,16,17;BYDAY=MO,TU,WE,TH,FR',
     'FREQ=HOURLY;INTERVAL=5;BYMINUTE=0,30', 'FREQ=HOURLY;BYMINUTE=0,30',
-    'FREQ=HOURLY;INTERVAL=2;BYHOUR=9,11,13', 'FREQ=MINUTELY;INTERVAL=20',
+    'FREQ=HOURLY;INTERVAL=2;BYHOUR=9,11,13', 'FREQ=DAILY;BYHOUR=9,12',
+    'FREQ=HOURLY;INTERVAL=4;BYHOUR=9,12',
+    'FREQ=HOURLY;INTERVAL=3;BYHOUR=10\nRDATE:20260107T120000Z',
+    'FREQ=MINUTELY;INTERVAL=20',
     'FREQ=MINUTELY;INTERVAL=15;BYHOUR=9,10,11',
     'FREQ=MINUTELY;INTERVAL=7;BYHOUR=9', 'FREQ=MINUTELY;BYSECOND=0,30',
     'FREQ=SECONDLY;INTERVAL=90', 'FREQ=SECONDLY;INTERVAL=20;BYMINUTE=30',
@@ -222,6 +227,14 @@ def test_what_rules_say_is_as_it_was_read():
     if os.environ.get(RENEW):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()
+
+
+def test_rules_that_say_the_same_occur_at_the_same_times():
+    said = {}
+    for rule, moment in rules():
+        occurrences = [*rule.upcoming(moment, 5)]
+        key = str(rule), getattr(rule, 'gap', ''), getattr(rule, 'fold', '')
+        assert said.setdefault(key, occurrences) == occurrences
 
 
 @pytest.mark.parametrize('number, text', [

@@ -77,10 +77,10 @@ def _moment(wall: datetime, is_of_day: bool) -> str:
 def _end(until: datetime, zone: tzinfo | None) -> str:
     """In the zone; the last second of a day is the day."""
     try:
-        wall = until.astimezone(zone)
-    except (ValueError, OverflowError):  # the zone is not known
-        wall = until
-    return _moment(wall.replace(tzinfo=None), wall.time() == END_OF_DAY)
+        wall = until.astimezone(zone).replace(tzinfo=None)
+    except ValueError:  # the zone is not known
+        return f'{_moment(until.replace(tzinfo=None), False)} UTC'
+    return _moment(wall, wall.time() == END_OF_DAY)
 
 
 @dataclass(frozen=True)
@@ -120,18 +120,17 @@ class _Words:
                    for name, longest in TIMES.items())
 
     def _numbers(self, name: str) -> Sequence[int]:
-        """The numbers of a part that is about the time of the day."""
-        rule = self.rule
-        if name in rule.parts:
-            numbers: Sequence[int] = rule.parts[name]
-            return numbers
+        """The numbers of a unit of the time of the day."""
         unit, size = UNITS[Frequency(TIMES[name] + 1)]
-        if rule.freq == TIMES[name] + 1 and rule.interval > 1:
-            if size % rule.interval:
-                raise NoWords
-            return range(getattr(rule.start, unit) % rule.interval, size,
-                         rule.interval)
-        return range(size)
+        numbers: Sequence[int] = self.rule.parts.get(name, range(size))
+        if self.rule.freq != TIMES[name] + 1 or self.rule.interval == 1:
+            return numbers
+        start = getattr(self.rule.start, unit)
+        met = [number for number in numbers
+               if (number - start) % self.rule.interval == 0]
+        if size % self.rule.interval or not met:
+            raise NoWords
+        return met
 
     # -- The days
 
@@ -209,7 +208,8 @@ class _Words:
         rule = self.rule
         months = rule.parts.get('BYMONTH', ())
         is_of_month = rule.freq == Frequency.MONTHLY or (
-            rule.freq == Frequency.YEARLY and len(months) == 1)
+            rule.freq == Frequency.YEARLY and len(months) == 1
+            and not {'BYYEARDAY', 'BYWEEKNO'} & {*rule.parts})
         if not is_of_month or rule.freq == Frequency.MONTHLY and (
                 rule.interval > 1 and months):
             raise NoWords

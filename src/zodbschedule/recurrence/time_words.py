@@ -124,10 +124,8 @@ class TimesOfDay:
 
 
 def _period(seconds: int) -> str:
-    for size, unit in UNITS.items():
-        if seconds % size == 0:
-            return each(seconds // size, unit)
-    raise AssertionError(seconds)
+    size = max(size for size in UNITS if seconds % size == 0)
+    return each(seconds // size, UNITS[size])
 
 
 def _numbers(numbers: Sequence[int], unit: str) -> str:
