@@ -18,7 +18,6 @@ it.  So it makes no difference here whether the table of the RFC lets a part
 "expand" or "limit".
 """
 
-from bisect import bisect_left
 from calendar import isleap
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from datetime import MAXYEAR
 from datetime import date
 from functools import lru_cache
 from itertools import chain
+from itertools import compress
 from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
@@ -68,35 +68,39 @@ class Days:
             return None
         first_year = date.fromordinal(max(day, 1)).year
         for year in range(first_year, min(first_year + CYCLE, MAXYEAR) + 1):
-            begin, days = self._of(year)
-            index = bisect_left(days, day - begin)
-            if index < len(days):
-                return begin + days[index]
+            first, mask = self._of(year)
+            found = mask.find(1, max(day - first, 0))
+            if found >= 0:
+                return first + found
         return None
 
     def between(self, begin: int, end: int) -> list[int]:
         """The days that match, from *begin* on and before *end*."""
         found: list[int] = []
         while begin < min(end, END):
-            year = date.fromordinal(max(begin, 1)).year
-            first, days = self._of(year)
-            found += [first + day for day in days[
-                bisect_left(days, begin - first):
-                bisect_left(days, end - first)]]
-            begin = _first_day(year + 1)
+            first, mask = self.of_year(begin)
+            begin = max(begin, first)
+            found += compress(range(begin, end), mask[begin - first:])
+            begin = first + len(mask)
         return found
 
-    def _of(self, year: int) -> tuple[int, tuple[int, ...]]:
-        """The first day of a year, and how long after it others match."""
+    def of_year(self, day: int) -> tuple[int, bytes]:
+        """The first day of the year of *day*, and which of its days match.
+
+        Those that match are 1, the others 0.
+        """
+        return self._of(date.fromordinal(max(day, 1)).year)
+
+    def _of(self, year: int) -> tuple[int, bytes]:
         return _first_day(year), self._of_kind(_SAME_KIND[year % CYCLE])
 
     @lru_cache(maxsize=1024)
-    def _of_kind(self, year: int) -> tuple[int, ...]:
+    def _of_kind(self, year: int) -> bytes:
         days = _days(year)
         matching = set(days)
         for name, values in self.parts.items():
             matching.intersection_update(self._given_by(name, values, year))
-        return tuple(sorted(day - days.start for day in matching))
+        return bytes(day in matching for day in days)
 
     def _given_by(self, name: str, values: Any, year: int) -> Iterable[int]:
         """The days of a year that one part gives."""

@@ -148,7 +148,7 @@ class Pace:
     def next(self, number: int) -> int | None:
         """The first unit at this pace and at its times, from one on."""
         wheel = self._wheel()
-        step = -((self.first - number) // self.interval)
+        step = self._steps(number)
         begin = step % (len(wheel) // 2)
         found = wheel.find(1, begin)
         if found < 0:
@@ -163,9 +163,18 @@ class Pace:
         if steps * self.interval // units % 7:
             return {*range(7)}  # and each time on another weekday.
         return {(number // units - 1) % 7 for number in compress(
-            self._numbers(steps), cycle(self._wheel()))}
+            self._first(steps), cycle(self._wheel()))}
 
-    def _numbers(self, steps: int) -> range:
+    def between(self, begin: int, end: int) -> range:
+        """The units at this pace, at any time, from one on to another."""
+        return range(self.first + self._steps(begin) * self.interval, end,
+                     self.interval)
+
+    def _steps(self, number: int) -> int:
+        """After how many steps it comes to a unit, or passes it."""
+        return -((self.first - number) // self.interval)
+
+    def _first(self, steps: int) -> range:
         return range(self.first, self.first + steps * self.interval,
                      self.interval)
 
@@ -181,7 +190,7 @@ class Pace:
                            for number in range(size))
         # Where all hours are alike, an hour stands for the day.
         units = (day + day).index(day, 1)
-        return 2 * bytes(day[number % units] for number in self._numbers(
+        return 2 * bytes(day[number % units] for number in self._first(
             units // gcd(units, self.interval)))
 
 
@@ -203,5 +212,17 @@ class PacedPeriods:
                 yield [match], number % units * unit
                 number += 1
             else:
-                number = match * units
+                number = self._after_gap(match, units)
             number = self.pace.next(number)
+
+    def _after_gap(self, day: int, units: int) -> int:
+        """Where to go on at *day*, the next one that matches."""
+        if self.pace.interval < units:
+            return day * units
+        # A pace of about a week can miss a weekday for a thousand years.
+        first, mask = self.days.of_year(day)
+        end = (first + len(mask)) * units
+        return next((
+            number for number in self.pace.between(day * units, end)
+            if mask[number // units - first]
+            and self.pace.next(number) == number), end)
