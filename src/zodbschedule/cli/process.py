@@ -135,7 +135,8 @@ def _make_pass(location: Location, until: datetime | None,
 
 
 def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
-    waiting = filter(None, map(schedule.waits, schedule.pauses.tasks()))
+    waiting = filter(None, (
+        schedule.waits(paused.task) for paused in schedule.paused_tasks()))
     return Remains(
         pause_facts(schedule.paused()),
         sum(time <= until for time in waiting),

@@ -97,6 +97,10 @@ def _parts_of_parts(schedule: ScheduleState) -> Iterator[Part]:
     if _is_loaded(schedule.pauses) and schedule.pauses.ended is not None:
         yield Part(schedule.pauses, 'ended', 'the count of pauses',
                    'nothing else is lost', Length)
+    if _is_loaded(schedule.parked):
+        yield Part(schedule.parked, 'count', 'the count of parked tasks',
+                   'nothing else is lost',
+                   lambda: Length(schedule.parked.counted()))
 
 
 def _is_loaded(part: Any) -> bool:

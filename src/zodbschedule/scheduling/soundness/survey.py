@@ -32,6 +32,7 @@ from ZODB.broken import Broken
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.scheduling.soundness import indexes
 from zodbschedule.scheduling.soundness import repairs
 from zodbschedule.scheduling.soundness.flaw import Flaw
 from zodbschedule.scheduling.soundness.flaw import FlawKind
@@ -125,6 +126,7 @@ class Survey:
         if self.whole:
             yield from self.notes.keys()
             yield from self.notes.others()
+            yield from indexes.arrivals(self.schedule)
         yield from self._history()
 
     def _lost_part(self, part: Part) -> Flaw:
@@ -275,6 +277,7 @@ class Survey:
                     partial(repairs.renew_entry, self.schedule, id, entry))
             elif entry.occurrence is None:
                 yield from self._seen(entry.task, InParked(id))
+        yield from self._tree_of('arrivals', self.schedule.parked, 'arrivals')
 
     # -- a task
 
