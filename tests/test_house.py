@@ -50,7 +50,6 @@ CORE_IS_MADE_OF = {
     'BTrees': 'BTrees',
     'ZODB': 'ZODB',
     'cronsim': 'cronsim',
-    'dateutil': 'python-dateutil',
     'persistent': 'persistent',
     'transaction': 'transaction',
     'zodbpickle': 'zodbpickle',

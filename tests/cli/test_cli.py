@@ -73,7 +73,7 @@ from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import RunEnded
-from zodbschedule.reading import details
+from zodbschedule.reading import one_task
 from zodbschedule.reading import tasks
 from zodbschedule.reading.attributes import attributes
 from zodbschedule.reading.attributes import problem_of
@@ -480,7 +480,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
-        assert details.details(
+        assert one_task.task(
             Schedule(), task_id(task)).state == 'claimed'
 
 

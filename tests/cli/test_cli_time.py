@@ -134,6 +134,37 @@ def test_an_rrule_that_begins_now_counts_its_first_occurrence(
         '2030-01-31T08:00:01Z', '2030-02-01T08:00:01Z']
 
 
+@pytest.mark.parametrize('line, options, start', [
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', (),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART;TZID=Europe/Berlin:20300201T090000', ('--timezone', 'UTC'),
+     '2030-02-01T08:00:00Z'),
+    ('DTSTART:20300201T090000', BERLIN, '2030-02-01T08:00:00Z'),
+    ('DTSTART;VALUE=DATE:20300201', BERLIN, '2030-01-31T23:00:00Z'),
+    ('DTSTART:20300201T090000', ('--dtstart', '2030-02-01T09:00Z'),
+     '2030-02-01T09:00:00Z'),
+])
+def test_an_rrule_may_bring_its_start(
+        shell, wall_clock, line, options, start):
+    task = shell('add', 'shop.restock', '--rrule',
+                 f'{line}\nRRULE:FREQ=DAILY', *options)
+    assert times(shell) == [start]
+    zone = {('--timezone', 'UTC'): 'UTC', ('--dtstart', '2030-02-01T09:00Z'):
+            'UTC'}.get(options, 'Europe/Berlin')
+    assert shell.json('show', task)['recurrence'].endswith(f'in {zone}')
+
+
+@pytest.mark.parametrize('command', [('add', 'shop.restock', '--rrule'),
+                                     ('explain',)])
+def test_an_exdate_that_leaves_out_nothing_is_said(
+        shell, wall_clock, command):
+    shell(*command, 'FREQ=DAILY EXDATE:20300203T100000Z', '--dtstart',
+          '2030-02-01T09:00Z')
+    assert shell.err == (
+        'Warning: EXDATE has 2030-02-03 10:00:00 in UTC, when the rule does '
+        'not occur; it leaves out nothing\n')
+
+
 def test_an_rrule_may_bring_its_exceptions(shell, wall_clock):
     task = shell('add', 'shop.restock', '--rrule',
                  'RRULE:FREQ=DAILY EXDATE:20300201T090000Z',
@@ -168,6 +199,19 @@ NEEDS_ZONE = ('needs a time zone, because it names local times; give '
     (('--every', '0s'), 'the duration 0s is zero; write 30s, 5m, 2h or 1d'),
     (('--every', 'often'), 'often is not a duration; write 30s, 5m, 2h or 1d'),
     (('--expires', '0m'), 'the duration 0m is zero; write 30s, 5m, 2h or 1d'),
+    (('--every', '2 months'),
+     'the duration 2 months has no fixed length, so it is no interval; give '
+     "the RRULE 'FREQ=MONTHLY;INTERVAL=2'"),
+    (('--rrule', 'DTSTART:20300101T090000\nRRULE:FREQ=DAILY'),
+     f'DTSTART of --rrule {NEEDS_ZONE}'),
+    (('--rrule', 'FREQ=DAILY\nEXRULE:FREQ=WEEKLY', *BERLIN),
+     "RRULE is 'FREQ=DAILY\\nEXRULE:FREQ=WEEKLY', which has the line "
+     "'EXRULE:FREQ=WEEKLY', which RFC 5545 has given up; write what it leaves "
+     'out as EXDATE, or a rule without it'),
+    (('--rrule', 'FREQ=DAILY\nEXDATE;TZID=Romance Standard Time:20300101',
+      *BERLIN),
+     "timezone is 'Romance Standard Time', which is a name of Windows; write "
+     "'Europe/Paris'"),
     (('--cron', '30 25 * * *', *BERLIN),
      "hour is '25' in the cron expression '30 25 * * *'; it takes 0 to 23"),
     (('--cron', '* * * * *', '--timezone', 'Mars/Olympus'),
@@ -270,14 +314,14 @@ def test_list_shows_keys_and_recurrences_where_there_are_some(
         'id', 'time', 'state', 'key', 'description', 'recurrence']
     assert row.split() == [
         task, '2030-01-31T09:00:00Z', '(in', '1', 'h)', 'waiting', 'hats',
-        'shop.restock', 'every', '1', 'hour']
+        'shop.restock', 'every', 'hour']
     row, _ = shell.json('list')
     assert (row['key'], row['recurrence']) == (
-        'hats', 'every 1 hour from 2030-01-31 09:00:00 in UTC')
+        'hats', 'every hour from 2030-01-31 09:00 in UTC')
 
 
 @pytest.mark.parametrize('options, said', [
-    (('--cron', '30 2 * * *'), 'At 02:30 every day, in Europe/Berlin'),
+    (('--cron', '30 2 * * *'), 'every day at 02:30, in Europe/Berlin'),
     (('--rrule', 'FREQ=DAILY;COUNT=5'), 'FREQ=DAILY;COUNT=5, in '
      'Europe/Berlin')])
 def test_a_list_says_in_short_how_a_task_repeats(
@@ -294,7 +338,7 @@ def test_a_narrow_list_has_more_below_what_a_task_is_for(
     shell('add', 'shop.deliver', '--at', '+1d')
     said = re.sub(r'\x1b\[[\d;]*m', '', shell('list')).splitlines()
     assert [line.strip() for line in said[2:6]] == [
-        said[2].strip(), 'every 1 hour', 'key hats', 'principal zoe']
+        said[2].strip(), 'every hour', 'key hats', 'principal zoe']
     assert said[2].split()[-1] == 'shop.restock'
     assert said[6].split()[-1] == 'shop.deliver'
 
@@ -585,7 +629,7 @@ def test_show_tells_how_a_task_is_planned(shell, wall_clock):
         'key', 'recurrence', 'occurrence', 'attempt', 'missed', 'expires',
         'retry')} == {
             'key': 'hats',
-            'recurrence': 'every 1 hour from 2030-01-31 09:00:00 in UTC',
+            'recurrence': 'every hour from 2030-01-31 09:00 in UTC',
             'occurrence': '2030-01-31T09:00:00Z', 'attempt': 1,
             'missed': 'one', 'expires': 5400.0,
             'retry': {'attempts': 5, 'delay': 60.0, 'factor': 2,
@@ -972,7 +1016,7 @@ def test_explain_needs_no_database(bare_shell, wall_clock, monkeypatch):
     lines = bare_shell('explain', '30 2 * * *', *BERLIN, '--from',
                        '2030-03-30T12:00Z', '-n', 2).splitlines()
     assert [' '.join(line.split()) for line in lines] == [
-        'At 02:30 every day, in Europe/Berlin',
+        'every day at 02:30, in Europe/Berlin',
         '',
         'local time UTC when note',
         lines[3],
@@ -980,15 +1024,15 @@ def test_explain_needs_no_database(bare_shell, wall_clock, monkeypatch):
         'does not exist that day',
         'Mon 2030-04-01 02:30:00+02:00 2030-04-01T00:30:00Z in 59 d',
         '',
-        'Next gap: 2030-03-31, 02:00 to 03:00 do not exist; 02:30: once, at '
-        '03:00.',
-        'Next fold: 2030-10-27, 02:00 to 03:00 come twice; 02:30: the first '
-        'time only.']
+        'Next gap: 2030-03-31, 02:00 to 03:00 does not exist; 02:30 occurs '
+        'once, at 03:00.',
+        'Next fold: 2030-10-27, 02:00 to 03:00 comes twice; 02:30 occurs the '
+        'first time only.']
 
 
 def test_explain_shows_ten_from_now(bare_shell, wall_clock):
     said = bare_shell('explain', '@hourly', '--timezone', 'UTC').splitlines()
-    assert said[0] == 'At the start of every hour, in UTC'
+    assert said[0] == 'every hour, in UTC'
     assert [line.split()[2] for line in said[4:14]] == [
         f'{hour:02}:00:00+00:00' for hour in range(9, 19)]
     assert said[14] == ''
@@ -1001,7 +1045,7 @@ def test_explain_shows_ten_from_now(bare_shell, wall_clock):
      'Europe/Berlin'),
     ('freq=daily', 'FREQ=DAILY from 2030-01-31 09:00:01 in '
      'Europe/Berlin'),
-    ('*/5 * * * *', 'Every fifth minute of every hour, in Europe/Berlin'),
+    ('*/5 * * * *', 'every 5 minutes, in Europe/Berlin'),
 ])
 def test_explain_knows_all_kinds_of_rules(
         bare_shell, wall_clock, expression, rule):
@@ -1014,7 +1058,7 @@ def test_explain_knows_all_kinds_of_rules(
 
 def test_explain_of_a_period_needs_no_zone(bare_shell, wall_clock):
     assert bare_shell.json('explain', 'every 1h', '-n', 1) == {
-        'rule': 'every 1 hour',
+        'rule': 'every hour',
         'expression': 'Every(datetime.timedelta(seconds=3600))',
         'occurrences': [{
             'time': '2030-01-31T09:00:00Z',
@@ -1034,6 +1078,15 @@ def test_explain_says_where_a_rule_ends(bare_shell, wall_clock):
     (('* * * * *',), f'a cron expression {NEEDS_ZONE}'),
     (('FREQ=DAILY',), f'an RRULE without --dtstart {NEEDS_ZONE}'),
     (('every day',), 'day is not a duration; write 30s, 5m, 2h or 1d'),
+    (('every year',),
+     'the duration year has no fixed length, so it is no interval; give the '
+     "RRULE 'FREQ=YEARLY'"),
+    (('RRULE:COUNT=3', *BERLIN),
+     "RRULE is 'COUNT=3', which has no FREQ; begin with one, as in "
+     'FREQ=DAILY'),
+    (('FREQ = DAILY; BYHOUR = 24', *BERLIN),
+     "RRULE is 'FREQ=DAILY;BYHOUR=24', which has BYHOUR=24; it takes numbers "
+     'from 0 to 23'),
     (('61 * * * *', *BERLIN),
      "minute is '61' in the cron expression '61 * * * *'; it takes 0 to 59"),
     (('* * * * *', '--timezone', 'Berlin'),

@@ -292,7 +292,7 @@ def test_check_says_that_more_are_overdue_than_it_has_looked_at(
         twelve_faults.overdue(night)
     night.clock.set(MORNING)
     for limit, said in (5, '; 3 more are'), (2, '; at least 1 more is'):
-        for module in 'reading.health', 'cli.check':
+        for module in 'reading.healthcheck', 'cli.check':
             monkeypatch.setattr(
                 f'zodbschedule.{module}.MOST_LOOKED_AT', limit)
         assert f'{said} overdue; ' in bare_shell('check', code=1)

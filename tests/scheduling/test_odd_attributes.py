@@ -24,8 +24,8 @@ from zope.interface import implementer
 from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import Task
+from zodbschedule import reading
 from zodbschedule.interfaces import ITask
-from zodbschedule.reading.details import details
 from zodbschedule.reading.tasks import all_tasks
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.inspection import task_id
@@ -104,7 +104,7 @@ def test_no_attribute_of_one_task_stops_a_schedule(
     list(schedule.forecast(BEGIN + 3 * HOUR))
     list(flaws(schedule))
     list(all_tasks(schedule))
-    assert details(schedule, task_id(task)).id == task_id(task)
+    assert reading.task(schedule, task_id(task)).id == task_id(task)
     assert schedule.overdue(BEGIN + HOUR) == HOUR
     schedule.refresh()
     transaction.commit()

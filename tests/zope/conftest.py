@@ -89,9 +89,9 @@ def mounted(app):
     transaction.commit()
 
 
-def make_site(parent, name):
+def make_site(parent, name, factory=Folder):
     """A folder that is a site, with a user folder."""
-    parent._setObject(name, Folder(name))
+    parent._setObject(name, factory(name))
     site = parent._getOb(name)
     components = PersistentComponents('++etc++site')
     components.__bases__ = (globalSiteManager,)

@@ -30,10 +30,10 @@ from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.reading import words
 from zodbschedule.reading.facts import to_json
-from zodbschedule.reading.health import MOST_LOOKED_AT
-from zodbschedule.reading.health import Health
-from zodbschedule.reading.health import OverdueTask
-from zodbschedule.reading.health import health
+from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
+from zodbschedule.reading.healthcheck import Health
+from zodbschedule.reading.healthcheck import OverdueTask
+from zodbschedule.reading.healthcheck import health
 from zodbschedule.transactions.workarounds import PACK_HINT
 
 

@@ -39,7 +39,7 @@ from zodbschedule.cli.options import timezone_option
 from zodbschedule.reading import words
 from zodbschedule.reading.coming import ComingRun
 from zodbschedule.reading.coming import runs_to_come
-from zodbschedule.reading.details import pause_facts
+from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.rules import OccurrenceFacts
 from zodbschedule.reading.rules import RuleFacts
 from zodbschedule.reading.rules import rule as rule_facts

@@ -18,9 +18,9 @@ from datetime import timedelta
 from typing import Any
 
 from zodbschedule import clock
-from zodbschedule.reading.details import PauseFacts
-from zodbschedule.reading.details import RetryFacts
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.one_task import PauseFacts
+from zodbschedule.reading.one_task import RetryFacts
 from zodbschedule.reading.tasks import ProgressFacts
 from zodbschedule.reading.words import duration
 from zodbschedule.reading.words import full_duration

@@ -33,8 +33,8 @@ from zodbschedule.cli.options import by_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.reading import words
-from zodbschedule.reading.settings import SETTINGS
-from zodbschedule.reading.settings import SettingFacts
+from zodbschedule.reading.setting import SETTINGS
+from zodbschedule.reading.setting import SettingFacts
 
 
 @click.command('settings')

@@ -38,10 +38,10 @@ from zodbschedule.cli.options import zone_option
 from zodbschedule.cli.selection import filter_options
 from zodbschedule.cli.selection import the_parked
 from zodbschedule.reading import words
-from zodbschedule.reading.details import details
-from zodbschedule.reading.details import id_of_key
-from zodbschedule.reading.details import pause_facts
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.one_task import id_of_key
+from zodbschedule.reading.one_task import pause_facts
+from zodbschedule.reading.one_task import task as details_of
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import all_parked
 from zodbschedule.reading.past import OutcomeFacts
@@ -152,7 +152,7 @@ def show(location: Location, id: str | None, key: str | None,
 def _details(schedule: Schedule, id: str) -> Facts | None:
     if schedule.get(id) is None:
         the_parked(schedule, id)  # or it is not clear which is meant
-    return details(schedule, id)
+    return details_of(schedule, id)
 
 
 def _show_facts(facts: Facts, zone: tzinfo | None) -> None:

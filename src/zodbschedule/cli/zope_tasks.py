@@ -26,7 +26,7 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.zope_site import SiteLocation
-from zodbschedule.reading.details import pause_facts
+from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.store.inspection import task_id
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from persistent import Persistent
@@ -175,10 +176,11 @@ def waiting_task(schedule: Schedule, task: Persistent, instant: datetime
     return task_facts(task, instant, 'paused' if paused else 'waiting')
 
 
-def held_tasks(schedule: Schedule) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
-    """All tasks that workers hold, and their facts."""
+def held_tasks(schedule: Schedule, start: int = 0
+               ) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
+    """The tasks that workers hold, from that one on, and their facts."""
     dead = {each.name for each in schedule.workers if each.state == 'dead'}
-    for claimed in schedule.claimed():
+    for claimed in islice(schedule.claimed(), start, None):
         state = 'running' if claimed.running else 'claimed'
         row = task_facts(claimed.task, claimed.time, state, claimed.worker,
                          claimed.progress and ProgressFacts(*claimed.progress))
@@ -190,8 +192,10 @@ def held_tasks(schedule: Schedule) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
 class LastErrors:
     """What went wrong last, of the tasks that are to be tried again."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, most: int | None = None) -> None:
         self.schedule = schedule
+        #: how much of the history is looked at, from the newest; None: all
+        self.most = most
 
     def added(self, row: TaskFacts) -> TaskFacts:
         """*row*, with the error of its last attempt."""
@@ -203,7 +207,7 @@ class LastErrors:
     def _by_id(self) -> dict[str, str]:
         """By the id of the task; the history is read once."""
         found: dict[str, str] = {}
-        for each in self.schedule.history:
+        for each in islice(self.schedule.history, self.most):
             if each.error and each.outcome in ('retried', 'interrupted'):
                 found.setdefault(each.id, each.error)
         return found

@@ -14,48 +14,41 @@
 
 import re
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from dateutil.rrule import DAILY
-from dateutil.rrule import HOURLY
-from dateutil.rrule import MINUTELY
-from dateutil.rrule import MONTHLY
-from dateutil.rrule import SECONDLY
-from dateutil.rrule import WEEKLY
-from dateutil.rrule import YEARLY
-from dateutil.rrule import weekday
-
 from zodbschedule.interfaces import InvalidRecurrence
-from zodbschedule.recurrence.rrule_dates import DAYS
-from zodbschedule.recurrence.rrule_dates import TIMES
-from zodbschedule.recurrence.rrule_dates import Rule
+from zodbschedule.recurrence.rrule_days import Weekday
+from zodbschedule.recurrence.rrule_expansion import TIMES
+from zodbschedule.recurrence.rrule_expansion import Frequency
+from zodbschedule.recurrence.rrule_expansion import Rule
 from zodbschedule.recurrence.rrule_moments import parse_moment
 
 
-FREQUENCIES: dict[str, int] = {
-    'YEARLY': YEARLY, 'MONTHLY': MONTHLY, 'WEEKLY': WEEKLY, 'DAILY': DAILY,
-    'HOURLY': HOURLY, 'MINUTELY': MINUTELY, 'SECONDLY': SECONDLY}
 WEEKDAYS = {'MO': 0, 'TU': 1, 'WE': 2, 'TH': 3, 'FR': 4, 'SA': 5, 'SU': 6}
-CHOICES = {'FREQ': FREQUENCIES, 'WKST': WEEKDAYS}
+CHOICES: dict[str, Mapping[str, int]] = {
+    'FREQ': Frequency.__members__, 'WKST': WEEKDAYS}
 
-#: part -> dateutil's name, smallest and largest number, whether also negative
+#: part -> smallest and largest number, whether also negative
 NUMBERS = {
-    'BYSECOND': ('bysecond', 0, 59, False),
-    'BYMINUTE': ('byminute', 0, 59, False),
-    'BYHOUR': ('byhour', 0, 23, False),
-    'BYMONTHDAY': ('bymonthday', 1, 31, True),
-    'BYYEARDAY': ('byyearday', 1, 366, True),
-    'BYWEEKNO': ('byweekno', 1, 53, True),
-    'BYMONTH': ('bymonth', 1, 12, False),
-    'BYSETPOS': ('bysetpos', 1, 366, True),
+    'BYSECOND': (0, 59, False),
+    'BYMINUTE': (0, 59, False),
+    'BYHOUR': (0, 23, False),
+    'BYMONTHDAY': (1, 31, True),
+    'BYYEARDAY': (1, 366, True),
+    'BYWEEKNO': (1, 53, True),
+    'BYMONTH': (1, 12, False),
+    'BYSETPOS': (1, 366, True),
 }
 #: part -> the frequencies that RFC 5545 allows, where that is not all
 FREQUENCIES_OF = {
-    'BYWEEKNO': {YEARLY},
-    'BYYEARDAY': {YEARLY, HOURLY, MINUTELY, SECONDLY},
-    'BYMONTHDAY': {*FREQUENCIES.values()} - {WEEKLY},
+    'BYWEEKNO': {Frequency.YEARLY},
+    'BYYEARDAY': {Frequency.YEARLY, Frequency.HOURLY, Frequency.MINUTELY,
+                  Frequency.SECONDLY},
+    'BYMONTHDAY': {*Frequency} - {Frequency.WEEKLY},
 }
 
 PARTS = ('its parts are, as in RFC 5545, FREQ, INTERVAL, COUNT, UNTIL, WKST, '
@@ -77,8 +70,8 @@ INSTEAD = {
 }
 
 # A larger COUNT is refused: each process finds the last occurrence by going
-# through all of them once, and this many take up to half a second.
-MAX_COUNT = 10_000
+# through all of them once, and this many take up to 50 ms of the processor.
+MAX_COUNT = 1_000
 
 
 @lru_cache(maxsize=1024)
@@ -94,11 +87,12 @@ def parse(text: str, start: datetime) -> Rule:
     _check_combination(text, texts, values['FREQ'])
     settings = {name.lower(): value for name, value in values.items()
                 if not name.startswith('BY')}
-    parts = {_name_in_dateutil(name): value for name, value in values.items()
+    parts = {name: value for name, value in values.items()
              if name.startswith('BY')}
     parts = {**_parts_of_start(start, settings['freq'], parts), **parts}
-    _check_positions(text, settings['freq'], parts)
-    return Rule(start, parts=parts, **settings)
+    rule = Rule(start, parts=parts, **settings)
+    _check_positions(text, rule)
+    return rule
 
 
 def _split(text: str) -> dict[str, str]:
@@ -116,10 +110,6 @@ def _split(text: str) -> dict[str, str]:
 
 def _error(text: str, problem: str) -> InvalidRecurrence:
     return InvalidRecurrence(f'RRULE is {text!r}, which {problem}')
-
-
-def _name_in_dateutil(name: str) -> str:
-    return 'byweekday' if name == 'BYDAY' else NUMBERS[name][0]
 
 
 # -- One part: each parser raises a ValueError that says what the part takes
@@ -160,28 +150,27 @@ def _parse_until(name: str, value: str) -> datetime:
     return until.wall
 
 
-def _parse_weekdays(name: str, value: str) -> list[weekday]:
-    days = []
+def _parse_weekdays(name: str, value: str) -> tuple[Weekday, ...]:
+    days = set()
     for each in value.split(','):
         match = re.fullmatch('([+-]?[1-9][0-9]?)?([A-Z]{2})', each)
         if not match or match[2] not in WEEKDAYS or abs(
                 int(match[1] or 1)) > 53:
             raise ValueError('it takes days such as MO or, numbered in a '
                              'month or a year, -1FR')
-        days.append(weekday(WEEKDAYS[match[2]],
-                            int(match[1]) if match[1] else None))
-    return days
+        days.add(Weekday(WEEKDAYS[match[2]], int(match[1] or 0)))
+    return tuple(sorted(days))
 
 
-def _parse_numbers(name: str, value: str) -> list[int]:
-    low, high, also_negative = NUMBERS[name][1:]
+def _parse_numbers(name: str, value: str) -> tuple[int, ...]:
+    low, high, also_negative = NUMBERS[name]
     size = abs if also_negative else int
     texts = value.split(',')
     if not all(re.fullmatch('[+-]?[0-9]{1,3}', each)
                and low <= size(int(each)) <= high for each in texts):
         or_negative = f', or -{high} to -{low}' if also_negative else ''
         raise ValueError(f'it takes numbers from {low} to {high}{or_negative}')
-    return [*map(int, texts)]
+    return tuple(sorted({*map(int, texts)}))
 
 
 _PARSERS: dict[str, Callable[[str, str], Any]] = {
@@ -199,8 +188,7 @@ def _check_combination(text: str, texts: dict[str, str], freq: int) -> None:
             raise _error(text, f'has {name}, which RFC 5545 does not allow '
                                f'with FREQ={texts["FREQ"]}; leave it out')
     is_numbered = re.search('[0-9]', texts.get('BYDAY', ''))
-    if is_numbered and (
-            freq not in (YEARLY, MONTHLY) or 'BYWEEKNO' in texts):
+    if is_numbered and (freq > Frequency.MONTHLY or 'BYWEEKNO' in texts):
         raise _error(text, 'numbers the days in BYDAY, which RFC 5545 allows '
                            'with FREQ=MONTHLY, and YEARLY without BYWEEKNO')
     if 'BYSETPOS' in texts and sum(
@@ -209,36 +197,30 @@ def _check_combination(text: str, texts: dict[str, str], freq: int) -> None:
                            'choose from; add one')
 
 
-def _check_positions(text: str, freq: int, parts: dict[str, Any]) -> None:
-    """Refuse a BYSETPOS that is never reached.
-
-    In a day, an hour or less the number of wall times to choose from is known,
-    and dateutil would try each second until the year 9999.
-    """
-    if freq < DAILY or 'bysetpos' not in parts:
-        return
-    size = 1
-    for unit, name in TIMES:
-        if freq < unit:
-            size *= len({*parts[name]})
-    if min(map(abs, parts['bysetpos'])) > size:
+def _check_positions(text: str, rule: Rule) -> None:
+    """Refuse a BYSETPOS beyond every set."""
+    size = rule.largest_set
+    if rule.least_position > size:
         raise _error(text, f'never occurs: BYSETPOS has {size} to choose from')
 
 
 def _parts_of_start(start: datetime, freq: int,
-                    parts: dict[str, Any]) -> dict[str, Any]:
-    """The parts that a rule leaves to its start.
-
-    They have to be explicit, since dateutil gets another start.
-    """
+                    parts: Iterable[str]) -> dict[str, Any]:
+    """The parts that a rule leaves to its start."""
     implied: dict[str, Any] = {
-        name: [getattr(start, name.removeprefix('by'))]
-        for unit, name in TIMES if freq < unit}
-    if not {*parts} & {*DAYS} - {'bymonth'}:
-        if freq == YEARLY:
-            implied['bymonth'] = [start.month]
-        if freq in (YEARLY, MONTHLY):
-            implied['bymonthday'] = [start.day]
-        if freq == WEEKLY:
-            implied['byweekday'] = [start.weekday()]
+        name: (getattr(start, name.removeprefix('BY').lower()),)
+        for name, longest in TIMES.items() if freq <= longest}
+    if {'BYDAY', 'BYMONTHDAY', 'BYYEARDAY'}.isdisjoint(parts):
+        implied.update(_day_of_start(start, freq, 'BYWEEKNO' in parts))
     return implied
+
+
+def _day_of_start(start: datetime, freq: int,
+                  has_weeks: bool) -> dict[str, Any]:
+    if freq == Frequency.WEEKLY or has_weeks:
+        return {'BYDAY': (Weekday(start.weekday()),)}
+    if freq == Frequency.MONTHLY:
+        return {'BYMONTHDAY': (start.day,)}
+    if freq == Frequency.YEARLY:
+        return {'BYMONTH': (start.month,), 'BYMONTHDAY': (start.day,)}
+    return {}

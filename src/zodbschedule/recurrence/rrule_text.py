@@ -178,7 +178,8 @@ class _Line:
 
 def _read_rule(lines: CalendarText, line: _Line) -> None:
     line.refuse_parameters()
-    lines.rules.append(line.value)
+    if rule := line.value.strip():
+        lines.rules.append(rule)
 
 
 def _read_start(lines: CalendarText, line: _Line) -> None:

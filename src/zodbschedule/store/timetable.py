@@ -362,14 +362,17 @@ class Timetable(Persistent):
         """What is at *instant*: a list of tasks, a tree of lists, or None."""
         return self.instants.get(instant)
 
-    def lists_at(self, instant: datetime
+    def lists_at(self, instant: datetime, start: int | None = None
                  ) -> Iterator[tuple[int | None, PersistentList]]:
-        """The lists of *instant*, each with its key in the tree, lazily."""
+        """The lists of *instant*, each with its key in the tree, lazily.
+
+        *start* is the key of the first, or where that was.
+        """
         held = self.held_at(instant)
         if type(held) is not LOBTree or is_gone(held):
             yield None, held
             return
-        key = _smallest(held)
+        key = _smallest(held, start)
         while key is not None:
             yield key, held.get(key)
             key = _smallest(held, key + 1)

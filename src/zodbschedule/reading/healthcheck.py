@@ -24,10 +24,10 @@ from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.liveness.registry import most_overdue
 from zodbschedule.reading.attributes import label_of
 from zodbschedule.reading.clocks import clock_problems
-from zodbschedule.reading.details import PauseFacts
-from zodbschedule.reading.details import pause_facts
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import unsaid
+from zodbschedule.reading.one_task import PauseFacts
+from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import waiting_tasks
 from zodbschedule.reading.workers import WorkerCounts

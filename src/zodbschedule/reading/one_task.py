@@ -115,16 +115,16 @@ def pause_facts(pause: Pause | None) -> PauseFacts | None:
 # -- by id -------------------------------------------------------------------
 
 
-def details(schedule: Schedule, id: str
-            ) -> TaskDetails | ParkedDetails | EndedTask | None:
+def task(schedule: Schedule, id: str
+         ) -> TaskDetails | ParkedDetails | EndedTask | None:
     """All that is known of the task, or of the parked entry, with that id.
 
     None if no task has had that id.  Of a task that is parked several times:
     the first entry; `parked_entries` gives all.
     """
-    task = schedule.get(id)
-    if task is not None:
-        return _details_of(schedule, task)
+    found = schedule.get(id)
+    if found is not None:
+        return _details_of(schedule, found)
     entries = parked_entries(schedule, id)
     if entries:
         return _parked_details(schedule, entries[0])

@@ -1,0 +1,164 @@
+"""Pages of tasks: bounded, resumed by a cursor, none left out."""
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+import ZODB
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from zodbschedule import CallTask
+from zodbschedule import Schedule
+from zodbschedule import reading
+from zodbschedule.instant import to_micros
+from zodbschedule.reading import pages
+from zodbschedule.scheduling import turn
+from zodbschedule.store.claim import Claim
+from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import task_id
+from zodbschedule.store.timetable import LEAF
+
+
+BEGIN = datetime(2030, 1, 31, 8, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+MOST_LOADS = 200
+
+
+def all_pages(schedule, limit, **options):
+    """Each page, from the first to the last."""
+    cursor = None
+    while True:
+        page = reading.upcoming(schedule, cursor, limit, **options)
+        yield page.items
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def ids(pages):
+    return [row.id for page in pages for row in page]
+
+
+def fill(schedule, minutes):
+    """A task at each of so many minutes from `BEGIN`."""
+    return [schedule.call(print, time=BEGIN + minute * MINUTE)
+            for minute in minutes]
+
+
+@settings(max_examples=30, deadline=None)
+@given(minutes=st.lists(st.integers(0, 3), max_size=3 * LEAF),
+       limit=st.integers(1, 7))
+def test_the_pages_are_the_whole(minutes, limit):
+    with ZODB.DB(None).transaction() as connection:
+        schedule = connection.root()['schedule'] = Schedule()
+        connection.add(schedule)
+        fill(schedule, minutes)
+        connection.transaction_manager.savepoint()
+        found = list(all_pages(schedule, limit))
+        assert ids(found) == [
+            task_id(task) for task in schedule.tasks()]
+        assert all(len(page) == limit for page in found[:-1])
+
+
+def test_what_stays_is_not_left_out_when_others_leave(schedule, commit):
+    tasks = fill(schedule, 5 * [0])
+    commit()
+    page = reading.upcoming(schedule, None, 2)
+    schedule.unschedule(tasks[1])  # the last one of that page
+    commit()
+    rest = reading.upcoming(schedule, page.cursor, 10)
+    assert {row.id for row in rest.items} >= {*map(task_id, tasks[2:])}
+
+
+def test_a_page_is_bounded_by_two_times(schedule, commit):
+    fill(schedule, range(5))
+    commit()
+    found = reading.upcoming(
+        schedule, start=BEGIN + MINUTE, until=BEGIN + 3 * MINUTE)
+    assert [row.time for row in found.items] == [
+        BEGIN + number * MINUTE for number in (1, 2, 3)]
+    assert found.cursor is None
+
+
+def test_a_filter_looks_at_so_many_and_goes_on(schedule, commit, monkeypatch):
+    monkeypatch.setattr(pages, 'LOOKED_AT', 3)
+    for number in range(8):
+        schedule.call(print, time=BEGIN + number * MINUTE,
+                      key='last' if number == 7 else None)
+    commit()
+    chosen = reading.Filter(key='last')
+    found = list(all_pages(schedule, 5, filter=chosen))
+    assert [len(page) for page in found] == [0, 0, 1]
+
+
+def test_no_page_is_larger_than_the_most(schedule, commit, monkeypatch):
+    monkeypatch.setattr(pages, 'MOST', 3)
+    fill(schedule, range(9))
+    commit()
+    assert len(reading.upcoming(schedule, limit=1000).items) == 3
+
+
+@pytest.mark.parametrize('cursor', [
+    '', 'x', '1', '1_2', '1_2_3_4', '9' * 18 + '__1', '1__' + '9' * 21,
+    '1__-1'])
+def test_a_cursor_of_nobody_is_refused(schedule, cursor):
+    with pytest.raises(reading.InvalidCursor, match='one that a page has'):
+        reading.upcoming(schedule, cursor)
+
+
+def test_a_lost_list_is_stepped_over(schedule, commit):
+    fill(schedule, [0] * (2 * LEAF + 1))
+    commit()
+    [_, second, third] = [
+        leaf for _, leaf in schedule.timetable.lists_at(BEGIN)]
+    schedule._p_jar.db().storage._data.pop(second._p_oid)
+    schedule._p_jar.cacheMinimize()
+    assert len(reading.upcoming(schedule).items) == LEAF + len(third)
+
+
+def cold_loads(schedule, read):
+    """How many objects *read* loads into an empty cache."""
+    connection = schedule._p_jar.db().open()
+    try:
+        again = connection.get(schedule._p_oid)
+        connection.getTransferCounts(clear=True)
+        read(again)
+        return connection.getTransferCounts()[0]
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def crowded(schedule, commit):
+    """10,000 tasks at one instant, and some at others."""
+    schedule.timetable.add(BEGIN, [CallTask(print) for _ in range(10_000)])
+    fill(schedule, range(1, 300))
+    commit()
+    return schedule
+
+
+@pytest.mark.parametrize('number', [0, 50])
+def test_a_page_loads_few_objects_in_the_midst_of_a_crowd(crowded, number):
+    cursor = None
+    for _ in range(number):
+        cursor = reading.upcoming(crowded, cursor).cursor
+    crowded._p_jar.cacheMinimize()
+    loads = cold_loads(
+        crowded, lambda schedule: reading.upcoming(schedule, cursor))
+    assert loads <= MOST_LOADS
+
+
+def test_what_workers_hold_is_paged_too(schedule, commit):
+    tasks = fill(schedule, 3 * [0])
+    claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
+    turn.exchange(schedule, claim, 9, None, BEGIN, lambda *task: True)
+    commit()
+    first = reading.running(schedule, limit=2)
+    second = reading.running(schedule, first.cursor)
+    assert ids([first.items, second.items]) == [*map(task_id, tasks)]
+    assert second.cursor is None
+    with pytest.raises(reading.InvalidCursor):
+        reading.running(schedule, 'x')
