@@ -49,7 +49,7 @@ def rule_of_unknown_zone(request):
     def find(name):
         raise KeyError(name)
 
-    caches = (zones.zone_of, rules.Cron._wall_times, rules.RRule._wall_times)
+    caches = (zones.zone_of, rules.Cron._wall_times, rules._wall_times_of)
     with mock.patch.object(zones, 'ZoneInfo', find):
         for cached in caches:
             cached.cache_clear()

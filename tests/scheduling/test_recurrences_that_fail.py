@@ -138,7 +138,7 @@ class Gone:
 
 def forget():
     for cached in (zones.zone_of, rules.Cron._wall_times,
-                   rules.RRule._wall_times):
+                   rules._wall_times_of):
         cached.cache_clear()
 
 
