@@ -137,8 +137,8 @@ class Gone:
 
 
 def forget():
-    for cached in (zones.zone_of, rules.Cron._wall_times,
-                   rules._wall_times_of):
+    for cached in (zones.zone_of, rules._times_of_cron,
+                   rules._times_of_rrule):
         cached.cache_clear()
 
 

@@ -44,6 +44,7 @@ from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.recurrence import cron
+from zodbschedule.recurrence import cron_fields
 from zodbschedule.recurrence import rrule
 from zodbschedule.recurrence import rrule_text
 from zodbschedule.recurrence.arguments import check_dates
@@ -55,6 +56,7 @@ from zodbschedule.recurrence.arguments import check_zone_name
 from zodbschedule.recurrence.arguments import clamp
 from zodbschedule.recurrence.arguments import format_moment
 from zodbschedule.recurrence.arguments import format_period
+from zodbschedule.recurrence.cron_words import cron_words
 from zodbschedule.recurrence.exception_dates import Wall
 from zodbschedule.recurrence.exception_dates import added
 from zodbschedule.recurrence.exception_dates import instants_of
@@ -246,6 +248,18 @@ class _WallTimeRule(_Recurrence):
     def _default_policies(self) -> tuple[str, str]:
         """The policies for gap and fold that are used if none is given."""
 
+    @abstractmethod
+    def _normal_form(self) -> tuple[object, ...]:
+        """What it says: that of two rules is equal if they say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._normal_form() == other._normal_form()
+
+    def __hash__(self) -> int:
+        return hash(self._normal_form())
+
     def _check_policies(self, gap: str | None, fold: str | None) -> None:
         default_gap, default_fold = self._default_policies()
         vars(self).update(
@@ -286,7 +300,7 @@ class _WallTimeRule(_Recurrence):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Cron(_WallTimeRule):
     """A recurrence at the wall times that match a cron expression.
 
@@ -317,25 +331,31 @@ class Cron(_WallTimeRule):
             raise InvalidRecurrence(
                 f'cron expression is {expression!r}; it has to be a str, '
                 f"such as '30 2 * * *'")
-        expression = ' '.join(expression.split())
-        cron.fields(expression)
-        vars(self).update(expression=expression,
+        cron.check(expression)
+        vars(self).update(expression=' '.join(expression.split()),
                           timezone=check_zone_name(timezone))
         self._check_policies(gap, fold)
 
-    @lru_cache(maxsize=1024)
     def _wall_times(self) -> WallTimes:
-        return WallTimes(partial(cron.wall_times, self.expression),
-                         zone_of(self.timezone), self.gap, self.fold)
+        return _times_of_cron(
+            self.expression, self.timezone, self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
-        if cron.is_interval(self.expression):
+        if cron_fields.fields(self.expression).is_interval:
             return 'skip', 'both'
         return 'next', 'first'
 
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = cron_fields.fields(self.expression)
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.expression
+        return says, self.timezone, self.gap, self.fold
+
     def __str__(self) -> str:
         try:
-            words = cron.explain(self.expression)
+            words = cron_words(self.expression)
         except InvalidRecurrence:
             words = self.expression
         return f'{words}, in {self.timezone}'
@@ -346,7 +366,7 @@ class Cron(_WallTimeRule):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class RRule(_WallTimeRule):
     """A recurrence rule of a calendar, as in RFC 5545.
 
@@ -430,12 +450,20 @@ class RRule(_WallTimeRule):
         return tuple(map(from_micros, instants_of(self._rdate, self._spec)))
 
     def _wall_times(self) -> WallTimes:
-        # Not by self, whose hash needs time for each of its dates.
-        return _wall_times_of(self.text, self._wall, self._fold, self._spec,
-                              self.gap, self.fold)
+        return _times_of_rrule(self.text, self._wall, self._fold, self._spec,
+                               self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
         return 'skip', 'both' if SUBDAILY.search(self.text) else 'first'
+
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = rrule.parse(self.text, self._wall).key
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.text
+        return (says, self._wall, self._fold, self._spec, self._exdate,
+                self._rdate, self.gap, self.fold)
 
     @property
     def unmatched_exdate(self) -> tuple[datetime, ...]:
@@ -485,13 +513,23 @@ class RRule(_WallTimeRule):
                 f'{"".join(dates)}{self._repr_of_policies()})')
 
 
+# What is cached has plain data as its key: it is found faster than by a rule.
+
+
 @lru_cache(maxsize=1024)
-def _wall_times_of(text: str, wall: datetime, wall_fold: int, spec: Spec,
-                   gap: str, fold: str) -> WallTimes:
+def _times_of_cron(expression: str, timezone: str, gap: str,
+                   fold: str) -> WallTimes:
+    return WallTimes(partial(cron.wall_times, expression),
+                     zone_of(timezone), gap, fold)
+
+
+@lru_cache(maxsize=1024)
+def _times_of_rrule(text: str, wall: datetime, fold_of_start: int, spec: Spec,
+                    gap: str, fold: str) -> WallTimes:
     zone = zone_of(spec)
     rule = rrule.parse(text, wall)
     times = WallTimes(rule.wall_times, zone, gap, fold,
-                      _first_instant(wall, wall_fold, zone),
+                      _first_instant(wall, fold_of_start, zone),
                       min(rule.until or LATEST, LATEST))
     if rule.count is None:
         return times
