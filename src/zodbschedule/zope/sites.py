@@ -20,6 +20,7 @@ The application root keeps the paths of all sites that have a schedule, so that
 a worker finds them.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -33,6 +34,7 @@ from zope.component.hooks import getSite
 from zope.component.interfaces import ISite
 
 from zodbschedule.schedule import Schedule
+from zodbschedule.scheduling.places import relabeling
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import left
 from zodbschedule.store.state import ScheduleState
@@ -107,11 +109,22 @@ class SiteSchedule(Schedule):
         super().resume(task, by=by)
         if task is None and self.has_other_uuids:
             site = object_at(application_of(self), self.path)
-            tasks = chain(self.waiting(), self._in_claims(),
-                          (entry.task for entry in self.parked))
+            here = chain(self.waiting(), self._in_claims())
+            parked = (entry.task for entry in self.parked)
             self.has_other_uuids = not all([
-                task.take_over_uuid(site) for task in left(tasks)
-                if isinstance(task, ContextReference)])
+                *(self._take_over_uuid(task, site) for task in _of(here)),
+                *(task.take_over_uuid(site) for task in _of(parked))])
+
+    def _take_over_uuid(self, task: Any, site: Any) -> bool:
+        with relabeling(self, task):
+            done: bool = task.take_over_uuid(site)
+        return done
+
+
+def _of(tasks: Iterator[Any]) -> Iterator[Any]:
+    """Those of *tasks* that refer to an object."""
+    return (task for task in left(tasks)
+            if isinstance(task, ContextReference))
 
 
 # -- one site
