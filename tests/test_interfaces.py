@@ -47,6 +47,7 @@ from zodbschedule.store.keys import Keys
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pause
+from zodbschedule.store.pauses import PausedTask
 
 
 NOON = datetime(2003, 4, 1, 12, tzinfo=UTC)
@@ -105,6 +106,8 @@ IMPLEMENTATIONS = [
         (Retry, lambda: Retry(3), interfaces.IRetry),
         (Keys, Keys, interfaces.IKeys),
         (Pause, lambda: Pause(NOON, 'bob', 'why'), interfaces.IPause),
+        (PausedTask, lambda: PausedTask('1', Task(NOON), NOON, 'bob', 'why'),
+         interfaces.IPausedTask),
         (Move, lambda: Move(Task(NOON), NOON, NOON), interfaces.IMove),
         (Forecast, lambda: Forecast(NOON, NOON, Task(NOON), None),
          interfaces.IForecast),

@@ -329,6 +329,13 @@ class IScheduledTask(ITask):
         default='one',
     )
 
+    uuid = TextLine(
+        title='UUID',
+        description='The UUID of the object that the task is for, by which '
+                    '`IScheduleReading.tasks_of` finds it.',
+        required=False,
+    )
+
     expires = Timedelta(
         title='Expires',
         description='How long after its occurrence, and its part of the '
@@ -432,6 +439,16 @@ class IScheduleAdministration(Interface):
         Raises nothing for a task that is not here.
         """
 
+    def paused_tasks(after=''):
+        """The tasks that are paused themselves: `IPausedTask`, lazily, by id.
+
+        The pause of the whole schedule is not among them.  *after* is an id:
+        the iteration begins behind it; '': with the first.  Reads in the
+        current transaction, and may continue in a later one.  Loads one
+        object for some dozens of pauses, and no task.  Raises ValueError if
+        *after* is not an id.
+        """
+
     def refresh():
         """Compute all occurrences anew, after a zone database has changed.
 
@@ -452,6 +469,13 @@ class IPause(Interface):
     since = Datetime(title='When it was paused, UTC')
     by = TextLine(title='Who has paused it', required=False)
     reason = TextLine(title='Why')
+
+
+class IPausedTask(IPause):
+    """The pause of one task."""
+
+    id = TextLine(title='The id of the task')
+    task = Attribute('The task; its class or its record may be missing.')
 
 
 class IMove(Interface):
@@ -493,6 +517,34 @@ class IScheduleReading(Interface):
 
         *min* and *max* are aware datetimes, both inclusive, or None.  The
         iteration may continue in a later transaction.
+        """
+
+    def tasks_of(principalId=None, uuid=None, after=''):
+        """The tasks of a principal, or for an object, lazily, by id.
+
+        Those that wait or are held by a worker and have that *principalId*,
+        see `ITask`, or that *uuid*, see `IScheduledTask`, both of type str;
+        with both, those that have both.  In the order of their ids: not by
+        time, since that would have to be written whenever a task moves.
+        *after* is an id: the iteration begins behind it; '': with the first.
+
+        What a run has scheduled is found from the next turn of its worker on.
+        An attribute that was set without `IScheduleAdministration.change`
+        is found by neither value, until ``zodbschedule check --deep --mend``.
+        A task whose record is missing is left out.
+
+        Reads in the current transaction, and may continue in a later one.
+        Loads less than 100 objects, and each task when it is reached.  Raises
+        ValueError if neither is given, or *after* is not an id.
+        """
+
+    def estimate():
+        """About how many tasks wait, an int; exact while there are few.
+
+        By the shape of the timetable, so that no insert keeps a count.
+        Within a few percent, unless a large part of the tasks is at few of
+        many instants.  Loads less than 200 objects, however many tasks there
+        are, and no task.
         """
 
     def next_due():
@@ -600,6 +652,10 @@ class IHistory(Interface):
 
     keep = Int(title='The number of entries that are kept; 0 keeps none',
                min=0, default=10_000)
+    keep_each = Int(
+        title='The number of entries of one task that are kept when there '
+              'are too many in all',
+        min=1, default=100)
     max_age = Timedelta(title='The maximum age of an entry',
                         min=timedelta(seconds=1), required=False)
 
@@ -689,11 +745,19 @@ class IParkedTasks(Interface):
     def __iter__():
         """The `IParkedTask` entries, lazily, in the order of their ids."""
 
+    def newest_first(before=None):
+        """The entries, those that were parked last first, lazily.
+
+        *before* is the `IParkedTask.position` of an entry, which may have
+        been removed meanwhile: the iteration begins behind it; None: with the
+        newest.  Loads a few objects, and each entry when it is reached.
+        """
+
     def __contains__(entry):
         """Whether this entry is parked now."""
 
     def __len__():
-        """The number of entries; takes a walk over all of them."""
+        """The number of entries; loads one object."""
 
     def get(id, default=None):
         """The entry with this id, a str, or *default*."""
@@ -710,6 +774,8 @@ class IParkedTask(Interface):
         title='The occurrence that failed, UTC, if its series continues '
               'without it', required=False)
     parked_at = Datetime(title='When it was set aside, UTC')
+    position = Int(
+        title='Its place in the order of arrival; the larger, the newer')
     reason = TextLine(title='Why, in one line')
     traceback = Text(title='The traceback, cut to a bounded length')
     description = Text(title='The description that the task had, if known')
@@ -1038,6 +1104,7 @@ __all__ = (
     'ITally',
     'IScheduleAdministration',
     'IPause',
+    'IPausedTask',
     'IMove',
     # for those who look
     'IScheduleReading',

@@ -39,6 +39,7 @@ from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry
 from zodbschedule.outcomes import Tally
+from zodbschedule.scheduling import by_label
 from zodbschedule.scheduling import control
 from zodbschedule.scheduling import unparking
 from zodbschedule.scheduling.admission import admit
@@ -52,11 +53,13 @@ from zodbschedule.scheduling.places import read_current_waiting
 from zodbschedule.scheduling.places import record_dropped
 from zodbschedule.scheduling.places import take_from_timetable
 from zodbschedule.scheduling.places import take_out
+from zodbschedule.store.estimate import estimate
 from zodbschedule.store.history import UNSCHEDULED
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
+from zodbschedule.store.pauses import PausedTask
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import CallTask
 from zodbschedule.task import key_of
@@ -282,6 +285,29 @@ class Schedule(ScheduleState):
         task = self.load(oid)
         return task if task in self else default
 
+    def tasks_of(self, principalId: str | None = None,
+                 uuid: str | None = None, after: str = '') -> Iterator[Any]:
+        """The tasks of a principal, or for an object, lazily, by id.
+
+        Those that wait or are held by a worker.  With both arguments, those
+        that have both.
+
+        :param principalId: the principal that they run as; None: any.
+        :param uuid: the UUID of the object that they are for; None: any.
+        :param after: the id behind which it begins; '': with the first.
+        :raises ValueError: if neither *principalId* nor *uuid* is given, or
+            *after* is not an id.
+        """
+        return by_label.tasks_of(
+            self, principalId, uuid, int(after or '0', 16))
+
+    def estimate(self) -> int:
+        """About how many tasks wait; exact while there are few.
+
+        Loads less than 200 objects, however many there are, and no task.
+        """
+        return estimate(self.timetable.instants)
+
     def next_due(self) -> datetime | None:
         """The earliest instant at which a task waits, in UTC, or None."""
         return next(self.getTaskTimes(), None)
@@ -457,6 +483,16 @@ class Schedule(ScheduleState):
             return self.pauses.get(ALL)
         oid = oid_of(task)
         return self.pauses.get(oid) if oid else None
+
+    def paused_tasks(self, after: str = '') -> Iterator[PausedTask]:
+        """The tasks that are paused themselves, as `IPausedTask`, by id.
+
+        Lazy; it may continue in a later transaction.  Loads no task.
+
+        :param after: the id behind which it begins; '': with the first.
+        :raises ValueError: if *after* is not an id.
+        """
+        return self.pauses.tasks(int(after or '0', 16))
 
     def refresh(self) -> list[control.Move]:
         """Compute all occurrences anew, in the caller's transaction.

@@ -19,7 +19,6 @@ from datetime import timedelta
 from functools import lru_cache
 from itertools import count
 from itertools import islice
-from itertools import takewhile
 
 
 FREQUENCIES = ['YEARLY', 'MONTHLY', 'WEEKLY', 'DAILY', 'HOURLY', 'MINUTELY',
@@ -187,13 +186,14 @@ class Rule:
     def walls(self, begin, end):
         """What the rule names from a wall time on and before another.
 
-        Without its COUNT and its UNTIL, ascending.
+        Without its COUNT, ascending.
         """
         for period in self.periods(begin):
             if self.begin_of(period) >= end:
                 return
             for wall in self.chosen(self.accepted(period)):
-                if max(begin, self.start) <= wall < end:
+                if max(begin, self.start) <= wall < end and (
+                        wall <= self.until):
                     yield wall
 
     def chosen(self, walls):
@@ -205,9 +205,7 @@ class Rule:
 
     def occurrences(self, end):
         """The recurrence set, as far as it is before a wall time."""
-        walls = takewhile(lambda wall: wall <= self.until,
-                          self.walls(self.start, end))
-        return islice(walls, self.count)
+        return islice(self.walls(self.start, end), self.count)
 
 
 def numbered_days(value):

@@ -287,7 +287,7 @@ def test_the_middle_is_as_if_walked_from_the_start(text):
     rule = Rule(text, datetime(1999, 12, 31, 9))
     end = datetime(2024, 1, 1)
     walls = [*rule.occurrences(end)]
-    for year in range(1999, 2024):
+    for year in range(1999, 2024, 5):
         begin = datetime(year, 2, 13)
         assert [*rule.walls(begin, end)] == [
             wall for wall in walls if wall >= begin]

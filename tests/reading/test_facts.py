@@ -1,6 +1,7 @@
 """What is read is plain frozen data, and has one shape in JSON."""
 
 import json
+from contextlib import closing
 from dataclasses import FrozenInstanceError
 from dataclasses import fields
 from datetime import UTC
@@ -9,12 +10,17 @@ from datetime import timedelta
 
 import jsonschema
 import pytest
+import ZODB
 from persistent import Persistent
+from ZODB.broken import find_global
 
+from zodbschedule import CallTask
 from zodbschedule import Every
 from zodbschedule import Retry
+from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.cli import format
+from zodbschedule.reading.attributes import problem_of
 from zodbschedule.reading.coming import runs_to_come
 from zodbschedule.reading.parked import all_parked
 from zodbschedule.reading.past import all_outcomes
@@ -172,3 +178,24 @@ def test_a_rule_is_told_in_any_zone(busy):
         Every(HOUR, BEGIN), BEGIN, 1, datetime.now().astimezone().tzinfo)
     [occurrence] = found.occurrences
     assert occurrence.time == occurrence.local_time == BEGIN + HOUR
+
+
+@pytest.mark.parametrize('without_code, problem', [
+    (True, None),
+    (False, 'no_such_shop.restock cannot be imported: ModuleNotFoundError: '
+            "No module named 'no_such_shop'")])
+def test_what_a_task_calls_is_not_imported_without_the_code_of_its_database(
+        without_code, problem):
+    def factory(connection, module, name):
+        return find_global(module, name)
+
+    factory.without_code = without_code
+    with closing(ZODB.DB(None, class_factory=factory)) as db:
+        with db.transaction() as connection:
+            schedule = connection.root()['schedule'] = Schedule()
+            task = schedule.schedule(CallTask('math.sqrt', [1]))
+            task.func = 'no_such_shop.restock'
+            connection.add(schedule)
+            connection.add(task)
+            found = problem_of(task)
+    assert found == problem

@@ -194,11 +194,11 @@ def test_every_without_a_start_counts_from_the_moment():
     (Every(timedelta(days=1, hours=2)), 'every 1 day 2 hours'),
     (Every(timedelta(minutes=15)), 'every 15 minutes'),
     (Every(timedelta(seconds=.5)), 'every 0.5 seconds'),
-    (Every(HOUR, NOON), 'every 1 hour from 2003-04-01 12:00:00 in UTC'),
-    (Cron('30 2 * * *', 'UTC'), 'At 02:30 every day, in UTC'),
-    (DAILY, 'FREQ=DAILY from 2024-01-01 02:30:00 in Europe/Berlin'),
+    (Every(HOUR, NOON), 'every hour from 2003-04-01 12:00 in UTC'),
+    (Cron('30 2 * * *', 'UTC'), 'every day at 02:30, in UTC'),
+    (DAILY, 'FREQ=DAILY from 2024-01-01 02:30 in Europe/Berlin'),
     (RRule('FREQ=DAILY', NOON, exdate=[NOON], rdate=[NOON + HOUR, NOON]),
-     'FREQ=DAILY from 2003-04-01 12:00:00 in UTC, 1 left out, '
+     'FREQ=DAILY from 2003-04-01 12:00 in UTC, 1 left out, '
      '2 added'),
 ])
 def test_a_rule_can_be_read(rule, text):
@@ -319,18 +319,18 @@ def test_an_occurrence_tells_the_two_of_a_fold_apart():
     (Cron('30 2 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [
         '02:30 does not exist that day', None]),
     (Cron('15,45 2 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [
-        '02:15, 02:45 does not exist that day', None]),
+        '02:15 and 02:45 do not exist that day', None]),
     (Cron('5 30 2 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [
         '02:30:05 does not exist that day', None]),
     (Cron('0 12 * * *', 'Pacific/Apia'), '2011-12-30 00:00', [
-        '2011-12-30 12:00 does not exist that day', None]),
+        '2011-12-30 12:00 does not exist', None]),
     (Cron('30 2 * * *', 'Europe/Berlin', fold='both'), '2024-10-26 12:00', [
-        '02:30 comes twice that day: the first',
-        '02:30 comes twice that day: the second', None]),
+        '02:30 comes twice that day; this is the first',
+        '02:30 comes twice that day; this is the second', None]),
     (Cron('0 * * * *', 'Europe/Berlin'), '2024-03-31 00:00', [None, None]),
     (Cron('0 3 * * *', 'Europe/Berlin'), '2024-03-30 12:00', [None, None]),
     (DAILY, '2024-10-26 12:00', [
-        '02:30 comes twice that day: the first', None]),
+        '02:30 comes twice that day; this is the first', None]),
 ])
 def test_a_note_says_what_a_gap_or_a_fold_has_done(rule, moment, notes):
     assert [rule.note(one) for one in rule.upcoming(
@@ -339,23 +339,23 @@ def test_a_note_says_what_a_gap_or_a_fold_has_done(rule, moment, notes):
 
 @pytest.mark.parametrize('rule, gap, fold', [
     (Cron('30 2 * * *', 'Europe/Berlin'),
-     '02:00 to 03:00 do not exist; 02:30: once, at 03:00.',
-     '02:00 to 03:00 come twice; 02:30: the first time only.'),
+     '02:00 to 03:00 does not exist; 02:30 occurs once, at 03:00.',
+     '02:00 to 03:00 comes twice; 02:30 occurs the first time only.'),
     (Cron('30 2 * * *', 'Europe/Berlin', gap='skip', fold='second'),
-     '02:00 to 03:00 do not exist; 02:30: left out.',
-     '02:00 to 03:00 come twice; 02:30: the second time only.'),
+     '02:00 to 03:00 does not exist; 02:30 is left out.',
+     '02:00 to 03:00 comes twice; 02:30 occurs the second time only.'),
     (Cron('*/20 * * * *', 'Europe/Berlin'),
-     '02:00 to 03:00 do not exist; 02:00, 02:20 and so on: left out.',
-     '02:00 to 03:00 come twice; 02:00, 02:20 and so on: both times.'),
+     '02:00 to 03:00 does not exist; 02:00, 02:20 and others are left out.',
+     '02:00 to 03:00 comes twice; 02:00, 02:20 and others occur both times.'),
     (Cron('0 9 * * *', 'Europe/Berlin'),
-     '02:00 to 03:00 do not exist; nothing is due then.',
-     '02:00 to 03:00 come twice; nothing is due then.'),
+     '02:00 to 03:00 does not exist; nothing is due then.',
+     '02:00 to 03:00 comes twice; nothing is due then.'),
     (Cron('0 3 * * *', 'Europe/Berlin'),
-     '02:00 to 03:00 do not exist; nothing is due then.',
-     '02:00 to 03:00 come twice; nothing is due then.'),
+     '02:00 to 03:00 does not exist; nothing is due then.',
+     '02:00 to 03:00 comes twice; nothing is due then.'),
     (RRule('FREQ=DAILY;UNTIL=20240501T000000Z', DAILY.dtstart),
-     '02:00 to 03:00 do not exist; 02:30: left out.',
-     '02:00 to 03:00 come twice; nothing is due then.'),
+     '02:00 to 03:00 does not exist; 02:30 is left out.',
+     '02:00 to 03:00 comes twice; nothing is due then.'),
 ])
 def test_a_description_tells_of_the_next_gap_and_the_next_fold(
         rule, gap, fold):
@@ -528,7 +528,6 @@ def test_a_start_has_to_be_aware(make):
     ('61 * * * * *', "second is '61'"),
     ('x * * * *', "minute is 'x'"),
     ('*/0 * * * *', "minute is '*/0'"),
-    ('5-1 * * * *', "minute is '5-1'"),
     ('1,,2 * * * *', "minute is '1,,2'"),
     ('0 0 30 2 *', "day-of-month is '30'"),
 ])
@@ -542,9 +541,9 @@ def test_a_wrong_field_is_named(expression, field):
 @pytest.mark.parametrize('expression, message', [
     ('* * * *', 'has 4 fields; it takes minute, hour'),
     ('', 'has 0 fields'),
-    ('@reboot', 'has 1 fields; it takes .* @hourly'),
+    ('@noon', 'has 1 field; it takes .* @hourly'),
     ('0 0 */31 * MON#2', 'never occurs: no year has such a day'),
-    (f'{"9" * 5000} * * * *', 'cannot be parsed; write it with numbers'),
+    (f'{"9" * 5000} * * * *', 'has 5008 characters; it takes 1000 at most'),
     (None, 'cron expression is None; it has to be a str'),
 ])
 def test_an_expression_that_makes_no_sense_is_refused(expression, message):

@@ -122,7 +122,7 @@ def end_of_gap(zone, instant):
 def fields(draw, low, high):
     """One field of a cron expression: its text, and what it matches."""
     kind = draw(st.sampled_from(
-        ['*', '*/', 'one', 'list', 'early', 'range', 'a-b/n']))
+        ['*', '*/', 'one', 'list', 'early', 'range', 'a-b/n', 'a-a/n']))
     one = st.integers(low, high)
     if kind == '*':
         return '*', set(range(low, high + 1))
@@ -136,11 +136,17 @@ def fields(draw, low, high):
         values = draw(st.lists(one if kind == 'list' else st.integers(
             low, low + 3), min_size=1, max_size=4))
         return ','.join(map(str, values)), set(values)
-    first, last = sorted([draw(one), draw(one)])
-    if kind == 'range' or first == last:
-        return f'{first}-{last}', set(range(first, last + 1))
-    step = draw(st.integers(1, 5))
-    return f'{first}-{last}/{step}', set(range(first, last + 1, step))
+    first = draw(one)
+    if kind == 'a-a/n':
+        return f'{first}-{first}/{draw(st.integers(1, high - low))}', {first}
+    last = draw(one)
+    size = high - low + 1
+    # a reversed range goes on with the lowest value
+    end = last if first <= last else last + size
+    step = 1 if kind == 'range' else draw(
+        st.integers(1, min(5, end - first + 1)))
+    return f'{first}-{last}/{step}', {
+        low + (value - low) % size for value in range(first, end + 1, step)}
 
 
 @st.composite

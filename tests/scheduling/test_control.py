@@ -10,6 +10,7 @@ import transaction
 import zope.event
 from sample_work import try_to_commit
 from ZODB.POSException import ConflictError
+from zope.interface.verify import verifyObject
 
 from zodbschedule import AlreadyScheduled
 from zodbschedule import CallTask
@@ -25,6 +26,7 @@ from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule.interfaces import IPausedTask
 from zodbschedule.interfaces import PauseChanged
 from zodbschedule.outcomes import Tally
 from zodbschedule.store.history import DECISIONS
@@ -591,6 +593,23 @@ def test_in_a_schedule_that_is_stored_nowhere_no_task_can_be_paused(clock):
         schedule.pause(task)
     schedule.pause(reason='not yet')
     assert schedule.paused().reason == 'not yet'
+
+
+def test_what_is_paused_is_listed_by_id_page_by_page(schedule, add, clock):
+    assert list(schedule.paused_tasks()) == []
+    tasks = [add(BEGIN + number * HOUR) for number in range(3)]
+    for task in tasks:
+        schedule.pause(task, by='edi', reason='why')
+    schedule.pause(by='man')
+    transaction.commit()
+    first, *others = schedule.paused_tasks()
+    assert verifyObject(IPausedTask, first)
+    assert first == (task_id(tasks[0]), tasks[0], BEGIN, 'edi', 'why')
+    schedule.resume(first.task)
+    assert list(schedule.paused_tasks(first.id)) == others
+    assert [paused.task for paused in others] == tasks[1:]
+    with pytest.raises(ValueError):
+        schedule.paused_tasks('no id')
 
 
 def test_what_is_paused_cannot_be_run_now(schedule, add):

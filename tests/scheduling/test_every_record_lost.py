@@ -125,6 +125,7 @@ TREES = {
     'requests': lambda s: s.requests.entries,
     'pauses': lambda s: s.pauses.entries,
     'parked': lambda s: s.parked.entries,
+    'arrivals': lambda s: s.parked.arrivals,
     'history': lambda s: s.history.chunks,
 }
 
@@ -142,6 +143,7 @@ OTHERS = {
     'a parked task': lambda s: first(s.parked.entries.values()),
     'a chunk': lambda s: first(s.history.chunks.values()),
     'count of pauses': lambda s: s.pauses.ended,
+    'count of parked tasks': lambda s: s.parked.count,
 }
 
 PARTS = {
@@ -244,6 +246,8 @@ def look(schedule):
     list(schedule.workers)
     list(schedule.claimed())
     list(schedule.history)
+    list(schedule.parked.newest_first())
+    len(schedule.parked)
     list(schedule.forecast(NOON + 3 * timedelta(hours=1), NOON))
     return len(list(schedule.parked)), schedule.overdue(NOON)
 

@@ -20,6 +20,7 @@ from sample_work import commit
 from sample_work import hooks
 from sample_work import prepare
 from ZODB.FileStorage import FileStorage
+from ZODB.utils import z64
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
@@ -136,6 +137,88 @@ def test_what_is_beyond_the_bound_is_forgotten(monkeypatch):
     for number in range(0, 100, 5):
         add(found, [record(number + i) for i in range(5)])
     assert ids(found) == list(range(99, 89, -1))
+
+
+def repeated(oid, number):
+    """The record of another run of that task."""
+    return history.record(oid, 0, SUCCEEDED, number, '', '', began=number)
+
+
+def kept(found):
+    """How many entries there are of each task, and when they ended."""
+    return {id: [entry.ended.microsecond for entry in found.select(id)]
+            for id in {entry.id for entry in found}}
+
+
+def test_a_busy_task_does_not_flush_out_another():
+    found = new_history()
+    found.keep, found.keep_each = 20, 3
+    add(found, [repeated(7, 1)])
+    for number in range(2, 102, 2):
+        # In a chunk of its own, and beside another task.
+        add(found, [repeated(1, number)])
+        add(found, [repeated(1, number + 1), record(8)][:1 + (number == 50)])
+    found.trim(NOW)
+    assert kept(found) == {'7': [1], '8': [8], '1': [101, 100, 99]}
+    assert all(found.is_counted(*item) for item in found.chunks.items())
+
+
+def test_one_task_may_fill_what_no_other_needs():
+    found = new_history()
+    found.keep, found.keep_each = 20, 3
+    for number in range(20):
+        add(found, [repeated(1, number)])
+    found.trim(NOW)
+    assert len(list(found)) == 20
+
+
+def test_the_oldest_of_all_go_if_no_task_has_too_many():
+    found = new_history()
+    found.keep, found.keep_each = 20, 3
+    for number in range(30):
+        add(found, [record(number)])
+    found.trim(NOW)
+    assert ids(found) == list(range(29, 9, -1))
+
+
+def test_what_is_left_of_a_turn_keeps_its_transactions(tmp_path):
+    db = ZODB.DB(FileStorage(str(tmp_path / 'Data.fs')))
+    with db.transaction() as connection:
+        found = connection.root()['history'] = new_history()
+        found.keep, found.keep_each = 3, 1
+        found.add([repeated(1, 1), repeated(2, 2)], NOW, 'w', TID + z64)
+    with db.transaction() as connection:
+        found = connection.root()['history']
+        stored = next(iter(found.chunks.values()))._p_serial
+        found.add([repeated(1, 3), repeated(3, 4)], NOW, 'w')
+        found.trim(NOW)
+    with db.transaction() as connection:
+        found = connection.root()['history']
+        assert [(entry.id, entry.tid) for entry in found][2:] == [
+            ('2', stored)]
+        assert kept(found).keys() == {'1', '2', '3'}
+    db.close()
+
+
+def test_a_process_loads_each_part_once_to_count_it(tmp_path):
+    db = ZODB.DB(FileStorage(str(tmp_path / 'Data.fs')))
+    connection = db.open()
+    found = connection.root()['history'] = new_history()
+    found.keep = 10
+    for number in range(15):
+        found.add([record(number)], NOW, 'w')
+    transaction.commit()
+    counted = []
+    for _ in range(2):
+        for chunk in found.chunks.values():
+            chunk._p_deactivate()
+        before = connection.getTransferCounts()[0]
+        found._thinned(list(found.chunks))
+        counted.append(connection.getTransferCounts()[0] - before)
+    assert counted == [15, 0]
+    transaction.abort()
+    connection.close()
+    db.close()
 
 
 def test_the_history_is_not_trimmed_at_each_turn(monkeypatch):

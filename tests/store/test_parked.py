@@ -14,6 +14,8 @@ from zodbschedule import NotScheduled
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.outcomes import Tally
+from zodbschedule.scheduling.soundness.survey import flaws
+from zodbschedule.scheduling.soundness.survey import mend as mend_flaws
 from zodbschedule.store.parked import REASON
 from zodbschedule.store.parked import TRACEBACK
 from zodbschedule.store.parked import ParkedTask
@@ -61,6 +63,43 @@ def test_an_entry_says_what_was_when_and_why(stage):
     assert entry.reason.startswith('ValueError: xxx')
     assert entry.traceback.startswith('Traceback')
     assert repr(entry) == f'<ParkedTask {entry.id}: {entry.reason}>'
+
+
+def test_the_newest_entries_come_first_page_by_page(stage):
+    parked = stage.schedule.parked
+    entries = list(parked.newest_first())
+    assert [entry.description for entry in entries] == [
+        'bad 0', 'bad 1', 'bad 2']
+    assert next(parked.newest_first(entries[0].position)) is entries[1]
+    stage.schedule.discard(entries[1])
+    assert list(parked.newest_first(entries[1].position)) == [entries[2]]
+    assert list(parked.newest_first()) == [entries[0], entries[2]]
+    assert len(parked) == 2
+
+
+def test_an_entry_in_the_place_of_another_is_listed_once(stage):
+    parked = stage.schedule.parked
+    old = next(iter(parked))
+    new = ParkedTask(old.id, old.task, old.time, stage.now, 'once more')
+    parked.add(new)
+    assert next(parked.newest_first()) is new
+    assert len(list(parked.newest_first())) == len(parked) == 3
+
+
+def test_a_wrong_order_and_a_wrong_count_are_found_and_mended(stage):
+    parked = stage.schedule.parked
+    newest, middle, oldest = parked.newest_first()
+    del parked.arrivals[middle.position]
+    parked.arrivals[oldest.position - 1] = oldest
+    parked.arrivals[oldest.position - 2] = ParkedTask(
+        'f', oldest.task, oldest.time, stage.now, 'nowhere')
+    parked.count.change(5)
+    assert [str(flaw.kind) for flaw in flaws(stage.schedule)] == [
+        'wrong-index'] * 3 + ['wrong-count']
+    mend_flaws(stage.schedule)
+    assert list(flaws(stage.schedule)) == []
+    assert list(parked.newest_first()) == [middle, newest, oldest]
+    assert len(parked) == 3
 
 
 def test_entries_are_listed_counted_and_found(stage):

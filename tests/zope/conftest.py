@@ -1,6 +1,7 @@
 """A Zope in this process, with a database in memory, and sites in it."""
 
 import os
+from contextlib import contextmanager
 
 import pytest
 import transaction
@@ -60,9 +61,12 @@ def zope(tmp_path_factory):
     return Zope2
 
 
-@pytest.fixture
-def app(zope):
-    """The application root, in a connection on the manager of the thread."""
+@contextmanager
+def application(zope):
+    """The application root, in a connection on the manager of the thread.
+
+    In the end it is as it was.
+    """
     app = zope.app()
     before = set(app.objectIds())
     yield app
@@ -78,6 +82,13 @@ def app(zope):
 
 
 @pytest.fixture
+def app(zope):
+    """The application root, for one test."""
+    with application(zope) as app:
+        yield app
+
+
+@pytest.fixture
 def mounted(app):
     """A folder in a database of its own."""
     manage_addMounts(app, ['/mounted'])
@@ -89,9 +100,9 @@ def mounted(app):
     transaction.commit()
 
 
-def make_site(parent, name):
+def make_site(parent, name, factory=Folder):
     """A folder that is a site, with a user folder."""
-    parent._setObject(name, Folder(name))
+    parent._setObject(name, factory(name))
     site = parent._getOb(name)
     components = PersistentComponents('++etc++site')
     components.__bases__ = (globalSiteManager,)

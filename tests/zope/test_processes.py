@@ -308,7 +308,7 @@ class TestCommands:
     def test_if_there_are_several_it_has_to_be_said_which(
             self, sites, command):
         said = command('list', code=2)
-        assert 'have a schedule: none' in said
+        assert 'is empty; start the Zope once' in said
         sites('a', 'b')
         assert 'have a schedule: /a, /b' in command('list', code=2)
         command('add', 'instances.count', '--path', '/b')
@@ -322,12 +322,12 @@ class TestCommands:
         command('list')
 
     def test_what_is_not_there_is_said(self, instance, command):
+        assert 'is not a site' in command(
+            'init', '--path', '/acl_users', code=2)
         assert 'there is no object at /c' in command(
             'list', '--path', '/c', code=2)
         assert 'there is no schedule at' in command(
             'list', '--path', '/acl_users', code=2)
-        assert 'is not a site' in command(
-            'init', '--path', '/acl_users', code=2)
         assert '--db and --zope are both given' in instance.run(
             'zodbschedule', 'list', '--zope', instance.conf, '--db', 'x',
             code=2)

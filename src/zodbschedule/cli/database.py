@@ -82,6 +82,7 @@ class Access(Enum):
 
     READ = 'read only; it must exist'
     CHANGE = 'it must exist'
+    RUN = 'it must exist, and code of the application is used'
     CREATE = 'it may be new'
 
 
@@ -193,11 +194,11 @@ class Source:
         self.factory, self.options = _resolve(self.uri, access)
         config = _configured(self.factory)
         if access is Access.READ:
-            _only_read(config)
+            only_read(config)
         #: the path of its file; None if it is not a file of this machine
         self.file = _file_of(self.uri, config)
         if access is not Access.CREATE:
-            _refuse_missing(self.file)
+            refuse_missing(self.file)
 
     def open(self) -> DB:
         """Open it, for `Access.READ` read-only if the storage can do that."""
@@ -219,7 +220,7 @@ class Source:
             raise
 
 
-def _only_read(config: Any) -> None:
+def only_read(config: Any) -> None:
     """Set what a section of a ZConfig file has of that."""
     for name, value in ('read_only', True), ('create_schema', False):
         if hasattr(config, name):
@@ -289,8 +290,11 @@ def _configured(factory: Callable[[], Any]) -> Any:
     return getattr(getattr(factory, '__self__', None), 'config', None)
 
 
-def _refuse_missing(path: str | None) -> None:
-    """A storage that is a file would create a new one."""
+def refuse_missing(path: str | None) -> None:
+    """Raise CommandError if there is no such file.
+
+    A storage that is a file would create a new one.
+    """
     if path and not os.path.exists(path):
         raise CommandError(
             f'there is no database at {path}; create one with: '
@@ -351,25 +355,26 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
 
 
 def change_schedule(location: Location, note: str,
-                    change: Callable[[Schedule], T], by: str | None = None
-                    ) -> T:
+                    change: Callable[[Schedule], T], by: str | None = None,
+                    access: Access = Access.CHANGE) -> T:
     """What *change* returns; it is committed, and retried on conflicts.
 
     The transaction names *by*, or else the user of the system.
     """
-    with changing(location, by) as commit:
+    with changing(location, by, access) as commit:
         result: T = commit(note, change)
     return result
 
 
 @contextmanager
-def changing(location: Location, by: str | None
+def changing(location: Location, by: str | None,
+             access: Access = Access.CHANGE
              ) -> Iterator[Callable[[str, Callable[[Schedule], Any]], Any]]:
     """The same for several changes, each in its own transaction.
 
     The value is a function of a note and a change.
     """
-    with open_connection(location, Access.CHANGE) as connection:
+    with open_connection(location, access) as connection:
         yield partial(_commit, location, connection, by)
 
 

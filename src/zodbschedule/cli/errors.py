@@ -34,7 +34,8 @@ from zodbschedule.transactions.errors import is_full
 EXIT_ALERT = 1
 #: wrong usage, or the command failed
 EXIT_ERROR = 2
-#: the worker failed for a reason that may pass: it may be started again
+#: the worker failed, or the Zope of the command did not start, for a reason
+#: that may pass: it may be started again
 EXIT_FAILED = 3
 #: the user interrupted the command
 EXIT_INTERRUPTED = 130
@@ -48,6 +49,7 @@ Exit codes:
        more tasks are parked or fewer workers alive than may be, or the
        schedule is not sound
   2    wrong usage, no such task, or the command failed
+  3    the Zope did not start, although its configuration is right
   130  interrupted; tasks that did not run are back in the schedule
   141  nobody reads the output"""
 

@@ -60,8 +60,8 @@ conf_option = functools.partial(
     click.option, '--zope', 'conf', metavar='CONF',
     type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 zope_option = conf_option(
-    help='The zope.conf of a Zope to start, instead of --db; --path is then '
-         'the path of a site.')
+    help='The zope.conf of a Zope, instead of --db; --path is then the path '
+         'of a site.')
 
 
 def location_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -122,7 +122,7 @@ def _make_pass(location: Location, until: datetime | None,
                parked: list[TaskParked], signals: Signals, grace: timedelta
                ) -> tuple[Tally, Remains]:
     until = until or clock.now()
-    with open_connection(location, Access.CHANGE) as connection:
+    with open_connection(location, Access.RUN) as connection:
         reason = processing.why_disabled(connection)
         if reason:
             raise CommandError(f'nothing was run: {reason}')
@@ -135,7 +135,8 @@ def _make_pass(location: Location, until: datetime | None,
 
 
 def _remains(schedule: Schedule, until: datetime, stop: Stop) -> Remains:
-    waiting = filter(None, map(schedule.waits, schedule.pauses.tasks()))
+    waiting = filter(None, (
+        schedule.waits(paused.task) for paused in schedule.paused_tasks()))
     return Remains(
         pause_facts(schedule.paused()),
         sum(time <= until for time in waiting),

@@ -43,7 +43,6 @@ from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.database import refuse_other
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import WorkerFailed
 from zodbschedule.cli.errors import failures_of_worker
 from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
@@ -52,8 +51,6 @@ from zodbschedule.cli.options import locations_options
 from zodbschedule.cli.options import log_options
 from zodbschedule.cli.signals import Signals
 from zodbschedule.cli.signals import exit_at_once
-from zodbschedule.cli.zope_site import Zope
-from zodbschedule.cli.zope_site import ZopeFailed
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.interfaces import MIN_LEASE
 from zodbschedule.logger import log
@@ -116,7 +113,8 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
                'grace': grace}
     ending = Ending()
     with (Signals() as signals,
-          logs.shown(log, partial(import_modules, modules))):
+          logs.shown(_log_of(locations[0], log),
+                     partial(import_modules, modules))):
         with _make_worker(locations, options, ending) as made:
             signals.work = ending.work = made
             with keep_health_file(health_file, lambda: made.healthy):
@@ -126,13 +124,21 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     ctx.exit(signals.code)
 
 
+def _log_of(location: Any, chosen: logs.Chosen) -> logs.Chosen:
+    """*chosen*; if that is nothing, a Zope logs as its server does."""
+    if not isinstance(location, ZopeLocation) or logs.is_shown() or (
+            chosen.format or chosen.config):
+        return chosen
+    return chosen._replace(config=location.log_config)
+
+
 @contextmanager
 def _make_worker(locations: list[Any], options: dict[str, Any],
                  ending: 'Ending') -> Iterator[Worker]:
     """A worker for the schedules at those locations."""
     first = locations[0]
     if isinstance(first, ZopeLocation):
-        with _started(first) as zope:
+        with first.started() as zope:
             fix_asyncio()
             paths = dict.fromkeys(filter(None, (
                 location.path for location in locations)))
@@ -145,16 +151,6 @@ def _make_worker(locations: list[Any], options: dict[str, Any],
     with _database(
             source, 2 * options['threads'] + 2, check, ending) as db:
         yield Worker(db, *paths, **options)
-
-
-@contextmanager
-def _started(location: ZopeLocation) -> Iterator[Zope]:
-    """The Zope, started; a service manager may try again if it does not."""
-    try:
-        with location.started() as zope:
-            yield zope
-    except ZopeFailed as error:
-        raise WorkerFailed(error.message) from error
 
 
 def _check_options(threads: int, name: str | None, lease: timedelta | None,

@@ -10,19 +10,41 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The schedule of a site of a Zope, which is started for a command."""
+"""The schedule of a site of a Zope.
+
+Most commands open the databases of the Zope themselves.  Those that run or
+make something need its code: for them the Zope is started.
+"""
 
 import os
+from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
+from configparser import RawConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import click
+
 from zodbschedule import Schedule
+from zodbschedule.cli.database import Access
+from zodbschedule.cli.errors import EXIT_FAILED
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import one_line
-from zodbschedule.errors.text import ErrorText
+from zodbschedule.cli.zope_databases import configured
+from zodbschedule.cli.zope_databases import errors_as
+from zodbschedule.cli.zope_databases import zope_database
+from zodbschedule.cli.zope_objects import APPLICATION
+from zodbschedule.cli.zope_objects import Classes
+from zodbschedule.cli.zope_objects import is_without_zope
+
+
+# What Zope and cookiecutter-zope-instance, and plone.recipe.zope2instance,
+# call the file that the server is started by.
+INIS = 'zope.ini', 'wsgi.ini'
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,16 @@ class ZopeLocation:
     def __str__(self) -> str:
         return f'{self.path or "the only site"} in {self.conf}'
 
+    @property
+    def log_config(self) -> Path | None:
+        """The file beside *conf* by which the server of the Zope logs."""
+        for path in map(Path(self.conf).with_name, INIS):
+            parser = RawConfigParser(strict=False)
+            parser.read(path)
+            if parser.has_section('loggers'):
+                return path
+        return None
+
     @contextmanager
     def started(self) -> Iterator['Zope']:
         """The Zope, started; its databases are closed in the end."""
@@ -46,14 +78,30 @@ class ZopeLocation:
             zope.close()
 
     @contextmanager
-    def database(self, access: Any) -> Iterator[Any]:
+    def database(self, access: Access) -> Iterator[Any]:
         """See `Location`.  Zope's configuration says how to open it."""
-        with self.started() as zope:
-            yield zope.db
+        if access in (Access.RUN, Access.CREATE):
+            with self.started() as zope:
+                yield zope.db
+        else:
+            with zope_database(self.conf, access) as db:
+                yield db
 
-    def find(self, connection: Any) -> Schedule:
+    def find(self, connection: Any) -> Any:
         """See `Location`."""
-        return self._site_and_schedule(connection)[1]
+        if not is_without_zope(connection):
+            return self._site_and_schedule(connection)[1]
+        classes = connection.db().classFactory
+        sites = import_module('zodbschedule.zope.sites')
+        with classes.application(connection) as app:
+            return self._found(self._look(classes, app, sites), sites)
+
+    def _look(self, classes: Classes, app: Any, sites: Any) -> Any:
+        """What the annotation of the site is, where no Zope is started."""
+        paths = classes.annotation(app, sites.PATHS_KEY) or ()
+        site = self._refuse_gone(
+            lambda path: classes.object_at(app, path), paths)
+        return classes.annotation(site, sites.SCHEDULE_KEY)
 
     def make(self, connection: Any) -> bool:
         """See `Location`."""
@@ -66,32 +114,41 @@ class ZopeLocation:
         if sites.schedule_of(site) is not None:
             return False
         try:
-            sites.install(site)
+            schedule = sites.install(site)
         except ValueError as error:
             raise CommandError(str(error)) from error
+        for hint in schedule.hints:
+            click.echo(f'Warning: {hint}', err=True)
         return True
 
     def _site_and_schedule(self, connection: Any) -> tuple[Any, Schedule]:
         sites = import_module('zodbschedule.zope.sites')
         site = self._site(connection, sites)
-        found: Schedule | None = sites.schedule_of(site)
-        if found is None:
+        return site, self._found(sites.schedule_of(site), sites)
+
+    def _found(self, found: Any, sites: Any) -> Schedule:
+        if not isinstance(found, Schedule):
             raise CommandError(
                 f'there is no schedule at {self}; create one with: '
                 f'zodbschedule init, or install the profile {sites.PROFILE}')
-        return site, found
+        return found
 
     def _site(self, connection: Any, sites: Any) -> Any:
-        app = connection.root()['Application']
+        app = connection.root()[APPLICATION]
+        return self._refuse_gone(
+            partial(sites.object_at, app), sites.site_paths(app))
+
+    def _refuse_gone(self, object_at: Callable[[str], Any],
+                     paths: Collection[str]) -> Any:
+        """The site, found by its path; *paths* are those with a schedule."""
         path = self.path
         if path is None:
-            paths = sites.site_paths(app)
             if len(paths) != 1:
                 raise CommandError(
                     f'--path is missing; give one of the sites that have a '
                     f'schedule: {", ".join(paths) or "none"}')
-            path = paths[0]
-        found = sites.object_at(app, path)
+            [path] = paths
+        found = object_at(path)
         if found is None:
             raise CommandError(f'there is no object at {path} in {self.conf}; '
                                f'correct --path')
@@ -102,6 +159,12 @@ class ZopeLocation:
 class SiteLocation(ZopeLocation):
     """A site, where commands find the site and not its schedule alone."""
 
+    @contextmanager
+    def database(self, access: Access) -> Iterator[Any]:
+        """See `Location`.  Only a Zope knows what is contributed."""
+        with self.started() as zope:
+            yield zope.db
+
     def find(self, connection: Any) -> Any:
         return self._site_and_schedule(connection)[0]
 
@@ -109,26 +172,22 @@ class SiteLocation(ZopeLocation):
 class ZopeFailed(CommandError):
     """The configuration is right, but the Zope does not start with it.
 
-    That may pass: a database is away, or an add-on is being replaced.
+    That may pass: a database is away, or an add-on is being replaced.  So a
+    service manager may try again.
     """
+
+    exit_code = EXIT_FAILED
 
 
 class Zope:
     """A Zope that this process has started; there can be one."""
 
     def __init__(self, conf: str) -> None:
-        try:
-            zope2 = import_module('Zope2')
-            run = import_module('Zope2.Startup.run')
-            self.workers = import_module('zodbschedule.zope.workers')
-        except ImportError as error:
-            raise CommandError(
-                f"--zope needs Zope ({one_line(error)}); install it with: "
-                f"pip install 'zodbschedule[zope]'") from error
+        configured(conf)
         os.environ['ZOPE_CONFIG'] = conf
-        with _errors_as(CommandError, conf):
-            run.configure_wsgi(conf)
-        with _errors_as(ZopeFailed, conf):
+        zope2 = import_module('Zope2')
+        self.workers = import_module('zodbschedule.zope.workers')
+        with errors_as(ZopeFailed, f'{conf}: Zope does not start'):
             zope2.startup_wsgi()
         self.db = zope2.DB
 
@@ -141,14 +200,3 @@ class Zope:
         """Close the databases of the Zope."""
         for db in list(self.db.databases.values()):
             db.close()
-
-
-@contextmanager
-def _errors_as(kind: type[CommandError], conf: str) -> Iterator[None]:
-    """Say in a line that the Zope does not start, whatever an add-on raises.
-    """
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        raise kind(
-            f'{conf}: Zope does not start: {ErrorText(error)}') from error

@@ -30,6 +30,7 @@ from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.scheduling.missing import refuse_codeless
+from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.inspection import STAMP
 from zodbschedule.store.inspection import class_name
@@ -93,13 +94,17 @@ def label_of(task: Persistent) -> str:
 def problem_of(task: Persistent) -> str | None:
     """Why *task* cannot run in this process; None if that is unknown.
 
-    It imports what the task calls.
+    It imports what the task calls, unless the database was opened without the
+    code that belongs to it.
     """
     if isinstance(task, Broken):
         return 'class missing'
     try:
         task._p_activate()
-        refuse_codeless(task)
+        if _is_without_code(task):
+            refuse_incomplete(task)
+        else:
+            refuse_codeless(task)
     except CodeMissing as error:
         return str(error)
     except POSKeyError:
@@ -110,6 +115,13 @@ def problem_of(task: Persistent) -> str | None:
         *_, first = causes(error)
         return f'cannot be loaded: {ErrorText(first).message}'
     return None
+
+
+def _is_without_code(task: Persistent) -> bool:
+    """Whether the class factory of the database says so."""
+    connection = task._p_jar
+    return connection is not None and getattr(
+        connection.db().classFactory, 'without_code', False)
 
 
 def state_of(task: Persistent) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from zodbschedule.recurrence.zones import zone_of
 
 
 # The largest number of dates in EXDATE, and in RDATE.  Each that is left out
-# one after the other is a step of the search for the next occurrence, of about
-# 40 us.
-MAX_DATES = 1_000
+# one after the other is a step of the search for the next occurrence, of up to
+# 70 us.
+MAX_DATES = 500
 
 
 # Each check raises `InvalidRecurrence`.
@@ -139,15 +139,19 @@ def clamp(moment: datetime) -> datetime:
 
 def format_moment(moment: datetime) -> str:
     """A moment of a rule, with the name of its zone."""
-    return f'{moment.replace(tzinfo=None)} in {moment.tzinfo}'
+    is_whole = not moment.second and not moment.microsecond
+    text = moment.replace(tzinfo=None).isoformat(
+        ' ', 'minutes' if is_whole else 'auto')
+    return f'{text} in {moment.tzinfo}'
 
 
 def format_period(period: timedelta) -> str:
-    """A period such as "1 day 2 hours"."""
+    """A period such as "hour" and "1 day 2 hours", what is after "every"."""
     hours, seconds = divmod(period.seconds, 3600)
     minutes, seconds = divmod(seconds, 60)
-    numbers = {'day': period.days, 'hour': hours, 'minute': minutes,
-               'second': seconds + period.microseconds / 1e6}
-    return ' '.join(
-        f'{number:g} {unit}{"s" if number != 1 else ""}'
-        for unit, number in numbers.items() if number)
+    fraction = f'.{period.microseconds:06}'.rstrip('0.')
+    numbers = {'day': f'{period.days}', 'hour': f'{hours}',
+               'minute': f'{minutes}', 'second': f'{seconds}{fraction}'}
+    texts = [f'{number} {unit}{"s" if number != "1" else ""}'
+             for unit, number in numbers.items() if number != '0']
+    return texts[0].removeprefix('1 ') if len(texts) == 1 else ' '.join(texts)

@@ -102,6 +102,12 @@ class Rule:
     until: datetime | None = None
     parts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it says, except for its start; hashable."""
+        return (self.freq, self.interval, self.wkst, self.count, self.until,
+                frozenset(self.parts.items()))
+
     def wall_times(self, wall: datetime) -> Iterator[datetime]:
         """The wall times from *wall* on, ascending; ignores COUNT and UNTIL.
         """

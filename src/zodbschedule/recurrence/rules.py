@@ -45,6 +45,7 @@ from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import IRecurrence
 from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.recurrence import cron
+from zodbschedule.recurrence import cron_fields
 from zodbschedule.recurrence import rrule
 from zodbschedule.recurrence import rrule_text
 from zodbschedule.recurrence.arguments import check_dates
@@ -56,9 +57,14 @@ from zodbschedule.recurrence.arguments import check_zone_name
 from zodbschedule.recurrence.arguments import clamp
 from zodbschedule.recurrence.arguments import format_moment
 from zodbschedule.recurrence.arguments import format_period
+from zodbschedule.recurrence.cron_words import cron_words
+from zodbschedule.recurrence.exception_dates import Wall
 from zodbschedule.recurrence.exception_dates import added
+from zodbschedule.recurrence.exception_dates import instants_of
 from zodbschedule.recurrence.exception_dates import left_out
+from zodbschedule.recurrence.exception_dates import moment_of
 from zodbschedule.recurrence.exception_dates import occurs
+from zodbschedule.recurrence.exception_dates import walls_of
 from zodbschedule.recurrence.periods import check_period
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
@@ -243,6 +249,18 @@ class _WallTimeRule(_Recurrence):
     def _default_policies(self) -> tuple[str, str]:
         """The policies for gap and fold that are used if none is given."""
 
+    @abstractmethod
+    def _normal_form(self) -> tuple[object, ...]:
+        """What it says: that of two rules is equal if they say the same."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._normal_form() == other._normal_form()
+
+    def __hash__(self) -> int:
+        return hash(self._normal_form())
+
     def _check_policies(self, gap: str | None, fold: str | None) -> None:
         default_gap, default_fold = self._default_policies()
         vars(self).update(
@@ -283,7 +301,7 @@ class _WallTimeRule(_Recurrence):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Cron(_WallTimeRule):
     """A recurrence at the wall times that match a cron expression.
 
@@ -314,25 +332,31 @@ class Cron(_WallTimeRule):
             raise InvalidRecurrence(
                 f'cron expression is {expression!r}; it has to be a str, '
                 f"such as '30 2 * * *'")
-        expression = ' '.join(expression.split())
-        cron.fields(expression)
-        vars(self).update(expression=expression,
+        cron.check(expression)
+        vars(self).update(expression=' '.join(expression.split()),
                           timezone=check_zone_name(timezone))
         self._check_policies(gap, fold)
 
-    @lru_cache(maxsize=1024)
     def _wall_times(self) -> WallTimes:
-        return WallTimes(partial(cron.wall_times, self.expression),
-                         zone_of(self.timezone), self.gap, self.fold)
+        return _times_of_cron(
+            self.expression, self.timezone, self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
-        if cron.is_interval(self.expression):
+        if cron_fields.fields(self.expression).is_interval:
             return 'skip', 'both'
         return 'next', 'first'
 
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = cron_fields.fields(self.expression)
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.expression
+        return says, self.timezone, self.gap, self.fold
+
     def __str__(self) -> str:
         try:
-            words = cron.explain(self.expression)
+            words = cron_words(self.expression)
         except InvalidRecurrence:
             words = self.expression
         return f'{words}, in {self.timezone}'
@@ -343,7 +367,7 @@ class Cron(_WallTimeRule):
 
 
 @implementer(IRecurrence)
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class RRule(_WallTimeRule):
     """A recurrence rule of a calendar, as in RFC 5545.
 
@@ -369,8 +393,8 @@ class RRule(_WallTimeRule):
     _wall: datetime
     _fold: int  # apart, since a comparison of datetimes ignores it
     _spec: Spec
-    _exdate: tuple[int, ...]
-    _rdate: tuple[int, ...]
+    _exdate: tuple[Wall, ...]
+    _rdate: tuple[Wall, ...]
     gap: str
     fold: str
 
@@ -390,10 +414,12 @@ class RRule(_WallTimeRule):
             _fold=start.fold,
             _spec=spec,
             _exdate=(),
-            _rdate=check_dates('rdate', rdate, added(lines.rdates, start)))
+            _rdate=walls_of(check_dates(
+                'rdate', rdate, added(lines.rdates, start)), spec))
         self._check_policies(gap, fold)
-        vars(self).update(_exdate=check_dates('exdate', exdate, left_out(
-            lines.exdates, start, self._next_before_exdate)))
+        vars(self).update(_exdate=walls_of(check_dates(
+            'exdate', exdate, left_out(
+                lines.exdates, start, self._next_before_exdate)), spec))
         if self._next_instant(EARLIEST) is None:
             raise InvalidRecurrence(
                 f'RRULE is {self.text!r}, which never occurs from {start} on')
@@ -417,26 +443,28 @@ class RRule(_WallTimeRule):
     @property
     def exdate(self) -> tuple[datetime, ...]:
         """The instants that do not occur, in UTC, ascending."""
-        return tuple(map(from_micros, self._exdate))
+        return tuple(map(from_micros, instants_of(self._exdate, self._spec)))
 
     @property
     def rdate(self) -> tuple[datetime, ...]:
         """The instants that occur as well, in UTC, ascending."""
-        return tuple(map(from_micros, self._rdate))
+        return tuple(map(from_micros, instants_of(self._rdate, self._spec)))
 
-    @lru_cache(maxsize=1024)
     def _wall_times(self) -> WallTimes:
-        zone = zone_of(self._spec)
-        rule = rrule.parse(self.text, self._wall)
-        times = WallTimes(rule.wall_times, zone, self.gap, self.fold,
-                          _first_instant(self._wall, self._fold, zone),
-                          min(rule.until or LATEST, LATEST))
-        if rule.count is None:
-            return times
-        return replace(times, end=_last_instant(times, rule.count))
+        return _times_of_rrule(self.text, self._wall, self._fold, self._spec,
+                               self.gap, self.fold)
 
     def _default_policies(self) -> tuple[str, str]:
         return 'skip', 'both' if SUBDAILY.search(self.text) else 'first'
+
+    def _normal_form(self) -> tuple[object, ...]:
+        try:
+            says: object = rrule.parse(self.text, self._wall).key
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            says = self.text
+        return (says, self._wall, self._fold, self._spec, self._exdate,
+                self._rdate, self.gap, self.fold)
 
     @property
     def unmatched_exdate(self) -> tuple[datetime, ...]:
@@ -445,26 +473,30 @@ class RRule(_WallTimeRule):
                      if not occurs(each, self._next_before_exdate))
 
     def _next_instant(self, instant: datetime) -> datetime | None:
+        exdate = instants_of(self._exdate, self._spec)
         while True:
             result = self._next_before_exdate(instant)
-            if result is None or to_micros(result) not in self._exdate:
+            if result is None or to_micros(result) not in exdate:
                 return result
             instant = result
 
     def _next_before_exdate(self, instant: datetime) -> datetime | None:
         """The next instant before EXDATE leaves out any."""
-        following = bisect_right(self._rdate, to_micros(instant))
-        rdate = map(from_micros, self._rdate[following:following + 1])
-        proposals = super()._next_instant(instant), *rdate
+        rdate = instants_of(self._rdate, self._spec)
+        following = bisect_right(rdate, to_micros(instant))
+        proposals = super()._next_instant(instant), *map(
+            from_micros, rdate[following:following + 1])
         return min(filter(None, proposals), default=None)
 
     def _shown_dtstart(self) -> datetime:
-        """The start, also if this process does not know its zone."""
+        return self._wall.replace(tzinfo=self._shown_zone(), fold=self._fold)
+
+    def _shown_zone(self) -> tzinfo:
+        """The zone, also if this process does not know it."""
         try:
-            info = zone_of(self._spec).info
+            return zone_of(self._spec).info
         except InvalidRecurrence:
-            info = UnknownZone(self._spec)
-        return self._wall.replace(tzinfo=info, fold=self._fold)
+            return UnknownZone(self._spec)
 
     def __str__(self) -> str:
         start = format_moment(self._shown_dtstart())
@@ -473,10 +505,36 @@ class RRule(_WallTimeRule):
         return f'{self.text} from {start}{"".join(dates)}'
 
     def __repr__(self) -> str:
-        dates = [f', {name}={value!r}' for name, value in (
-            ('exdate', self.exdate), ('rdate', self.rdate)) if value]
+        zone = self._shown_zone()
+        dates = [f', {name}={[moment_of(wall, zone) for wall in walls]!r}'
+                 for name, walls in (
+                     ('exdate', self._exdate), ('rdate', self._rdate))
+                 if walls]
         return (f'RRule({self.text!r}, {self._shown_dtstart()!r}'
                 f'{"".join(dates)}{self._repr_of_policies()})')
+
+
+# What is cached has plain data as its key: it is found faster than by a rule.
+
+
+@lru_cache(maxsize=1024)
+def _times_of_cron(expression: str, timezone: str, gap: str,
+                   fold: str) -> WallTimes:
+    return WallTimes(partial(cron.wall_times, expression),
+                     zone_of(timezone), gap, fold)
+
+
+@lru_cache(maxsize=1024)
+def _times_of_rrule(text: str, wall: datetime, fold_of_start: int, spec: Spec,
+                    gap: str, fold: str) -> WallTimes:
+    zone = zone_of(spec)
+    rule = rrule.parse(text, wall)
+    times = WallTimes(rule.wall_times, zone, gap, fold,
+                      _first_instant(wall, fold_of_start, zone),
+                      min(rule.until or LATEST, LATEST))
+    if rule.count is None:
+        return times
+    return replace(times, end=_last_instant(times, rule.count))
 
 
 def _first_instant(wall: datetime, fold: int, zone: Zone) -> datetime:

@@ -29,6 +29,7 @@ from datetime import timedelta
 from itertools import islice
 
 from zodbschedule.instant import MICROSECOND
+from zodbschedule.recurrence.words import listed
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import SECOND
@@ -44,10 +45,10 @@ GAP = ('next', 'skip')
 FOLD = ('first', 'second', 'both')
 
 # How many transitions a search passes before it takes a rule for one whose
-# times are always skipped.  With more, such a rule costs longer, about 20 us
+# times are always skipped.  With more, such a rule costs longer, about 300 us
 # each; with fewer, a rule that its zone lets occur once in a century would
 # end.
-MAX_TRANSITIONS = 500
+MAX_TRANSITIONS = 100
 # How far ahead a description looks for the next gap and the next fold.
 HORIZON = timedelta(days=3653)
 
@@ -132,12 +133,15 @@ class WallTimes:
         wall = self.zone.wall(instant)
         transition = self.zone.transition(instant - SECOND, instant)
         if transition is not None and self._occurs_after(transition):
-            return f'{self._list(transition, wall)} does not exist that day'
+            skipped = self._told(transition, wall, 'does', 'do')
+            same = transition.first.date() == wall.date()
+            return f'{skipped} not exist{" that day" if same else ""}'
         instants = self.zone.instants(wall)
         if len(instants) == 1:
             return None
         which = 'first' if instant == instants[0] else 'second'
-        return f'{_format(wall, wall)} comes twice that day: the {which}'
+        time = _format(wall, wall)
+        return f'{time} comes twice that day; this is the {which}'
 
     def describe(self, moment: datetime) -> str:
         """What happens at the next gap, and at the next fold."""
@@ -158,27 +162,31 @@ class WallTimes:
         if transition is None:
             return f'Next {name}: none within ten years.'
         first, end = transition.first, transition.end
-        happens = 'do not exist' if is_gap else 'come twice'
+        happens = 'does not exist' if is_gap else 'comes twice'
         return (
             f'Next {name}: {first:%Y-%m-%d}, {_format(first, first)} to '
             f'{_format(end, first)} {happens}; '
             f'{self._describe_effect(transition)}.')
 
     def _describe_effect(self, transition: Transition) -> str:
-        walls = self._list(transition, transition.first)
-        if not walls:
+        first = transition.first
+        if not any(True for _ in self._walls_in(transition)):
             return 'nothing is due then'
-        if not transition.is_gap:
-            return f'{walls}: {_FOLD_EFFECT[self.fold]}'
-        if self.gap == 'skip':
-            return f'{walls}: left out'
-        return f'{walls}: once, at {_format(transition.end, transition.first)}'
+        if transition.is_gap and self.gap == 'skip':
+            return f'{self._told(transition, first, "is", "are")} left out'
+        occur = self._told(transition, first, 'occurs', 'occur')
+        if transition.is_gap:
+            return f'{occur} once, at {_format(transition.end, first)}'
+        return f'{occur} {_FOLD_EFFECT[self.fold]}'
 
-    def _list(self, transition: Transition, day: datetime) -> str:
-        """The rule's times in a transition; of many, the first two."""
+    def _told(self, transition: Transition, day: datetime, singular: str,
+              plural: str) -> str:
+        """The rule's times in a transition, the first two of many; a verb."""
         walls = list(islice(self._walls_in(transition), 3))
-        text = ', '.join(_format(wall, day) for wall in walls[:2])
-        return f'{text} and so on' if len(walls) > 2 else text
+        texts = [_format(wall, day) for wall in walls[:2]]
+        if len(walls) > 2:
+            return f'{", ".join(texts)} and others {plural}'
+        return f'{listed(texts)} {singular if len(texts) == 1 else plural}'
 
 
 _FOLD_EFFECT = {

@@ -39,6 +39,8 @@ conflicts with that turn.
 """
 
 from collections.abc import Callable
+from collections.abc import Container
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +60,7 @@ Placed = tuple[int, Persistent]
 Recorded = tuple[Any, ...] | int
 
 #: the fields of a slot that holds nothing
-FREE: tuple[Any, ...] = (None, None, None, ())
+FREE: tuple[Any, ...] = (None, None, None, (), ())
 
 
 class Slot(Persistent):
@@ -76,8 +78,14 @@ class Slot(Persistent):
     following: Placed | None = None
     #: what the run has scheduled, in order
     scheduled: list[Placed] | tuple[()] = ()
+    #: the entries that the next turn adds to the `labels` of the schedule, and
+    #: the complements of those that it removes
+    labels: tuple[int, ...] = ()
 
     def __getstate__(self) -> tuple[Any, ...]:
+        if self.labels:
+            return (self.outcome, self.subject, self.following,
+                    self.scheduled, self.labels)
         if self.scheduled:
             return (self.outcome, self.subject, self.following,
                     self.scheduled)
@@ -87,7 +95,7 @@ class Slot(Persistent):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         (self.outcome, self.subject, self.following, self.scheduled,
-         ) = state + FREE[len(state):]
+         self.labels) = state + FREE[len(state):]
 
     @property
     def is_free(self) -> bool:
@@ -144,6 +152,28 @@ class Slot(Persistent):
         self.outcome = outcome
         self.subject = recorded
         self.following = following
+
+    def label(self, added: Iterable[int], removed: Iterable[int]) -> None:
+        """Have the next turn add and remove those entries."""
+        changes = *added, *(~code for code in removed)
+        if changes:
+            self.labels += changes
+
+    def forget_labels(self, codes: Container[int]) -> None:
+        """Have it not do that for some: entries, or their complements."""
+        if any(code in codes for code in self.labels):
+            self.labels = tuple(
+                code for code in self.labels if code not in codes)
+
+    @property
+    def labels_removed(self) -> list[int]:
+        """The entries that the next turn removes."""
+        return [~code for code in self.labels if code < 0]
+
+    @property
+    def labels_added(self) -> list[int]:
+        """Those that it adds."""
+        return [code for code in self.labels if code >= 0]
 
     def schedule(self, micros: int, task: Persistent) -> None:
         """Keep *task*, which the run schedules, for the next turn."""

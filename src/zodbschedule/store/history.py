@@ -18,6 +18,7 @@ the turns of four workers conflicted; with a chunk a turn, 7 %.
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
@@ -154,13 +155,21 @@ class Chunk(Persistent):
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.worker, self.records, self.tids = state
 
+    def reduce(self, wanted: list[int]) -> None:
+        """Keep only the outcomes at those places."""
+        self.tids = b''.join(self._tid(index) for index in wanted)
+        self.records = tuple(self.records[index] for index in wanted)
+
+    def _tid(self, index: int) -> bytes:
+        """That of an outcome; zeros if it is not stored yet."""
+        tid = self.tids[8 * index:8 * index + 8]
+        return self._p_serial if tid == z64 else tid
+
     def newest_first(self) -> Iterator[Outcome]:
         """The outcomes, from the last."""
         for index in reversed(range(len(self.records))):
-            tid = self.tids[8 * index:8 * index + 8]
             yield Outcome.read(
-                self.records[index], self.worker,
-                self._p_serial if tid == z64 else tid)
+                self.records[index], self.worker, self._tid(index))
 
 
 @implementer(IHistory)
@@ -173,6 +182,7 @@ class History(Configurable):
     settings = IHistory
 
     keep = 10_000
+    keep_each = 100
     max_age: timedelta | None = None
 
     def __init__(self, claims: OOBTree, moved: Moved | None = None) -> None:
@@ -204,29 +214,59 @@ class History(Configurable):
             self.trim(now)
 
     def trim(self, now: datetime) -> None:
-        """Delete what is beyond the bounds, by whole chunks."""
+        """Delete what is beyond the bounds.
+
+        If there are too many, first what is too much of one task, and then
+        the oldest, by whole chunks.
+        """
         kept, oldest = 0, EARLIEST
         if self.max_age is not None:
             oldest = _bounded(to_micros(earlier(now, self.max_age)))
         keys = [key for key, _ in remains.items(self.chunks)]
+        if 0 < self.keep < sum(map(_size, keys)):
+            keys = self._thinned(keys)
         for key in reversed(keys):
             if kept >= self.keep or key >> SIZE < oldest:
                 remains.discard(self, 'chunks', key)
-            kept += key & (1 << SIZE) - 1
+            kept += _size(key)
+
+    def _thinned(self, keys: list[int]) -> list[int]:
+        """Delete what is too much of one task; the keys of what is left."""
+        known: dict[int, tuple[int, ...]] = getattr(self, '_v_oids', {})
+        self._v_oids = {}
+        seen: Counter[int] = Counter()
+        left = []
+        for key in reversed(keys):
+            chunk = self.chunks[key]
+            oids = known.get(key) or _oids_of(chunk)
+            wanted = _wanted(oids, seen, self.keep_each)
+            if len(wanted) == len(oids):
+                left.append(key)
+                # A process loads each chunk once.
+                if chunk._p_serial != z64:
+                    self._v_oids[key] = oids
+            elif wanted:
+                chunk.reduce(wanted)
+                left.append(self.count_anew(key))
+            else:
+                remains.discard(self, 'chunks', key)
+        return left[::-1]
 
     @staticmethod
     def is_counted(key: int, chunk: Chunk) -> bool:
         """Whether *key* says how many outcomes *chunk* holds."""
-        return key & (1 << SIZE) - 1 == len(chunk.records)
+        return _size(key) == len(chunk.records)
 
-    def count_anew(self, key: int) -> None:
+    def count_anew(self, key: int) -> int:
         """Put a chunk under a key that says how many outcomes it holds."""
         chunk = self.chunks.pop(key)
         high = key >> SIZE
         while high << SIZE | len(chunk.records) in self.chunks:
             high += 1
         self.moved.note([chunk])
-        self._insert(high << SIZE | len(chunk.records), chunk)
+        key = high << SIZE | len(chunk.records)
+        self._insert(key, chunk)
+        return key
 
     def _insert(self, key: int, chunk: Chunk) -> None:
         chunks = remains.grown(self, 'chunks', key)
@@ -284,6 +324,30 @@ class History(Configurable):
 
 
 _ended = attrgetter('ended')
+
+
+def _size(key: int) -> int:
+    """How many outcomes are in the chunk with that key."""
+    return key & (1 << SIZE) - 1
+
+
+def _oids_of(chunk: Chunk) -> tuple[int, ...]:
+    """The tasks of its outcomes, by oid; none if its record is gone."""
+    oids = tuple(record[0] for record in chunk.records) if is_left(
+        chunk) else ()
+    chunk._p_deactivate()
+    return oids
+
+
+def _wanted(oids: tuple[int, ...], seen: Counter[int], most: int
+            ) -> list[int]:
+    """The places of those of which not *most* were *seen*, from the last."""
+    wanted = []
+    for index in reversed(range(len(oids))):
+        seen[oids[index]] += 1
+        if seen[oids[index]] <= most:
+            wanted.append(index)
+    return wanted[::-1]
 
 
 def _bounded(micros: int) -> int:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
 
+from BTrees.Length import Length
+from BTrees.LOBTree import LOBTree
 from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from zope.interface import implementer
@@ -63,6 +65,8 @@ class ParkedTask(Persistent):
     """See `IParkedTask`."""
 
     _occurrence: int | None = None
+    #: see `IParkedTask`; None until it is set aside
+    position: int | None = None
 
     def __init__(self, id: str, task: Persistent, time: datetime,
                  parked_at: datetime, reason: str, traceback: str = '',
@@ -92,6 +96,11 @@ class ParkedTask(Persistent):
     def parked_at(self) -> datetime:
         return from_micros(self._parked_at)
 
+    @property
+    def arrived(self) -> int:
+        """The same, in microseconds."""
+        return self._parked_at
+
     def __repr__(self) -> str:
         try:
             return f'<ParkedTask {self.id}: {self.reason}>'
@@ -105,8 +114,15 @@ class ParkedTasks(Persistent):
     """See `IParkedTasks`."""
 
     def __init__(self, moved: Moved | None = None) -> None:
+        #: id -> entry
         self.entries = OOBTree()
+        #: position -> the same entry, in the order of arrival
+        self.arrivals = LOBTree()
+        #: how many there are: a walk would load them all
+        self.count = Length()
         self.moved = moved or Moved()
+
+    # -- looking
 
     def __iter__(self) -> Iterator[ParkedTask]:
         found = self._first(None)
@@ -120,11 +136,29 @@ class ParkedTasks(Persistent):
         return next(remains.items(
             self.entries, after, excludemin=after is not None), None)
 
+    def newest_first(self, before: int | None = None) -> Iterator[ParkedTask]:
+        """See `IParkedTasks`."""
+        while (position := self._newest(before)) is not None:
+            entry = remains.get(self.arrivals, position)
+            if entry is not None and is_left(entry):
+                yield entry
+            before = position
+
+    def _newest(self, before: int | None = None) -> int | None:
+        """The last position, or the last one before that."""
+        position: int | None = remains.largest(
+            self.arrivals, None if before is None else before - 1)
+        return position
+
     def __contains__(self, entry: object) -> bool:
         return isinstance(
             entry, ParkedTask) and self.get(entry.id) is entry
 
     def __len__(self) -> int:
+        return self.count() if is_left(self.count) else self.counted()
+
+    def counted(self) -> int:
+        """How many there are, by a walk over all."""
         return remains.count(self.entries)
 
     def __bool__(self) -> bool:
@@ -136,14 +170,59 @@ class ParkedTasks(Persistent):
         entry = remains.get(self.entries, normal_id(id))
         return entry if entry is not None and is_left(entry) else default
 
+    # -- coming and leaving
+
     def add(self, entry: ParkedTask) -> None:
-        """Set *entry* aside."""
+        """Set *entry* aside, in the place of another with its id."""
         entries = remains.grown(self, 'entries', entry.id)
+        before = entries.get(entry.id)
         self.moved.note([entry.task])
         self.moved.note_insert(entries, entry.id)
         entries[entry.id] = entry
+        if before is None:
+            self._count(1)
+        elif is_left(before):
+            self._forget_arrival(before)
+        self.note_arrival(entry)
+
+    def note_arrival(self, entry: ParkedTask) -> None:
+        """Put *entry* behind those that came before."""
+        last = self._newest()
+        position = entry.arrived if last is None else max(
+            entry.arrived, last + 1)
+        arrivals = remains.grown(self, 'arrivals', position)
+        self.moved.note_insert(arrivals, position)
+        arrivals[position] = entry
+        entry.position = position
 
     def remove(self, entry: ParkedTask) -> None:
         """Remove *entry*; it is written, so that two who do this conflict."""
-        remains.discard(self, 'entries', entry.id)
+        if remains.discard(self, 'entries', entry.id) is not None:
+            self._count(-1)
+        self._forget_arrival(entry)
         entry._p_changed = True
+
+    def _forget_arrival(self, entry: ParkedTask) -> None:
+        if self.has_arrived(entry):
+            remains.discard(self, 'arrivals', entry.position)
+
+    def forget_lost(self, lost: ParkedTask) -> None:
+        """Remove an entry whose record is gone from the arrivals."""
+        for position, entry in list(remains.items(self.arrivals)):
+            if entry is lost:
+                remains.discard(self, 'arrivals', position)
+
+    def has_arrived(self, entry: ParkedTask) -> bool:
+        """Whether *entry* stands among the arrivals, where it says."""
+        return entry.position is not None and remains.get(
+            self.arrivals, entry.position) is entry
+
+    def _count(self, change: int) -> None:
+        if is_left(self.count):
+            self.count.change(change)
+        else:
+            self.count_anew()
+
+    def count_anew(self) -> None:
+        """Have the count say how many there are."""
+        self.count = Length(self.counted())

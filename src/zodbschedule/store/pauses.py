@@ -25,6 +25,7 @@ from zope.interface import implementer
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IPause
+from zodbschedule.interfaces import IPausedTask
 from zodbschedule.store import remains
 from zodbschedule.store.remains import is_left
 
@@ -37,6 +38,17 @@ ALL = 0
 class Pause(NamedTuple):
     """See `IPause`."""
 
+    since: datetime
+    by: str | None
+    reason: str
+
+
+@implementer(IPausedTask)
+class PausedTask(NamedTuple):
+    """See `IPausedTask`."""
+
+    id: str
+    task: Any
     since: datetime
     by: str | None
     reason: str
@@ -75,11 +87,19 @@ class Pauses(Persistent):
         entry = self._entry(oid)
         return entry[3] if entry else None
 
-    def tasks(self) -> Iterator[Any]:
-        """The tasks that are paused by themselves."""
-        if self.entries is not None:
-            yield from (task for oid, (*_, task) in remains.items(self.entries)
-                        if oid != ALL)
+    def tasks(self, after: int = ALL) -> Iterator[PausedTask]:
+        """The tasks that are paused by themselves, by oid, lazily.
+
+        Those whose oid is above *after*.
+        """
+        while found := self._next(after):
+            after, (since, by, reason, task) = found
+            yield PausedTask(
+                f'{after:x}', task, from_micros(since), by, reason)
+
+    def _next(self, after: int) -> tuple[int, Any] | None:
+        return None if self.entries is None else next(
+            remains.items(self.entries, after, excludemin=True), None)
 
     def begin(self, oid: int, pause: Pause, task: Any = None) -> None:
         """Pause *task*, which has that oid; `ALL` and None: the schedule.

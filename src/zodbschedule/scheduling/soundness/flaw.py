@@ -53,7 +53,10 @@ class FlawKind(StrEnum):
     STRAY_PAUSE = 'stray-pause'
     STRAY_CRASH = 'stray-crash'
     STRAY_REQUEST = 'stray-request'
-    #: a chunk of the history says that it holds more or less than it does
+    #: something that is here is not in an index, or the reverse
+    WRONG_INDEX = 'wrong-index'
+    #: a chunk of the history says that it holds more or less than it does, or
+    #: there are more or fewer parked tasks than was counted
     WRONG_COUNT = 'wrong-count'
 
 

@@ -149,10 +149,18 @@ def renew_entry(schedule: ScheduleState, id: str, lost: Any) -> None:
         pass
     now = clock.now()
     micros = stamp_of(task)
-    schedule.parked.entries[id] = ParkedTask(
+    schedule.parked.forget_lost(lost)
+    schedule.parked.add(ParkedTask(
         id, task, now if micros is None else from_micros(micros), now,
         'the record of its entry, with the reason, is gone', '',
-        description_of(task), known_principal(task), occurrence)
+        description_of(task), known_principal(task), occurrence))
+
+
+def note_arrival(schedule: ScheduleState, entry: ParkedTask) -> None:
+    """Have a parked entry stand among the arrivals, if it is left."""
+    parked = schedule.parked
+    if entry in parked and not parked.has_arrived(entry):
+        parked.note_arrival(entry)
 
 
 # -- What is noted of tasks
