@@ -70,8 +70,8 @@ def fill(path):
 
 def new(schedule, number, instant):
     """A task, of which is noted what there is to be found."""
-    task = Page(instant, principalId='system' if number % 2 else f'u{number % 200}',
-                description=f'task {number}')
+    principal = 'system' if number % 2 else f'u{number % 200}'
+    task = Page(instant, principalId=principal, description=f'task {number}')
     task.uuid = f'page {number % 30_000}'
     schedule._p_jar.add(task)
     schedule.labels.add(codes_of(task))
