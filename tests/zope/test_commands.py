@@ -67,11 +67,12 @@ def failing(zope, monkeypatch):
 @pytest.mark.parametrize('error', [
     ClientDisconnected('timed out waiting for connection'),
     ConfigurationError('an add-on'), SystemExit('an add-on')])
-@pytest.mark.parametrize('name', ['worker', 'process', 'contributed'])
+@pytest.mark.parametrize('name', [
+    'worker', 'process', 'contributed', 'resume'])
 def test_that_it_may_start_another_time_is_said_by_the_exit_code(
         command, failing, error, name):
     failing(error)
-    said, found = command(name)
+    said, found = command(name, *['--all'][:name == 'resume'])
     assert found == 3
     assert 'zope.conf: Zope does not start: ' in said
     assert f'{type(error).__name__}: {error}' in said
@@ -339,7 +340,9 @@ def test_what_a_command_changes_is_all_that_changes(shell, instance):
         assert schedule.paused().by
         assert schedule.lease.total_seconds() == 20
         assert list(get_schedule(root[APPLICATION].big._getOb('site')))
-    assert 'paused' in shell('check', '--path', '/site')
+    said = shell('check', '--path', '/site')
+    assert 'paused' in said
+    assert 'Warning: no address is set for the site /site' in said
 
 
 def test_the_site_itself_cannot_be_changed(shell, instance):

@@ -28,6 +28,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
+
 from zodbschedule import Schedule
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.errors import EXIT_FAILED
@@ -112,9 +114,11 @@ class ZopeLocation:
         if sites.schedule_of(site) is not None:
             return False
         try:
-            sites.install(site)
+            schedule = sites.install(site)
         except ValueError as error:
             raise CommandError(str(error)) from error
+        for hint in schedule.hints:
+            click.echo(f'Warning: {hint}', err=True)
         return True
 
     def _site_and_schedule(self, connection: Any) -> tuple[Any, Schedule]:

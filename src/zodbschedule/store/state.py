@@ -105,6 +105,11 @@ class ScheduleState(Configurable):
         """What an event says of it, see `IScheduleEvent`."""
         return task_id(self) or '', None
 
+    @property
+    def hints(self) -> list[str]:
+        """What a person may have forgotten to set, in sentences."""
+        return []
+
     def local(self, task: Any) -> Any:
         """*task* as loaded by the connection of the schedule, unwrapped.
 

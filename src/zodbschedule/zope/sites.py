@@ -33,6 +33,7 @@ from zope.annotation.attribute import AttributeAnnotations
 from zope.component.hooks import getSite
 from zope.component.interfaces import ISite
 
+from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling.places import relabeling
 from zodbschedule.store.pauses import ALL
@@ -42,6 +43,7 @@ from zodbschedule.zope.contexts import ContextReference
 from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import upward
+from zodbschedule.zope.settings import hints_of_address
 
 
 #: the annotation of a site that holds its schedule
@@ -92,6 +94,11 @@ class SiteSchedule(Schedule):
     def origin(self) -> tuple[str, str | None]:
         """See `ScheduleState`."""
         return super().origin[0], self.path
+
+    @property
+    def hints(self) -> list[str]:
+        """See `ScheduleState`."""
+        return hints_of_address(self.url, self.path)
 
     def bind_to(self, path: str) -> None:
         """Remember the path of the site.  Needs a schedule that has an oid."""
@@ -144,6 +151,8 @@ def install(site: Any) -> SiteSchedule:
             f'give the path of a site')
     schedule = schedule_of(site) or _add_schedule(site)
     _register(site, schedule)
+    for hint in schedule.hints:
+        log.warning('A schedule was installed: %s.', hint)
     return schedule
 
 
