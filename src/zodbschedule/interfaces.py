@@ -329,6 +329,13 @@ class IScheduledTask(ITask):
         default='one',
     )
 
+    uuid = TextLine(
+        title='UUID',
+        description='The UUID of the object that the task is for, by which '
+                    '`IScheduleReading.tasks_of` finds it.',
+        required=False,
+    )
+
     expires = Timedelta(
         title='Expires',
         description='How long after its occurrence, and its part of the '
@@ -510,6 +517,25 @@ class IScheduleReading(Interface):
 
         *min* and *max* are aware datetimes, both inclusive, or None.  The
         iteration may continue in a later transaction.
+        """
+
+    def tasks_of(principalId=None, uuid=None, after=''):
+        """The tasks of a principal, or for an object, lazily, by id.
+
+        Those that wait or are held by a worker and have that *principalId*,
+        see `ITask`, or that *uuid*, see `IScheduledTask`, both of type str;
+        with both, those that have both.  In the order of their ids: not by
+        time, since that would have to be written whenever a task moves.
+        *after* is an id: the iteration begins behind it; '': with the first.
+
+        What a run has scheduled is found from the next turn of its worker on.
+        An attribute that was set without `IScheduleAdministration.change`
+        is found by neither value, until ``zodbschedule check --deep --mend``.
+        A task whose record is missing is left out.
+
+        Reads in the current transaction, and may continue in a later one.
+        Loads less than 100 objects, and each task when it is reached.  Raises
+        ValueError if neither is given, or *after* is not an id.
         """
 
     def estimate():

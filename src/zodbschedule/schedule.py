@@ -39,6 +39,7 @@ from zodbschedule.interfaces import IWorkers
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness import registry
 from zodbschedule.outcomes import Tally
+from zodbschedule.scheduling import by_label
 from zodbschedule.scheduling import control
 from zodbschedule.scheduling import unparking
 from zodbschedule.scheduling.admission import admit
@@ -285,6 +286,22 @@ class Schedule(ScheduleState):
             return default
         task = self.load(oid)
         return task if task in self else default
+
+    def tasks_of(self, principalId: str | None = None,
+                 uuid: str | None = None, after: str = '') -> Iterator[Any]:
+        """The tasks of a principal, or for an object, lazily, by id.
+
+        Those that wait or are held by a worker.  With both arguments, those
+        that have both.
+
+        :param principalId: the principal that they run as; None: any.
+        :param uuid: the UUID of the object that they are for; None: any.
+        :param after: the id behind which it begins; '': with the first.
+        :raises ValueError: if neither *principalId* nor *uuid* is given, or
+            *after* is not an id.
+        """
+        return by_label.tasks_of(
+            self, principalId, uuid, int(after or '0', 16))
 
     def estimate(self) -> int:
         """About how many tasks wait; exact while there are few.

@@ -148,6 +148,8 @@ class Task(Persistent):
     missed: str = 'one'
     expires: timedelta | None = None
     retry: Any = None
+    #: see `IScheduledTask`; for subclasses to set
+    uuid: str | None = None
 
     #: its place in its series: see `zodbschedule.scheduling.series.Series`
     _series: tuple[Any, ...] = ()

@@ -12,11 +12,12 @@
 ##############################################################################
 """For the tests of applications: a clock to set, and fixtures for pytest.
 
-Put ``pytest_plugins = ['zodbschedule.testing']`` into your ``conftest.py``,
-and use the fixtures `schedule` and `clock`.
+With pytest put ``pytest_plugins = ['zodbschedule.testing']`` into your
+``conftest.py``, and use the fixtures `schedule` and `clock`.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -32,13 +33,6 @@ from zodbschedule.instant import EPOCH
 from zodbschedule.instant import as_utc
 from zodbschedule.outcomes import Tally
 from zodbschedule.schedule import Schedule
-
-
-try:
-    import pytest
-except ImportError as error:  # pragma: no cover
-    raise ImportError(
-        'zodbschedule.testing needs pytest: pip install pytest') from error
 
 
 # How many passes `run_until` makes at one moment before it takes them for an
@@ -102,6 +96,9 @@ def run_until(schedule: Schedule, time: datetime, *, commit: bool = True
     of commits: for test layers that forbid commits.  Changes then need no
     commit before, and an abort undoes everything.
 
+    Without a `SettableClock` in use, the clock of the machine does not follow,
+    and the next call begins at its time again.
+
     Raises RuntimeError if a task reschedules itself for the same time again
     and again.
     """
@@ -156,29 +153,31 @@ def _show(moment: datetime) -> None:
         clock.set(max(moment, clock.now()))
 
 
-@pytest.fixture
-def clock() -> Iterator[SettableClock]:
-    """A `SettableClock` that is in use during the test, in all threads.
+with suppress(ImportError):  # zope.testrunner needs no pytest
+    from pytest import fixture
 
-    It shows 1 April 2003, midnight UTC.
-    """
-    with the_clock.use(SettableClock()) as settable:
-        assert isinstance(settable, SettableClock)
-        yield settable
+    @fixture
+    def clock() -> Iterator[SettableClock]:
+        """A `SettableClock` that is in use during the test, in all threads.
 
+        It shows 1 April 2003, midnight UTC.
+        """
+        with the_clock.use(SettableClock()) as settable:
+            assert isinstance(settable, SettableClock)
+            yield settable
 
-@pytest.fixture
-def schedule(tmp_path: Path) -> Iterator[Schedule]:
-    """A committed `Schedule` at ``root['schedule']`` of a new FileStorage.
+    @fixture
+    def schedule(tmp_path: Path) -> Iterator[Schedule]:
+        """A committed `Schedule` at ``root['schedule']`` of a new FileStorage.
 
-    Its connection uses the thread's transaction manager, as ``import
-    transaction`` does.  At the end the current transaction is aborted.
-    """
-    db = ZODB.DB(ZODB.FileStorage.FileStorage(str(tmp_path / 'Data.fs')))
-    connection = db.open()
-    schedule = connection.root()['schedule'] = Schedule()
-    transaction.commit()
-    yield schedule
-    transaction.abort()
-    connection.close()
-    db.close()
+        Its connection uses the thread's transaction manager, as ``import
+        transaction`` does.  At the end the current transaction is aborted.
+        """
+        db = ZODB.DB(ZODB.FileStorage.FileStorage(str(tmp_path / 'Data.fs')))
+        connection = db.open()
+        schedule = connection.root()['schedule'] = Schedule()
+        transaction.commit()
+        yield schedule
+        transaction.abort()
+        connection.close()
+        db.close()

@@ -1210,8 +1210,8 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'next_due': None, 'parked': 0,
         'workers': {'alive': 0, 'silent': 0, 'dead': 0}, 'pause': None,
         'unable': [], 'paused_tasks': [], 'first_pause': None,
-        'dead_holders': [], 'unfit_settings': [], 'clock_problems': [],
-        'packs_badly': False}
+        'dead_holders': [], 'unfit_settings': [], 'hints': [],
+        'clock_problems': [], 'packs_badly': False}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):

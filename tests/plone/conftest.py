@@ -52,12 +52,36 @@ MULTILINGUAL = FunctionalTesting(
 FUNCTIONAL = FunctionalTesting(bases=(FIXTURE,), name='tests:functional')
 INTEGRATION = IntegrationTesting(bases=(FIXTURE,), name='tests:integration')
 
+globals().update(zope.pytestlayer.fixture.create(
+    FIXTURE, session_fixture_name='one_plone'))
 for layer, name in (
         (FUNCTIONAL, 'functional'), (INTEGRATION, 'integration'),
         (MULTILINGUAL, 'multilingual')):
     globals().update(zope.pytestlayer.fixture.create(
-        layer, session_fixture_name=f'{name}_session',
-        class_fixture_name=f'{name}_class', function_fixture_name=name))
+        layer, class_fixture_name=f'{name}_class',
+        function_fixture_name=f'{name}_function'))
+
+
+# Each depends on `one_plone`, so that all tests are in one Plone: to set it up
+# takes longer than they do.
+
+
+@pytest.fixture
+def functional(one_plone, functional_function):
+    """A layer whose tests commit."""
+    return functional_function
+
+
+@pytest.fixture
+def integration(one_plone, integration_function):
+    """A layer whose tests do not commit."""
+    return integration_function
+
+
+@pytest.fixture
+def multilingual(one_plone, multilingual_function):
+    """A layer in two languages, whose tests commit."""
+    return multilingual_function
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zodbschedule import Cron
 from zodbschedule import InvalidRecurrence
@@ -26,29 +28,37 @@ START = datetime(2026, 3, 2, 9, tzinfo=BERLIN)
 HOUR = timedelta(hours=1)
 
 TABLE = Path(__file__).with_name('pasted_rules.txt')
-HEADING = re.compile(r'== (\S+) from (.+)')
+HEADING = re.compile(r'== (cron )?(\S+) from (.+)')
+RESULT = re.compile('  ([!~] |(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )')
 MARKS = {'!': 'refusal', '~': 'warning'}
 
 
 def cases():
     """Each rule of the table, with its zone, start, and what it gives."""
-    zone = start = case = None
+    kind = start = case = None
     for line in TABLE.read_text().splitlines():
         if heading := HEADING.fullmatch(line):
-            zone = ZoneInfo(heading[1])
-            start = datetime.fromisoformat(heading[2]).replace(tzinfo=zone)
-        elif line.startswith('  '):
-            mark = MARKS.get(line[2], 'times')
-            case[mark] = line.strip('!~ ')
+            kind = heading[1] or 'rrule'
+            start = datetime.fromisoformat(heading[3]).replace(
+                tzinfo=ZoneInfo(heading[2]))
+        elif case is not None and RESULT.match(line):
+            case[MARKS.get(line[2], 'times')] = line.strip('!~ ')
         elif line and not line.startswith('#'):
             text = line.replace(r'\n', '\n').replace(r'\r', '\r')
-            case = {'text': text, 'start': start, 'zone': zone}
+            case = {'text': text, 'start': start, 'kind': kind}
             yield case
+
+
+def rule_of(case):
+    if case['kind'] == 'rrule':
+        return RRule(case['text'], case['start'])
+    return Cron(case['text'], case['start'].tzinfo)
 
 
 CASES = [*cases()]
 REFUSED = [case for case in CASES if 'refusal' in case]
 TAKEN = [case for case in CASES if 'times' in case]
+RRULES = [case for case in TAKEN if case['kind'] == 'rrule']
 
 
 def of(cases):
@@ -73,14 +83,14 @@ def test_the_table_is_read_whole():
 def test_what_is_pasted_is_taken_in_its_evident_sense(case):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
-        rule = RRule(case['text'], case['start'])
+        rule = rule_of(case)
     assert times(rule, case['start']) == case['times']
     assert [each.category for each in caught] == (
         [RecurrenceWarning] if 'warning' in case else [])
     assert all(case['warning'] in str(each.message) for each in caught)
 
 
-@of(TAKEN)
+@of(RRULES)
 def test_what_has_been_read_is_written_as_the_standard_says(case):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
@@ -94,8 +104,32 @@ def test_what_has_been_read_is_written_as_the_standard_says(case):
 @of(REFUSED)
 def test_what_has_no_evident_sense_is_refused_by_its_name(case):
     with pytest.raises(InvalidRecurrence) as error:
-        RRule(case['text'], case['start'])
+        rule_of(case)
     assert str(error.value).endswith(case['refusal'])
+
+
+PIECES = [
+    'RRULE', 'EXDATE', 'RDATE', 'DTSTART', 'FREQ=DAILY', 'FREQ=HOURLY',
+    'UNTIL=', 'COUNT=', 'BYDAY=', 'MO', 'TU(1)', '20260303', 'T000000', 'Z',
+    'T090000', '00010101', '99991231', 'TZID=', 'Europe/Berlin', 'VALUE=DATE',
+    'X-A=1', 'PT1H', *':;=,/-+"2 \n\t\0\u2028é٣']
+
+
+BEGINNINGS = ['', 'FREQ=DAILY;UNTIL=', 'FREQ=DAILY\nEXDATE:',
+              'FREQ=DAILY\nRDATE;TZID=']
+
+
+@given(st.sampled_from(BEGINNINGS),
+       st.lists(st.sampled_from(PIECES), max_size=9), st.booleans())
+def test_whatever_is_pasted_is_a_rule_or_refused(begin, pieces, has_start):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RecurrenceWarning)
+        try:
+            rule = RRule(begin + ''.join(pieces), START if has_start else None)
+        except InvalidRecurrence:
+            return
+        assert RRule(rule.text, rule.dtstart, exdate=rule.exdate,
+                     rdate=rule.rdate) == rule
 
 
 # -- The start in the text
@@ -163,7 +197,7 @@ def test_the_last_day_of_the_calendar_cannot_be_left_out():
 def test_the_number_of_dates_is_bounded(name):
     dates = [START + day * 48 * HOUR for day in range(MAX_DATES)]
     assert RRule('FREQ=HOURLY', START, **{name: dates})
-    with pytest.raises(InvalidRecurrence, match=f'{name} has 1001 dates'):
+    with pytest.raises(InvalidRecurrence, match=f'{name} has 501 dates'):
         RRule('FREQ=HOURLY', START, **{name: [*dates, START + HOUR]})
 
 

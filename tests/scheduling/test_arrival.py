@@ -104,7 +104,7 @@ def keep_history(schedule):
 def let_wait(schedule):
     for number in range(40):
         schedule.schedule(named(f'busy {number}', at(300)))
-    schedule.schedule(named('plain', at(120)))
+    schedule.schedule(named('plain', at(120), principalId='jo'))
     schedule.schedule(named('keyed', at(120), key='keyed'))
     paused = schedule.schedule(named('paused', at(120)))
     schedule.schedule(named('paused and keyed', at(120), key='paused'))
@@ -136,7 +136,7 @@ def let_run(schedule):
             'gone': {'key': 'gone'},
             'running': {'key': 'running', 'recurrence': Every(HOUR, at(1))},
             'claimed': {}}.items():
-        schedule.schedule(named(name, at(1), **options))
+        schedule.schedule(named(name, at(1), principalId='jo', **options))
     commit(schedule)
     take(schedule, claim, 4)
     commit(schedule)
@@ -350,6 +350,13 @@ def test_everything_arrives_and_belongs_to_the_tasks_of_the_copy(copied):
         'paused', 'paused and keyed', 'large', 'retried', 'series',
         'series that failed', 'crashed', 'settled', 'running', 'claimed',
         'made by a run', 'gone again'}
+
+
+def test_the_tasks_of_a_principal_are_found_in_the_copy(some_copy):
+    copied = some_copy
+    assert sorted(task.description for task in copied.tasks_of('jo')) == [
+        'claimed', 'plain', 'running', 'settled']
+    assert all(task in copied for task in copied.tasks_of('jo'))
 
 
 def test_it_is_sound_before_it_is_used_and_after(copied, original):

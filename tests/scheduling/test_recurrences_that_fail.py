@@ -137,8 +137,8 @@ class Gone:
 
 
 def forget():
-    for cached in (zones.zone_of, rules.Cron._wall_times,
-                   rules.RRule._wall_times):
+    for cached in (zones.zone_of, rules._times_of_cron,
+                   rules._times_of_rrule):
         cached.cache_clear()
 
 

@@ -484,23 +484,32 @@ def a_lost_heartbeat(here):
     return FlawKind.LOST_RECORD,
 
 
+def lost_entry(here, id):
+    """Put one there, in the place of another if there is one."""
+    parked = here.schedule.parked
+    before, lost = parked.get(id), dangling(here.schedule, ParkedTask)
+    if before is None:
+        parked.count.change(1)
+        parked.arrivals[parked._newest() + 1] = lost
+    else:
+        parked.arrivals[before.position] = lost
+    parked.entries[id] = lost
+    return lost
+
+
 def a_lost_entry(here):
-    entries = here.schedule.parked.entries
-    entries[task_id(here.parked)] = dangling(here.schedule, ParkedTask)
+    lost_entry(here, task_id(here.parked))
     return FlawKind.LOST_RECORD,
 
 
 def lost_entries_of_occurrences(here):
-    entries = here.schedule.parked.entries
     for part in ('20300131T080000Z', '20300131T080000.000500Z'):
-        entries[f'{task_id(here.plain)}-{part}'] = dangling(
-            here.schedule, ParkedTask)
+        lost_entry(here, f'{task_id(here.plain)}-{part}')
     return FlawKind.LOST_RECORD, FlawKind.LOST_RECORD
 
 
 def a_lost_entry_of_a_lost_task(here):
-    lost = dangling(here.schedule, ParkedTask)
-    here.schedule.parked.entries['ffff'] = lost
+    lost = lost_entry(here, 'ffff')
     here.all['lost'] = u64(lost._p_oid)
     return FlawKind.LOST_RECORD,
 

@@ -1,6 +1,7 @@
 """A Zope in this process, with a database in memory, and sites in it."""
 
 import os
+from contextlib import contextmanager
 
 import pytest
 import transaction
@@ -60,9 +61,12 @@ def zope(tmp_path_factory):
     return Zope2
 
 
-@pytest.fixture
-def app(zope):
-    """The application root, in a connection on the manager of the thread."""
+@contextmanager
+def application(zope):
+    """The application root, in a connection on the manager of the thread.
+
+    In the end it is as it was.
+    """
     app = zope.app()
     before = set(app.objectIds())
     yield app
@@ -75,6 +79,13 @@ def app(zope):
         del app.__annotations__[name]
     transaction.commit()
     app._p_jar.close()
+
+
+@pytest.fixture
+def app(zope):
+    """The application root, for one test."""
+    with application(zope) as app:
+        yield app
 
 
 @pytest.fixture

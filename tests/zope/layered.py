@@ -1,6 +1,7 @@
 """What an add-on tests with our layers: run by test_testing.py."""
 
 import unittest
+from datetime import timedelta
 
 import transaction
 from OFS.Folder import Folder
@@ -16,6 +17,9 @@ from zodbschedule.zope.testing import SCHEDULE_INTEGRATION_TESTING
 from zodbschedule.zope.testing import STARTUP
 from zodbschedule.zope.testing import FunctionalTesting
 from zodbschedule.zope.testing import ScheduleLayer
+
+
+HOUR = timedelta(hours=1)
 
 
 def add(context):
@@ -36,6 +40,17 @@ class TestsOfLayer:
         self.assertIn('added', app.objectIds())
 
     test_and_another_one = test_a_task_runs
+
+    def test_time_goes_on_from_one_call_to_the_next(self):
+        app = self.layer['app']
+        schedule = get_schedule(app)
+        schedule.schedule(ContextTask(app, add, time=clock.now() + 2 * HOUR))
+        self.commit()
+        for minutes, expected in (59, 0), (59, 0), (2, 1):
+            tally = run_until(
+                schedule, clock.now() + timedelta(minutes=minutes),
+                commit=self.commits)
+            self.assertEqual(tally.succeeded, expected)
 
 
 class IntegrationTests(TestsOfLayer, unittest.TestCase):

@@ -1,5 +1,6 @@
 """Commands for a Zope: most do not start it, and it may not start."""
 
+import logging
 import os
 import sys
 import types
@@ -20,10 +21,13 @@ from ZEO.Exceptions import ClientDisconnected
 from zope.configuration.exceptions import ConfigurationError
 from Zope2.Startup import run
 
+from zodbschedule.cli import logs
 from zodbschedule.cli import zope_databases
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.zope_objects import APPLICATION
+from zodbschedule.cli.zope_site import ZopeFailed
+from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
@@ -37,10 +41,11 @@ def command(zope, tmp_path, monkeypatch, capsys):
     # An environment is left as it was found.
     monkeypatch.setenv('ZOPE_CONFIG', '')
 
-    def command(name):
+    def command(name, *options):
         with pytest.raises(SystemExit) as ended:
-            commands([name, '--zope', str(conf)], prog_name='zodbschedule')
-        said, = capsys.readouterr().err.splitlines()
+            commands([name, '--zope', str(conf), *options],
+                     prog_name='zodbschedule')
+        *_, said = capsys.readouterr().err.splitlines()
         return said, ended.value.code
 
     return command
@@ -62,11 +67,12 @@ def failing(zope, monkeypatch):
 @pytest.mark.parametrize('error', [
     ClientDisconnected('timed out waiting for connection'),
     ConfigurationError('an add-on'), SystemExit('an add-on')])
-@pytest.mark.parametrize('name', ['worker', 'process', 'contributed'])
+@pytest.mark.parametrize('name', [
+    'worker', 'process', 'contributed', 'resume'])
 def test_that_it_may_start_another_time_is_said_by_the_exit_code(
         command, failing, error, name):
     failing(error)
-    said, found = command(name)
+    said, found = command(name, *['--all'][:name == 'resume'])
     assert found == 3
     assert 'zope.conf: Zope does not start: ' in said
     assert f'{type(error).__name__}: {error}' in said
@@ -78,6 +84,80 @@ def test_a_wrong_configuration_does(command, failing, name):
     said, found = command(name)
     assert found == 2
     assert 'Zope does not start: ValueError: no such key' in said
+
+
+INI = """\
+[app:zope]
+use = egg:Zope#main
+zope_conf = %(here)s/zope.conf
+
+[loggers]
+keys = root
+
+[handlers]
+keys = eventlog
+
+[formatters]
+keys = message
+
+[logger_root]
+level = WARN
+handlers = eventlog
+
+[handler_eventlog]
+class = FileHandler
+args = (r'%(here)s/event.log', 'a')
+formatter = message
+
+[formatter_message]
+format = %(name)s says %(message)s
+"""
+
+
+@pytest.fixture
+def logged(command, tmp_path, monkeypatch):
+    """What a worker logs to the event log of the server, and else."""
+    @contextmanager
+    def started(self):
+        for name in 'zodbschedule', 'other':
+            logging.getLogger(name).info('info')
+            logging.getLogger(name).warning('warning')
+        for handler in logging.getLogger().handlers:
+            handler.close()
+        raise ZopeFailed('that is all')
+        yield
+
+    def logged(*options, name='zope.ini', ini=INI):
+        (tmp_path / name).write_text(ini)
+        said, _ = command('worker', *options)
+        log = tmp_path / 'event.log'
+        return log.read_text().splitlines() if log.exists() else said
+
+    monkeypatch.setattr(ZopeLocation, 'started', started)
+    return logged
+
+
+@pytest.mark.parametrize('name', ['zope.ini', 'wsgi.ini'])
+def test_a_worker_logs_as_the_server_of_the_zope_does(logged, name):
+    assert logged(name=name) == [
+        'zodbschedule says warning', 'other says warning']
+
+
+def test_what_is_chosen_on_the_command_line_goes_before_that(logged):
+    assert logged('--log-level', 'INFO') == [
+        'zodbschedule says info', 'zodbschedule says warning',
+        'other says info', 'other says warning']
+
+
+def test_another_log_is_shown_instead(logged, monkeypatch):
+    assert 'that is all' in logged('--log-format', 'text')
+    monkeypatch.setattr(logs, 'is_shown', lambda: True)  # as by -v
+    assert 'that is all' in logged()
+
+
+def test_a_file_that_says_nothing_of_the_log_is_none(logged):
+    said = logged(ini=INI.partition('[loggers]')[0])
+    assert 'Error: that is all' in said
 
 
 # -- without a Zope that is started
@@ -260,7 +340,9 @@ def test_what_a_command_changes_is_all_that_changes(shell, instance):
         assert schedule.paused().by
         assert schedule.lease.total_seconds() == 20
         assert list(get_schedule(root[APPLICATION].big._getOb('site')))
-    assert 'paused' in shell('check', '--path', '/site')
+    said = shell('check', '--path', '/site')
+    assert 'paused' in said
+    assert 'Warning: no address is set for the site /site' in said
 
 
 def test_the_site_itself_cannot_be_changed(shell, instance):

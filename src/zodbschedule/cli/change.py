@@ -20,6 +20,7 @@ import click
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.cli import parse
+from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.errors import CommandError
@@ -164,7 +165,9 @@ def resume(location: Location, id: str | None, by: str | None) -> None:
         schedule.resume(task)
         return paused
 
-    paused = change_schedule(location, _note('resume', id), end, by)
+    # In the copy of a site all tasks look for their objects then.
+    access = Access.RUN if id is None else Access.CHANGE
+    paused = change_schedule(location, _note('resume', id), end, by, access)
     click.echo(f'{id or location} '
                f'{"is resumed" if paused else "was not paused"}')
 

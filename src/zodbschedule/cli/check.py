@@ -118,7 +118,8 @@ def _show(found: Health, bounds: Bounds, problems: list[str]) -> None:
         _warn(f'{row.label} cannot run here: {row.problem}')
     for problem in found.unfit_settings:
         _warn(f'a setting is not valid, and its default is used: {problem}')
-    for problem in (*_obstacles(found), *found.clock_problems):
+    for problem in (
+            *found.hints, *_obstacles(found), *found.clock_problems):
         _warn(problem)
 
 

@@ -82,7 +82,7 @@ class Access(Enum):
 
     READ = 'read only; it must exist'
     CHANGE = 'it must exist'
-    RUN = 'it must exist, and its tasks are run'
+    RUN = 'it must exist, and code of the application is used'
     CREATE = 'it may be new'
 
 
@@ -355,25 +355,26 @@ def read_schedule(location: Location) -> Iterator[Schedule]:
 
 
 def change_schedule(location: Location, note: str,
-                    change: Callable[[Schedule], T], by: str | None = None
-                    ) -> T:
+                    change: Callable[[Schedule], T], by: str | None = None,
+                    access: Access = Access.CHANGE) -> T:
     """What *change* returns; it is committed, and retried on conflicts.
 
     The transaction names *by*, or else the user of the system.
     """
-    with changing(location, by) as commit:
+    with changing(location, by, access) as commit:
         result: T = commit(note, change)
     return result
 
 
 @contextmanager
-def changing(location: Location, by: str | None
+def changing(location: Location, by: str | None,
+             access: Access = Access.CHANGE
              ) -> Iterator[Callable[[str, Callable[[Schedule], Any]], Any]]:
     """The same for several changes, each in its own transaction.
 
     The value is a function of a note and a change.
     """
-    with open_connection(location, Access.CHANGE) as connection:
+    with open_connection(location, access) as connection:
         yield partial(_commit, location, connection, by)
 
 

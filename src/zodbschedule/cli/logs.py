@@ -83,6 +83,11 @@ def show_all() -> None:
         level=logging.INFO, handlers=[_handler(Formatter(FORMAT_OF_ALL))])
 
 
+def is_shown() -> bool:
+    """Whether the log is shown already."""
+    return log.isEnabledFor(logging.INFO)
+
+
 def hide() -> None:
     """Show nothing, unless somebody configures the log."""
     logging.lastResort = logging.NullHandler()
@@ -104,7 +109,7 @@ def shown(chosen: Chosen, application: Callable[[], None],
         if by_default:
             logging.lastResort = _handler(FORMATS[chosen.format or 'text']())
             logging.lastResort.setLevel(logging.WARNING)
-        verbose = log.isEnabledFor(logging.INFO)
+        verbose = is_shown()
         application()
         if chosen.config is not None:
             _load(chosen.config)
@@ -132,12 +137,18 @@ def _load(path: Path) -> None:
                 'disable_existing_loggers': False,
                 **json.loads(path.read_text())})
         else:
-            fileConfig(path, disable_existing_loggers=False)
+            fileConfig(path, _defaults(path), disable_existing_loggers=False)
     except Exception as error:
         raise CommandError(
             f'--log-config {path}: {ErrorText(error)}; correct it: a file '
             f'named .json has a dict for logging.config.dictConfig, another '
             f'is for logging.config.fileConfig') from error
+
+
+def _defaults(path: Path) -> dict[str, str]:
+    """What a file may refer to, as where PasteDeploy reads it."""
+    found = {'here': str(path.parent), '__file__': str(path)}
+    return {name: value.replace('%', '%%') for name, value in found.items()}
 
 
 def _set_level(chosen: Chosen) -> None:

@@ -113,7 +113,8 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
                'grace': grace}
     ending = Ending()
     with (Signals() as signals,
-          logs.shown(log, partial(import_modules, modules))):
+          logs.shown(_log_of(locations[0], log),
+                     partial(import_modules, modules))):
         with _make_worker(locations, options, ending) as made:
             signals.work = ending.work = made
             with keep_health_file(health_file, lambda: made.healthy):
@@ -121,6 +122,14 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
             if not complete:
                 exit_at_once(signals.code)
     ctx.exit(signals.code)
+
+
+def _log_of(location: Any, chosen: logs.Chosen) -> logs.Chosen:
+    """*chosen*; if that is nothing, a Zope logs as its server does."""
+    if not isinstance(location, ZopeLocation) or logs.is_shown() or (
+            chosen.format or chosen.config):
+        return chosen
+    return chosen._replace(config=location.log_config)
 
 
 @contextmanager

@@ -20,11 +20,15 @@ import os
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
+from configparser import RawConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+import click
 
 from zodbschedule import Schedule
 from zodbschedule.cli.database import Access
@@ -38,6 +42,11 @@ from zodbschedule.cli.zope_objects import Classes
 from zodbschedule.cli.zope_objects import is_without_zope
 
 
+# What Zope and cookiecutter-zope-instance, and plone.recipe.zope2instance,
+# call the file that the server is started by.
+INIS = 'zope.ini', 'wsgi.ini'
+
+
 @dataclass(frozen=True)
 class ZopeLocation:
     """A site, as a `zodbschedule.cli.database.Location`."""
@@ -48,6 +57,16 @@ class ZopeLocation:
 
     def __str__(self) -> str:
         return f'{self.path or "the only site"} in {self.conf}'
+
+    @property
+    def log_config(self) -> Path | None:
+        """The file beside *conf* by which the server of the Zope logs."""
+        for path in map(Path(self.conf).with_name, INIS):
+            parser = RawConfigParser(strict=False)
+            parser.read(path)
+            if parser.has_section('loggers'):
+                return path
+        return None
 
     @contextmanager
     def started(self) -> Iterator['Zope']:
@@ -95,9 +114,11 @@ class ZopeLocation:
         if sites.schedule_of(site) is not None:
             return False
         try:
-            sites.install(site)
+            schedule = sites.install(site)
         except ValueError as error:
             raise CommandError(str(error)) from error
+        for hint in schedule.hints:
+            click.echo(f'Warning: {hint}', err=True)
         return True
 
     def _site_and_schedule(self, connection: Any) -> tuple[Any, Schedule]:

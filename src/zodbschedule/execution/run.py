@@ -77,6 +77,7 @@ from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import known_text
+from zodbschedule.store.labels import codes_of
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import Task
@@ -270,6 +271,12 @@ class Run(Subject):
                error: str | None = None) -> RunResult:
         """Put a decision in the place of the task."""
         self.is_last = decision.last
+        if slot.waiting:
+            # Else it was unscheduled, and has no labels here any more.
+            after = () if decision.following is None else codes_of(
+                decision.following[1])
+            if after != snapshot.labels:
+                slot.label(after, set(snapshot.labels) - set(after))
         slot.settle(
             decision.outcome, self._recorded(snapshot, decision, error),
             decision.following)
@@ -306,7 +313,7 @@ class Run(Subject):
         return TaskSnapshot(
             task.principalId, described or what, what, micros,
             micros if where.occurrence is None else where.occurrence,
-            where.attempts + 1, key_of(task))
+            where.attempts + 1, key_of(task), codes_of(task))
 
     def _recorded(self, snapshot: TaskSnapshot, decision: Decision,
                   error: str | None) -> Recorded:

@@ -89,6 +89,8 @@ class Health(Facts):
     #: the workers that hold tasks, and are dead or silent
     dead_holders: tuple[WorkerFacts, ...]
     unfit_settings: tuple[str, ...]
+    #: what a person may have forgotten to set
+    hints: tuple[str, ...]
     clock_problems: tuple[str, ...]
     #: whether a pack of this storage can delete what is needed
     packs_badly: bool
@@ -126,6 +128,7 @@ def health(schedule: Schedule, now: datetime | None = None) -> Health:
         _pause_of_first(schedule, paused),
         tuple(_dead_holders(workers)),
         tuple(schedule.unfit_settings + schedule.history.unfit_settings),
+        tuple(schedule.hints),
         tuple(clock_problems(schedule, now)),
         loses_what_moves(schedule._p_jar.db().storage),
         due)

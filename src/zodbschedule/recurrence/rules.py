@@ -31,6 +31,7 @@ from datetime import timedelta
 from datetime import tzinfo
 from functools import lru_cache
 from functools import partial
+from itertools import islice
 from itertools import takewhile
 from typing import Self
 
@@ -57,10 +58,16 @@ from zodbschedule.recurrence.arguments import clamp
 from zodbschedule.recurrence.arguments import format_moment
 from zodbschedule.recurrence.arguments import format_period
 from zodbschedule.recurrence.cron_words import cron_words
+from zodbschedule.recurrence.exception_dates import Wall
 from zodbschedule.recurrence.exception_dates import added
+from zodbschedule.recurrence.exception_dates import instants_of
 from zodbschedule.recurrence.exception_dates import left_out
+from zodbschedule.recurrence.exception_dates import moment_of
 from zodbschedule.recurrence.exception_dates import occurs
+from zodbschedule.recurrence.exception_dates import walls_of
 from zodbschedule.recurrence.periods import check_period
+from zodbschedule.recurrence.rrule_words import rrule_words
+from zodbschedule.recurrence.rrule_words import span_words
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
 from zodbschedule.recurrence.walltimes import WallTimes
@@ -388,8 +395,8 @@ class RRule(_WallTimeRule):
     _wall: datetime
     _fold: int  # apart, since a comparison of datetimes ignores it
     _spec: Spec
-    _exdate: tuple[int, ...]
-    _rdate: tuple[int, ...]
+    _exdate: tuple[Wall, ...]
+    _rdate: tuple[Wall, ...]
     gap: str
     fold: str
 
@@ -409,10 +416,12 @@ class RRule(_WallTimeRule):
             _fold=start.fold,
             _spec=spec,
             _exdate=(),
-            _rdate=check_dates('rdate', rdate, added(lines.rdates, start)))
+            _rdate=walls_of(check_dates(
+                'rdate', rdate, added(lines.rdates, start)), spec))
         self._check_policies(gap, fold)
-        vars(self).update(_exdate=check_dates('exdate', exdate, left_out(
-            lines.exdates, start, self._next_before_exdate)))
+        vars(self).update(_exdate=walls_of(check_dates(
+            'exdate', exdate, left_out(
+                lines.exdates, start, self._next_before_exdate)), spec))
         if self._next_instant(EARLIEST) is None:
             raise InvalidRecurrence(
                 f'RRULE is {self.text!r}, which never occurs from {start} on')
@@ -436,12 +445,12 @@ class RRule(_WallTimeRule):
     @property
     def exdate(self) -> tuple[datetime, ...]:
         """The instants that do not occur, in UTC, ascending."""
-        return tuple(map(from_micros, self._exdate))
+        return tuple(map(from_micros, instants_of(self._exdate, self._spec)))
 
     @property
     def rdate(self) -> tuple[datetime, ...]:
         """The instants that occur as well, in UTC, ascending."""
-        return tuple(map(from_micros, self._rdate))
+        return tuple(map(from_micros, instants_of(self._rdate, self._spec)))
 
     def _wall_times(self) -> WallTimes:
         return _times_of_rrule(self.text, self._wall, self._fold, self._spec,
@@ -466,36 +475,60 @@ class RRule(_WallTimeRule):
                      if not occurs(each, self._next_before_exdate))
 
     def _next_instant(self, instant: datetime) -> datetime | None:
+        exdate = instants_of(self._exdate, self._spec)
         while True:
             result = self._next_before_exdate(instant)
-            if result is None or to_micros(result) not in self._exdate:
+            if result is None or to_micros(result) not in exdate:
                 return result
             instant = result
 
     def _next_before_exdate(self, instant: datetime) -> datetime | None:
         """The next instant before EXDATE leaves out any."""
-        following = bisect_right(self._rdate, to_micros(instant))
-        rdate = map(from_micros, self._rdate[following:following + 1])
-        proposals = super()._next_instant(instant), *rdate
+        rdate = instants_of(self._rdate, self._spec)
+        following = bisect_right(rdate, to_micros(instant))
+        proposals = super()._next_instant(instant), *map(
+            from_micros, rdate[following:following + 1])
         return min(filter(None, proposals), default=None)
 
     def _shown_dtstart(self) -> datetime:
-        """The start, also if this process does not know its zone."""
+        return self._wall.replace(tzinfo=self._shown_zone(), fold=self._fold)
+
+    def _shown_zone(self) -> tzinfo:
+        """The zone, also if this process does not know it."""
         try:
-            info = zone_of(self._spec).info
+            return zone_of(self._spec).info
         except InvalidRecurrence:
-            info = UnknownZone(self._spec)
-        return self._wall.replace(tzinfo=info, fold=self._fold)
+            return UnknownZone(self._spec)
+
+    def in_short(self) -> str:
+        """As `str()`, without the start, the end and the dates."""
+        zone = self._shown_dtstart().tzinfo
+        return f'{self._words() or self.text}, in {zone}'
+
+    def _words(self) -> str | None:
+        try:
+            return rrule_words(rrule.parse(self.text, self._wall))
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            return None
 
     def __str__(self) -> str:
-        start = format_moment(self._shown_dtstart())
+        start = self._shown_dtstart()
         dates = [f', {len(dates)} {word}' for word, dates in (
             ('left out', self._exdate), ('added', self._rdate)) if dates]
-        return f'{self.text} from {start}{"".join(dates)}'
+        words = self._words()
+        if words is None:
+            return f'{self.text} from {format_moment(start)}{"".join(dates)}'
+        rule = rrule.parse(self.text, self._wall)
+        return (f'{words}, {span_words(rule, start.tzinfo)}, in '
+                f'{start.tzinfo}{"".join(dates)}')
 
     def __repr__(self) -> str:
-        dates = [f', {name}={value!r}' for name, value in (
-            ('exdate', self.exdate), ('rdate', self.rdate)) if value]
+        zone = self._shown_zone()
+        dates = [f', {name}={[moment_of(wall, zone) for wall in walls]!r}'
+                 for name, walls in (
+                     ('exdate', self._exdate), ('rdate', self._rdate))
+                 if walls]
         return (f'RRule({self.text!r}, {self._shown_dtstart()!r}'
                 f'{"".join(dates)}{self._repr_of_policies()})')
 
@@ -541,9 +574,20 @@ def _last_instant(times: WallTimes, count: int) -> datetime:
     counts twice.
     """
     last = times.begin - MICROSECOND
-    for _ in range(count):
-        instant = times.next_after(last)
-        if instant is None:
-            break
-        last = instant
+    while count and (instant := times.next_after(last)):
+        # What follows needs no search, until a transition is near.
+        walls = _usual_walls(times, times.zone.wall(instant), count - 1)
+        count -= 1 + len(walls)
+        last = times.zone.instants(walls[-1])[0] if walls else instant
     return last
+
+
+def _usual_walls(times: WallTimes, wall: datetime,
+                 count: int) -> list[datetime]:
+    """At most *count* wall times after one, while each of them comes once."""
+    if not times.zone.is_usual(wall):
+        return []
+    return [*islice(takewhile(
+        lambda each: each < LATEST.replace(tzinfo=None)
+        and times.zone.is_usual(each), times.propose(wall + MICROSECOND)),
+        count)]

@@ -47,6 +47,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import stamped_oid
+from zodbschedule.store.labels import codes_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.spread import fetch
@@ -137,10 +138,14 @@ def _key_anew(schedule: ScheduleState) -> None:
 
 def _dissolve_claims(schedule: ScheduleState, oids: Mapping[int, int]
                      ) -> None:
+    requested = schedule.requests.tasks()
     for claim_id, claim in list(schedule.left_claims()):
         for slot in left_slots(claim):
             slot.rename(oids)
         withdraw(schedule, claim_id, claim, clock.now())
+    # They may have come back for that.
+    schedule.labels.add(code for task in requested if schedule.has(task)
+                        for code in codes_of(task))
 
 
 # -- What is noted
@@ -177,27 +182,36 @@ def _notes_in(tree: Any, task_of: Callable[[Any], Any]
 
 
 def _of_tasks(schedule: ScheduleState) -> dict[int, int]:
-    """The oids of tasks by those before; they are stamped anew.
+    """The oids of tasks by those before; they are stamped and labeled anew.
+    """
+    oids: dict[int, int] = {}
+    codes: list[int] = []
+    for task in chain(_waiting(schedule), schedule.in_claims()):
+        codes += codes_of(task)
+        oids[_stamped_anew(schedule, task)] = oid_of(task)
+    for entry in schedule.parked:
+        oids[_stamped_anew(schedule, entry.task)] = oid_of(entry.task)
+    schedule.labels.refill(codes)
+    oids.pop(0, None)
+    return oids
+
+
+def _stamped_anew(schedule: ScheduleState, task: Any) -> int:
+    """Stamp *task* with its oid; that of before, or 0 if it is not known.
 
     Those that have no oid in their stamp have neither run nor been moved, and
     there is nothing of them in the history.
     """
-    found = {}
-    for task in _tasks(schedule):
-        old, new, micros = stamped_oid(task), oid_of(task), stamp_of(task)
-        if old not in (0, new):
-            found[old] = new
-            if micros is not None and loads(task):
-                stamp(task, from_micros(micros), schedule)
-    return found
+    before, micros = stamped_oid(task), stamp_of(task)
+    if before not in (0, oid_of(task)) and micros is not None and loads(task):
+        stamp(task, from_micros(micros), schedule)
+    return before
 
 
-def _tasks(schedule: ScheduleState) -> Iterator[Any]:
-    """All tasks, which are fetched; those that have not changed may go."""
-    everywhere = chain(
-        schedule.waiting(), schedule.in_claims(),
-        (entry.task for entry in schedule.parked))
-    while batch := list(islice(everywhere, FETCHED)):
+def _waiting(schedule: ScheduleState) -> Iterator[Any]:
+    """The tasks that wait; they are fetched, and may go from the memory."""
+    waiting = schedule.waiting()
+    while batch := list(islice(waiting, FETCHED)):
         fetch(batch)
         yield from batch
         schedule._p_jar.cacheGC()

@@ -85,7 +85,8 @@ class Move(NamedTuple):
 def change(schedule: ScheduleState, task: Any, options: dict[str, Any],
            by: str | None, reason: str) -> Any:
     """See `IScheduleAdministration`."""
-    _change(schedule, task, options)
+    with places.relabeling(schedule, task):
+        _change(schedule, task, options)
     record_of_person(
         schedule, task, CHANGED, by, reason, details=', '.join(options))
     return task

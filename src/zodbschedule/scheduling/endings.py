@@ -28,6 +28,8 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import known_principal
+from zodbschedule.store.labels import Codes
+from zodbschedule.store.labels import codes_of
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import description_of
 from zodbschedule.task import type_of
@@ -45,6 +47,8 @@ class TaskSnapshot(NamedTuple):
     occurrence: int
     attempt: int
     key: str | None = None
+    #: its entries among the labels of the schedule
+    labels: Codes = ()
 
     def recorded(self, oid: int, outcome: int, error: str | None, began: int,
                  passed: int = 0) -> tuple[Any, ...]:
@@ -70,7 +74,7 @@ def known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:
     return TaskSnapshot(
         known_principal(task), description_of(task), type_of(task),
         micros, series.occurrence_of(task, micros) if whole else micros,
-        series.attempt_of(task) if whole else 1)
+        series.attempt_of(task) if whole else 1, labels=codes_of(task))
 
 
 class CutOff(NamedTuple):

@@ -16,6 +16,9 @@ All of this happens in the caller's transaction.  A task is given as
 `ScheduleState.local` gives it.
 """
 
+from collections.abc import Container
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -30,6 +33,9 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp
+from zodbschedule.store.labels import Codes
+from zodbschedule.store.labels import codes_of
+from zodbschedule.store.labels import labels_of
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import description_of
 from zodbschedule.task import key_of
@@ -61,18 +67,59 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
     """
     stamp(task, instant, schedule)
     key = key_of(task)
+    added = _labeled(schedule, task) if in_claim else ()
     run = _current_run(schedule)
     if run is not None:
         run.scheduled.append((to_micros(instant), task))
         if in_claim and key is None:
             schedule.moved.note([task])
             run.slot().schedule(to_micros(instant), task)
+            run.slot().label(added, ())
             return
+    if added:
+        schedule.labels.add(added)
     schedule.timetable.add(instant, [task])
     if key is not None:
         identify(schedule)
         give_oid(schedule, task)
         schedule.keys.acquire(task, key)
+
+
+def _labeled(schedule: ScheduleState, task: Any) -> Codes:
+    """The entries of *task*, which comes, by its labels.
+
+    If they are there it has left just now, and no turn is to remove them.
+    """
+    if not labels_of(task):
+        return ()
+    identify(schedule)
+    give_oid(schedule, task)
+    if task._p_oid is None:
+        schedule.labels.wait_for_oid(task)
+    added = codes_of(task)
+    if any(code in schedule.labels.entries for code in added):
+        _forget_labels(schedule, [~code for code in added])
+    return added
+
+
+def _forget_labels(schedule: ScheduleState, codes: Container[int]) -> None:
+    """Have no turn add or remove some entries for what has run."""
+    for slot in schedule.slots():
+        slot.forget_labels(codes)
+
+
+@contextmanager
+def relabeling(schedule: ScheduleState, task: Any) -> Iterator[None]:
+    """Inside, the labels of *task*, which is here, may be changed."""
+    before = codes_of(task)
+    yield
+    after = codes_of(task)
+    if before != after:
+        identify(schedule)
+        # A run may have scheduled it just now.
+        _forget_labels(schedule, {*before, *(~code for code in after)})
+        schedule.labels.remove(set(before) - set(after))
+        schedule.labels.add(after)
 
 
 def _current_run(schedule: ScheduleState) -> Any:
@@ -126,6 +173,8 @@ def _cancelled(schedule: ScheduleState, task: Any, micros: int
 
 def forget(schedule: ScheduleState, task: Any) -> None:
     """Forget what was noted of *task*, which leaves."""
+    if labels_of(task):
+        schedule.labels.forget(task)
     oid = oid_of(task)
     if oid:
         schedule.requests.forget(oid)

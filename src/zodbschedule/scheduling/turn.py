@@ -22,6 +22,7 @@ Since a run writes nothing that is shared, a turn also serves what was
 requested of a task meanwhile, see `zodbschedule.store.requests`.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +53,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import stamp_of
+from zodbschedule.store.labels import codes_of
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.store.timetable import Batch
@@ -81,6 +83,8 @@ def exchange(schedule: ScheduleState, claim: Claim, limit: int,
     """
     if schedule.keys.without_oid:
         schedule.keys.assign_oids()
+    if schedule.labels.without_oid:
+        schedule.labels.assign_oids()
     batch = schedule.timetable.take(
         limit, after, now, wanted, skip, gap)
     if schedule.requests.unserved:
@@ -248,7 +252,7 @@ class Collection:
         self._note(slot, cut_off, snapshot, outcomes.FAILED, entry.reason,
                    0 if step is None else step.passed)
         if step is None or step.micros is None:
-            self._leave(slot.oid)
+            self._leave(slot.oid, snapshot.labels)
         else:
             self._continue(step.micros, slot.task)
 
@@ -271,6 +275,8 @@ class Collection:
             self.tids += tid
         for micros, task in slot.scheduled:
             self._wait(micros, task)
+        if slot.labels:
+            self._label(slot)
         match slot.outcome, slot.following:
             case outcomes.RETRIED, (micros, task):
                 self._restore(micros, task)
@@ -279,7 +285,13 @@ class Collection:
             case outcomes.CANCELLED, _ if self._is_taken_again(slot.oid):
                 pass  # What is noted of it is of its run there.
             case _:
-                self._leave(slot.oid)
+                self._leave(slot.oid, slot.labels_removed)
+
+    def _label(self, slot: Slot) -> None:
+        """Have what it has scheduled, and what goes on, be found by labels."""
+        self.schedule.labels.add(slot.labels_added)
+        if slot.following is not None:
+            self.schedule.labels.remove(slot.labels_removed)
 
     def _forgive(self, slot: Slot) -> None:
         """Forget the crashes of a task that has an outcome now.
@@ -327,15 +339,15 @@ class Collection:
                 f'its key is held by task {u64(holder._p_oid):x}',
                 began=moment))
             self.tids += z64
-        self._leave(oid)
+        self._leave(oid, codes_of(task))
 
-    def _leave(self, oid: int) -> None:
+    def _leave(self, oid: int, labels: Iterable[int]) -> None:
         """It is not here any more, unless something is requested of it.
 
         Or it is here again: parked, or unscheduled and scheduled anew.
         """
-        if self.has_indexes:
-            self._leave_indexes(oid)
+        if not self.has_indexes or self._leave_indexes(oid):
+            self.schedule.labels.remove(labels)
         pauses = self.schedule.pauses
         task = None if pauses.entries is None else pauses.task(oid)
         if task is not None and not self._is_back(task) and (
@@ -343,17 +355,20 @@ class Collection:
             # It was paused while it ran.
             pauses.end(oid)
 
-    def _leave_indexes(self, oid: int) -> None:
+    def _leave_indexes(self, oid: int) -> bool:
+        """Whether nothing is requested of it, for which it waits."""
         task = self.schedule.requests.task(oid)
         if task is None or self._is_back(task) or (
                 self.schedule.entry_of(task) is not None):
             self.schedule.keys.drop(oid)
-        elif loads(task):
+            return True
+        if loads(task):
             self._restore(self._serve(task, None), task)
         else:
             # It is left in its place, as all whose code is missing.
             self.schedule.requests.begin_wait(task)
             self._restore(stamp_of(task) or to_micros(self.now), task)
+        return False
 
     def _is_back(self, task: Any) -> bool:
         """Whether a task that has an outcome waits or is in a claim again."""

@@ -39,6 +39,8 @@ conflicts with that turn.
 """
 
 from collections.abc import Callable
+from collections.abc import Container
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +53,7 @@ from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.identity import new_oid
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.labels import oid_in
 from zodbschedule.store.remains import is_left
 
 
@@ -60,7 +63,7 @@ Placed = tuple[int, Persistent]
 Recorded = tuple[Any, ...] | int
 
 #: the fields of a slot that holds nothing
-FREE: tuple[Any, ...] = (None, None, None, ())
+FREE: tuple[Any, ...] = (None, None, None, (), ())
 
 
 class Slot(Persistent):
@@ -78,8 +81,14 @@ class Slot(Persistent):
     following: Placed | None = None
     #: what the run has scheduled, in order
     scheduled: list[Placed] | tuple[()] = ()
+    #: the entries that the next turn adds to the `labels` of the schedule, and
+    #: the complements of those that it removes
+    labels: tuple[int, ...] = ()
 
     def __getstate__(self) -> tuple[Any, ...]:
+        if self.labels:
+            return (self.outcome, self.subject, self.following,
+                    self.scheduled, self.labels)
         if self.scheduled:
             return (self.outcome, self.subject, self.following,
                     self.scheduled)
@@ -89,7 +98,7 @@ class Slot(Persistent):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         (self.outcome, self.subject, self.following, self.scheduled,
-         ) = state + FREE[len(state):]
+         self.labels) = state + FREE[len(state):]
 
     @property
     def is_free(self) -> bool:
@@ -148,11 +157,42 @@ class Slot(Persistent):
         self.following = following
 
     def rename(self, oids: Mapping[int, int]) -> None:
-        """Give an outcome another oid, by the one that it has."""
+        """Give an outcome another oid, by the one that it has.
+
+        The entries of labels, which have oids, are forgotten.
+        """
+        self.labels = ()
         if self.outcome is not None:
             oid = new_oid(self.oid, oids)
             record = self.record
             self.subject = oid if record is None else (oid, *record[1:])
+
+    def label(self, added: Iterable[int], removed: Iterable[int]) -> None:
+        """Have the next turn add and remove those entries."""
+        changes = *added, *(~code for code in removed)
+        if changes:
+            self.labels += changes
+
+    def forget_labels(self, codes: Container[int]) -> None:
+        """Have it not do that for some: entries, or their complements."""
+        if any(code in codes for code in self.labels):
+            self.labels = tuple(
+                code for code in self.labels if code not in codes)
+
+    def _forget_labels_of(self, task: Persistent) -> None:
+        oid = u64(task._p_oid) if task._p_oid else 0
+        self.forget_labels([code for code in self.labels
+                            if oid_in(max(code, ~code)) == oid])
+
+    @property
+    def labels_removed(self) -> list[int]:
+        """The entries that the next turn removes."""
+        return [~code for code in self.labels if code < 0]
+
+    @property
+    def labels_added(self) -> list[int]:
+        """Those that it adds."""
+        return [code for code in self.labels if code >= 0]
 
     def schedule(self, micros: int, task: Persistent) -> None:
         """Keep *task*, which the run schedules, for the next turn."""
@@ -165,6 +205,7 @@ class Slot(Persistent):
         """Forget *task*, if the run has scheduled it; whether it did."""
         if self.instant_of(task) is None:
             return False
+        self._forget_labels_of(task)
         self.scheduled = [
             pair for pair in self.scheduled if pair[1] is not task]
         return True
@@ -212,6 +253,7 @@ class Slot(Persistent):
             self.settle(CANCELLED, recorded(self.micros))
             return True
         if self.following is not None and self.following[1] is task:
+            self._forget_labels_of(task)
             self.following = None
             return True
         return False

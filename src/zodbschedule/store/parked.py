@@ -211,6 +211,12 @@ class ParkedTasks(Persistent):
         if self.has_arrived(entry):
             remains.discard(self, 'arrivals', entry.position)
 
+    def forget_lost(self, lost: ParkedTask) -> None:
+        """Remove an entry whose record is gone from the arrivals."""
+        for position, entry in list(remains.items(self.arrivals)):
+            if entry is lost:
+                remains.discard(self, 'arrivals', position)
+
     def has_arrived(self, entry: ParkedTask) -> bool:
         """Whether *entry* stands among the arrivals, where it says."""
         return entry.position is not None and remains.get(

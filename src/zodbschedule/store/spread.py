@@ -51,6 +51,8 @@ class Spread(Persistent):
     """Behaves as one BTree with all the keys, as far as that is used."""
 
     tree_class: ClassVar[type[Any]]
+    #: how many trees are made
+    count: ClassVar[int] = TREES
 
     #: made by the first insert, all at once: were each made when it is needed,
     #: one insert after the other would conflict
@@ -82,7 +84,7 @@ class Spread(Persistent):
     def grown(self, stored: Any) -> Any:
         """The tree that a new key belongs to."""
         if not self.trees:
-            self.trees = tuple(self.tree_class() for _ in range(TREES))
+            self.trees = tuple(self.tree_class() for _ in range(self.count))
         return self.regrown(stored)
 
     def regrown(self, stored: Any) -> Any:

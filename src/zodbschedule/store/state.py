@@ -47,6 +47,7 @@ from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import Keys
+from zodbschedule.store.labels import Labels
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.parked import ParkedTasks
@@ -59,8 +60,8 @@ from zodbschedule.store.timetable import Timetable
 
 #: the parts in which something is by an oid, or by a worker that knows the
 #: schedule; and the timetable, which lacks what is in the claims
-PARTS = ('timetable', 'claims', 'parked', 'history', 'keys', 'pauses',
-         'requests', 'crashes')
+PARTS = ('timetable', 'claims', 'parked', 'history', 'keys', 'labels',
+         'pauses', 'requests', 'crashes')
 
 
 class ScheduleState(Configurable):
@@ -107,6 +108,8 @@ class ScheduleState(Configurable):
         self.history = History(self.claims, self.moved)
         #: the keys of waiting tasks: an `IKeys`
         self.keys = Keys()
+        #: by which principal and for which object a task is
+        self.labels = Labels()
         self.pauses = Pauses()
         self.requests = Requests(self.moved)
         #: oid of a task -> how many of its runs ended their process, and the
@@ -170,6 +173,11 @@ class ScheduleState(Configurable):
     def origin(self) -> tuple[str, str | None]:
         """What an event says of it, see `IScheduleEvent`."""
         return task_id(self) or '', None
+
+    @property
+    def hints(self) -> list[str]:
+        """What a person may have forgotten to set, in sentences."""
+        return []
 
     def local(self, task: Any) -> Any:
         """*task* as loaded by the connection of the schedule, unwrapped.

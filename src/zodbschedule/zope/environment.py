@@ -21,6 +21,7 @@ It is made anew each time a run is tried, and ends with that in any case.
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
@@ -51,17 +52,19 @@ from ZPublisher.HTTPResponse import WSGIResponse
 from ZPublisher.pubevents import PubSuccess
 
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import PrincipalsMissing
 from zodbschedule.logger import log
 from zodbschedule.retry import RetryLater
+from zodbschedule.task import label_of
 from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 from zodbschedule.transactions.retrying import abort
 from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import upward
-from zodbschedule.zope.settings import parse_url
+from zodbschedule.zope.settings import address_of
 from zodbschedule.zope.settings import read_settings
 from zodbschedule.zope.sites import APPLICATION
 from zodbschedule.zope.sites import SiteSchedule
@@ -265,6 +268,32 @@ def _notify_traversal(context: Any, request: Any) -> None:
 # -- the request
 
 
+class RunRequest(WSGIRequest):
+    """The request of a run; it says once if a link has no known address."""
+
+    #: what to say
+    hints: Sequence[str] = ()
+
+    def physicalPathToURL(self, path: Any, relative: bool = False) -> str:
+        """See `HTTPRequest`; this is how objects make their addresses."""
+        if not relative:
+            for hint in self.hints:
+                _say_once(hint)
+        url: str = super().physicalPathToURL(path, relative)
+        return url
+
+
+# What was said in this process.
+_said: set[str] = set()
+
+
+def _say_once(hint: str) -> None:
+    run = current_run()
+    if run is not None and hint not in _said:
+        _said.add(hint)
+        log.warning('Task %s makes a link: %s.', label_of(run.task), hint)
+
+
 def make_request(app: Any, schedule: SiteSchedule) -> Any:
     """A request to the site of *schedule*, with the address that people see.
 
@@ -275,19 +304,15 @@ def make_request(app: Any, schedule: SiteSchedule) -> Any:
         'SERVER_PROTOCOL': 'HTTP/1.1', 'SERVER_NAME': 'localhost',
         'SERVER_PORT': '80', 'wsgi.url_scheme': 'http',
         'wsgi.input': BytesIO()}
-    url = _url_of(schedule)
-    request = WSGIRequest(environ['wsgi.input'], environ, WSGIResponse())
+    url = address_of(schedule.url, schedule.path)
+    request = RunRequest(environ['wsgi.input'], environ, WSGIResponse())
     setDefaultSkin(request)
     if url is not None:
         _set_address(request, url, object_at(app, schedule.path))
+    else:
+        request.hints = schedule.hints
     request['ACTUAL_URL'] = request['URL']
     return request
-
-
-def _url_of(schedule: SiteSchedule) -> SplitResult | None:
-    urls = read_settings().urls
-    return (parse_url(schedule.url) if schedule.url
-            else urls.get(schedule.path))
 
 
 def _set_address(request: Any, url: SplitResult, site: Any) -> None:

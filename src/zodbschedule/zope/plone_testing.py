@@ -25,7 +25,8 @@ your own layer, or derive that from `ScheduleLayer`::
             super().setUpPloneSite(portal)
             applyProfile(portal, 'my.addon:default')
 
-In tests, `zodbschedule.testing.run_until` lets time pass.  In the tests of
+In tests, `zodbschedule.testing.run_until` lets time pass.  The clock stands
+still otherwise.  In the tests of
 `SCHEDULE_INTEGRATION_TESTING` call it with ``commit=False``: each test is one
 transaction, which is aborted.  In those of `SCHEDULE_FUNCTIONAL_TESTING` tests
 and tasks commit, to a database that is thrown away after the test.
@@ -49,8 +50,10 @@ except ImportError as error:
         f'pip install plone.app.testing',
         name=error.name, path=error.path) from error
 
+from zodbschedule.zope.testing import ClockLayer
 
-class ScheduleLayer(PloneSandboxLayer):
+
+class ScheduleLayer(ClockLayer, PloneSandboxLayer):
     """A Plone with this package and a schedule in the site."""
 
     defaultBases = (PLONE_FIXTURE,)

@@ -75,6 +75,28 @@ def read_settings(options: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)
 
 
+def address_of(url: str, path: str) -> SplitResult | None:
+    """The address at which people see the site at *path*, or None.
+
+    *url* is that of its schedule, and goes before the settings of the process.
+    Raises `InvalidSetting`.
+    """
+    return parse_url(url) if url else read_settings().urls.get(path)
+
+
+def hints_of_address(url: str, path: str) -> list[str]:
+    """That no address is set, or what is wrong with it; empty if all is well.
+    """
+    try:
+        if address_of(url, path) is not None:
+            return []
+    except InvalidSetting as error:
+        return [str(error)]
+    return [f'no address is set for the site {path}, so that links that its '
+            f'tasks make begin with http://localhost; set the url of its '
+            f'schedule, or urls in zope.conf']
+
+
 def _configuration() -> dict[str, str]:
     sections = getattr(getConfiguration(), 'product_config', None) or {}
     return dict(sections.get(SECTION) or {})

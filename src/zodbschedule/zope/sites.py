@@ -20,6 +20,7 @@ The application root keeps the paths of all sites that have a schedule, so that
 a worker finds them.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -32,7 +33,9 @@ from zope.annotation.attribute import AttributeAnnotations
 from zope.component.hooks import getSite
 from zope.component.interfaces import ISite
 
+from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
+from zodbschedule.scheduling.places import relabeling
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import left
 from zodbschedule.store.state import ScheduleState
@@ -40,6 +43,7 @@ from zodbschedule.zope.contexts import ContextReference
 from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import upward
+from zodbschedule.zope.settings import hints_of_address
 
 
 #: the annotation of a site that holds its schedule
@@ -86,6 +90,11 @@ class SiteSchedule(Schedule):
         """See `ScheduleState`."""
         return super().origin[0], self.path
 
+    @property
+    def hints(self) -> list[str]:
+        """See `ScheduleState`."""
+        return hints_of_address(self.url, self.path)
+
     def bind_to(self, path: str) -> None:
         """Remember the path of the site.  Needs a schedule that has an oid."""
         if self.original_oid not in (None, self._p_oid):
@@ -102,11 +111,22 @@ class SiteSchedule(Schedule):
         super().resume(task, by=by)
         if task is None and self.has_other_uuids:
             site = object_at(application_of(self), self.path)
-            tasks = chain(self.waiting(), self.in_claims(),
-                          (entry.task for entry in self.parked))
+            here = chain(self.waiting(), self.in_claims())
+            parked = (entry.task for entry in self.parked)
             self.has_other_uuids = not all([
-                task.take_over_uuid(site) for task in left(tasks)
-                if isinstance(task, ContextReference)])
+                *(self._take_over_uuid(task, site) for task in _of(here)),
+                *(task.take_over_uuid(site) for task in _of(parked))])
+
+    def _take_over_uuid(self, task: Any, site: Any) -> bool:
+        with relabeling(self, task):
+            done: bool = task.take_over_uuid(site)
+        return done
+
+
+def _of(tasks: Iterator[Any]) -> Iterator[Any]:
+    """Those of *tasks* that refer to an object."""
+    return (task for task in left(tasks)
+            if isinstance(task, ContextReference))
 
 
 # -- one site
@@ -126,6 +146,8 @@ def install(site: Any) -> SiteSchedule:
             f'give the path of a site')
     schedule = schedule_of(site) or _add_schedule(site)
     _register(site, schedule)
+    for hint in schedule.hints:
+        log.warning('A schedule was installed: %s.', hint)
     return schedule
 
 

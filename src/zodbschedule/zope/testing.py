@@ -22,7 +22,8 @@ as a base of your own layer, or derive that from `ScheduleLayer`::
             xmlconfig.file('configure.zcml', my.addon, configurationContext)
             install(make_my_site(app))
 
-In tests, `zodbschedule.testing.run_until` lets time pass.  In the tests of
+In tests, `zodbschedule.testing.run_until` lets time pass.  The clock stands
+still otherwise.  In the tests of
 `SCHEDULE_INTEGRATION_TESTING` call it with ``commit=False``: each test is one
 transaction, which is aborted.  In those of `SCHEDULE_FUNCTIONAL_TESTING` tests
 and tasks commit, to a database that is thrown away after the test.
@@ -36,6 +37,8 @@ import zope.component.hooks
 from zope.configuration import xmlconfig
 
 import zodbschedule.zope
+from zodbschedule import clock as the_clock
+from zodbschedule.testing import SettableClock
 
 
 try:
@@ -53,7 +56,26 @@ except ImportError as error:
         name=error.name, path=error.path) from error
 
 
-class ScheduleLayer(Layer):
+class ClockLayer(Layer):
+    """In each test the clock shows the time at which the test began.
+
+    It is a `SettableClock`, which `run_until` moves: a second call in the same
+    test goes on from where the first one has ended.
+    """
+
+    def testSetUp(self) -> None:
+        """Use such a clock."""
+        super().testSetUp()
+        self._clock = the_clock.use(SettableClock(the_clock.now()))
+        self._clock.__enter__()
+
+    def testTearDown(self) -> None:
+        """Use the former clock again."""
+        self._clock.__exit__(None, None, None)
+        super().testTearDown()
+
+
+class ScheduleLayer(ClockLayer):
     """A Zope with this package and a schedule in the application root.
 
     Offers the resources ``zodbDB``, a database stacked on that of the base

@@ -32,6 +32,8 @@ from zodbschedule.store.identity import Witness
 from zodbschedule.store.keys import ByOid
 from zodbschedule.store.keys import Holders
 from zodbschedule.store.keys import Keys
+from zodbschedule.store.labels import Entries
+from zodbschedule.store.labels import Labels
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.parked import ParkedTasks
 from zodbschedule.store.pauses import Pauses
@@ -83,6 +85,8 @@ def parts(schedule: ScheduleState) -> Iterator[Part]:
                'its settings are lost', lambda: History(
                    schedule.claims, schedule.moved))
     yield Part(schedule, 'keys', 'the keys', NO_KEY, Keys)
+    yield Part(schedule, 'labels', 'the labels of tasks',
+               'no task is found by its principal or object', Labels)
     yield Part(schedule, 'pauses', 'the pauses', 'none is known', Pauses)
     yield Part(schedule, 'requests', 'the requests', 'none is known',
                lambda: Requests(schedule.moved))
@@ -97,6 +101,9 @@ def _parts_of_parts(schedule: ScheduleState) -> Iterator[Part]:
         yield Part(schedule.keys, 'holders', 'the holders of keys', NO_KEY,
                    Holders)
         yield Part(schedule.keys, 'by_oid', 'the keys by task', NO_KEY, ByOid)
+    if _is_loaded(schedule.labels):
+        yield Part(schedule.labels, 'entries', 'the entries by label',
+                   'no task is found by its principal or object', Entries)
     if _is_loaded(schedule.pauses) and schedule.pauses.ended is not None:
         yield Part(schedule.pauses, 'ended', 'the count of pauses',
                    'nothing else is lost', Length)

@@ -149,6 +149,7 @@ def renew_entry(schedule: ScheduleState, id: str, lost: Any) -> None:
         pass
     now = clock.now()
     micros = stamp_of(task)
+    schedule.parked.forget_lost(lost)
     schedule.parked.add(ParkedTask(
         id, task, now if micros is None else from_micros(micros), now,
         'the record of its entry, with the reason, is gone', '',

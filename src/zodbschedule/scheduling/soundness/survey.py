@@ -109,6 +109,7 @@ class Survey:
         #: the oids of the tasks in claims, also of those with an outcome
         self.claimed: set[int] = set()
         self.notes = Notes(schedule, self.places, self.claimed)
+        self.labels = indexes.LabelCheck(schedule)
         #: whether all that is noted can be read
         self.whole = True
 
@@ -129,6 +130,7 @@ class Survey:
             yield from self.notes.keys()
             yield from self.notes.others()
             yield from indexes.arrivals(self.schedule)
+            yield from self.labels.flaws()
         yield from self._history()
 
     def _lost_part(self, part: Part) -> Flaw:
@@ -144,6 +146,7 @@ class Survey:
         schedule, keys = self.schedule, self.schedule.keys
         yield from self._spread('keys', keys.holders)
         yield from self._spread('keys of tasks', keys.by_oid)
+        yield from self._spread('labels', schedule.labels.entries)
         yield from self._tree_of('keys of running tasks', keys, 'running')
         yield from self._tree_of('crashes', schedule, 'crashes')
         yield from self._tree_of('requests', schedule.requests, 'entries')
@@ -262,6 +265,7 @@ class Survey:
     def _slot(self, slot: Slot, place: InClaim) -> Iterator[Flaw]:
         self.claimed.add(slot.oid)
         yield from self.notes.busy(slot)
+        self.labels.see_changes(slot)
         for micros, task in slot.pending():
             yield from self._task(task, place, micros)
 
@@ -298,6 +302,7 @@ class Survey:
             return
         yield from self._stamp(task, place, micros)
         yield from self.notes.key(task, place)
+        self.labels.see(task)
 
     def _seen(self, task: Any, place: Place) -> Iterator[Flaw]:
         before = len(self.places)
