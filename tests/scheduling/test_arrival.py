@@ -48,6 +48,7 @@ from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.labels import codes_of
 from zodbschedule.worker import Worker
 
 
@@ -162,6 +163,7 @@ def settle(schedule, claim, tasks):
     first.settle(
         1, record(first.oid, micros, 1, micros, 'settled', '', began=micros),
         (to_micros(at(61)), tasks['settled']))
+    second.label((), codes_of(tasks['gone']))
     second.settle(1, u64(tasks['gone']._p_oid))
 
 
