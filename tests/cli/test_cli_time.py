@@ -1078,6 +1078,9 @@ def test_explain_says_where_a_rule_ends(bare_shell, wall_clock):
     (('* * * * *',), f'a cron expression {NEEDS_ZONE}'),
     (('FREQ=DAILY',), f'an RRULE without --dtstart {NEEDS_ZONE}'),
     (('every day',), 'day is not a duration; write 30s, 5m, 2h or 1d'),
+    (('@every 1h30m',),
+     "cron expression is '@every 1h30m', which is a period; write "
+     'Every(timedelta(hours=1, minutes=30))'),
     (('every year',),
      'the duration year has no fixed length, so it is no interval; give the '
      "RRULE 'FREQ=YEARLY'"),

@@ -12,6 +12,7 @@ from plone import api
 from plone.app.contentrules.rule import Rule
 from plone.app.portlets.portlets import news
 from plone.app.testing import SITE_OWNER_NAME
+from plone.app.testing import SITE_OWNER_PASSWORD
 from plone.app.testing import TEST_USER_ID
 from plone.app.testing import TEST_USER_NAME
 from plone.app.testing import applyProfile
@@ -344,7 +345,6 @@ class TestAsInABrowser:
         finally:
             unregister_layer('tests.layer')
 
-
     def test_in_a_local_site_too(self, functional, portal, process, view):
         createContentInContainer(portal, 'Folder', id='local')
         make_objectmanager_site(portal.local)
@@ -355,6 +355,36 @@ class TestAsInABrowser:
         browser.open('http://localhost/plone/local/doc/@@look')
         assert seen == [browser.contents]
         assert '|http://localhost/plone/local|' in browser.contents
+
+
+class Later(BrowserView):
+    """A view that schedules by a GET, as one should not."""
+
+    __name__ = 'later'
+
+    def __call__(self):
+        call(self.context, where)
+        return 'scheduled'
+
+
+def test_what_is_scheduled_by_a_get_is_thrown_away_and_said(
+        functional, portal, schedule, caplog):
+    registry = getGlobalSiteManager()
+    registry.registerAdapter(
+        Later, (Interface, Interface), Interface, name='later')
+    before = len(list(schedule))
+    try:
+        browser = Browser(functional['app'])
+        browser.addHeader(
+            'Authorization', f'Basic {SITE_OWNER_NAME}:{SITE_OWNER_PASSWORD}')
+        browser.open('http://localhost/plone/doc/@@later')
+    finally:
+        registry.unregisterAdapter(
+            Later, (Interface, Interface), Interface, name='later')
+    assert browser.contents == 'scheduled'
+    transaction.begin()
+    assert len(list(schedule)) == before
+    assert 'the view later (http://localhost/plone/doc/@@later)' in caplog.text
 
 
 class TestMail:

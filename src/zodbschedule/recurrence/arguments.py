@@ -30,9 +30,9 @@ from zodbschedule.recurrence.zones import zone_of
 
 
 # The largest number of dates in EXDATE, and in RDATE.  Each that is left out
-# one after the other is a step of the search for the next occurrence, of about
-# 40 us.
-MAX_DATES = 1_000
+# one after the other is a step of the search for the next occurrence, of up to
+# 70 us.
+MAX_DATES = 500
 
 
 # Each check raises `InvalidRecurrence`.

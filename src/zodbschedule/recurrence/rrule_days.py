@@ -18,7 +18,6 @@ it.  So it makes no difference here whether the table of the RFC lets a part
 "expand" or "limit".
 """
 
-from bisect import bisect_left
 from calendar import isleap
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -26,9 +25,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR
+from datetime import MINYEAR
 from datetime import date
 from functools import lru_cache
 from itertools import chain
+from itertools import compress
 from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
@@ -62,45 +63,50 @@ class Days:
     in_months: bool
     wkst: int
 
-    def next(self, day: int) -> int | None:
-        """The first day that matches, from *day* on, or None."""
-        if day >= END:
-            return None
-        first_year = date.fromordinal(max(day, 1)).year
-        for year in range(first_year, min(first_year + CYCLE, MAXYEAR) + 1):
-            begin, days = self._of(year)
-            index = bisect_left(days, day - begin)
-            if index < len(days):
-                return begin + days[index]
-        return None
+    def next(self, day: int) -> int:
+        """The first day that matches, from *day* on, or `END`."""
+        for year, mask in self.years(day):
+            first = first_day(year)
+            found = mask.find(1, max(day - first, 0))
+            if found >= 0:
+                return first + found
+        return END
 
     def between(self, begin: int, end: int) -> list[int]:
         """The days that match, from *begin* on and before *end*."""
         found: list[int] = []
-        while begin < min(end, END):
-            year = date.fromordinal(max(begin, 1)).year
-            first, days = self._of(year)
-            found += [first + day for day in days[
-                bisect_left(days, begin - first):
-                bisect_left(days, end - first)]]
-            begin = _first_day(year + 1)
+        for year in range(year_of(begin), min(year_of(end), MAXYEAR) + 1):
+            first = first_day(year)
+            begin = max(begin, first)
+            found += compress(range(begin, end),
+                              self._mask(same_kind(year))[begin - first:])
         return found
 
-    def _of(self, year: int) -> tuple[int, tuple[int, ...]]:
-        """The first day of a year, and how long after it others match."""
-        return _first_day(year), self._of_kind(_SAME_KIND[year % CYCLE])
+    def years(self, day: int) -> Iterator[tuple[int, bytes]]:
+        """The years with days that match, from that of *day* on.
+
+        With each its mask: for each of its days 1 if it matches, else 0.
+        """
+        empty = 0
+        for year in range(year_of(day), MAXYEAR + 1):
+            mask = self._mask(same_kind(year))
+            if 1 in mask:
+                yield year, mask
+                empty = 0
+            elif (empty := empty + 1) > CYCLE:
+                return
 
     @lru_cache(maxsize=1024)
-    def _of_kind(self, year: int) -> tuple[int, ...]:
+    def _mask(self, year: int) -> bytes:
         days = _days(year)
         matching = set(days)
         for name, values in self.parts.items():
             matching.intersection_update(self._given_by(name, values, year))
-        return tuple(sorted(day - days.start for day in matching))
+        return bytes(day in matching for day in days)
 
     def _given_by(self, name: str, values: Any, year: int) -> Iterable[int]:
         """The days of a year that one part gives."""
-        months = _months(year)
+        months = months_of(year)
         match name:
             case 'BYMONTH':
                 return chain(*numbered(months, values))
@@ -132,24 +138,32 @@ def numbered(items: Sequence[Item], numbers: Iterable[int]) -> Iterator[Item]:
 # -- A year, its months and weeks, as ranges of days
 
 
-def _first_day(year: int) -> int:
+def year_of(day: int) -> int:
+    """The year that a day is in, or the one before or after the calendar."""
+    return date.fromordinal(day).year if 0 < day < END else (
+        MAXYEAR + 1 if day > 0 else MINYEAR)
+
+
+def first_day(year: int) -> int:
+    """The first day of a year, or of the one after the calendar."""
     return date(year, 1, 1).toordinal() if year <= MAXYEAR else END
 
 
 def _days(year: int) -> range:
-    return range(_first_day(year), _first_day(year + 1))
+    return range(first_day(year), first_day(year + 1))
 
 
 @lru_cache(maxsize=64)
-def _months(year: int) -> list[range]:
+def months_of(year: int) -> list[range]:
+    """The months of a year."""
     begins = [date(year, month, 1).toordinal() for month in range(1, 13)]
-    return [*map(range, begins, [*begins[1:], _first_day(year + 1)])]
+    return [*map(range, begins, [*begins[1:], first_day(year + 1)])]
 
 
 def _weeks(year: int, wkst: int) -> list[range]:
     """The weeks that have at least four of their days in the year."""
     begin, end = (fourth - (fourth - 1 - wkst) % 7 for fourth in (
-        _first_day(year) + 3, _first_day(year + 1) + 3))
+        first_day(year) + 3, first_day(year + 1) + 3))
     return [range(day, day + 7) for day in range(begin, end, 7)]
 
 
@@ -160,13 +174,20 @@ def _weekdays(span: range, day: Weekday) -> Iterable[int]:
     return numbered(days, [day.number]) if day.number else days
 
 
-# There are 28 kinds of years, by the first weekday, and by whether it or one
-# beside it is a leap year.  All of a kind have the same days and weeks.
+# -- There are 28 kinds of years: by the first weekday, and by whether the year
+# -- or one beside it is a leap year.  All of a kind have the same days and
+# -- weeks, so that a search looks at no more than 28 years.
+
+
+def same_kind(year: int) -> int:
+    """A year of the same kind, always the same one."""
+    return _SAME_KIND[year % CYCLE]
+
+
 def _kind(year: int) -> tuple[int, ...]:
     return (date(year, 1, 1).weekday(),
             *(isleap(each) for each in (year - 1, year, year + 1)))
 
 
 _OF_KIND = {_kind(year): year for year in range(2000, 2000 + CYCLE)}
-#: year of the cycle -> one of the same kind
 _SAME_KIND = [_OF_KIND[_kind(year)] for year in range(2000, 2000 + CYCLE)]

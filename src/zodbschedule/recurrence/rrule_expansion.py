@@ -36,12 +36,11 @@ from typing import Any
 from zodbschedule.recurrence.rrule_days import Days
 from zodbschedule.recurrence.rrule_days import numbered
 from zodbschedule.recurrence.rrule_periods import DAY
-from zodbschedule.recurrence.rrule_periods import CalendarPeriods
-from zodbschedule.recurrence.rrule_periods import Months
+from zodbschedule.recurrence.rrule_periods import MonthPeriods
 from zodbschedule.recurrence.rrule_periods import Pace
 from zodbschedule.recurrence.rrule_periods import PacedPeriods
 from zodbschedule.recurrence.rrule_periods import Periods
-from zodbschedule.recurrence.rrule_periods import Weeks
+from zodbschedule.recurrence.rrule_periods import WeekPeriods
 
 
 class Frequency(IntEnum):
@@ -160,16 +159,14 @@ class Rule:
         parts = {name: self.parts[name] for name in DAYS if name in self.parts}
         if self.freq in UNITS:
             return self._paced_periods(parts)
-        in_months = self.freq == Frequency.MONTHLY or 'BYMONTH' in parts
+        days = Days(parts, self.freq == Frequency.MONTHLY
+                    or 'BYMONTH' in parts, self.wkst)
         least = ceil(self.least_position / len(self._times))
-        return CalendarPeriods(
-            self._spans(), self.start.toordinal(), self.interval,
-            Days(parts, in_months, self.wkst), least)
-
-    def _spans(self) -> Weeks | Months:
         if self.freq == Frequency.WEEKLY:
-            return Weeks(self.wkst)
-        return Months(1 if self.freq == Frequency.MONTHLY else 12)
+            return WeekPeriods(
+                self.wkst, self.start, self.interval, days, least)
+        size = 1 if self.freq == Frequency.MONTHLY else 12
+        return MonthPeriods(size, self.start, self.interval, days, least)
 
     def _paced_periods(self, parts: dict[str, Any]) -> PacedPeriods:
         unit = UNITS[self.freq]

@@ -20,7 +20,6 @@ that matches and to the next period that the interval comes to.
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR
 from datetime import date
 from functools import lru_cache
 from itertools import compress
@@ -28,9 +27,11 @@ from itertools import cycle
 from math import gcd
 from typing import Protocol
 
-from zodbschedule.recurrence.rrule_days import CYCLE
 from zodbschedule.recurrence.rrule_days import END
 from zodbschedule.recurrence.rrule_days import Days
+from zodbschedule.recurrence.rrule_days import first_day
+from zodbschedule.recurrence.rrule_days import months_of
+from zodbschedule.recurrence.rrule_days import same_kind
 
 
 DAY = 86_400  # seconds
@@ -40,92 +41,82 @@ Period = tuple[list[int], int]
 
 
 class Periods(Protocol):
-    """The periods that a rule comes to."""
+    """The periods that a rule comes to by its interval."""
 
     def since(self, day: int, second: int) -> Iterator[Period]:
         """Those with days that match, from one moment on, ascending.
 
-        The first may have begun before.  *second* is the time of the day;
+        The first ones may have ended before.  *second* is the time of the day;
         86,400 is the end of the day.
         """
 
 
-# -- Weeks, months and years
+# -- Years, months and weeks: those in which fewer days than *least* match are
+# -- left out
 
 
-@dataclass(frozen=True)
-class Weeks:
-    """The weeks that begin with the weekday *wkst*."""
-
-    wkst: int
-    #: after how many the calendar repeats
-    cycle = CYCLE * 365 // 7 + CYCLE // 4
-
-    def number(self, day: int) -> int:
-        """Which week a day is in."""
-        return (day - 1 - self.wkst) // 7
-
-    def begin(self, number: int) -> int:
-        """The first day of a week."""
-        return number * 7 + 1 + self.wkst
-
-
-@dataclass(frozen=True)
-class Months:
-    """The spans of *size* months: 1, or 12 for years."""
+@dataclass(frozen=True, eq=False)
+class MonthPeriods:
+    """Every so many times *size* months; twelve months are a year."""
 
     size: int
-
-    @property
-    def cycle(self) -> int:
-        """After how many the calendar repeats."""
-        return CYCLE * 12 // self.size
-
-    def number(self, day: int) -> int:
-        """Which span a day is in."""
-        moment = date.fromordinal(day)
-        return (moment.year * 12 + moment.month - 1) // self.size
-
-    def begin(self, number: int) -> int:
-        """The first day of a span."""
-        year, month = divmod(number * self.size, 12)
-        return date(year, month + 1, 1).toordinal() if year <= MAXYEAR else END
-
-
-@dataclass(frozen=True)
-class CalendarPeriods:
-    """Every so many weeks, months or years, counted from that of *first*.
-
-    Those in which fewer days than *least* match are left out.
-    """
-
-    spans: Weeks | Months
-    first: int
+    start: date
     interval: int
     days: Days
     least: int
 
     def since(self, day: int, second: int) -> Iterator[Period]:
         """As in `Periods`."""
-        number = self._at_pace(day)
-        # After so many the calendar repeats, and would go on for ever.
-        tries = most = self.spans.cycle // gcd(self.spans.cycle, self.interval)
-        while tries >= 0 and (match := self.days.next(
-                self.spans.begin(number))):
-            number = self._at_pace(match)
-            days = self.days.between(
-                self.spans.begin(number), self.spans.begin(number + 1))
-            tries -= 1
-            if len(days) >= self.least:
-                yield days, 0
-                tries = most
-            number += self.interval
+        in_year = 12 // self.size
+        first = (self.start.year * 12 + self.start.month - 1) // self.size
+        for year, _ in self.days.years(day):
+            sets = self._sets(same_kind(year))
+            for number in range((first - year * in_year) % self.interval,
+                                in_year, self.interval):
+                if number in sets:
+                    begin = first_day(year)
+                    yield [begin + day for day in sets[number]], 0
 
-    def _at_pace(self, day: int) -> int:
-        """The first period that the interval comes to, from that of a day on.
-        """
-        number, first = map(self.spans.number, (day, self.first))
-        return number + (first - number) % self.interval
+    @lru_cache(maxsize=1024)
+    def _sets(self, year: int) -> dict[int, list[int]]:
+        """The periods of a year by number, with days from 0 on."""
+        months = months_of(year)
+        first = months[0].start
+        sets = {}
+        for number in range(12 // self.size):
+            begin = months[number * self.size].start
+            end = months[(number + 1) * self.size - 1].stop
+            days = self.days.between(begin, end)
+            if len(days) >= self.least:
+                sets[number] = [day - first for day in days]
+        return sets
+
+
+@dataclass(frozen=True)
+class WeekPeriods:
+    """Every so many weeks that begin with the weekday *wkst*."""
+
+    wkst: int
+    start: date
+    interval: int
+    days: Days
+    least: int
+
+    def since(self, day: int, second: int) -> Iterator[Period]:
+        """As in `Periods`."""
+        first = self._begin(self.start.toordinal())
+        while (match := self.days.next(day)) < END:
+            week = self._begin(match)
+            day = week + (first - week) % (7 * self.interval)
+            if day == week:
+                days = self.days.between(week, week + 7)
+                if len(days) >= self.least:
+                    yield days, 0
+                day = week + 7
+
+    def _begin(self, day: int) -> int:
+        """The first day of the week of *day*."""
+        return day - (day - 1 - self.wkst) % 7
 
 
 # -- Days, hours, minutes and seconds
@@ -145,35 +136,55 @@ class Pace:
     interval: int
     times: Sequence[Sequence[int]]
 
-    def next(self, number: int) -> int | None:
+    @property
+    def units(self) -> int:
+        """How many units a day has."""
+        return DAY // self.unit
+
+    def next(self, number: int) -> int:
         """The first unit at this pace and at its times, from one on."""
-        wheel = self._wheel()
-        step = -((self.first - number) // self.interval)
-        begin = step % (len(wheel) // 2)
-        found = wheel.find(1, begin)
+        turn, wheel = self._wheel()
+        step = self._steps(number)
+        found = wheel.find(1, step % turn)
         if found < 0:
-            return None
-        return self.first + (step + found - begin) * self.interval
+            return END * self.units
+        return self.first + (step - step % turn + found) * self.interval
+
+    def between(self, begin: int, end: int) -> Iterator[int]:
+        """Those from one unit on and before another, in the same year.
+
+        The interval is a day or longer.
+        """
+        turn, wheel = self._wheel()
+        step = self._steps(begin)
+        numbers = range(self.first + step * self.interval, end, self.interval)
+        return compress(numbers, wheel[step % turn:][:len(numbers)])
 
     def weekdays(self) -> set[int]:
         """The weekdays on which it comes to its times; Monday is 0."""
-        units = DAY // self.unit
+        units = self.units
         # After so many steps it is at the same time of a day again,
         steps = units // gcd(self.interval, units)
         if steps * self.interval // units % 7:
             return {*range(7)}  # and each time on another weekday.
+        turn, wheel = self._wheel()
         return {(number // units - 1) % 7 for number in compress(
-            self._numbers(steps), cycle(self._wheel()))}
+            self._numbers(steps), cycle(wheel[:turn]))}
+
+    def _steps(self, number: int) -> int:
+        """After how many steps it comes to a unit, or passes it."""
+        return -((self.first - number) // self.interval)
 
     def _numbers(self, steps: int) -> range:
         return range(self.first, self.first + steps * self.interval,
                      self.interval)
 
     @lru_cache(maxsize=64)
-    def _wheel(self) -> bytes:
-        """Two turns through all times of a day that the steps come to.
+    def _wheel(self) -> tuple[int, bytes]:
+        """The steps after which all comes again, and which are at its times.
 
-        Each is 1 if it is one of the times, else 0.
+        Those are 1, the others 0; there are so many turns that a year of days
+        can follow on the first.
         """
         day = b'\1'
         for size, numbers in reversed([*zip((24, 60, 60), self.times)]):
@@ -181,8 +192,9 @@ class Pace:
                            for number in range(size))
         # Where all hours are alike, an hour stands for the day.
         units = (day + day).index(day, 1)
-        return 2 * bytes(day[number % units] for number in self._numbers(
+        turn = bytes(day[number % units] for number in self._numbers(
             units // gcd(units, self.interval)))
+        return len(turn), turn * (2 + 366 // len(turn))
 
 
 @dataclass(frozen=True)
@@ -194,14 +206,34 @@ class PacedPeriods:
 
     def since(self, day: int, second: int) -> Iterator[Period]:
         """As in `Periods`."""
-        unit = self.pace.unit
-        units = DAY // unit
-        number = self.pace.next(day * units + second // unit)
-        while number is not None and (match := self.days.next(
-                number // units)):
+        unit, units = self.pace.unit, self.pace.units
+        search = self._often if self.pace.interval < units else self._seldom
+        for number in search(day * units + second // unit):
+            yield [number // units], number % units * unit
+
+    def _often(self, begin: int) -> Iterator[int]:
+        """For a pace that comes to each day."""
+        units = self.pace.units
+        number = self.pace.next(begin)
+        while (match := self.days.next(number // units)) < END:
             if match == number // units:
-                yield [match], number % units * unit
+                yield number
                 number += 1
             else:
                 number = match * units
             number = self.pace.next(number)
+
+    def _seldom(self, begin: int) -> Iterator[int]:
+        """For one that does not: it can miss a weekday for a thousand years.
+        """
+        units = self.pace.units
+        number = self.pace.next(begin)
+        for year, mask in self.days.years(begin // units):
+            first = first_day(year)
+            end = (first + len(mask)) * units
+            if number < end:
+                numbers = [*self.pace.between(
+                    max(number, (first + mask.find(1)) * units), end)]
+                yield from (each for each in numbers
+                            if mask[each // units - first])
+                number = end if numbers else self.pace.next(end)

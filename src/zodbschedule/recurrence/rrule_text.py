@@ -241,8 +241,6 @@ def _normal_part(part: str, info: tzinfo, is_subdaily: bool) -> str:
         value = re.sub(r'\b([A-Z]{2})\(([+-]?[0-9]+)\)', r'\2\1', value)
     elif name == 'BYSECOND':  # 3.3.12 says so
         value = re.sub(r'\b60\b', '59', value)
-    if name.startswith('BY'):
-        value = re.sub(r'(^|,)\+(?=[0-9])', r'\1', value)
     return f'{name}{equals}{value}'
 
 

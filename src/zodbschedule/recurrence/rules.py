@@ -31,6 +31,7 @@ from datetime import timedelta
 from datetime import tzinfo
 from functools import lru_cache
 from functools import partial
+from itertools import islice
 from itertools import takewhile
 from typing import Self
 
@@ -554,9 +555,20 @@ def _last_instant(times: WallTimes, count: int) -> datetime:
     counts twice.
     """
     last = times.begin - MICROSECOND
-    for _ in range(count):
-        instant = times.next_after(last)
-        if instant is None:
-            break
-        last = instant
+    while count and (instant := times.next_after(last)):
+        # What follows needs no search, until a transition is near.
+        walls = _usual_walls(times, times.zone.wall(instant), count - 1)
+        count -= 1 + len(walls)
+        last = times.zone.instants(walls[-1])[0] if walls else instant
     return last
+
+
+def _usual_walls(times: WallTimes, wall: datetime,
+                 count: int) -> list[datetime]:
+    """At most *count* wall times after one, while each of them comes once."""
+    if not times.zone.is_usual(wall):
+        return []
+    return [*islice(takewhile(
+        lambda each: each < LATEST.replace(tzinfo=None)
+        and times.zone.is_usual(each), times.propose(wall + MICROSECOND)),
+        count)]

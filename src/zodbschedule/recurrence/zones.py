@@ -169,6 +169,12 @@ class Zone:
             instant for offset in offsets
             if self.offset(instant := utc - offset) == offset)
 
+    def is_usual(self, wall: datetime) -> bool:
+        """Whether a wall time comes once: no transition skips or repeats it.
+        """
+        aware = wall.replace(tzinfo=self.info)
+        return aware.utcoffset() == aware.replace(fold=1).utcoffset()
+
     def transition(self, after: datetime, until: datetime
                    ) -> Transition | None:
         """The first transition after one instant and not after the other."""
