@@ -23,6 +23,7 @@ from itertools import islice
 
 FREQUENCIES = ['YEARLY', 'MONTHLY', 'WEEKLY', 'DAILY', 'HOURLY', 'MINUTELY',
                'SECONDLY']
+SECONDS = {'DAILY': 86400, 'HOURLY': 3600, 'MINUTELY': 60, 'SECONDLY': 1}
 WEEKDAYS = ['MO', 'TU', 'WE', 'TH', 'FR', 'SA', 'SU']
 FIRST_DAY = date(1, 1, 1)  # a Monday
 DAY = timedelta(days=1)
@@ -47,10 +48,15 @@ class Rule:
         self.count_days_in_month = self.freq == 'MONTHLY' or (
             self.freq == 'YEARLY' and 'BYMONTH' in self.by)
         self.by.update(self.derived())
+        self.day_tests = [(test, self.by[name]) for name, test in (
+            ('BYMONTH', self.is_in_month), ('BYWEEKNO', self.is_in_week),
+            ('BYYEARDAY', self.is_on_yearday),
+            ('BYMONTHDAY', self.is_on_monthday), ('BYDAY', self.is_on_day))
+            if name in self.by]
         self.accepts = lru_cache(self.accepts)
 
     def is_finer_than(self, freq):
-        return FREQUENCIES.index(self.freq) > FREQUENCIES.index(freq)
+        return freq in FREQUENCIES[:FREQUENCIES.index(self.freq)]
 
     # -- "Information, not contained in the rule, necessary to determine the
     # -- various recurrence instance start time and dates are derived from the
@@ -104,9 +110,8 @@ class Rule:
             return datetime(period // 12, period % 12 + 1, 1)
         if self.freq == 'WEEKLY':
             return datetime(1, 1, 1) + (7 * period + self.wkst) * DAY
-        size = {'DAILY': 86400, 'HOURLY': 3600, 'MINUTELY': 60,
-                'SECONDLY': 1}[self.freq]
-        return datetime(1, 1, 1) + timedelta(seconds=size * period) - DAY
+        return datetime(1, 1, 1) + timedelta(
+            seconds=SECONDS[self.freq] * period - SECONDS['DAILY'])
 
     def periods(self, begin):
         """The numbers of those that count, from a wall time's on."""
@@ -146,11 +151,10 @@ class Rule:
 
     def accepts(self, day):
         """Whether every BY part for days accepts a day."""
-        tests = {'BYMONTH': self.is_in_month, 'BYWEEKNO': self.is_in_week,
-                 'BYYEARDAY': self.is_on_yearday,
-                 'BYMONTHDAY': self.is_on_monthday, 'BYDAY': self.is_on_day}
-        return all(test(day, self.by[name])
-                   for name, test in tests.items() if name in self.by)
+        for test, values in self.day_tests:
+            if not test(day, values):
+                return False
+        return True
 
     def is_in_month(self, day, months):
         return day.month in months

@@ -31,12 +31,12 @@ DAY = timedelta(days=1)
 LIMIT = 5
 
 # How many periods the model walks, at most, to find as many as that.
-PERIODS = {'YEARLY': 15, 'MONTHLY': 60, 'WEEKLY': 100, 'DAILY': 400,
-           'HOURLY': 1000, 'MINUTELY': 1500, 'SECONDLY': 1500}
+PERIODS = {'YEARLY': 15, 'MONTHLY': 60, 'WEEKLY': 60, 'DAILY': 250,
+           'HOURLY': 500, 'MINUTELY': 500, 'SECONDLY': 500}
 # How far from the start the days are that a rule may be made for.
 REACH = {'YEARLY': 1500 * DAY, 'MONTHLY': 400 * DAY, 'WEEKLY': 200 * DAY,
-         'DAILY': 200 * DAY, 'HOURLY': 20 * DAY, 'MINUTELY': DAY,
-         'SECONDLY': DAY / 50}
+         'DAILY': 200 * DAY, 'HOURLY': 15 * DAY, 'MINUTELY': DAY / 3,
+         'SECONDLY': DAY / 200}
 
 
 # -- Random rules
@@ -159,6 +159,8 @@ class Package:
     """The package's answers, as the model gives them: naive, in a list."""
 
     def __init__(self, text, start):
+        self.text = text
+        self.start = start
         try:
             self.rule = RRule(text, start.replace(tzinfo=UTC))
         except InvalidRecurrence as error:
@@ -174,9 +176,10 @@ class Package:
         return [one for one in found if one < end]
 
 
-def differences(text, start, random):
+def differences(package, random):
     """What is not the same: (from when on, model's answer, package's)."""
-    model, package = Rule(text, start), Package(text, start)
+    start = package.start
+    model = Rule(package.text, start)
     end = end_of_window(model, start)
     from_start = [*islice(model.occurrences(end), LIMIT)]
     answers = [(start, from_start, package.walls(start, end))]
@@ -231,16 +234,17 @@ def shorter_ones(text):
             yield ';'.join(parts[:number] + shorter + parts[number + 1:])
 
 
-def report(seed, text, start):
+def report(seed, package):
     """What differs, for one who is to mend it."""
-    text = shrunk(text, lambda shorter: is_allowed(shorter) and differences(
-        shorter, start, Random(seed)))
+    start = package.start
+    text = shrunk(package.text, lambda shorter: is_allowed(shorter) and (
+        differences(Package(shorter, start), Random(seed))))
     return '\n'.join([
         f'{seed}: RRule({text!r}, {start!r}.replace(tzinfo=UTC))', *(
             f'    from {begin}:\n        the model has {shown(model)}\n'
-            f'        the package has {shown(package)}'
-            for begin, model, package in differences(
-                text, start, Random(seed)))])
+            f'        the package has {shown(found)}'
+            for begin, model, found in differences(
+                Package(text, start), Random(seed)))])
 
 
 def is_allowed(text):
@@ -259,9 +263,10 @@ def check(seeds):
     for seed in seeds:
         text, start = made(seed)
         try:
-            occurring += Package(text, start).rule is not None
-            if differences(text, start, Random(seed)):
-                reports.append(report(seed, text, start))
+            package = Package(text, start)
+            occurring += package.rule is not None
+            if differences(package, Random(seed)):
+                reports.append(report(seed, package))
         except Exception as error:
             error.add_note(f'{seed}: {text} from {start}')
             raise

@@ -405,6 +405,27 @@ class TestCall:
         site.manage_permission('zodbschedule: Schedule tasks', ['Anonymous'])
         assert call(document, note).principalId is None
 
+    def test_who_may_schedule_for_an_object_may_do_so(
+            self, site, document, login):
+        site.acl_users._doAddUser('joe', 'secret', [], [])
+        site._addRole('Editor')
+        site.manage_permission('zodbschedule: Schedule tasks', ['Editor'])
+        document.manage_setLocalRoles('joe', ['Editor'])
+        login('joe')
+        assert call(document, note).principalId == 'acl_users:joe'
+        with pytest.raises(Unauthorized, match='Schedule tasks'):
+            call(site, note)
+
+    def test_trusted_code_schedules_whoever_the_user_is(
+            self, site, document, login):
+        site.acl_users._doAddUser('joe', 'secret', [], [])
+        login('joe')
+        assert call(document, note, trusted=True).principalId == \
+            'acl_users:joe'
+        assert call(document, 'test_context_task.note', trusted=True,
+                    principalId='acl_users:jane').principalId == \
+            'acl_users:jane'
+
     def test_as_another_only_who_may_control(
             self, site, document, login):
         site.acl_users._doAddUser('joe', 'secret', ['Editor'], [])

@@ -236,6 +236,17 @@ class TestSites:
             'c': RRule('FREQ=DAILY;BYHOUR=3', datetime(
                 2001, 1, 1, tzinfo=ZoneInfo('Asia/Tokyo')))}
 
+    def test_a_rule_may_bring_its_start(self, site, schedule):
+        contribute('a', check, rrule=(
+            'DTSTART:20260302T090000 RRULE:FREQ=DAILY '
+            'EXDATE;TZID=Asia/Tokyo:20260303T090000'))
+        site._setObject('portal_registry', Registry())
+        synchronize(site)
+        [task] = schedule
+        start = datetime(2026, 3, 2, 9, tzinfo=ZoneInfo('Asia/Tokyo'))
+        assert task.recurrence == RRule(
+            'FREQ=DAILY', start, exdate=[start + 24 * HOUR])
+
     def test_without_one_it_is_utc(self, site, schedule):
         contribute('a', check, cron='30 2 * * *')
         synchronize(site)

@@ -7,6 +7,7 @@ from smtplib import SMTP
 
 import transaction
 from AccessControl.SecurityManagement import newSecurityManager
+from AccessControl.users import nobody
 from AccessControl.users import system
 from conftest import make_site
 from OFS.Folder import Folder
@@ -37,14 +38,19 @@ def test_the_chapter_on_zope(app, clock, monkeypatch):
     transaction.savepoint()
     names = {'site': site, 'document': site.document}
     blocks = BLOCK.findall(PAGE.read_text(encoding='utf-8'))
-    assert len(blocks) == 6
-    for block in blocks[:3]:
+    assert len(blocks) == 7
+    for block in blocks[:2] + blocks[3:4]:
         exec(textwrap.dedent(block), names)
+    # Then on behalf of the site, for somebody who may not.
+    newSecurityManager(None, nobody.__of__(site.acl_users))
+    exec(textwrap.dedent(blocks[2]), names)
+    assert names['task'].principalId is None
+    names['schedule'].unschedule(names['task'])
     waiting = [task.description for task in names['schedule']]
     assert waiting == 2 * ['reindexObject of document']
     try:
-        exec(textwrap.dedent(blocks[3]), names)
-        exec(textwrap.dedent(blocks[5]), names)
+        exec(textwrap.dedent(blocks[4]), names)
+        exec(textwrap.dedent(blocks[6]), names)
         synchronize(site)
         assert [state.name for state in contribution_states(site)] == [
             'my.addon.check']
@@ -52,7 +58,7 @@ def test_the_chapter_on_zope(app, clock, monkeypatch):
         forget()
     assert [entry.outcome for entry in names['schedule'].history] == [
         'succeeded', 'succeeded']
-    exec(textwrap.dedent(blocks[4]), names)
+    exec(textwrap.dedent(blocks[5]), names)
     [mail] = mails_of_a_parked_task(
         names['mail'], names['schedule'], clock, monkeypatch)
     assert mail['Subject'] == '/example: math.sqrt was parked'

@@ -34,12 +34,14 @@ from zodbschedule.execution.current import current_run
 from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.task import CallTask
 from zodbschedule.zope.contexts import ContextReference
 from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_below
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import uuid_of
+from zodbschedule.zope.discarded import warn_if_discarded
 from zodbschedule.zope.environment import descend
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
@@ -109,6 +111,7 @@ class ContextTask(ContextReference, CallTask):
                 self.kwargs or {})
         self.path = path_in_site(context)
         self.uuid = uuid_of(context)
+        self._v_schedule = oid_of(get_schedule(context))
         # A default is not stored.
         if language is not None:
             self.language = language
@@ -238,7 +241,7 @@ def set_language(request: Any, language: str | None) -> None:
 def call(context: Any, func: Callable[..., Any] | str, *args: Any,
          kwargs: Mapping[str, Any] | None = None, time: Any = None,
          delay: timedelta | None = None, duplicate: str = 'refuse',
-         **options: Any) -> Any:
+         trusted: bool = False, **options: Any) -> Any:
     """Schedule a `ContextTask` that runs as the current user; return it.
 
     It goes into the schedule of the nearest site upward from *context*; None
@@ -248,10 +251,11 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     *duplicate* is that of `IScheduling.schedule`, *func*, *args*, *kwargs* and
     *options* are those of `ContextTask`.
 
-    The current user needs the permission to schedule tasks on the site.  The
-    permission to control is needed in addition for another *principalId* than
-    that of the user, and for a dotted name as *func*, which can name any
-    function.
+    The current user needs the permission to schedule tasks on *context*.  The
+    permission to control is needed in addition, on the site, for another
+    *principalId* than that of the user, and for a dotted name as *func*, which
+    can name any function.  With *trusted* no permission is checked: for code
+    that schedules on behalf of the site, whoever the current user is.
 
     Writes in the current transaction and does not commit.  Raises LookupError
     if there is no schedule; Unauthorized; `UnknownUser` if the current user
@@ -260,15 +264,18 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     if context is None:
         context = getSite()
     schedule, site = get_schedule(context), site_of(context)
-    check_permission(SCHEDULE, site)
-    if 'principalId' in options or _is_dotted(func):
-        check_permission(CONTROL, site)
+    if not trusted:
+        check_permission(SCHEDULE, context)
+        if 'principalId' in options or _is_dotted(func):
+            check_permission(CONTROL, site)
     if 'principalId' not in options:
         options['principalId'] = principal_id_of(
             getSecurityManager().getUser(), site)
     task = ContextTask(
         context, func, args, kwargs, time=task_time(time, delay), **options)
-    return schedule.schedule(task, duplicate=duplicate)
+    scheduled = schedule.schedule(task, duplicate=duplicate)
+    warn_if_discarded(scheduled)
+    return scheduled
 
 
 def _is_dotted(func: object) -> bool:

@@ -24,6 +24,7 @@ in its place for a while, since another process may have it.  Then the task is
 paused.  A definition names those that it stands for under a new name.
 """
 
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -47,7 +48,9 @@ from zodbschedule.callables.reference import refuse_idle
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.logger import log
+from zodbschedule.recurrence import rrule_text
 from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
 from zodbschedule.recurrence.rules import RRule
@@ -127,8 +130,11 @@ class Contribution:
                 raise InvalidTask(
                     f'{option} of the contributed task {self.name!r} is '
                     f'{value!r}; it has to be {what}')
-        # Raises for other options that are invalid.
-        Task(**self._options(self.timezone or 'UTC'))
+        with warnings.catch_warnings():
+            # An EXDATE may leave out something in the zone of a site.
+            warnings.simplefilter('ignore', RecurrenceWarning)
+            # Raises for other options that are invalid.
+            Task(**self._options(self.timezone or 'UTC'))
 
     def applies(self, site: Any) -> bool:
         """See `IContribution`."""
@@ -157,8 +163,10 @@ class Contribution:
             return Every(self.every)
         if self.cron is not None:
             return Cron(self.cron, zone)
-        start = DTSTART.replace(tzinfo=zone_of(zone).info)
-        return RRule(self.rrule or '', start)
+        rule, info = self.rrule or '', zone_of(zone).info
+        line = rrule_text.read(rule).start
+        start = DTSTART.replace(tzinfo=info) if line is None else line.at(info)
+        return RRule(rule, start)
 
     def __call__(self, site: Any) -> Any:
         """See `IContribution`."""
@@ -181,7 +189,8 @@ def contribute(name: str, handler: Callable[[Any], Any], **options: Any
     the site, in the transaction of the run, and returns None.  *options* are:
 
     - exactly one of *every*, a timedelta; *cron*, a cron expression; and
-      *rrule*, a rule of RFC 5545 that starts on 1 January 2001;
+      *rrule*, a rule of RFC 5545, which starts at its line DTSTART, else on
+      1 January 2001;
     - *timezone*, the name of the zone of *cron* or *rrule*; by default that of
       the site, else UTC;
     - *title* and *description*, texts for people;

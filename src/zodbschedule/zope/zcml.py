@@ -70,7 +70,8 @@ class ITaskDirective(Interface):
         title='Cron', description='A cron expression.', required=False)
     rrule = TextLine(
         title='RRULE',
-        description='A rule of RFC 5545 that starts on 1 January 2001.',
+        description='A rule of RFC 5545, which starts at its line DTSTART, '
+                    'else on 1 January 2001.',
         required=False)
     timezone = TextLine(
         title='Time zone',
