@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 from itertools import islice
+from itertools import pairwise
 
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.recurrence.words import listed
@@ -191,7 +192,8 @@ class WallTimes:
               plural: str) -> str:
         """The rule's times in a transition, the first two of many; a verb."""
         walls = list(islice(self._walls_in(transition), 3))
-        texts = [_format(wall, day) for wall in walls[:2]]
+        texts = [_format(wall, before) for before, wall in pairwise(
+            [day, *walls[:2]])]
         if len(walls) > 2:
             return f'{", ".join(texts)} and others {plural}'
         return f'{listed(texts)} {singular if len(texts) == 1 else plural}'
