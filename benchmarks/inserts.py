@@ -56,6 +56,21 @@ def now(schedule) -> None:
     schedule.schedule(Counted())
 
 
+def of_one_principal(schedule) -> None:
+    """A task in three days that runs as the principal of all others."""
+    schedule.schedule(Counted(
+        clock.now() + THREE_DAYS, principalId='acl_users:admin'))
+
+
+def for_an_object(schedule) -> None:
+    """A task in three days for an object, as one of many principals."""
+    uuid_of = uuid.uuid4().hex
+    task = Counted(clock.now() + THREE_DAYS,
+                   principalId=f'acl_users:{uuid_of[:2]}')
+    task.uuid = uuid_of
+    schedule.schedule(task)
+
+
 def both(schedule) -> None:
     """One of either."""
     now(schedule)
@@ -64,7 +79,8 @@ def both(schedule) -> None:
 
 KINDS: dict[str, Callable] = {
     'nothing': lambda schedule: None, 'now': now, 'in three days': later,
-    'with a key': with_a_key, 'both': both}
+    'with a key': with_a_key, 'both': both,
+    'of one principal': of_one_principal, 'for an object': for_an_object}
 
 
 class Own(Persistent):

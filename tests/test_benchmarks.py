@@ -37,6 +37,13 @@ TOLD = {
     'scheduling': (
         'cost per task of 2000 against 20, distinct instants: ratio',
         'cost per task of 2000 against 20, one instant: ratio'),
+    'labels': tuple(
+        f'{storage}, {kind}, {what}: {unit}'
+        for storage in ('FileStorage', 'ZEO')
+        for kind in ('a principal', 'a principal and an object')
+        for what, unit in (('of the processor', 'ratio'),
+                           ('bytes', 'ratio'),
+                           ('beside a page of 10 KB, bytes', 'ratio'))),
     'pending': (
         'cost of 50 due, 2000 against 50 pending: ratio',
         '50 due: extra MB',
@@ -48,7 +55,8 @@ TOLD = {
         'while users insert: runs wasted'),
     'inserts': tuple(
         f'{kind}, {ms} ms, {beside}: points more'
-        for kind in ('now', 'in three days', 'with a key', 'both')
+        for kind in ('now', 'in three days', 'with a key', 'both',
+                     'of one principal', 'for an object')
         for ms in (0, 50, 200) for beside in ('nobody', 'a worker')),
     'held_back': (
         'a task for now behind 300 that are paused: ratio',),

@@ -13,6 +13,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zodbschedule import Cron
 from zodbschedule import InvalidRecurrence
@@ -104,6 +106,30 @@ def test_what_has_no_evident_sense_is_refused_by_its_name(case):
     with pytest.raises(InvalidRecurrence) as error:
         rule_of(case)
     assert str(error.value).endswith(case['refusal'])
+
+
+PIECES = [
+    'RRULE', 'EXDATE', 'RDATE', 'DTSTART', 'FREQ=DAILY', 'FREQ=HOURLY',
+    'UNTIL=', 'COUNT=', 'BYDAY=', 'MO', 'TU(1)', '20260303', 'T000000', 'Z',
+    'T090000', '00010101', '99991231', 'TZID=', 'Europe/Berlin', 'VALUE=DATE',
+    'X-A=1', 'PT1H', *':;=,/-+"2 \n\t\0\u2028é٣']
+
+
+BEGINNINGS = ['', 'FREQ=DAILY;UNTIL=', 'FREQ=DAILY\nEXDATE:',
+              'FREQ=DAILY\nRDATE;TZID=']
+
+
+@given(st.sampled_from(BEGINNINGS),
+       st.lists(st.sampled_from(PIECES), max_size=9), st.booleans())
+def test_whatever_is_pasted_is_a_rule_or_refused(begin, pieces, has_start):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RecurrenceWarning)
+        try:
+            rule = RRule(begin + ''.join(pieces), START if has_start else None)
+        except InvalidRecurrence:
+            return
+        assert RRule(rule.text, rule.dtstart, exdate=rule.exdate,
+                     rdate=rule.rdate) == rule
 
 
 # -- The start in the text

@@ -37,6 +37,8 @@ def check_empty(schedule):
     assert not schedule.keys.by_oid
     assert not schedule.keys.running
     assert not schedule.keys.without_oid
+    assert not schedule.labels.entries
+    assert not schedule.labels.without_oid
     assert not schedule.requests.entries
     assert not schedule.crashes
     assert not schedule.pauses.entries

@@ -196,9 +196,11 @@ def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
 
 
 def _cron(name: str, text: str, timezone: str | None) -> Cron:
+    # What is wrong with the expression is said before what is missing.
+    rule = Cron(text, timezone or 'UTC')
     if timezone is None:
         raise CommandError(NEEDS_ZONE.format(name))
-    return Cron(text, timezone)
+    return rule
 
 
 def _rrule(name: str, text: str, dtstart: str | None, timezone: str | None

@@ -75,7 +75,8 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
             run.slot().schedule(to_micros(instant), task)
             run.slot().label(added, ())
             return
-    schedule.labels.add(added)
+    if added:
+        schedule.labels.add(added)
     schedule.timetable.add(instant, [task])
     if key is not None:
         give_oid(schedule, task)
@@ -112,7 +113,7 @@ def relabeling(schedule: ScheduleState, task: Any) -> Iterator[None]:
     after = codes_of(task)
     if before != after:
         # A run may have scheduled it just now.
-        _forget_labels(schedule, before)
+        _forget_labels(schedule, {*before, *(~code for code in after)})
         schedule.labels.remove(set(before) - set(after))
         schedule.labels.add(after)
 
@@ -168,7 +169,8 @@ def _cancelled(schedule: ScheduleState, task: Any, micros: int
 
 def forget(schedule: ScheduleState, task: Any) -> None:
     """Forget what was noted of *task*, which leaves."""
-    schedule.labels.forget(task)
+    if labels_of(task):
+        schedule.labels.forget(task)
     oid = oid_of(task)
     if oid:
         schedule.requests.forget(oid)

@@ -275,19 +275,23 @@ class Collection:
             self.tids += tid
         for micros, task in slot.scheduled:
             self._wait(micros, task)
-        removed = slot.labels_removed
-        self.schedule.labels.add(slot.labels_added)
+        if slot.labels:
+            self._label(slot)
         match slot.outcome, slot.following:
             case outcomes.RETRIED, (micros, task):
-                self.schedule.labels.remove(removed)
                 self._restore(micros, task)
             case _, (micros, task):
-                self.schedule.labels.remove(removed)
                 self._continue(micros, task)
             case outcomes.CANCELLED, _ if self._is_taken_again(slot.oid):
                 pass  # What is noted of it is of its run there.
             case _:
-                self._leave(slot.oid, removed)
+                self._leave(slot.oid, slot.labels_removed)
+
+    def _label(self, slot: Slot) -> None:
+        """Have what it has scheduled, and what goes on, be found by labels."""
+        self.schedule.labels.add(slot.labels_added)
+        if slot.following is not None:
+            self.schedule.labels.remove(slot.labels_removed)
 
     def _forgive(self, slot: Slot) -> None:
         """Forget the crashes of a task that has an outcome now.

@@ -51,6 +51,7 @@ from ZODB.utils import u64
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store.incarnation import Incarnation
+from zodbschedule.store.labels import oid_in
 from zodbschedule.store.remains import is_left
 
 
@@ -165,6 +166,11 @@ class Slot(Persistent):
             self.labels = tuple(
                 code for code in self.labels if code not in codes)
 
+    def _forget_labels_of(self, task: Persistent) -> None:
+        oid = u64(task._p_oid) if task._p_oid else 0
+        self.forget_labels([code for code in self.labels
+                            if oid_in(max(code, ~code)) == oid])
+
     @property
     def labels_removed(self) -> list[int]:
         """The entries that the next turn removes."""
@@ -186,6 +192,7 @@ class Slot(Persistent):
         """Forget *task*, if the run has scheduled it; whether it did."""
         if self.instant_of(task) is None:
             return False
+        self._forget_labels_of(task)
         self.scheduled = [
             pair for pair in self.scheduled if pair[1] is not task]
         return True
@@ -233,6 +240,7 @@ class Slot(Persistent):
             self.settle(CANCELLED, recorded(self.micros))
             return True
         if self.following is not None and self.following[1] is task:
+            self._forget_labels_of(task)
             self.following = None
             return True
         return False

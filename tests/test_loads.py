@@ -1,0 +1,172 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What a page costs, at 100,000 tasks over ZEO, when nothing is cached."""
+
+from datetime import timedelta
+from itertools import islice
+
+import pytest
+import ZODB
+from databases import ZEOServer
+from sample_work import NOON
+from ZODB.FileStorage import FileStorage
+from ZODB.utils import u64
+from zodburi import resolve_uri
+
+from zodbschedule import Schedule
+from zodbschedule import Task
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.store.history import record
+from zodbschedule.store.labels import codes_of
+from zodbschedule.store.parked import ParkedTask
+from zodbschedule.store.pauses import Pause
+
+
+pytestmark = pytest.mark.slow
+
+TASKS = 100_000
+PAUSED = 5_000
+PARKED = 3_000
+PAGE = 50
+
+# Loads, at the most.
+BOUND = 200
+
+
+class Page(Task):
+    """A task for an object of which there are a few others."""
+
+
+def fill(path):
+    """Tasks of 100 principals, half of them of one, and for 30,000 pages."""
+    storage = FileStorage(str(path))
+    db = ZODB.DB(storage, cache_size=5_000)
+    connection = db.open()
+    manager = connection.transaction_manager
+    schedule = connection.root()['schedule'] = Schedule()
+    manager.commit()
+    for first in range(0, TASKS, 20_000):
+        for number in range(first, first + 20_000, 4):
+            instant = NOON + timedelta(microseconds=number * 7_919_000_037)
+            schedule.timetable.add(instant, [
+                new(schedule, number + more, instant) for more in range(4)])
+        manager.commit()
+        connection.cacheMinimize()
+    fill_history(schedule)
+    manager.commit()
+    connection.close()
+    db.close()
+
+
+def new(schedule, number, instant):
+    """A task, of which is noted what there is to be found."""
+    principal = 'system' if number % 2 else f'u{number % 200}'
+    task = Page(instant, principalId=principal, description=f'task {number}')
+    task.uuid = f'page {number % 30_000}'
+    schedule._p_jar.add(task)
+    schedule.labels.add(codes_of(task))
+    oid = u64(task._p_oid)
+    if number < PAUSED:
+        schedule.pauses.begin(oid, Pause(NOON, 'edi', 'why'), task)
+    elif number < PAUSED + PARKED:
+        schedule.parked.add(ParkedTask(
+            f'{oid:x}-20260101T000000Z', task, NOON, NOON, 'why', '',
+            task.description, occurrence=0))
+    return task
+
+
+def fill_history(schedule):
+    """A nightly task, and one that has filled the history since."""
+    for oid, times in ((1, 3), (2, 10_500)):
+        for number in range(times):
+            schedule.history.add([record(
+                oid, number, SUCCEEDED, number, 'x', 'x', began=number)],
+                NOON + timedelta(seconds=number), 'worker')
+    schedule.history.trim(NOON)
+
+
+@pytest.fixture(scope='module')
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('loads')
+    fill(folder / 'Data.fs')
+    server = ZEOServer(folder)
+    yield server
+    server.stop()
+
+
+LOOKS = {
+    'about how many wait': lambda schedule: [
+        schedule.estimate()],
+    'of one page': lambda schedule: list(
+        schedule.tasks_of(uuid='page 7')),
+    'of one principal': lambda schedule: page(
+        schedule.tasks_of('u8')),
+    'of a busy principal': lambda schedule: page(
+        schedule.tasks_of('system', after='20000')),
+    'of a principal and a page': lambda schedule: list(
+        schedule.tasks_of('system', 'page 7')),
+    'what is paused': lambda schedule: page(
+        paused.task for paused in schedule.paused_tasks('800')),
+    'what is parked': lambda schedule: page(
+        schedule.parked.newest_first()),
+    'how much is parked': lambda schedule: [
+        len(schedule.parked)],
+    'what ran last': lambda schedule: page(schedule.history),
+}
+
+FOUND = {'about how many wait': 1, 'of one page': 4, 'how much is parked': 1,
+         'of a principal and a page': 4}
+
+
+def page(found):
+    """A page of *found*, each loaded for what a listing tells of it."""
+    some = list(islice(found, PAGE))
+    for one in some:
+        assert one.description
+    return some
+
+
+@pytest.mark.parametrize('look', LOOKS)
+def test_a_page_takes_at_most_200_loads(server, look):
+    storage, options = resolve_uri(server.uri)
+    db = ZODB.DB(storage(), **options)
+    with db.transaction() as connection:
+        connection.cacheMinimize()
+        schedule = connection.root()['schedule']
+        connection.getTransferCounts(clear=True)
+        found = LOOKS[look](schedule)
+        loads, stores = connection.getTransferCounts()
+        print(f'{look}: {loads} loads')
+        assert len(found) == FOUND.get(look, PAGE)
+        assert loads <= BOUND
+        assert not connection._registered_objects
+    db.close()
+
+
+def test_the_nightly_task_is_still_in_the_history(server):
+    storage, options = resolve_uri(server.uri)
+    db = ZODB.DB(storage(), **options)
+    with db.transaction() as connection:
+        history = connection.root()['schedule'].history
+        assert len(list(history.select('1'))) == 3
+    db.close()
+
+
+def test_the_count_is_about_right(server):
+    storage, options = resolve_uri(server.uri)
+    db = ZODB.DB(storage(), **options)
+    with db.transaction() as connection:
+        schedule = connection.root()['schedule']
+        assert .9 * TASKS < schedule.estimate() < 1.1 * TASKS
+        assert len(schedule.parked) == PARKED
+    db.close()
