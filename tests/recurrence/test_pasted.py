@@ -215,8 +215,13 @@ def test_a_rule_of_more_than_1000_characters_is_refused():
     with pytest.raises(InvalidRecurrence) as error:
         RRule(f'{text},9', START)
     assert str(error.value).endswith(
-        "...', which has 1002 characters; it takes 1,000 at most")
+        "...', which has 1,002 characters; it takes 1,000 at most")
     assert len(str(error.value)) < 300
+
+
+def test_a_text_of_more_than_100_000_characters_is_not_read():
+    with pytest.raises(InvalidRecurrence, match='has 100,001 characters'):
+        RRule('FREQ=DAILY;\n ' * 7692 + 'COUNT', START)
 
 
 def test_a_text_with_many_dates_is_read():
