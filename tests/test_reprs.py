@@ -67,6 +67,16 @@ def test_a_rule_of_an_unknown_zone_is_shown(rule_of_unknown_zone):
         assert (repr(rule), str(rule)) == known
 
 
+def test_the_end_of_a_rule_of_an_unknown_zone_is_in_utc():
+    start = datetime(2003, 4, 1, tzinfo=zones.ZoneInfo('Europe/Kyiv'))
+    rule = RRule('FREQ=DAILY;UNTIL=20030501T120000Z', start)
+    assert str(rule) == ('every day at 00:00, from 2003-04-01 until '
+                         '2003-05-01 15:00, in Europe/Kyiv')
+    vars(rule)['_spec'] = 'Europe/Nowhere'
+    assert str(rule) == ('every day at 00:00, from 2003-04-01 until '
+                         '2003-05-01 12:00 UTC, in Europe/Nowhere')
+
+
 def test_nothing_but_the_name_of_an_unknown_zone_is_known():
     there = datetime(2003, 4, 1, tzinfo=zones.UnknownZone('Europe/Kyiv'))
     assert (there.utcoffset(), there.dst()) == (None, None)

@@ -65,13 +65,11 @@ def test_a_rule_that_older_code_has_taken_has_equals():
         vars(rule)['text'] = 'FREQ=NEVER'
     assert rules[0] == rules[1] != RULE
     assert len({*rules}) == 1
+    assert str(rules[0]) == 'FREQ=NEVER from 2026-03-03 09:00 in Europe/Berlin'
+    assert rules[0].in_short() == 'FREQ=NEVER, in Europe/Berlin'
 
 
 # -- The law: equal rules have equal occurrences
-
-
-def a_number(low, high, name):
-    return st.sampled_from([low, low + 1, high - 1, high]).map(name)
 
 
 def some(term):
@@ -80,7 +78,8 @@ def some(term):
 
 def terms(low, high, names=()):
     """Few values in many ways to write them, so that many are equal."""
-    number = a_number(low, high, str) | st.sampled_from(names or [str(low)])
+    number = st.sampled_from([low, low + 1, high - 1, high]).map(str) | (
+        st.sampled_from(names or [str(low)]))
     return number | st.builds('{}-{}'.format, number, number) | (
         st.builds('{}/{}'.format, number, st.sampled_from([1, 2]))) | (
         st.sampled_from(['*', f'*/{high - low}', '*/1', f'{low}-{high}']))

@@ -196,10 +196,9 @@ def test_every_without_a_start_counts_from_the_moment():
     (Every(timedelta(seconds=.5)), 'every 0.5 seconds'),
     (Every(HOUR, NOON), 'every hour from 2003-04-01 12:00 in UTC'),
     (Cron('30 2 * * *', 'UTC'), 'every day at 02:30, in UTC'),
-    (DAILY, 'FREQ=DAILY from 2024-01-01 02:30 in Europe/Berlin'),
+    (DAILY, 'every day at 02:30, from 2024-01-01, in Europe/Berlin'),
     (RRule('FREQ=DAILY', NOON, exdate=[NOON], rdate=[NOON + HOUR, NOON]),
-     'FREQ=DAILY from 2003-04-01 12:00 in UTC, 1 left out, '
-     '2 added'),
+     'every day at 12:00, from 2003-04-01, in UTC, 1 left out, 2 added'),
 ])
 def test_a_rule_can_be_read(rule, text):
     assert str(rule) == text

@@ -134,7 +134,7 @@ def _short_rule(rule: Any) -> str:
         case Every():
             return str(Every(rule.period))
         case RRule():
-            return f'{rule.text}, in {rule.dtstart.tzinfo}'
+            return rule.in_short()
         case _:
             return str(rule)
 

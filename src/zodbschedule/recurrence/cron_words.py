@@ -47,7 +47,7 @@ def _days(parts: Fields) -> Days:
         monthdays=(*_numbers(days), *([-1] if 'L' in days else [])),
         weekdays=tuple(sorted((day - 1) % 7 for day in _numbers(weekdays))),
         numbered=tuple(sorted(map(_numbered, _texts(weekdays)))),
-        working=(-1,) if 'LW' in days else (),
+        named=('the last working day',) if 'LW' in days else (),
         needs_both=parts.needs_both)
 
 

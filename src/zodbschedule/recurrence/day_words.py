@@ -12,13 +12,13 @@
 ##############################################################################
 """The days of a rule in words, such as "on the last Friday of each month"."""
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zodbschedule.recurrence.words import listed
 from zodbschedule.recurrence.words import ordinal
 from zodbschedule.recurrence.words import rank
+from zodbschedule.recurrence.words import ranks
 from zodbschedule.recurrence.words import rows
 from zodbschedule.recurrence.words import step_of
 
@@ -44,23 +44,27 @@ class Days:
     weekdays: Sequence[int] = ()
     #: (weekday, its number in the month or year)
     numbered: Sequence[tuple[int, int]] = ()
-    #: numbers of the working days of the month
-    working: Sequence[int] = ()
+    #: such as "the last working day", of the month or year
+    named: Sequence[str] = ()
     #: a day of the month has to be one of the weekdays, too
     needs_both: bool = True
-    #: every so many months, or years
-    interval: int = 1
-    #: in what the days are numbered
+    #: in what the days are numbered, and every so many of these
     span: str = 'month'
+    interval: int = 1
+    #: every so many years, where the days are numbered in months
+    years: int = 1
+    #: every so many weeks, or days
+    pace: tuple[int, str] | None = None
 
     def __str__(self) -> str:
         """What comes before a time of the day."""
         if date := self._date():
-            return f'every {date}'
+            return f'{self._every_year()} {date}'
         if text := self._of_span():
             condition = self._condition()
             return f'{text}{condition}{"," if condition else ""}'
-        return self._of_week() or f'every day{self._in()}'
+        return (self._at_pace() or self._of_week() or 'every day') + (
+            self._in())
 
     @property
     def within(self) -> str:
@@ -69,6 +73,8 @@ class Days:
             return f' on {date}'
         if text := self._of_span():
             return f' {text}{self._condition()}'
+        if text := self._at_pace():
+            return f'{"," if " week " in text else " on"} {text}{self._in()}'
         if not self.weekdays:
             return self._in()
         if run := _run(self.weekdays, WEEKDAYS):
@@ -76,37 +82,59 @@ class Days:
         names = (f'{WEEKDAYS[day]}s' for day in self.weekdays)
         return f' on {listed(names)}{self._in()}'
 
+    # -- Days of the month and of the week
+
     def _date(self) -> str | None:
         """Such as "December 25"."""
-        if len(self.monthdays) == len(self.months) == self.interval == 1 and (
-                self.monthdays[0] > 0 and not self._others):
-            return f'{MONTHS[self.months[0] - 1]} {self.monthdays[0]}'
-        return None
+        if (len(self.monthdays), len(self.months), self.interval) != (
+                1, 1, 1) or self.monthdays[0] < 0 or self._has_others:
+            return None
+        return f'{MONTHS[self.months[0] - 1]} {self.monthdays[0]}'
+
+    def _every_year(self) -> str:
+        if self.years == 1:
+            return 'every'
+        return f'every {rank(self.years)} year on'
 
     @property
-    def _others(self) -> bool:
+    def _has_others(self) -> bool:
         """Whether there is more than days of the month."""
-        return bool(self.weekdays or self.numbered or self.working)
+        return bool(self.weekdays or self.numbered or self.named)
+
+    def _at_pace(self) -> str | None:
+        """Such as "every second Tuesday" and "every third day"."""
+        if self.pace is None:
+            return None
+        number, unit = self.pace
+        if len(self.weekdays) == 1:
+            return f'every {rank(number)} {WEEKDAYS[self.weekdays[0]]}'
+        if unit == 'day':
+            return f'every {rank(number)} day'
+        if run := _run(self.weekdays, WEEKDAYS):
+            return f'every {rank(number)} week from {run}'
+        names = (WEEKDAYS[day] for day in self.weekdays)
+        return f'every {rank(number)} week on {listed(names)}'
 
     def _of_week(self) -> str | None:
         if not self.weekdays:
             return None
         if run := _run(self.weekdays, WEEKDAYS):
-            return f'{run}{self._in()}'
-        names = (WEEKDAYS[day] for day in self.weekdays)
-        return f'every {listed(names)}{self._in()}'
+            return run
+        return f'every {listed(WEEKDAYS[day] for day in self.weekdays)}'
 
     def _of_span(self) -> str | None:
         """What is numbered in a month or year."""
-        if not (self.monthdays or self.numbered or self.working):
+        if not (self.monthdays or self.numbered or self.named
+                or self.interval > 1):
             return None
-        days = [*_monthdays(self.monthdays), *self._working()]
+        days = [*monthdays_words(self.monthdays), *self.named]
         if not days:
             days = self._weekdays('every')
         elif not self.needs_both:
             days += self._weekdays('any')
         last = 'and' if self.needs_both else 'or'
-        return f'on {listed(days, last)}{self._of()}'
+        is_run = len(days) == 1 and _is_run(self.monthdays)
+        return f'{"from" if is_run else "on"} {listed(days, last)}{self._of()}'
 
     def _condition(self) -> str:
         """Which of the days of the month it has to be as well."""
@@ -114,10 +142,6 @@ class Days:
         if not (self.needs_both and self.monthdays and weekdays):
             return ''
         return f', if {listed(weekdays, "or")}'
-
-    def _working(self) -> list[str]:
-        return [f'the {listed(map(rank, self.working))} working day'
-                ] if self.working else []
 
     def _weekdays(self, article: str) -> list[str]:
         """Such as "any Monday" and "the first Friday"."""
@@ -129,7 +153,7 @@ class Days:
                 (WEEKDAYS[day] for day in self.weekdays),
                 'and' if article == 'every' else 'or'))
         for weekday in sorted({weekday for weekday, _ in self.numbered}):
-            numbers = _by_rank(number for day, number in self.numbered
+            numbers = ranks(number for day, number in self.numbered
                                if day == weekday)
             days.append(f'the {listed(numbers)} {WEEKDAYS[weekday]}')
         return days
@@ -139,18 +163,23 @@ class Days:
     def _of(self) -> str:
         if not self.months:
             if self.interval == 1:
-                return f' of each {self.span}'
+                return f' of each {self.span}{self._in_years()}'
             return f' of every {rank(self.interval)} {self.span}'
         if _is_row(self.months):
             return f' of each month{self._in()}'
-        return f' of {_months(self.months)}'
+        return f' of {_months(self.months)}{self._in_years()}'
 
     def _in(self) -> str:
         if not self.months:
-            return ''
+            return self._in_years()
         if _is_row(self.months):
-            return f' from {_run(self.months, MONTHS, 1)}'
-        return f' in {_months(self.months)}'
+            return f' from {_run(self.months, MONTHS, 1)}{self._in_years()}'
+        return f' in {_months(self.months)}{self._in_years()}'
+
+    def _in_years(self) -> str:
+        if self.years == 1:
+            return ''
+        return f' in every {rank(self.years)} year'
 
 
 def _is_row(months: Sequence[int]) -> bool:
@@ -177,15 +206,15 @@ def _run(numbers: Sequence[int], names: Sequence[str],
     return f'{names[found[0][0] - low]} to {names[found[0][-1] - low]}'
 
 
-def _monthdays(days: Sequence[int]) -> list[str]:
+def monthdays_words(days: Sequence[int]) -> list[str]:
     """Such as "the 1st to the 7th" and "the last day"."""
     from_begin = [day for day in days if day > 0]
-    from_end = _by_rank(day for day in days if day < 0)
+    from_end = ranks(day for day in days if day < 0)
     texts = []
     if len(from_begin) >= STEPS and (step_of(from_begin) or 1) > 1:
         texts.append(_stepped(from_begin))
     elif from_begin:
-        texts.append(f'the {listed(_parts(from_begin))}')
+        texts.append(_monthday_rows(from_begin))
     if from_end:
         texts.append(f'the {listed(from_end)} day')
     return texts
@@ -198,17 +227,17 @@ def _stepped(days: Sequence[int]) -> str:
     return f'every {rank(step)} day from the {ordinal(first)}{end}'
 
 
-def _parts(days: Sequence[int]) -> list[str]:
+def _is_run(days: Sequence[int]) -> bool:
+    return len(days) >= RUN and days[0] > 0 and step_of(days) == 1
+
+
+def _monthday_rows(days: Sequence[int]) -> str:
     texts = []
     for row in rows(days):
         if len(row) >= RUN:
             texts.append(f'{ordinal(row[0])} to the {ordinal(row[-1])}')
         else:
             texts.extend(map(ordinal, row))
-    return texts
-
-
-def _by_rank(numbers: Iterable[int]) -> list[str]:
-    """From the first to the last."""
-    return [rank(number) for number in sorted(
-        numbers, key=lambda number: (number < 0, number))]
+    if len(texts) == len(days):
+        return f'the {listed(texts)}'
+    return listed(f'the {text}' for text in texts)

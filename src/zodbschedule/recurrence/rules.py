@@ -66,6 +66,8 @@ from zodbschedule.recurrence.exception_dates import moment_of
 from zodbschedule.recurrence.exception_dates import occurs
 from zodbschedule.recurrence.exception_dates import walls_of
 from zodbschedule.recurrence.periods import check_period
+from zodbschedule.recurrence.rrule_words import rrule_words
+from zodbschedule.recurrence.rrule_words import span_words
 from zodbschedule.recurrence.walltimes import FOLD
 from zodbschedule.recurrence.walltimes import GAP
 from zodbschedule.recurrence.walltimes import WallTimes
@@ -307,7 +309,8 @@ class Cron(_WallTimeRule):
 
     *expression* has five fields (minute, hour, day of the month, month, day of
     the week), or six with the seconds first, or is an alias such as
-    ``@hourly``.  *timezone* is a name of the zone database, such as
+    ``@hourly``.  It is kept as it was written; rules are equal if their fields
+    have the same values.  *timezone* is a name of the zone database, such as
     ``'Europe/Berlin'``, or a ZoneInfo.
 
     *gap* says what happens to a wall time that a gap skips: ``'next'``, it
@@ -498,11 +501,28 @@ class RRule(_WallTimeRule):
         except InvalidRecurrence:
             return UnknownZone(self._spec)
 
+    def in_short(self) -> str:
+        """As `str()`, without the start, the end and the dates."""
+        zone = self._shown_dtstart().tzinfo
+        return f'{self._words() or self.text}, in {zone}'
+
+    def _words(self) -> str | None:
+        try:
+            return rrule_words(rrule.parse(self.text, self._wall))
+        except InvalidRecurrence:
+            # It was stored by a version of ours that took it.
+            return None
+
     def __str__(self) -> str:
-        start = format_moment(self._shown_dtstart())
+        start = self._shown_dtstart()
         dates = [f', {len(dates)} {word}' for word, dates in (
             ('left out', self._exdate), ('added', self._rdate)) if dates]
-        return f'{self.text} from {start}{"".join(dates)}'
+        words = self._words()
+        if words is None:
+            return f'{self.text} from {format_moment(start)}{"".join(dates)}'
+        rule = rrule.parse(self.text, self._wall)
+        return (f'{words}, {span_words(rule, start.tzinfo)}, in '
+                f'{start.tzinfo}{"".join(dates)}')
 
     def __repr__(self) -> str:
         zone = self._shown_zone()

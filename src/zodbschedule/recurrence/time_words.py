@@ -124,10 +124,8 @@ class TimesOfDay:
 
 
 def _period(seconds: int) -> str:
-    for size, unit in UNITS.items():
-        if seconds % size == 0:
-            return each(seconds // size, unit)
-    raise AssertionError(seconds)
+    size = max(size for size in UNITS if seconds % size == 0)
+    return each(seconds // size, UNITS[size])
 
 
 def _numbers(numbers: Sequence[int], unit: str) -> str:
@@ -145,6 +143,7 @@ def _values(numbers: Sequence[int], unit: str, size: int) -> str:
         return (f'every {rank(step)} {unit} from {numbers[0]} to '
                 f'{numbers[-1]}')
     plural = 's' if len(numbers) > 1 else ''
-    return f'{unit}{plural} ' + listed(
-        f'{row[0]} to {row[-1]}' if len(row) > 2
-        else ' and '.join(map(str, row)) for row in rows(numbers))
+    texts: list[str] = []
+    for row in rows(numbers):
+        texts += [f'{row[0]} to {row[-1]}'] if len(row) > 2 else map(str, row)
+    return f'{unit}{plural} {listed(texts)}'

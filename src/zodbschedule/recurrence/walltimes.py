@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 from itertools import islice
+from itertools import pairwise
 
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.recurrence.words import listed
@@ -93,7 +94,8 @@ class WallTimes:
             elif self._is_chosen(wall, due):
                 return due
             else:
-                cursor, wall = due, self._first_wall(wall + MICROSECOND)
+                # Nor is any other of what comes twice then.
+                cursor, wall = due, self._first_wall(self._fold_end(wall))
         return None
 
     def _first_wall(self, wall: datetime) -> datetime | None:
@@ -125,6 +127,13 @@ class WallTimes:
         instants = [each for each in self.zone.instants(wall)
                     if each >= self.begin]
         return instant == instants[0 if self.fold == 'first' else -1]
+
+    def _fold_end(self, wall: datetime) -> datetime:
+        """The first wall time after the fold that repeats one."""
+        first, second = self.zone.instants(wall)
+        fold = self.zone.transition(first, second)
+        assert fold is not None
+        return max(fold.end, wall + MICROSECOND)
 
     # -- In words
 
@@ -183,7 +192,8 @@ class WallTimes:
               plural: str) -> str:
         """The rule's times in a transition, the first two of many; a verb."""
         walls = list(islice(self._walls_in(transition), 3))
-        texts = [_format(wall, day) for wall in walls[:2]]
+        texts = [_format(wall, before) for before, wall in pairwise(
+            [day, *walls[:2]])]
         if len(walls) > 2:
             return f'{", ".join(texts)} and others {plural}'
         return f'{listed(texts)} {singular if len(texts) == 1 else plural}'

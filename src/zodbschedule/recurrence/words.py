@@ -41,6 +41,12 @@ def rank(number: int) -> str:
     return RANKS[number - 1] if number <= len(RANKS) else ordinal(number)
 
 
+def ranks(numbers: Iterable[int]) -> list[str]:
+    """From the first to the last."""
+    return [rank(number) for number in sorted(
+        numbers, key=lambda number: (number < 0, number))]
+
+
 def counted(number: int, unit: str) -> str:
     """Such as "1 minute" and "15 minutes"."""
     return f'{number} {unit}{"" if number == 1 else "s"}'
