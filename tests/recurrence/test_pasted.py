@@ -201,6 +201,11 @@ def test_the_number_of_dates_is_bounded(name):
         RRule('FREQ=HOURLY', START, **{name: [*dates, START + HOUR]})
 
 
+def test_the_end_of_a_line_may_be_typed_as_two_characters():
+    rule = RRule(r'RRULE:FREQ=DAILY\nEXDATE:20260302T090000', START)
+    assert rule.exdate == (START,)
+
+
 # -- Long texts
 
 

@@ -115,6 +115,8 @@ def _split(text: str) -> Iterator[str]:
 def _unfold(text: str) -> list[str]:
     """The lines; what is continued on the next one is put together."""
     lines: list[str] = []
+    # A shell leaves a backslash with an n as it is.
+    text = text.replace(r'\n', '\n')
     for line in filter(str.strip, text.splitlines()):
         content = line.strip()
         if not lines or KNOWN.match(content):
