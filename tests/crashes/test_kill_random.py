@@ -29,7 +29,7 @@ from mixture import set_up
 from zodbschedule.scheduling import turn
 
 
-TASKS = 2000
+TASKS = 1000
 WORKERS = 4
 
 # One of them is killed after so many seconds, again and again.

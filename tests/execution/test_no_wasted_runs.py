@@ -93,7 +93,7 @@ def test_each_run_once_by_threads(database, run_threads, path, make):
 
 @pytest.mark.storages('ZEO', 'PostgreSQL', HISTORY, SQLITE)
 @pytest.mark.parametrize('count, make', [
-    (200, making), pytest.param(2_000, plain, marks=pytest.mark.slow)])
+    (200, making), pytest.param(800, plain, marks=pytest.mark.slow)])
 def test_each_run_once_by_processes(
         database, run_processes, path, count, make):
     set_up(database, make(count))

@@ -385,7 +385,7 @@ def test_a_schedule_agrees_with_the_model():
     run_state_machine_as_test(Machine, settings=settings(
         # The same examples each time, so that a red build is no luck.
         derandomize=True,
-        max_examples=40, stateful_step_count=30, deadline=None,
+        max_examples=20, stateful_step_count=30, deadline=None,
         suppress_health_check=list(HealthCheck)))
 
 

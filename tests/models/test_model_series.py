@@ -255,5 +255,5 @@ class Machine(RuleBasedStateMachine):
 
 def test_no_occurrence_is_lost_and_none_runs_twice():
     run_state_machine_as_test(Machine, settings=settings(
-        derandomize=True, max_examples=60, stateful_step_count=40,
+        derandomize=True, max_examples=30, stateful_step_count=40,
         deadline=None, suppress_health_check=list(HealthCheck)))

@@ -883,7 +883,7 @@ def test_workers_and_users_agree_with_the_model(caplog):
     caplog.set_level(CRITICAL, 'zodbschedule')
     run_state_machine_as_test(Machine, settings=settings(
         # The same examples each time, so that a red build is no luck.
-        derandomize=True, max_examples=100, stateful_step_count=50,
+        derandomize=True, max_examples=50, stateful_step_count=50,
         deadline=None, suppress_health_check=list(HealthCheck)))
 
 

@@ -16,6 +16,7 @@ from zodbschedule.zope.plone_testing import ScheduleLayer
 
 
 pytest_plugins = ['zodbschedule.testing']
+pytest.register_assert_rewrite('lives')
 
 
 class Layer(ScheduleLayer):

@@ -7,7 +7,10 @@ import transaction
 from AccessControl import getSecurityManager
 from AccessControl.PermissionRole import rolesForPermissionOn
 from Acquisition import aq_base
+from five.localsitemanager import make_objectmanager_site
 from plone import api
+from plone.app.contentrules.rule import Rule
+from plone.app.portlets.portlets import news
 from plone.app.testing import SITE_OWNER_NAME
 from plone.app.testing import SITE_OWNER_PASSWORD
 from plone.app.testing import TEST_USER_ID
@@ -17,13 +20,17 @@ from plone.app.testing import login
 from plone.app.testing import setRoles
 from plone.browserlayer.utils import register_layer
 from plone.browserlayer.utils import unregister_layer
+from plone.contentrules.engine.interfaces import IRuleStorage
 from plone.dexterity.utils import createContentInContainer
+from plone.portlets.interfaces import IPortletAssignmentMapping
+from plone.portlets.interfaces import IPortletManager
 from plone.testing.zope import Browser
 from plone.uuid.interfaces import IUUID
 from Products.MailHost import MailHost
 from Products.SiteAccess.VirtualHostMonster import manage_addVirtualHostMonster
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
+from zope.component import getUtility
 from zope.component.hooks import getSite
 from zope.globalrequest import getRequest
 from zope.interface import Interface
@@ -31,6 +38,7 @@ from zope.publisher.browser import BrowserView
 
 from zodbschedule import CallTask
 from zodbschedule import Every
+from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import ISchedule
 from zodbschedule.testing import run_until
 from zodbschedule.zope import ContextTask
@@ -220,6 +228,22 @@ class TestContent:
         assert process().succeeded == 1
         assert seen == ['/plone/folder/other']
 
+    def test_what_only_traversal_finds_is_found(self, portal, process):
+        getUtility(IRuleStorage)['rule'] = Rule()
+        left = getUtility(IPortletManager, 'plone.leftcolumn')
+        portlets = getMultiAdapter((portal, left), IPortletAssignmentMapping)
+        portlets['news'] = news.Assignment()
+        paths = ['++rule++rule', '++contextportlets++plone.leftcolumn/news']
+        for path in paths:
+            call(portal.restrictedTraverse(path), where)
+        assert process().succeeded == 2
+        assert seen == [f'/plone/{path}' for path in paths]
+
+    def test_a_user_is_not_found_and_refused(self, portal):
+        user = portal.acl_users.getUserById(TEST_USER_ID)
+        with pytest.raises(InvalidTask, match='its path, /plone/acl_users,'):
+            call(user, where)
+
     def test_a_copy_is_not_it(self, portal, process):
         call(portal.doc, where)
         api.content.copy(portal.doc, portal, id='copy')
@@ -320,6 +344,18 @@ class TestAsInABrowser:
             assert in_task.startswith(url or 'http://localhost/plone/doc')
         finally:
             unregister_layer('tests.layer')
+
+    def test_in_a_local_site_too(self, functional, portal, process, view):
+        createContentInContainer(portal, 'Folder', id='local')
+        make_objectmanager_site(portal.local)
+        createContentInContainer(portal.local, 'Document', id='doc')
+        portal.manage_permission('View', ['Anonymous'])
+        assert process(ContextTask(portal.local.doc, look)).succeeded == 1
+        [in_task] = seen
+        browser = Browser(functional['app'])
+        browser.open('http://localhost/plone/local/doc/@@look')
+        assert in_task == browser.contents
+        assert '|http://localhost/plone/local|' in browser.contents
 
 
 class Later(BrowserView):

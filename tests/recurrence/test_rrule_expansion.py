@@ -4,6 +4,7 @@ import sys
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from rfc5545_examples import EXAMPLES
@@ -219,6 +220,21 @@ def test_each_step_of_a_rule_is_little_work(text, start):
         with Work() as work:
             rule.next_after(datetime(year, 10, 25, 12, tzinfo=UTC))
         assert work.steps < MOST
+
+
+@pytest.mark.parametrize('fold', ['first', 'second', 'both'])
+@pytest.mark.parametrize('second', [0, 1, 1800, 3599, 3600, 7199])
+def test_a_fold_is_little_work(fold, second):
+    start = datetime(2026, 1, 1, tzinfo=ZoneInfo('Europe/Berlin'))
+    rule = RRule('FREQ=SECONDLY', start, fold=fold)
+    moment = datetime(2026, 10, 25, tzinfo=UTC) + second * SECOND
+    left_out = {'first': 7200, 'second': 3600}.get(fold, 0)
+    is_left_out = left_out - 3600 <= second + 1 < left_out
+    with Work() as work:
+        found = rule.next_after(moment)
+    assert (found.astimezone(UTC) - moment) // SECOND == (
+        left_out - second if is_left_out else 1)
+    assert work.steps < MOST / 100
 
 
 def test_an_old_start_is_no_more_work_than_a_new_one():

@@ -164,14 +164,14 @@ def in_trees():
     for name, tree in TREES.items():
         yield f'{name}: root', lambda s, tree=tree: tree(s)
         if name not in ('keys', 'keys by task'):  # which are small
-            for index in 1, -1:
-                yield f'{name}: node {index}', (
-                    lambda s, tree=tree, index=index: nodes(tree(s))[index])
+            yield f'{name}: node', lambda s, tree=tree: nodes(tree(s))[-1]
 
 
 STEPPED_OVER = dict(in_trees()) | OTHERS
 MENDED = {name: find for name, find in STEPPED_OVER.items()
-          if not name.endswith('node -1')}
+          if not name.endswith('node')} | {
+    f'{name}: first node': lambda s, tree=tree: nodes(tree(s))[1]
+    for name, tree in TREES.items() if name not in ('keys', 'keys by task')}
 
 
 # -- Databases
@@ -184,7 +184,7 @@ def whole(tmp_path_factory):
     with the_clock.use(SettableClock(NOON)), closing(path) as schedule:
         fill(schedule)
         return path, {find: find(schedule)._p_oid for find in (
-            *STEPPED_OVER.values(), *PARTS.values())}
+            *STEPPED_OVER.values(), *MENDED.values(), *PARTS.values())}
 
 
 class closing:

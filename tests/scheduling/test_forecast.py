@@ -239,7 +239,7 @@ def test_a_commit_between_two_steps_does_not_disturb_it(schedule, add):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_steps_keep_little(schedule, add):
+def test_thirty_thousand_steps_keep_little(schedule, add):
     for number in range(10):
         add(recurrence=Every(timedelta(seconds=1)))
     steps = schedule.forecast(BEGIN + DAY)
@@ -248,14 +248,14 @@ def test_a_hundred_thousand_steps_keep_little(schedule, add):
     for _ in islice(steps, 10_000):
         pass
     early, _ = tracemalloc.get_traced_memory()
-    for _ in islice(steps, 90_000):
+    for _ in islice(steps, 20_000):
         pass
     late, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert late - early < 20_000
 
 
-@settings(max_examples=25, deadline=None, derandomize=True,
+@settings(max_examples=12, deadline=None, derandomize=True,
           suppress_health_check=list(HealthCheck))
 @given(periods=st.lists(st.integers(1, 200), min_size=1, max_size=4),
        once=st.lists(st.integers(0, 300), max_size=4))

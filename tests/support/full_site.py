@@ -5,21 +5,28 @@ Needs Zope.  The site has the objects ``doc``, which may have a UUID, and
 with the id ``root``.
 """
 
+import base64
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BytesIO
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import transaction
+import Zope2
 from AccessControl import getSecurityManager
 from AccessControl.SecurityManagement import newSecurityManager
 from AccessControl.users import system
 from Acquisition import aq_inner
 from Acquisition import aq_parent
+from OFS.Folder import Folder
 from ZODB.Connection import Connection
 from ZODB.serialize import referencesf
 from zope.component import getGlobalSiteManager
+from ZPublisher.WSGIPublisher import publish_module
 
 from zodbschedule import clock
 from zodbschedule.scheduling.soundness.survey import flaws
@@ -161,6 +168,56 @@ def process(app, site):
         flaws=list(flaws(schedule)))
 
 
-def be_manager():
-    """Be somebody who may do anything."""
-    newSecurityManager(None, system)
+# -- what happens to the site; each is given its id, and a folder for files
+
+
+def paste(app, id, folder):
+    app.manage_pasteObjects(app.manage_copyObjects([id]))
+
+
+def move(app, id, folder):
+    app._setObject('elsewhere', Folder('elsewhere'))
+    transaction.savepoint()
+    app.elsewhere.manage_pasteObjects(app.manage_cutObjects([id]))
+
+
+def rename(app, id, folder):
+    app.manage_renameObject(id, 'renamed')
+
+
+def export_and_import(app, id, folder):
+    file = str(folder / f'{id}.zexp')
+    app._p_jar.exportFile(app._getOb(id)._p_oid, file).close()
+    app._setObject('elsewhere', Folder('elsewhere'))
+    transaction.savepoint()
+    app.elsewhere._importObjectFromFile(file, verify=0)
+
+
+def paste_in_the_zmi(app, id, folder):
+    cookie = post('/manage_copyObjects', ids=id)
+    post('/manage_pasteObjects', cookie=cookie)
+
+
+def post(path, cookie='', **form):
+    """Send a form as the user of the root; the cookie of the response."""
+    body = urlencode(form).encode()
+    user = base64.b64encode(b'root:secret').decode()
+    environ = {
+        'REQUEST_METHOD': 'POST', 'PATH_INFO': path, 'SCRIPT_NAME': '',
+        'SERVER_NAME': 'localhost', 'SERVER_PORT': '80',
+        'SERVER_PROTOCOL': 'HTTP/1.1', 'HTTP_AUTHORIZATION': f'Basic {user}',
+        'CONTENT_TYPE': 'application/x-www-form-urlencoded',
+        'CONTENT_LENGTH': str(len(body)), 'HTTP_COOKIE': cookie,
+        'wsgi.url_scheme': 'http', 'wsgi.input': BytesIO(body)}
+    response = []
+    publish_module(environ, lambda *args: response.append(args))
+    [(status, headers)] = response
+    assert status < '400'
+    return dict(headers).get('Set-Cookie', '').partition(';')[0]
+
+
+def in_another_thread(way, id, folder):
+    with closing(Zope2.app()._p_jar) as connection:
+        newSecurityManager(None, system)
+        way(connection.root()['Application'], id, folder)
+        transaction.commit()

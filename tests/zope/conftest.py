@@ -20,6 +20,7 @@ from zodbschedule.zope import install
 
 
 pytest_plugins = ['zodbschedule.testing']
+pytest.register_assert_rewrite('lives')
 
 CONF = """\
 instancehome {home}

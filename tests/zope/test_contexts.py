@@ -280,6 +280,16 @@ class TestRefused:
             call(site.liar, note)
 
 
+    def test_what_is_for_an_object_of_another_site(self, app, site, schedule):
+        other = make_site(app, 'other')
+        transaction.savepoint()
+        install(other)
+        with pytest.raises(InvalidTask, match='of another site than /site;'):
+            schedule.schedule(as_system(other))
+        task = get_schedule(other).schedule(as_system(other))
+        assert list(get_schedule(other)) == [task]
+
+
 @pytest.mark.usefixtures('uuids')
 class TestOutside:
     """An object of another site is not found, whoever points to it."""

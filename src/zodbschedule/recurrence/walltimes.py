@@ -94,7 +94,8 @@ class WallTimes:
             elif self._is_chosen(wall, due):
                 return due
             else:
-                cursor, wall = due, self._first_wall(wall + MICROSECOND)
+                # Nor is any other of what comes twice then.
+                cursor, wall = due, self._first_wall(self._fold_end(wall))
         return None
 
     def _first_wall(self, wall: datetime) -> datetime | None:
@@ -126,6 +127,13 @@ class WallTimes:
         instants = [each for each in self.zone.instants(wall)
                     if each >= self.begin]
         return instant == instants[0 if self.fold == 'first' else -1]
+
+    def _fold_end(self, wall: datetime) -> datetime:
+        """The first wall time after the fold that repeats one."""
+        first, second = self.zone.instants(wall)
+        fold = self.zone.transition(first, second)
+        assert fold is not None
+        return max(fold.end, wall + MICROSECOND)
 
     # -- In words
 

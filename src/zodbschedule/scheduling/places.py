@@ -23,6 +23,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from ZODB.utils import z64
+
 from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
@@ -97,7 +99,9 @@ def _labeled(schedule: ScheduleState, task: Any) -> Codes:
     if task._p_oid is None:
         schedule.labels.wait_for_oid(task)
     added = codes_of(task)
-    if any(code in schedule.labels.entries for code in added):
+    # A new one never was.
+    if task._p_serial != z64 and any(
+            code in schedule.labels.entries for code in added):
         _forget_labels(schedule, [~code for code in added])
     return added
 

@@ -84,8 +84,7 @@ class Labels(Persistent):
     def add(self, codes: Iterable[int]) -> None:
         """Add entries, as `codes_of` makes them of a task."""
         for code in codes:
-            if code not in self.entries:
-                self.entries[code] = None
+            self.entries.setdefault(code, None)
 
     def remove(self, codes: Iterable[int]) -> None:
         """Remove entries, as far as they are there."""

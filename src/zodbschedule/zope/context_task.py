@@ -34,6 +34,7 @@ from zodbschedule.execution.current import current_run
 from zodbschedule.instant import moment_of
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.retry import GiveUp
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.task import CallTask
 from zodbschedule.zope.contexts import ContextReference
 from zodbschedule.zope.contexts import object_at
@@ -110,6 +111,7 @@ class ContextTask(ContextReference, CallTask):
                 self.kwargs or {})
         self.path = path_in_site(context)
         self.uuid = uuid_of(context)
+        self._v_schedule = oid_of(get_schedule(context))
         # A default is not stored.
         if language is not None:
             self.language = language

@@ -138,6 +138,8 @@ class ContextReference:
     path = ''
     #: None if it has none: then the path tells
     uuid: str | None = None
+    #: the oid of the schedule of that site; 0 after it was stored
+    _v_schedule = 0
 
     def find(self, site: Any, is_copy: bool = False) -> Any:
         """Return the object inside of *site*, or None if it is gone.

@@ -33,9 +33,11 @@ from zope.annotation.attribute import AttributeAnnotations
 from zope.component.hooks import getSite
 from zope.component.interfaces import ISite
 
+from zodbschedule.interfaces import InvalidTask
 from zodbschedule.logger import log
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling.places import relabeling
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.remains import left
 from zodbschedule.store.state import ScheduleState
@@ -105,6 +107,15 @@ class SiteSchedule(Schedule):
     def is_bound_to(self, path: str) -> bool:
         """Whether this is the schedule that was bound to that path."""
         return self.path == path and self.original_oid == self._p_oid
+
+    def schedule(self, task: Any, *, duplicate: str = 'refuse') -> Any:
+        """See `Schedule.schedule`."""
+        if isinstance(task, ContextReference) and (
+                task._v_schedule not in (0, oid_of(self))):
+            raise InvalidTask(
+                f'{task!r} is for an object of another site than '
+                f'{self.path}; use get_schedule(context) of that object')
+        return super().schedule(task, duplicate=duplicate)
 
     def resume(self, task: Any = None, *, by: str | None = None) -> None:
         """See `Schedule.resume`."""
