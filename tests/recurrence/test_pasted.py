@@ -201,6 +201,11 @@ def test_the_number_of_dates_is_bounded(name):
         RRule('FREQ=HOURLY', START, **{name: [*dates, START + HOUR]})
 
 
+def test_the_end_of_a_line_may_be_typed_as_two_characters():
+    rule = RRule(r'RRULE:FREQ=DAILY\nEXDATE:20260302T090000', START)
+    assert rule.exdate == (START,)
+
+
 # -- Long texts
 
 
@@ -210,8 +215,13 @@ def test_a_rule_of_more_than_1000_characters_is_refused():
     with pytest.raises(InvalidRecurrence) as error:
         RRule(f'{text},9', START)
     assert str(error.value).endswith(
-        "...', which has 1002 characters; it takes 1,000 at most")
+        "...', which has 1,002 characters; it takes 1,000 at most")
     assert len(str(error.value)) < 300
+
+
+def test_a_text_of_more_than_100_000_characters_is_not_read():
+    with pytest.raises(InvalidRecurrence, match='has 100,001 characters'):
+        RRule('FREQ=DAILY;\n ' * 7692 + 'COUNT', START)
 
 
 def test_a_text_with_many_dates_is_read():

@@ -25,6 +25,7 @@ from hypothesis.stateful import invariant
 from hypothesis.stateful import rule
 from losing import lose
 from places import check
+from places import check_empty
 from sample_tasks import Noting
 from sample_tasks import Stage
 from sample_tasks import gone
@@ -368,6 +369,13 @@ def test_what_disagrees_is_found_and_mended(schedule, add):
     assert list(schedule.tasks_of('man')) == [task]
     assert list(schedule.tasks_of('edi')) == []
     assert list(schedule.tasks_of(uuid='u')) == [other]
+
+
+def test_one_that_changes_its_own_principal_leaves_nothing(schedule, add):
+    task = add('change_itself', principalId='edi')
+    schedule.process(NOON)
+    assert task not in schedule
+    check_empty(schedule)
 
 
 def test_a_failed_read_is_not_taken_for_no_label():

@@ -309,7 +309,8 @@ class Cron(_WallTimeRule):
 
     *expression* has five fields (minute, hour, day of the month, month, day of
     the week), or six with the seconds first, or is an alias such as
-    ``@hourly``.  *timezone* is a name of the zone database, such as
+    ``@hourly``.  It is kept as it was written; rules are equal if their fields
+    have the same values.  *timezone* is a name of the zone database, such as
     ``'Europe/Berlin'``, or a ZoneInfo.
 
     *gap* says what happens to a wall time that a gap skips: ``'next'``, it
