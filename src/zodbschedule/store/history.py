@@ -308,7 +308,7 @@ class History(Configurable):
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
-            self._in_claims(), self._in_chunks(), key=_ended, reverse=True)
+            self.in_claims(), self._in_chunks(), key=_ended, reverse=True)
 
     def select(self, task: Any = None, outcome: str | None = None,
                since: datetime | None = None) -> Iterator[Outcome]:
@@ -330,11 +330,12 @@ class History(Configurable):
         moment = as_utc(since, 'since')
         # What a turn has collected had ended before it.
         recent = heapq.merge(
-            self._in_claims(), self._in_chunks(_bounded(to_micros(moment))),
+            self.in_claims(), self._in_chunks(_bounded(to_micros(moment))),
             key=_ended, reverse=True)
         return (entry for entry in recent if entry.ended >= moment)
 
-    def _in_claims(self) -> list[Outcome]:
+    def in_claims(self) -> list[Outcome]:
+        """What no turn has collected yet, newest first."""
         found = [Outcome.read(slot.record, claim.name, slot._p_serial)
                  for _, claim in remains.items(self.claims)
                  for slot in left_slots(claim)
@@ -343,10 +344,18 @@ class History(Configurable):
         return sorted(reversed(found), key=_ended, reverse=True)
 
     def _in_chunks(self, oldest: int = EARLIEST) -> Iterator[Outcome]:
-        key = self._newest(None)
-        while key is not None and key >> SIZE >= oldest:
+        for key, chunk in self.newest_chunks():
+            if key >> SIZE < oldest:
+                return
+            yield from chunk.newest_first()
+
+    def newest_chunks(self, start: int | None = None
+                      ) -> Iterator[tuple[int, Chunk]]:
+        """The chunks, newest first, lazily, from that key on."""
+        key = self._newest(None if start is None else start + 1)
+        while key is not None:
             if is_left(self.chunks[key]):
-                yield from self.chunks[key].newest_first()
+                yield key, self.chunks[key]
             key = self._newest(key)
 
     def _newest(self, below: int | None) -> int | None:
