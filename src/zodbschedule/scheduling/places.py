@@ -29,6 +29,7 @@ from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.arrival import identify
 from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
@@ -81,6 +82,7 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
         schedule.labels.add(added)
     schedule.timetable.add(instant, [task])
     if key is not None:
+        identify(schedule)
         give_oid(schedule, task)
         schedule.keys.acquire(task, key)
 
@@ -92,6 +94,7 @@ def _labeled(schedule: ScheduleState, task: Any) -> Codes:
     """
     if not labels_of(task):
         return ()
+    identify(schedule)
     give_oid(schedule, task)
     if task._p_oid is None:
         schedule.labels.wait_for_oid(task)
@@ -116,6 +119,7 @@ def relabeling(schedule: ScheduleState, task: Any) -> Iterator[None]:
     yield
     after = codes_of(task)
     if before != after:
+        identify(schedule)
         # A run may have scheduled it just now.
         _forget_labels(schedule, {*before, *(~code for code in after)})
         schedule.labels.remove(set(before) - set(after))

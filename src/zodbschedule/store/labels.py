@@ -108,6 +108,12 @@ class Labels(Persistent):
             self.add(codes_of(task))
         self.without_oid = ()
 
+    def refill(self, codes: list[int]) -> None:
+        """Have these entries and no others; all tasks have oids."""
+        self.entries.clear()
+        self.without_oid = ()
+        self.add(sorted(codes))
+
     # -- looking
 
     def oids(self, label: str, after: int = 0) -> Iterator[int]:
