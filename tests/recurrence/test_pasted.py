@@ -128,6 +128,7 @@ def test_whatever_is_pasted_is_a_rule_or_refused(begin, pieces, has_start):
             rule = RRule(begin + ''.join(pieces), START if has_start else None)
         except InvalidRecurrence:
             return
+        assert str(rule)
         assert RRule(rule.text, rule.dtstart, exdate=rule.exdate,
                      rdate=rule.rdate) == rule
 
@@ -161,6 +162,26 @@ def test_the_second_of_a_fold_agrees_with_its_wall_time():
     start = datetime(2026, 10, 25, 2, 30, 0, 5, tzinfo=BERLIN, fold=1)
     rule = RRule('DTSTART:20261025T023000\nRRULE:FREQ=DAILY', start)
     assert rule.dtstart.fold == 1
+
+
+# -- The end
+
+
+@pytest.mark.parametrize('zone', ['Asia/Tokyo', 'America/New_York'])
+@pytest.mark.parametrize('until', ['99991231T235959Z', '99991231'])
+def test_the_end_of_the_calendar_is_no_end(zone, until):
+    start = START.astimezone(ZoneInfo(zone))
+    rule = RRule(f'FREQ=DAILY;UNTIL={until}', start)
+    assert rule == RRule('FREQ=DAILY', start)
+    assert str(rule) == str(RRule('FREQ=DAILY', start))
+
+
+def test_a_rule_that_ends_with_the_first_day_has_its_dates():
+    start = START.astimezone(ZoneInfo('America/New_York'))
+    rule = RRule('FREQ=DAILY;UNTIL=00010101T000000Z\nRDATE:20260305T090000',
+                 start)
+    assert rule.next_after(START).day == 5
+    assert str(rule)
 
 
 # -- What is left out

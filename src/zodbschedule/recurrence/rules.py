@@ -551,7 +551,7 @@ def _times_of_rrule(text: str, wall: datetime, fold_of_start: int, spec: Spec,
     rule = rrule.parse(text, wall)
     times = WallTimes(rule.wall_times, zone, gap, fold,
                       _first_instant(wall, fold_of_start, zone),
-                      min(rule.until or LATEST, LATEST))
+                      rule.until or LATEST)
     if rule.count is None:
         return times
     return replace(times, end=_last_instant(times, rule.count))
