@@ -283,12 +283,21 @@ def test_a_rule_is_what_the_rfc_says(seed):
 
 
 @pytest.mark.parametrize('wkst', ['MO', 'TH', 'SU'])
-@pytest.mark.parametrize('weeks', ['1,-53', '53'])
+@pytest.mark.parametrize('weeks', ['-53', '53', '1,-1'])
 def test_weeks_at_the_turn_of_each_kind_of_year(weeks, wkst):
     text = f'FREQ=YEARLY;BYWEEKNO={weeks};WKST={wkst};BYDAY=MO,WE,FR,SA,SU'
     start, end = datetime(1999, 1, 1), datetime(2027, 1, 1)
     assert Package(text, start).walls(start, end, 999) == [
         *Rule(text, start).walls(start, end)]
+
+
+@pytest.mark.parametrize('wkst', WEEKDAYS)
+@pytest.mark.parametrize('more', ['INTERVAL=2', 'BYSETPOS=1,-2'])
+def test_weeks_begin_where_the_rule_says(more, wkst):
+    text = f'FREQ=WEEKLY;BYDAY=MO,TU,FR,SU;WKST={wkst};{more}'
+    for number in range(7):
+        package = Package(text, datetime(2024, 2, 26, 9) + number * DAY)
+        assert differences(package, Random(number)) == []
 
 
 @pytest.mark.parametrize('text', [
