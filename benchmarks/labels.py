@@ -113,7 +113,7 @@ def tell(what: str, pairs: list[tuple[Cost, Cost]]) -> None:
 
 def main() -> None:
     quick = arguments(__doc__).quick
-    pending, n, rounds = (200, 5, 1) if quick else (100_000, 300, 7)
+    pending, n, rounds = (200, 5, 1) if quick else (20_000, 300, 5)
     do_not_wait_for_the_disk()
     with tempfile.TemporaryDirectory() as folder:
         where = Where('FileStorage', None, Path(folder))

@@ -47,7 +47,7 @@ ROUNDS = 5
 
 #: what is timed by itself: of the environment, with the names to be shown
 PARTS = {
-    'make_request': 'the request', '_traverse': 'going to the site',
+    'make_request': 'the request', 'descend': 'going to the site',
     'find_user': 'the user'}
 
 

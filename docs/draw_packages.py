@@ -48,6 +48,7 @@ LAYERS = (
     ('the loop that waits', 730, ('worker',)),
     ('public names', 470, ('zodbschedule',)),
     ('what a schedule holds, as plain data', 600, ('reading',)),
+    ('what a person does to it', 480, ('steering',)),
     ('outward', 510, (
         'cli', 'metrics', 'web', 'testing', 'zope', 'zope_security')),
 )

@@ -42,7 +42,7 @@ PICKLED = ('store', 'task')
 # All these happen in the caller's transaction.
 COMMITS_NOTHING = (*PURE, *PICKLED, 'callables', 'scheduling',
                    'liveness.stale', 'liveness.registry', 'principals',
-                   'schedule', 'reading')
+                   'schedule', 'reading', 'steering')
 
 # What the core is made of.  A key is a package to import, a value the
 # distribution that holds it.

@@ -675,7 +675,9 @@ class IHistory(Interface):
 class IOutcome(Interface):
     """The outcome of one run, or one decision, as recorded."""
 
-    id = TextLine(title='The id of the task')
+    id = TextLine(
+        title="The id of the task; '' if the schedule is a copy, and the task "
+              "had left before that")
     time = Datetime(title='The instant for which it was scheduled, UTC')
     occurrence = Datetime(title='The occurrence that it was for, UTC')
     outcome = TextLine(
@@ -701,7 +703,8 @@ class IOutcome(Interface):
     tid = Bytes(
         title='The id of the transaction that has settled the outcome: of a '
               'run that was committed, of its commit.  8 bytes; None if that '
-              'is not committed yet', required=False)
+              'is not committed yet, or is from before the schedule was '
+              'copied', required=False)
 
 
 # -- For those who deal with failures ----------------------------------------

@@ -44,6 +44,7 @@ from zodbschedule.scheduling import control
 from zodbschedule.scheduling import unparking
 from zodbschedule.scheduling.admission import admit
 from zodbschedule.scheduling.admission import says_the_same
+from zodbschedule.scheduling.arrival import AtArrival
 from zodbschedule.scheduling.decisions import record_of_person
 from zodbschedule.scheduling.forecast import Forecast
 from zodbschedule.scheduling.forecast import runs_to_come
@@ -60,6 +61,7 @@ from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import ALL
 from zodbschedule.store.pauses import Pause
 from zodbschedule.store.pauses import PausedTask
+from zodbschedule.store.state import PARTS
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.task import CallTask
 from zodbschedule.task import key_of
@@ -529,3 +531,8 @@ class Schedule(ScheduleState):
 
 def _bound(moment: datetime | None, name: str) -> datetime | None:
     return None if moment is None else as_utc(moment, name)
+
+
+# Not in the body of the class, where they would hide the types of the parts.
+for _name in PARTS:
+    setattr(Schedule, _name, AtArrival(_name))

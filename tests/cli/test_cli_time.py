@@ -161,7 +161,7 @@ def test_an_exdate_that_leaves_out_nothing_is_said(
     shell(*command, 'FREQ=DAILY EXDATE:20300203T100000Z', '--dtstart',
           '2030-02-01T09:00Z')
     assert shell.err == (
-        'Warning: EXDATE has 2030-02-03 10:00:00 in UTC, when the rule does '
+        'Warning: EXDATE has 2030-02-03 10:00 in UTC, when the rule does '
         'not occur; it leaves out nothing\n')
 
 

@@ -14,9 +14,12 @@ from zodbschedule import CallTask
 from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.reading import pages
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import left_slots
+from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.timetable import LEAF
@@ -162,3 +165,102 @@ def test_what_workers_hold_is_paged_too(schedule, commit):
     assert second.cursor is None
     with pytest.raises(reading.InvalidCursor):
         reading.running(schedule, 'x')
+
+
+# -- the others
+
+
+def followed(read, schedule, limit, **options):
+    """The items of all pages."""
+    cursor = None
+    found = []
+    while True:
+        page = read(schedule, cursor, limit, **options)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+@pytest.fixture
+def failed(schedule, commit, clock):
+    """Tasks that are parked, one a minute; the order in which that was."""
+    for number in range(5):
+        schedule.call(fail, time=clock.now(), description=f'{number}')
+        commit()
+        schedule.process(clock.now())
+        clock.advance(MINUTE)
+    return schedule
+
+
+def fail():
+    raise RuntimeError('nobody opens')
+
+
+def test_parked_tasks_are_shown_newest_first(failed):
+    found = followed(reading.parked, failed, 2)
+    assert [row.description for row in found] == ['4', '3', '2', '1', '0']
+    chosen = followed(reading.parked, failed, 2,
+                      filter=reading.Filter(text='no such text'))
+    assert chosen == []
+
+
+def test_the_record_is_shown_newest_first(failed, commit):
+    found = followed(reading.history, failed, 2)
+    assert [row.description for row in found] == ['4', '3', '2', '1', '0']
+    assert {row.outcome for row in found} == {'failed'}
+    [one] = followed(reading.history, failed, 2, task=found[1].id)
+    assert one == found[1]
+    assert followed(reading.history, failed, 2, outcome='expired') == []
+    assert followed(
+        reading.history, failed, 2, since=found[1].ended) == found[:2]
+
+
+def test_what_no_turn_has_collected_is_on_the_first_page(schedule, commit):
+    fill(schedule, 2 * [0])
+    commit()
+    claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
+    turn.exchange(schedule, claim, 9, None, BEGIN, lambda *task: True)
+    for slot in left_slots(claim):
+        if slot.waiting:
+            slot.settle(SUCCEEDED, record(
+                slot.oid, to_micros(BEGIN), SUCCEEDED, to_micros(BEGIN),
+                'told', '', began=0))
+    commit()
+    page = reading.history(schedule, limit=1)
+    assert [row.description for row in page.items] == ['told', 'told']
+    assert page.cursor is None
+
+
+def test_the_tasks_of_a_principal_wherever_they_are(schedule, commit):
+    for number in range(5):
+        schedule.call(print, time=BEGIN + number * MINUTE, principalId='zoe')
+    schedule.call(print, time=BEGIN)
+    claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
+    commit()
+    turn.exchange(schedule, claim, 1, None, BEGIN, lambda *task: True)
+    commit()
+    found = followed(reading.tasks_of, schedule, 2, principalId='zoe')
+    assert len(found) == 5
+    assert {row.state for row in found} == {'waiting', 'running'}
+
+
+def test_what_is_paused_is_told_with_who_and_why(schedule, commit):
+    tasks = fill(schedule, range(5))
+    for task in tasks[1:]:
+        schedule.pause(task, by='zoe', reason='we move house')
+    commit()
+    found = followed(reading.paused, schedule, 2)
+    assert [row.id for row in found] == [*map(task_id, tasks[1:])]
+    assert {(row.by, row.reason, row.since) for row in found} == {
+        ('zoe', 'we move house', BEGIN)}
+
+
+@pytest.mark.parametrize('read, options', [
+    (reading.parked, {}), (reading.paused, {}), (reading.history, {}),
+    (reading.running, {}), (reading.tasks_of, {'principalId': 'zoe'})])
+def test_a_cursor_of_nobody_is_refused_everywhere(schedule, read, options):
+    for cursor in '', 'x y', '1_2_3', '9' * 40:
+        with pytest.raises(reading.InvalidCursor):
+            read(schedule, cursor, **options)

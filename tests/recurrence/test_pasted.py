@@ -128,6 +128,7 @@ def test_whatever_is_pasted_is_a_rule_or_refused(begin, pieces, has_start):
             rule = RRule(begin + ''.join(pieces), START if has_start else None)
         except InvalidRecurrence:
             return
+        assert str(rule)
         assert RRule(rule.text, rule.dtstart, exdate=rule.exdate,
                      rdate=rule.rdate) == rule
 
@@ -161,6 +162,26 @@ def test_the_second_of_a_fold_agrees_with_its_wall_time():
     start = datetime(2026, 10, 25, 2, 30, 0, 5, tzinfo=BERLIN, fold=1)
     rule = RRule('DTSTART:20261025T023000\nRRULE:FREQ=DAILY', start)
     assert rule.dtstart.fold == 1
+
+
+# -- The end
+
+
+@pytest.mark.parametrize('zone', ['Asia/Tokyo', 'America/New_York'])
+@pytest.mark.parametrize('until', ['99991231T235959Z', '99991231'])
+def test_the_end_of_the_calendar_is_no_end(zone, until):
+    start = START.astimezone(ZoneInfo(zone))
+    rule = RRule(f'FREQ=DAILY;UNTIL={until}', start)
+    assert rule == RRule('FREQ=DAILY', start)
+    assert str(rule) == str(RRule('FREQ=DAILY', start))
+
+
+def test_a_rule_that_ends_with_the_first_day_has_its_dates():
+    start = START.astimezone(ZoneInfo('America/New_York'))
+    rule = RRule('FREQ=DAILY;UNTIL=00010101T000000Z\nRDATE:20260305T090000',
+                 start)
+    assert rule.next_after(START).day == 5
+    assert str(rule)
 
 
 # -- What is left out
@@ -201,6 +222,11 @@ def test_the_number_of_dates_is_bounded(name):
         RRule('FREQ=HOURLY', START, **{name: [*dates, START + HOUR]})
 
 
+def test_the_end_of_a_line_may_be_typed_as_two_characters():
+    rule = RRule(r'RRULE:FREQ=DAILY\nEXDATE:20260302T090000', START)
+    assert rule.exdate == (START,)
+
+
 # -- Long texts
 
 
@@ -210,8 +236,13 @@ def test_a_rule_of_more_than_1000_characters_is_refused():
     with pytest.raises(InvalidRecurrence) as error:
         RRule(f'{text},9', START)
     assert str(error.value).endswith(
-        "...', which has 1002 characters; it takes 1,000 at most")
+        "...', which has 1,002 characters; it takes 1,000 at most")
     assert len(str(error.value)) < 300
+
+
+def test_a_text_of_more_than_100_000_characters_is_not_read():
+    with pytest.raises(InvalidRecurrence, match='has 100,001 characters'):
+        RRule('FREQ=DAILY;\n ' * 7692 + 'COUNT', START)
 
 
 def test_a_text_with_many_dates_is_read():

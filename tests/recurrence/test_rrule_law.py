@@ -167,10 +167,10 @@ class Package:
             assert 'never occurs' in str(error)
             self.rule = None
 
-    def walls(self, begin, end):
+    def walls(self, begin, end, limit=LIMIT):
         """The first from one wall time on, and before another."""
         upcoming = self.rule.upcoming(
-            begin.replace(tzinfo=UTC) - MICROSECOND, LIMIT
+            begin.replace(tzinfo=UTC) - MICROSECOND, limit
         ) if self.rule else []
         found = [one.replace(tzinfo=None) for one in upcoming]
         return [one for one in found if one < end]
@@ -280,6 +280,40 @@ def check(seeds):
 @pytest.mark.parametrize('seed', ['2026', SEED_OF_THE_DAY])
 def test_a_rule_is_what_the_rfc_says(seed):
     check([f'{seed}-{number}' for number in range(150)])
+
+
+@pytest.mark.parametrize('wkst', ['MO', 'TH', 'SU'])
+@pytest.mark.parametrize('weeks', ['-53', '53', '1,-1'])
+def test_weeks_at_the_turn_of_each_kind_of_year(weeks, wkst):
+    text = f'FREQ=YEARLY;BYWEEKNO={weeks};WKST={wkst};BYDAY=MO,WE,FR,SA,SU'
+    start, end = datetime(1999, 1, 1), datetime(2027, 1, 1)
+    assert Package(text, start).walls(start, end, 999) == [
+        *Rule(text, start).walls(start, end)]
+
+
+@pytest.mark.parametrize('wkst', WEEKDAYS)
+@pytest.mark.parametrize('more', ['INTERVAL=2', 'BYSETPOS=1,-2'])
+def test_weeks_begin_where_the_rule_says(more, wkst):
+    text = f'FREQ=WEEKLY;BYDAY=MO,TU,FR,SU;WKST={wkst};{more}'
+    for number in range(7):
+        package = Package(text, datetime(2024, 2, 26, 9) + number * DAY)
+        assert differences(package, Random(number)) == []
+
+
+@pytest.mark.parametrize('text', [
+    'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29', 'FREQ=YEARLY;INTERVAL=4',
+    'FREQ=YEARLY;BYDAY=-1FR', 'FREQ=YEARLY;BYWEEKNO=-1;BYDAY=MO',
+    'FREQ=YEARLY;BYYEARDAY=100', 'FREQ=MONTHLY;BYMONTH=12;BYMONTHDAY=1',
+    'FREQ=MONTHLY;INTERVAL=11', 'FREQ=WEEKLY;INTERVAL=30',
+    'FREQ=DAILY;BYMONTHDAY=-1;BYMONTH=11', 'FREQ=HOURLY;BYYEARDAY=361',
+    'FREQ=SECONDLY;BYMONTH=12;BYMONTHDAY=27;BYHOUR=3;BYMINUTE=1;BYSECOND=2'])
+def test_a_rule_ends_with_the_calendar(text):
+    start = datetime(9990, 1, 3, 9)
+    rule = RRule(text, start.replace(tzinfo=UTC))
+    *_, last = rule.upcoming(start.replace(tzinfo=UTC), 9999)
+    assert last.year in (9996, 9998, 9999)
+    assert rule.next_after(last) is None
+    assert list(rule.upcoming(last, 9)) == []
 
 
 @pytest.mark.slow

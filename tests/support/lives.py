@@ -7,6 +7,7 @@ Needs Zope.  A module derives tests from these classes, and gives the fixtures
 from functools import partial
 from types import SimpleNamespace
 
+import pytest
 import transaction
 from full_site import HOUR
 from full_site import in_another_thread
@@ -16,6 +17,7 @@ from full_site import task
 from full_site import tasks_of
 
 from zodbschedule import clock
+from zodbschedule.store.inspection import task_id
 from zodbschedule.zope.sites import schedule_of
 
 
@@ -58,6 +60,10 @@ def move_while_it_runs(app, id, way, path, folder):
         paused=paused, after=process(app, site))
 
 
+NAMES = {'running', 'site user', 'root user', 'system', 'anonymous',
+         'by path', 'waiting', 'keyed', 'paused', 'parked', 'visit'}
+
+
 def visits_of(path):
     """Who visits what in a site at *path*: what ran first, and after that.
     """
@@ -74,13 +80,21 @@ class CopiedSite:
         assert set(copied.before.visits) == visits_of(copied.original)[0]
         assert copied.before.tally.succeeded == 6
 
+    def test_the_copy_has_all_tasks_even_those_that_ran(self, copied):
+        assert set(copied.arrived) == NAMES
+
     def test_those_of_the_copy_have_run_there(self, copied):
         first, then = visits_of(copied.path)
         assert set(copied.in_copy.visits) == first | then
+        assert copied.in_copy.tally.succeeded == 9
 
     def test_those_of_the_original_go_on_there(self, copied):
         assert set(copied.in_site.visits) == visits_of(copied.original)[1]
         assert copied.in_site.tally.succeeded == 3
+
+    def test_each_object_was_written_by_its_own_tasks(self, copied):
+        for schedule in copied.site, copied.copy:
+            assert schedule.__parent__.doc.title.count('+') == 7
 
     def test_nothing_outside_was_touched(self, copied):
         assert not copied.before.outside
@@ -90,6 +104,23 @@ class CopiedSite:
     def test_no_task_is_in_both(self, copied):
         assert not {one._p_oid for one in copied.arrived.values()} & {
             one._p_oid for one in tasks_of(copied.site).values()}
+
+    def test_both_are_sound(self, copied):
+        assert not copied.before.flaws
+        assert not copied.in_copy.flaws
+        assert not copied.in_site.flaws
+
+    @pytest.mark.parametrize('which', ['site', 'copy'])
+    def test_what_is_left_is_what_was_paused_or_parked_or_repeats(
+            self, copied, which):
+        schedule = getattr(copied, which)
+        left = tasks_of(schedule)
+        assert set(left) == {'paused', 'parked', 'visit'}
+        assert schedule.paused(left['paused']).reason == 'wrong figures'
+        [entry] = schedule.parked
+        assert entry.id == task_id(left['parked'])
+        assert schedule.contributed_tasks['visit'] is left['visit']
+        assert not schedule.claims
 
     def test_a_key_is_held_by_a_task_that_is_there(self, copied):
         assert copied.kept is copied.arrived['keyed']

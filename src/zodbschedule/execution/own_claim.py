@@ -34,6 +34,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
 from zodbschedule.liveness.heartbeat import ClaimHeartbeat
+from zodbschedule.scheduling.arrival import identify
 from zodbschedule.scheduling.turn import exchange
 from zodbschedule.store import incarnation
 from zodbschedule.store import remains
@@ -87,6 +88,7 @@ class OwnClaim:
     def find(self) -> Claim:
         """It, in the current transaction; made if there is none yet."""
         if not self.registered and self.schedule.claim(self.id) is None:
+            identify(self.schedule)
             claim = Claim(
                 self.name, incarnation.this(), to_micros(clock.now()),
                 None if self.lease is None else self.lease.total_seconds())

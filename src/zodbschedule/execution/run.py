@@ -77,6 +77,7 @@ from zodbschedule.store.claim import Recorded
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.inspection import TaskLabel
 from zodbschedule.store.inspection import known_text
+from zodbschedule.store.labels import Codes
 from zodbschedule.store.labels import codes_of
 from zodbschedule.store.remains import is_left
 from zodbschedule.store.state import ScheduleState
@@ -272,15 +273,24 @@ class Run(Subject):
         """Put a decision in the place of the task."""
         self.is_last = decision.last
         if slot.waiting:
-            # Else it was unscheduled, and has no labels here any more.
-            after = () if decision.following is None else codes_of(
-                decision.following[1])
-            if after != snapshot.labels:
-                slot.label(after, set(snapshot.labels) - set(after))
+            self._label(slot, snapshot.labels, decision.following is not None)
         slot.settle(
             decision.outcome, self._recorded(snapshot, decision, error),
             decision.following)
         return self._result(slot)
+
+    @staticmethod
+    def _label(slot: Slot, before: Codes, stays: bool) -> None:
+        """Have the next turn note by which labels the task is found now.
+
+        Not if it was unscheduled: then it has none here any more.
+        """
+        now = codes_of(slot.task)
+        if not stays:
+            # It may have changed them itself.
+            slot.label((), {*before, *now})
+        elif now != before:
+            slot.label(now, set(before) - set(now))
 
     def settled(self, slot: Slot, manager: Any) -> RunResult:
         """The answer to an earlier commit was lost, or it was cancelled."""

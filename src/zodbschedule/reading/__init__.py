@@ -26,12 +26,17 @@ from zodbschedule.reading.healthcheck import OverdueTask as OverdueTask
 from zodbschedule.reading.healthcheck import health as health
 from zodbschedule.reading.one_task import EndedTask as EndedTask
 from zodbschedule.reading.one_task import ParkedDetails as ParkedDetails
+from zodbschedule.reading.one_task import PausedFacts as PausedFacts
 from zodbschedule.reading.one_task import PauseFacts as PauseFacts
 from zodbschedule.reading.one_task import RetryFacts as RetryFacts
 from zodbschedule.reading.one_task import TaskDetails as TaskDetails
 from zodbschedule.reading.one_task import task as task
 from zodbschedule.reading.pages import InvalidCursor as InvalidCursor
+from zodbschedule.reading.pages import history as history
+from zodbschedule.reading.pages import parked as parked
+from zodbschedule.reading.pages import paused as paused
 from zodbschedule.reading.pages import running as running
+from zodbschedule.reading.pages import tasks_of as tasks_of
 from zodbschedule.reading.pages import upcoming as upcoming
 from zodbschedule.reading.parked import ParkedFacts as ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts as OutcomeFacts

@@ -42,9 +42,11 @@ from zodbschedule.reading.tasks import waiting_task
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling import series
 from zodbschedule.store.inspection import loads
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
+from zodbschedule.store.pauses import PausedTask
 from zodbschedule.task import Task
 
 
@@ -55,6 +57,13 @@ class PauseFacts(Facts):
     since: datetime
     by: str | None
     reason: str
+
+
+@dataclass(frozen=True)
+class PausedFacts(PauseFacts):
+    """The pause of one task."""
+
+    id: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,11 @@ def pause_facts(pause: Pause | None) -> PauseFacts | None:
     return None if pause is None else PauseFacts(*pause)
 
 
+def paused_facts(pause: PausedTask) -> PausedFacts:
+    """The facts of the pause of one task, which is not loaded."""
+    return PausedFacts(pause.since, pause.by, pause.reason, pause.id)
+
+
 # -- by id -------------------------------------------------------------------
 
 
@@ -151,7 +165,8 @@ def id_of_key(schedule: Schedule, key: str) -> str | None:
 
 
 def _details_of(schedule: Schedule, task: Persistent) -> TaskDetails:
-    row = LastErrors(schedule).added(_position(schedule, task))
+    row = LastErrors(schedule).added(
+        placed(schedule, task, held_by_oid(schedule)))
     return TaskDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
         **_options(task, row.time),
@@ -170,11 +185,16 @@ def _parked_details(schedule: Schedule, entry: ParkedTask) -> ParkedDetails:
         outcomes=outcomes_of(schedule, row.task or row.id))
 
 
-def _position(schedule: Schedule, task: Persistent) -> TaskFacts:
+def held_by_oid(schedule: Schedule) -> dict[int, TaskFacts]:
+    """The tasks that workers hold."""
+    return {oid_of(claimed.task): row for claimed, row in held_tasks(schedule)}
+
+
+def placed(schedule: Schedule, task: Persistent, held: dict[int, TaskFacts]
+           ) -> TaskFacts:
     """The facts of *task* where it is."""
-    for claimed, row in held_tasks(schedule):
-        if claimed.task is task:
-            return row
+    if oid_of(task) in held:
+        return held[oid_of(task)]
     time = _instant_of(schedule, task)
     if time is not None:
         return waiting_task(schedule, task, time)

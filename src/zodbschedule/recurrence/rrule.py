@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from datetime import UTC
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,8 @@ from zodbschedule.recurrence.rrule_expansion import TIMES
 from zodbschedule.recurrence.rrule_expansion import Frequency
 from zodbschedule.recurrence.rrule_expansion import Rule
 from zodbschedule.recurrence.rrule_moments import parse_moment
+from zodbschedule.recurrence.zones import EARLIEST
+from zodbschedule.recurrence.zones import LATEST
 
 
 WEEKDAYS = {'MO': 0, 'TU': 1, 'WE': 2, 'TH': 3, 'FR': 4, 'SA': 5, 'SU': 6}
@@ -142,12 +145,14 @@ def _parse_count(name: str, value: str) -> int:
     return count
 
 
-def _parse_until(name: str, value: str) -> datetime:
+def _parse_until(name: str, value: str) -> datetime | None:
     until = parse_moment(value)
     if until is None:
         raise ValueError('it takes a moment such as 20301231T120000Z, or the '
                          'last day, such as 20301231')
-    return until.wall
+    # Some calendars write the end of the year 9999 where nothing ends.
+    instant = max(until.wall.replace(tzinfo=UTC), EARLIEST)
+    return None if instant > LATEST else instant
 
 
 def _parse_weekdays(name: str, value: str) -> tuple[Weekday, ...]:

@@ -24,6 +24,7 @@ from datetime import time
 from datetime import tzinfo
 
 from zodbschedule.interfaces import InvalidRecurrence
+from zodbschedule.recurrence.zones import DAY
 from zodbschedule.recurrence.zones import EARLIEST
 from zodbschedule.recurrence.zones import LATEST
 from zodbschedule.recurrence.zones import zone_of
@@ -62,12 +63,14 @@ class Moment:
         """The latest instant that it can mean, in UTC."""
         if self.wall.tzinfo is not None:
             return self.wall
-        # Every zone has an instant for this wall time.
-        wall = min(max(self.wall, EARLIEST.replace(tzinfo=None)),
-                   LATEST.replace(tzinfo=None))
-        first = replace(self, wall=wall).at(info)
+        # Every zone has an instant for this wall time, and one that is beyond
+        # the calendar stays beyond it.
+        first, last = (each.replace(tzinfo=None)
+                       for each in (EARLIEST - DAY, LATEST + DAY))
+        wall = min(max(self.wall, first), last)
+        moment = replace(self, wall=wall).at(info)
         return max(each.astimezone(UTC)
-                   for each in (first, first.replace(fold=1)))
+                   for each in (moment, moment.replace(fold=1)))
 
     def stands_for_day(self, info: tzinfo | None) -> bool:
         """Whether it may stand for its day in the zone *info*.

@@ -35,6 +35,8 @@ from zodbschedule.recurrence.rrule_moments import parse_zone
 # A longer rule is refused: all that a rule can say takes fewer characters, and
 # the cost of an occurrence grows with them.
 MAX_RULE = 1_000
+# So many are enough for a rule with all its dates, each on a line of its own.
+MAX_TEXT = 100_000
 # More characters of a text are not shown in an error.
 MAX_SHOWN = 200
 
@@ -70,6 +72,7 @@ class CalendarText:
 
 def read(text: str) -> CalendarText:
     """The lines of *text*; raises `InvalidRecurrence`."""
+    _check_length(text, MAX_TEXT)
     lines = CalendarText()
     for line in _split(text):
         match = LINE.fullmatch(line)
@@ -89,6 +92,12 @@ def _problem(text: str, problem: str) -> InvalidRecurrence:
     if len(text) > MAX_SHOWN:
         shown = f'{text[:MAX_SHOWN]}...'
     return InvalidRecurrence(f'RRULE is {shown!r}, which {problem}')
+
+
+def _check_length(text: str, most: int) -> None:
+    if len(text) > most:
+        raise _problem(text, f'has {len(text):,} characters; it takes '
+                             f'{most:,} at most')
 
 
 def _number_of_rules(lines: CalendarText) -> str:
@@ -115,6 +124,8 @@ def _split(text: str) -> Iterator[str]:
 def _unfold(text: str) -> list[str]:
     """The lines; what is continued on the next one is put together."""
     lines: list[str] = []
+    # A shell leaves a backslash with an n as it is.
+    text = text.replace(r'\n', '\n')
     for line in filter(str.strip, text.splitlines()):
         content = line.strip()
         if not lines or KNOWN.match(content):
@@ -220,9 +231,7 @@ def normalize(rule: str, info: tzinfo) -> str:
     *info* is the zone of the rule.  Raises `InvalidRecurrence` if the rule is
     too long; its parts are not checked here.
     """
-    if len(rule) > MAX_RULE:
-        raise _problem(rule, f'has {len(rule)} characters; it takes '
-                             f'{MAX_RULE:,} at most')
+    _check_length(rule, MAX_RULE)
     parts = [part for part in rule.upper().split(';')
              if part not in MEANINGLESS]
     is_subdaily = any(part in SUBDAILY for part in parts)

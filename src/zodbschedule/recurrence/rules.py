@@ -309,7 +309,8 @@ class Cron(_WallTimeRule):
 
     *expression* has five fields (minute, hour, day of the month, month, day of
     the week), or six with the seconds first, or is an alias such as
-    ``@hourly``.  *timezone* is a name of the zone database, such as
+    ``@hourly``.  It is kept as it was written; rules are equal if their fields
+    have the same values.  *timezone* is a name of the zone database, such as
     ``'Europe/Berlin'``, or a ZoneInfo.
 
     *gap* says what happens to a wall time that a gap skips: ``'next'``, it
@@ -550,7 +551,7 @@ def _times_of_rrule(text: str, wall: datetime, fold_of_start: int, spec: Spec,
     rule = rrule.parse(text, wall)
     times = WallTimes(rule.wall_times, zone, gap, fold,
                       _first_instant(wall, fold_of_start, zone),
-                      min(rule.until or LATEST, LATEST))
+                      rule.until or LATEST)
     if rule.count is None:
         return times
     return replace(times, end=_last_instant(times, rule.count))

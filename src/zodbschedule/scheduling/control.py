@@ -40,6 +40,7 @@ from zodbschedule.logger import log
 from zodbschedule.scheduling import places
 from zodbschedule.scheduling import series
 from zodbschedule.scheduling.admission import refuse_key
+from zodbschedule.scheduling.arrival import identify
 from zodbschedule.scheduling.decisions import record_decision
 from zodbschedule.scheduling.decisions import record_of_person
 from zodbschedule.scheduling.decisions import who
@@ -233,6 +234,7 @@ def pause(schedule: ScheduleState, task: Any, reason: str, by: str | None
     """
     oid = _oid(schedule, task)
     by = who(schedule, by)
+    identify(schedule)
     schedule.pauses.begin(oid, Pause(clock.now(), by, reason), task)
     record_decision(schedule, task, PAUSED, by, reason)
     _notify(schedule, oid, True, by, reason)

@@ -23,10 +23,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from ZODB.utils import z64
+
 from zodbschedule import clock
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.scheduling import series
+from zodbschedule.scheduling.arrival import identify
 from zodbschedule.store import remains
 from zodbschedule.store.history import record
 from zodbschedule.store.inspection import known_principal
@@ -79,6 +82,7 @@ def _wait(schedule: ScheduleState, task: Any, instant: datetime,
         schedule.labels.add(added)
     schedule.timetable.add(instant, [task])
     if key is not None:
+        identify(schedule)
         give_oid(schedule, task)
         schedule.keys.acquire(task, key)
 
@@ -90,11 +94,14 @@ def _labeled(schedule: ScheduleState, task: Any) -> Codes:
     """
     if not labels_of(task):
         return ()
+    identify(schedule)
     give_oid(schedule, task)
     if task._p_oid is None:
         schedule.labels.wait_for_oid(task)
     added = codes_of(task)
-    if any(code in schedule.labels.entries for code in added):
+    # A new one never was.
+    if task._p_serial != z64 and any(
+            code in schedule.labels.entries for code in added):
         _forget_labels(schedule, [~code for code in added])
     return added
 
@@ -112,6 +119,7 @@ def relabeling(schedule: ScheduleState, task: Any) -> Iterator[None]:
     yield
     after = codes_of(task)
     if before != after:
+        identify(schedule)
         # A run may have scheduled it just now.
         _forget_labels(schedule, {*before, *(~code for code in after)})
         schedule.labels.remove(set(before) - set(after))

@@ -42,6 +42,7 @@ from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from persistent import Persistent
@@ -50,6 +51,7 @@ from ZODB.utils import u64
 
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.store.identity import new_oid
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.labels import oid_in
 from zodbschedule.store.remains import is_left
@@ -153,6 +155,17 @@ class Slot(Persistent):
         self.outcome = outcome
         self.subject = recorded
         self.following = following
+
+    def rename(self, oids: Mapping[int, int]) -> None:
+        """Give an outcome another oid, by the one that it has.
+
+        The entries of labels, which have oids, are forgotten.
+        """
+        self.labels = ()
+        if self.outcome is not None:
+            oid = new_oid(self.oid, oids)
+            record = self.record
+            self.subject = oid if record is None else (oid, *record[1:])
 
     def label(self, added: Iterable[int], removed: Iterable[int]) -> None:
         """Have the next turn add and remove those entries."""

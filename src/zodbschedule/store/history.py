@@ -20,6 +20,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
 from operator import attrgetter
@@ -41,6 +42,7 @@ from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.store import remains
 from zodbschedule.store.claim import left_slots
+from zodbschedule.store.identity import new_oid
 from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
@@ -90,6 +92,10 @@ NAMES = {**OUTCOMES, **DECISIONS}
 HEAD = 8
 TAIL: tuple[Any, ...] = (None, 1, 0, 0)
 
+# The tid of an outcome that is in a copy of the schedule: it is not known
+# there which transaction has settled it.
+UNKNOWN = b'\xff' * 8
+
 
 @implementer(IOutcome)
 class Outcome(NamedTuple):
@@ -117,11 +123,12 @@ class Outcome(NamedTuple):
         (oid, time, outcome, ended, description, principal, error, lasted,
          type, attempt, passed, early) = record + TAIL[len(record) - HEAD:]
         return cls(
-            f'{oid:x}', from_micros(time), NAMES[outcome], from_micros(ended),
+            f'{oid:x}' if oid >= 0 else '', from_micros(time),
+            NAMES[outcome], from_micros(ended),
             description, principal, error, from_micros(time - early),
             from_micros(ended - lasted), attempt, passed, worker,
             description if type is None else type,
-            None if tid == z64 else tid)
+            None if tid in (z64, UNKNOWN) else tid)
 
 
 def record(oid: int, micros: int, outcome: int, ended: int, description: str,
@@ -154,6 +161,15 @@ class Chunk(Persistent):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.worker, self.records, self.tids = state
+
+    def rename(self, oids: Mapping[int, int]) -> None:
+        """Give the outcomes those oids, by the ones that they have."""
+        self.records = tuple(
+            (new_oid(oid, oids), *rest) for oid, *rest in self.records)
+
+    def forget_tids(self) -> None:
+        """Its outcomes were settled by transactions that are not known."""
+        self.tids = UNKNOWN * len(self.records)
 
     def reduce(self, wanted: list[int]) -> None:
         """Keep only the outcomes at those places."""
@@ -268,6 +284,23 @@ class History(Configurable):
         self._insert(key, chunk)
         return key
 
+    # -- in a copy of the schedule
+
+    def rename(self, oids: Mapping[int, int]) -> None:
+        """Give all outcomes other oids, by the ones that they have."""
+        self._v_oids = {}
+        for chunk in self._left_chunks():
+            chunk.rename(oids)
+
+    def forget_tids(self) -> None:
+        """Which transactions have settled the outcomes is not known."""
+        for chunk in self._left_chunks():
+            chunk.forget_tids()
+
+    def _left_chunks(self) -> list[Chunk]:
+        return list(remains.left(
+            chunk for _, chunk in remains.items(self.chunks)))
+
     def _insert(self, key: int, chunk: Chunk) -> None:
         chunks = remains.grown(self, 'chunks', key)
         self.moved.note_insert(chunks, key)
@@ -275,7 +308,7 @@ class History(Configurable):
 
     def __iter__(self) -> Iterator[Outcome]:
         return heapq.merge(
-            self._in_claims(), self._in_chunks(), key=_ended, reverse=True)
+            self.in_claims(), self._in_chunks(), key=_ended, reverse=True)
 
     def select(self, task: Any = None, outcome: str | None = None,
                since: datetime | None = None) -> Iterator[Outcome]:
@@ -287,7 +320,7 @@ class History(Configurable):
         id = task if task is None else normal_id(
             task if isinstance(task, str) else task_id(task) or '')
         return (entry for entry in self._since(since)
-                if id in (None, entry.id)
+                if (id is None or id and id == entry.id)
                 and outcome in (None, entry.outcome))
 
     def _since(self, since: datetime | None) -> Iterator[Outcome]:
@@ -297,11 +330,12 @@ class History(Configurable):
         moment = as_utc(since, 'since')
         # What a turn has collected had ended before it.
         recent = heapq.merge(
-            self._in_claims(), self._in_chunks(_bounded(to_micros(moment))),
+            self.in_claims(), self._in_chunks(_bounded(to_micros(moment))),
             key=_ended, reverse=True)
         return (entry for entry in recent if entry.ended >= moment)
 
-    def _in_claims(self) -> list[Outcome]:
+    def in_claims(self) -> list[Outcome]:
+        """What no turn has collected yet, newest first."""
         found = [Outcome.read(slot.record, claim.name, slot._p_serial)
                  for _, claim in remains.items(self.claims)
                  for slot in left_slots(claim)
@@ -310,10 +344,18 @@ class History(Configurable):
         return sorted(reversed(found), key=_ended, reverse=True)
 
     def _in_chunks(self, oldest: int = EARLIEST) -> Iterator[Outcome]:
-        key = self._newest(None)
-        while key is not None and key >> SIZE >= oldest:
+        for key, chunk in self.newest_chunks():
+            if key >> SIZE < oldest:
+                return
+            yield from chunk.newest_first()
+
+    def newest_chunks(self, start: int | None = None
+                      ) -> Iterator[tuple[int, Chunk]]:
+        """The chunks, newest first, lazily, from that key on."""
+        key = self._newest(None if start is None else start + 1)
+        while key is not None:
             if is_left(self.chunks[key]):
-                yield from self.chunks[key].newest_first()
+                yield key, self.chunks[key]
             key = self._newest(key)
 
     def _newest(self, below: int | None) -> int | None:

@@ -176,12 +176,13 @@ def refuse_broken(task: Any) -> None:
 # -- The stamp: at which instant it was scheduled last, and where
 
 # The attribute with the instant at which a task was scheduled last, in
-# microseconds since 1970, and the oid of the schedule, 0 if that was new.  It
-# is written each time, so that two transactions that schedule one task at the
-# same time conflict, in both orders of commits.  It has the name of this
-# package, since the class of the task may be of any other.
+# microseconds since 1970, the oid of the schedule, 0 if that was new, and the
+# oid of the task, unless that was new.  It is written each time, so that two
+# transactions that schedule one task at the same time conflict, in both orders
+# of commits.  It has the name of this package, since the class of the task may
+# be of any other.
 STAMP = '_zodbschedule'
-NO_STAMP = None, 0
+NO_STAMP = None, 0, 0
 
 
 def stamp(task: Any, instant: datetime, schedule: Persistent | None = None
@@ -192,7 +193,8 @@ def stamp(task: Any, instant: datetime, schedule: Persistent | None = None
     """
     home = home_of(task) if schedule is None else oid_of(schedule)
     try:
-        setattr(task, STAMP, (to_micros(instant), home))
+        own = (oid_of(task),) if task._p_oid else ()
+        setattr(task, STAMP, (to_micros(instant), home, *own))
     except Exception:
         # It does not take the attribute: then the timetable is searched.
         pass
@@ -209,7 +211,15 @@ def home_of(task: Any) -> int:
     return _stamp(task)[1]
 
 
-def _stamp(task: Any) -> tuple[int | None, int]:
+def stamped_oid(task: Any) -> int:
+    """The oid that *task* had when it was stamped; or 0.
+
+    That of a copy is another, until it is stamped anew.
+    """
+    return _stamp(task)[2]
+
+
+def _stamp(task: Any) -> tuple[int | None, int, int]:
     try:
         if isinstance(task, Broken):
             stamped = task.__Broken_state__.get(STAMP)
@@ -220,8 +230,10 @@ def _stamp(task: Any) -> tuple[int | None, int]:
             raise
         return NO_STAMP
     # An attribute of such a class may have any value.
-    return stamped if type(stamped) is tuple and (
-        list(map(type, stamped)) == [int, int]) else NO_STAMP
+    if type(stamped) is not tuple or set(map(type, stamped)) != {int}:
+        return NO_STAMP
+    micros, home, own = (*stamped, 0, 0)[:3]
+    return micros, home, own
 
 
 def never_stamped(task: Any) -> bool:

@@ -84,8 +84,7 @@ class Labels(Persistent):
     def add(self, codes: Iterable[int]) -> None:
         """Add entries, as `codes_of` makes them of a task."""
         for code in codes:
-            if code not in self.entries:
-                self.entries[code] = None
+            self.entries.setdefault(code, None)
 
     def remove(self, codes: Iterable[int]) -> None:
         """Remove entries, as far as they are there."""
@@ -108,6 +107,12 @@ class Labels(Persistent):
         for task in self.without_oid:
             self.add(codes_of(task))
         self.without_oid = ()
+
+    def refill(self, codes: list[int]) -> None:
+        """Have these entries and no others; all tasks have oids."""
+        self.entries.clear()
+        self.without_oid = ()
+        self.add(sorted(codes))
 
     # -- looking
 

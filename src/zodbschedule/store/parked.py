@@ -29,6 +29,7 @@ from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.plain_text import text
 from zodbschedule.store import remains
 from zodbschedule.store.inspection import normal_id
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_left
@@ -91,6 +92,10 @@ class ParkedTask(Persistent):
     def occurrence(self) -> datetime | None:
         known = self._occurrence
         return None if known is None else from_micros(known)
+
+    def rename(self, oid: int) -> None:
+        """Give it the id that it has if its task has that oid."""
+        self.id = entry_id(oid, self._occurrence)
 
     @property
     def parked_at(self) -> datetime:
@@ -226,3 +231,24 @@ class ParkedTasks(Persistent):
     def count_anew(self) -> None:
         """Have the count say how many there are."""
         self.count = Length(self.counted())
+
+    # -- in a copy of the schedule
+
+    def key_anew(self) -> dict[int, int]:
+        """Give all entries the ids that follow from the oids of their tasks.
+
+        Those oids, by the ones of before.  An entry whose record is gone goes:
+        nothing else of the copy refers to its task.
+        """
+        entries, oids = list(self), {}
+        for entry in entries:
+            before, _ = parts_of(entry.id)
+            oids[before] = oid_of(entry.task)
+            entry.rename(oids[before])
+        remains.refill(self.entries, {entry.id: entry for entry in entries})
+        remains.refill(self.arrivals, {
+            entry.position: entry for entry in entries
+            if self.has_arrived(entry)})
+        if len(self) != len(entries):
+            self.count_anew()
+        return oids

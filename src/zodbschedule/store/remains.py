@@ -19,6 +19,7 @@ finds it too, and mends the structure.
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from ZODB.POSException import POSKeyError
@@ -199,6 +200,13 @@ def regrow(tree: Any) -> None:
     for node in buckets:
         node.clear()
     tree.update(kept)
+
+
+def refill(tree: Any, items: Mapping[Any, Any]) -> None:
+    """Let *tree* hold *items* and nothing else, if its record is there."""
+    if is_left(tree):
+        tree.clear()
+        tree.update(items)
 
 
 def leads_to(tree: Any, key: Any) -> bool:

@@ -58,6 +58,11 @@ class Requests(Persistent):
         entry = self._entry(oid)
         return None if entry is None else entry[0]
 
+    def tasks(self) -> list[Any]:
+        """The tasks of which something is requested."""
+        return [entry[0] for _, entry in remains.items(self.entries)
+                if is_left(entry)]
+
     def read_current(self) -> None:
         """Conflict if a request is added before this is committed."""
         self._p_activate()

@@ -24,6 +24,7 @@ the same key conflict for certain, and a look for a key is into one tree.
 import heapq
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 from typing import ClassVar
@@ -179,6 +180,16 @@ class Spread(Persistent):
 
     def values(self) -> Iterator[Any]:
         return (value for _, value in self.items())
+
+    def clear(self) -> None:
+        """Remove all that is left."""
+        for tree in remains.left(self.trees):
+            tree.clear()
+
+    def update(self, items: Mapping[Any, Any]) -> None:
+        """Add *items*."""
+        for key, value in items.items():
+            self[key] = value
 
     def ascending(self, min: Any = None, max: Any = None) -> Iterator[Any]:
         """The keys whose value is not None, lazily, while they change.

@@ -37,9 +37,13 @@ from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import Slot
 from zodbschedule.store.claim import left_slots
 from zodbschedule.store.history import History
+from zodbschedule.store.identity import Identity
+from zodbschedule.store.identity import Witness
+from zodbschedule.store.identity import tid_of
 from zodbschedule.store.inspection import keeps_stamp
 from zodbschedule.store.inspection import may_be_task
 from zodbschedule.store.inspection import never_stamped
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.inspection import stamp_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.keys import Keys
@@ -54,8 +58,19 @@ from zodbschedule.store.settings import Configurable
 from zodbschedule.store.timetable import Timetable
 
 
+#: the parts in which something is by an oid, or by a worker that knows the
+#: schedule; and the timetable, which lacks what is in the claims
+PARTS = ('timetable', 'claims', 'parked', 'history', 'keys', 'labels',
+         'pauses', 'requests', 'crashes')
+
+
 class ScheduleState(Configurable):
-    """The base of `zodbschedule.Schedule`, which adds methods only."""
+    """The base of `zodbschedule.Schedule`, which adds methods only.
+
+    If it is loaded as a copy of another, its `PARTS` are withheld: they are
+    not there as attributes.  So nobody can mistake what is noted of the tasks
+    of the other, and those who use any other schedule need not ask.
+    """
 
     settings = IScheduleSettings
 
@@ -75,6 +90,9 @@ class ScheduleState(Configurable):
     #: how much later than their occurrence repeating tasks begin at most, each
     #: by a part that its id fixes: a timedelta
     spread = timedelta(0)
+
+    #: what it was when something was noted of its tasks; None: nothing is
+    identity: Identity | None = None
 
     def __init__(self, principals: str = 'plain') -> None:
         if principals != type(self).principals:
@@ -99,6 +117,57 @@ class ScheduleState(Configurable):
         self.crashes = LOBTree()
         #: so that the same task is spread differently in different schedules
         self.seed = uuid.uuid4().hex
+        self.witness = Witness()
+
+    # -- a copy
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        if self.is_copied:
+            self.withhold()
+
+    def __getstate__(self) -> Any:
+        # As it was, if it is stored although nobody has used it.
+        return {**super().__getstate__(), **self.withheld}
+
+    @property
+    def withheld(self) -> dict[str, Any]:
+        """The parts that are withheld, by name."""
+        self._p_activate()
+        withheld: dict[str, Any] = self.__dict__.get('_v_withheld', {})
+        return withheld
+
+    def withhold(self) -> None:
+        """Withhold the `PARTS`."""
+        self.__dict__['_v_withheld'] = {
+            name: self.__dict__.pop(name) for name in PARTS}
+
+    def give_back(self) -> None:
+        """Withhold nothing."""
+        self.__dict__.update(self.__dict__.pop('_v_withheld'))
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether it is not the one that its identity is of."""
+        if self.identity is None or not is_left(self.witness):
+            return False
+        oid, tid = self.identity
+        now_oid, now_tid = self._identity_now()
+        return now_oid != oid if tid is None else now_tid != tid
+
+    def _identity_now(self) -> Identity:
+        return oid_of(self), tid_of(self.witness)
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether a copy of it can be told for certain."""
+        return self.identity is not None and self.identity[1] is not None
+
+    def identify(self) -> None:
+        """Remember what it is now, so that a copy can be told."""
+        identity = self._identity_now()
+        if self.identity != identity:
+            self.identity = identity
 
     @property
     def origin(self) -> tuple[str, str | None]:
@@ -130,7 +199,7 @@ class ScheduleState(Configurable):
             return self._p_jar.get(oid)
         except POSKeyError:
             # Its record is gone, but what refers to it may be there.
-            everywhere = chain(self.waiting(), self._in_claims())
+            everywhere = chain(self.waiting(), self.in_claims())
             return next(
                 (task for task in everywhere if task._p_oid == oid), None)
 
@@ -166,7 +235,7 @@ class ScheduleState(Configurable):
 
     def is_in_claim(self, local: Any) -> bool:
         """Whether a task is in a claim, to be run or scheduled by a run."""
-        return any(task is local for task in self._in_claims())
+        return any(task is local for task in self.in_claims())
 
     def is_taken(self, local: Any) -> bool:
         """Whether a task is in a claim, to be run there."""
@@ -223,5 +292,6 @@ class ScheduleState(Configurable):
             remains.grow_anew(self, 'claims')
             self.history.claims = self.claims
 
-    def _in_claims(self) -> Iterator[Any]:
+    def in_claims(self) -> Iterator[Any]:
+        """The tasks in claims, to be run or scheduled by a run."""
         return (task for slot in self.slots() for task in slot.tasks())

@@ -84,11 +84,6 @@ class SiteSchedule(Schedule):
     #: the tasks that add-ons contribute, by name; None before the first one
     contributed_tasks: Any = None
 
-    # Attributes of instances, repeated here: security is declared for them.
-    history: Any = None
-    keys: Any = None
-    parked: Any = None
-
     def __init__(self) -> None:
         super().__init__(type(self).principals)
 
@@ -127,7 +122,7 @@ class SiteSchedule(Schedule):
         super().resume(task, by=by)
         if task is None and self.has_other_uuids:
             site = object_at(application_of(self), self.path)
-            here = chain(self.waiting(), self._in_claims())
+            here = chain(self.waiting(), self.in_claims())
             parked = (entry.task for entry in self.parked)
             self.has_other_uuids = not all([
                 *(self._take_over_uuid(task, site) for task in _of(here)),

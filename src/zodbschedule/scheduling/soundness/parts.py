@@ -28,6 +28,7 @@ from ZODB.utils import u64
 
 from zodbschedule.interfaces import ScheduleDamaged
 from zodbschedule.store.history import History
+from zodbschedule.store.identity import Witness
 from zodbschedule.store.keys import ByOid
 from zodbschedule.store.keys import Holders
 from zodbschedule.store.keys import Keys
@@ -74,6 +75,8 @@ def parts(schedule: ScheduleState) -> Iterator[Part]:
     """All parts, of those that are there; loads nothing else."""
     yield Part(schedule, 'moved', 'what a pack is to see',
                'nothing else is lost', Moved)
+    yield Part(schedule, 'witness', 'what tells copies from the schedule',
+               'it is taken for a copy when that begins anew', Witness)
     yield Part(schedule, 'timetable', 'the timetable', WAITING,
                lambda: Timetable(schedule.moved))
     yield Part(schedule, 'parked', 'the parked tasks', 'none is found',

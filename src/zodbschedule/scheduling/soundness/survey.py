@@ -32,6 +32,7 @@ from ZODB.broken import Broken
 
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.scheduling.arrival import arrive_if_whole
 from zodbschedule.scheduling.soundness import indexes
 from zodbschedule.scheduling.soundness import repairs
 from zodbschedule.scheduling.soundness.flaw import Flaw
@@ -81,6 +82,7 @@ def mend(schedule: ScheduleState) -> list[Flaw]:
     """
     mended: dict[Flaw, None] = {}
     for _ in range(ROUNDS):
+        arrive_if_whole(schedule)
         found = [(flaw, flaw.repair) for flaw in flaws(schedule)
                  if flaw.repair is not None]
         found.sort(key=lambda pair: KINDS.index(pair[0].kind))
