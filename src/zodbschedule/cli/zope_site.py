@@ -103,6 +103,14 @@ class ZopeLocation:
             lambda path: classes.object_at(app, path), paths)
         return classes.annotation(site, sites.SCHEDULE_KEY)
 
+    @staticmethod
+    def sites(connection: Any) -> list[str]:
+        """The paths of all sites that have a schedule, without a Zope."""
+        classes = connection.db().classFactory
+        sites = import_module('zodbschedule.zope.sites')
+        with classes.application(connection) as app:
+            return list(classes.annotation(app, sites.PATHS_KEY) or ())
+
     def make(self, connection: Any) -> bool:
         """See `Location`."""
         sites = import_module('zodbschedule.zope.sites')
@@ -193,7 +201,7 @@ class Zope:
 
     def worker(self, *paths: str, **options: Any) -> Any:
         """A worker for the sites at those paths, or for all sites."""
-        self.workers.enlarge_pools(self.db, 2 * options['threads'] + 1)
+        self.workers.enlarge_pools(self.db, 2 * options['threads'] + 2)
         return self.workers.SitesWorker(self.db, *paths, **options)
 
     def close(self) -> None:
