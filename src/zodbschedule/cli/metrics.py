@@ -65,11 +65,11 @@ def metrics_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def check_address(port: int | None, address: str | None) -> None:
-    """Raise CommandError, or UsageError, for options that cannot do."""
+    """Raise CommandError for options that cannot do."""
     if port is not None:
         required('server')
     elif address is not None:
-        raise click.UsageError('--metrics-address needs --metrics-port')
+        raise CommandError('--metrics-address needs --metrics-port')
 
 
 @contextmanager

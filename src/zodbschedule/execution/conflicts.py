@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from zodbschedule.store.state import ScheduleState
+from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
 
@@ -42,7 +43,7 @@ observers: list[Callable[[Conflict], None]] = []
 def tell_conflict(error: BaseException, schedule: ScheduleState, of: str,
                   type: str = '') -> None:
     """Tell the observers, if *error* is a conflict."""
-    if observers and is_transient(error):
+    if observers and is_transient(error) and not is_storage_failure(error):
         conflict = Conflict(of, type, *schedule.origin)
         for observer in list(observers):
             observer(conflict)
