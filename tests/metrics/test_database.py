@@ -194,6 +194,24 @@ def test_a_database_that_does_not_answer_is_waited_for_only_so_long(
     assert metrics()['tasks_due', 'here'] == 0
 
 
+def test_the_end_waits_for_what_reads(schedule):
+    begun, answers, ended = (threading.Event() for _ in range(3))
+
+    def read():
+        begun.set()
+        answers.wait(60)
+        ended.set()
+        return {}
+
+    metrics = DatabaseMetrics(read, (), 60, .01)
+    metrics.reading.get()
+    begun.wait()
+    metrics.reading.wait = 60
+    threading.Timer(.01, answers.set).start()
+    metrics.reading.finish()
+    assert ended.is_set()
+
+
 def test_a_failure_is_said_and_logged_once(scrape, caplog):
     def read():
         raise OSError('no route')

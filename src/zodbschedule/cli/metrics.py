@@ -16,7 +16,6 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from zodbschedule.cli.database import open_connection
 from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import locations_options
-from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.scheduling.soundness.parts import naming_damage
 
 
@@ -128,13 +126,13 @@ class Reader:
 
     def read(self, locations: list[Any]) -> None:
         """Read what is at those locations."""
-        self.found = dict.fromkeys(map(_label, locations))
+        self.found = {each.label: None for each in locations}
         try:
             with open_connection(locations[0], Access.READ) as connection:
-                wanted = _expanded(locations, connection)
                 self.found = {
-                    _label(each): self._read(each, connection)
-                    for each in wanted}
+                    each.label: self._read(each, connection)
+                    for location in locations
+                    for each in location.schedules(connection)}
         except Exception as error:
             self.error = error
 
@@ -146,22 +144,6 @@ class Reader:
         except Exception as error:
             self.error = self.error or error
             return None
-
-
-def _expanded(locations: list[Any], connection: Connection) -> list[Any]:
-    """*locations*; of a Zope, all sites, unless some are named."""
-    first = locations[0]
-    if isinstance(first, ZopeLocation) and first.path is None:
-        return [replace(first, path=path)
-                for path in first.sites(connection)]
-    return locations
-
-
-def _label(location: Any) -> str:
-    """The path of the schedule, as of a worker."""
-    if isinstance(location, ZopeLocation):
-        return location.path or ''
-    return '/'.join(location.keys)
 
 
 def _write(output: Path, registry: Any) -> None:

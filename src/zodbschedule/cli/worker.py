@@ -151,7 +151,7 @@ def _make_worker(locations: list[Any], options: dict[str, Any],
                 location.path for location in locations)))
             yield zope.worker(*paths, **options)
         return
-    paths = dict.fromkeys('/'.join(location.keys) for location in locations)
+    paths = dict.fromkeys(location.label for location in locations)
     source = Source(first.uri, Access.CHANGE)
     fix_asyncio()
     check = partial(_refuse_others, locations)

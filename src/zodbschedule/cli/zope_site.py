@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -103,13 +104,20 @@ class ZopeLocation:
             lambda path: classes.object_at(app, path), paths)
         return classes.annotation(site, sites.SCHEDULE_KEY)
 
-    @staticmethod
-    def sites(connection: Any) -> list[str]:
-        """The paths of all sites that have a schedule, without a Zope."""
+    @property
+    def label(self) -> str:
+        """See `Location`."""
+        return self.path or ''
+
+    def schedules(self, connection: Any) -> list[Any]:
+        """See `Location`.  No Zope is started for that."""
+        if self.path is not None:
+            return [self]
         classes = connection.db().classFactory
         sites = import_module('zodbschedule.zope.sites')
         with classes.application(connection) as app:
-            return list(classes.annotation(app, sites.PATHS_KEY) or ())
+            paths = list(classes.annotation(app, sites.PATHS_KEY) or ())
+        return [replace(self, path=path) for path in paths]
 
     def make(self, connection: Any) -> bool:
         """See `Location`."""
