@@ -1936,3 +1936,32 @@ def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
 def test_only_a_deep_check_mends(shell):
     shell('check', '--mend', code=2)
     assert '--mend needs --deep' in shell.err
+
+
+# -- Copies ------------------------------------------------------------------
+
+
+def test_a_copy_that_was_not_used_yet_is_read_and_changed(shell):
+    id = schedule_one(shell, CallTask(
+        'shop.restock', ['hats'], time=MORNING, key='hats'))
+    shell('pause', id, '--reason', 'wrong figures')
+    with opened(shell.db) as root:
+        jar, schedule = root._p_jar, root['schedule']
+        with jar.exportFile(schedule._p_oid) as file:
+            file.seek(0)
+            root['copy'] = jar.importFile(file)
+    where = '--path', 'copy'
+    before = Path(shell.db).read_bytes()
+    [row] = shell.json('list', *where)
+    assert row['id'] != id
+    assert (row['state'], row['key']) == ('paused', 'hats')
+    assert shell('check', '--deep', *where) == (
+        'OK: 1 task was checked; the schedule is sound')
+    assert shell.json('show', row['id'], *where)['pause'][
+        'reason'] == 'wrong figures'
+    assert Path(shell.db).read_bytes() == before, 'reading writes nothing'
+    shell('resume', row['id'], *where)
+    shell('cancel', row['id'], *where)
+    assert shell.json('list', *where) == []
+    [row] = shell.json('list')
+    assert (row['id'], row['state']) == (id, 'paused')

@@ -40,14 +40,18 @@ from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock as the_clock
 from zodbschedule import current_run
+from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IScheduledTask
 from zodbschedule.interfaces import IScheduleReading
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.scheduling.soundness.survey import mend
 from zodbschedule.store import labels
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import oid_of
+from zodbschedule.store.inspection import stamp
 from zodbschedule.store.inspection import task_id
 from zodbschedule.testing import SettableClock
 
@@ -253,7 +257,7 @@ class Everything(RuleBasedStateMachine):
 
 
 Everything.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=20, deadline=None,
+    max_examples=10, stateful_step_count=15, deadline=None,
     suppress_health_check=list(HealthCheck))
 
 
@@ -333,6 +337,12 @@ def test_in_a_schedule_that_is_stored_nowhere_nothing_is_found_yet(clock):
     with db.transaction() as connection:
         assert len(list(connection.root()['schedule'].tasks_of('edi'))) == 1
         check(connection.root()['schedule'])
+    connection = db.open()
+    stored = connection.root()['schedule']
+    assert stored.process(NOON).succeeded == 1
+    check_empty(stored)
+    transaction.abort()
+    connection.close()
     db.close()
 
 
@@ -355,6 +365,91 @@ def test_a_task_whose_record_is_gone_is_left_out(database):
     schedule._p_jar.transaction_manager.commit()
     lose(database, task)
     assert list(schedule.tasks_of('edi')) == []
+    fresh = database.schedule()
+    assert list(fresh.tasks_of('edi')) == []
+
+
+@pytest.fixture
+def claim(schedule):
+    """A claim that nobody works on."""
+    claim = schedule.claims['1'] = Claim('taken', this())
+    transaction.commit()
+    return claim
+
+
+def ended(schedule, claim, **what):
+    """The slot of a task that has run, and is not collected."""
+    turn.exchange(schedule, claim, 1, None, NOON, lambda *_: True)
+    [slot] = claim.slots
+    slot.label(what.get('added', ()), labels.codes_of(slot.task))
+    slot.settle(SUCCEEDED, oid_of(slot.task))
+    transaction.commit()
+    return slot
+
+
+def collect(schedule, claim):
+    turn.withdraw(schedule, '1', claim, NOON)
+    transaction.commit()
+    check(schedule)
+
+
+def test_one_that_has_run_is_found_until_it_is_collected(
+        schedule, add, claim):
+    add(principalId='edi', uuid='u')
+    ended(schedule, claim)
+    check(schedule)
+    collect(schedule, claim)
+    check_empty(schedule)
+
+
+def test_one_that_comes_back_before_it_is_collected_is_found(
+        schedule, add, claim):
+    task = add(principalId='edi')
+    ended(schedule, claim)
+    schedule.schedule(task)
+    transaction.commit()
+    check(schedule)
+    collect(schedule, claim)
+    assert list(schedule.tasks_of('edi')) == [task]
+
+
+@pytest.fixture
+def made(schedule, add, claim):
+    """A task that a run has scheduled, which is not collected."""
+    add()
+    task = Labeled(time=NOON + HOUR, principalId='edi')
+    schedule._p_jar.add(task)
+    slot = ended(schedule, claim, added=labels.codes_of(task))
+    slot.schedule(to_micros(task.time), task)
+    stamp(task, task.time, schedule)
+    transaction.commit()
+    check(schedule)
+    return task
+
+
+def test_what_a_run_has_scheduled_is_found_when_it_is_collected(
+        schedule, claim, made):
+    assert list(schedule.tasks_of('edi')) == []
+    collect(schedule, claim)
+    assert list(schedule.tasks_of('edi')) == [made]
+
+
+@pytest.mark.parametrize('change, found', [
+    ({'principalId': 'man'}, 1), ({'time': NOON + 2 * HOUR}, 0),
+    ({'principalId': 'man', 'time': NOON + 2 * HOUR}, 1)])
+def test_it_may_be_changed_before_that(schedule, claim, made, change, found):
+    schedule.change(made, **change)
+    transaction.commit()
+    collect(schedule, claim)
+    assert [len(list(schedule.tasks_of(principal)))
+            for principal in ('edi', 'man')] == [1 - found, found]
+
+
+def test_it_may_leave_before_that(schedule, claim, made):
+    schedule.unschedule(made)
+    transaction.commit()
+    collect(schedule, claim)
+    check_empty(schedule)
 
 
 def test_what_disagrees_is_found_and_mended(schedule, add):

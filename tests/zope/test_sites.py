@@ -10,6 +10,7 @@ from zope.component.hooks import setSite
 
 from zodbschedule import CallTask
 from zodbschedule.interfaces import ISchedule
+from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.pauses import ALL
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope import install
@@ -163,6 +164,28 @@ class TestMoving:
         assert not is_paused(schedule)
         assert found.process(clock.now()).succeeded == 0
         assert schedule.process(clock.now()).succeeded == 1
+
+    def test_what_is_noted_of_tasks_is_of_those_of_the_copy(
+            self, app, site, schedule, later):
+        schedule.pause(later, reason='wrong figures')
+        keyed = schedule.call('math.sqrt', 4, key='sqrt', time=later.time)
+        transaction.commit()
+        app.manage_pasteObjects(app.manage_copyObjects(['site']))
+        transaction.commit()
+        found = schedule_of(app.copy_of_site)
+        # It has arrived with the copy, and not when somebody looks at it.
+        assert not found.withheld
+        [paused] = found.paused_tasks()
+        assert paused.task in found and paused.task is not later
+        assert paused.reason == 'wrong figures'
+        found.unschedule(found.keys.get('sqrt'))
+        again = found.call('math.sqrt', 4, key='sqrt', time=later.time,
+                           duplicate='keep')
+        assert again in found
+        transaction.commit()
+        assert schedule.keys.get('sqrt') is keyed
+        assert schedule.paused(later).reason == 'wrong figures'
+        assert list(flaws(found)) == list(flaws(schedule)) == []
 
     def test_an_imported_one_is_paused(
             self, app, site, schedule, later, tmp_path, clock):

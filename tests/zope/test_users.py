@@ -8,8 +8,11 @@ from AccessControl.users import emergency_user
 from AccessControl.users import nobody
 from AccessControl.users import system
 from Acquisition import aq_base
+from Acquisition import aq_inner
+from Acquisition import aq_parent
 from conftest import make_site
 from conftest import seen
+from OFS.Folder import Folder
 from ZODB.POSException import ConflictError
 from zope.component.hooks import setSite
 from zope.security.management import checkPermission
@@ -20,6 +23,7 @@ from zodbschedule.zope import UnknownUser
 from zodbschedule.zope import call
 from zodbschedule.zope import current_principal
 from zodbschedule.zope import install
+from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.users import SYSTEM
 from zodbschedule.zope.users import find_user
 from zodbschedule.zope.users import principal_id_of
@@ -82,6 +86,36 @@ class TestSpelling:
                 'Manager', 'Authenticated')
         finally:
             app.acl_users._doDelUsers(['jane'])
+
+    @pytest.fixture
+    def folder_of_sites(self, app):
+        """Has a user folder, and a site that has one of its own."""
+        app._setObject('outer', Folder('outer'))
+        app.outer.manage_addUserFolder()
+        app.outer.acl_users._doAddUser('jane', 'secret', ['Owner'], [])
+        app.outer._setObject('folder', Folder('folder'))
+        make_site(app.outer.folder, 'inner')
+        transaction.savepoint()
+        return app.outer
+
+    def test_one_above_the_site_is_named_from_the_site(
+            self, app, folder_of_sites):
+        users = folder_of_sites.acl_users
+        user = users.getUserById('jane').__of__(users)
+        inner = folder_of_sites.folder.inner
+        assert principal_id_of(user, inner) == '../../acl_users:jane'
+        newSecurityManager(None, system)
+        app.manage_renameObject('outer', 'renamed')
+        inner = app.renamed.folder.inner
+        found = find_user('../../acl_users:jane', inner)
+        assert path_of(aq_parent(aq_inner(found))) == '/renamed/acl_users'
+
+    @pytest.mark.parametrize('levels', [1, 3, 4, 9])
+    def test_not_found_there_it_is_not_looked_for_elsewhere(
+            self, folder_of_sites, levels):
+        with pytest.raises(UnknownUser):
+            find_user(f'{levels * "../"}acl_users:jane',
+                      folder_of_sites.folder.inner)
 
     def test_special_users(self, site):
         assert principal_id_of(None, site) is None

@@ -346,12 +346,14 @@ def _why_not_opened(uri: str, error: Exception) -> str:
 
 @contextmanager
 def read_schedule(location: Location) -> Iterator[Schedule]:
-    """The schedule, to be read within one transaction."""
-    with location.database(Access.READ) as db:
-        with db.transaction() as connection:
-            schedule = location.find(connection)
-            with logs.damage_shown(), naming_damage(schedule):
-                yield schedule
+    """The schedule, to be read within one transaction, which is aborted.
+
+    A copy that nobody has used arrives in it: see `scheduling.arrival`.
+    """
+    with open_connection(location, Access.READ) as connection:
+        schedule = location.find(connection)
+        with logs.damage_shown(), naming_damage(schedule):
+            yield schedule
 
 
 def change_schedule(location: Location, note: str,

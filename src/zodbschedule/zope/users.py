@@ -16,6 +16,7 @@ The same id may name different people in different user folders, so that the
 folder is a part of it::
 
     acl_users:jane           of the site's own folder
+    ../acl_users:jane        of the folder of the object above the site
     /acl_users:admin         of the folder of the application root
     jane                     as acl_users:jane; the id has no colon
     :system                  the system, which has all permissions
@@ -37,7 +38,9 @@ from Acquisition import aq_parent
 
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope.contexts import object_at
+from zodbschedule.zope.contexts import path_below
 from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.contexts import upward
 
 
 #: the ``principalId`` of the system user
@@ -48,6 +51,9 @@ _system = UnrestrictedUser(
     system.getUserName(), '', ('manage', 'Manager'), [])
 
 USER_FOLDER = 'acl_users'
+
+#: at the start of a path: from the object above
+UP = '../'
 
 # An id with the path of its folder.
 _QUALIFIED = re.compile(
@@ -75,8 +81,22 @@ def principal_id_of(user: Any, site: Any) -> str | None:
         raise UnknownUser(
             f'{user!r} is not in a user folder; a task cannot run as this '
             f'user')
-    path, inside = path_of(folder), path_of(site) + '/'
-    return f'{path.removeprefix(inside)}:{user.getId()}'
+    return f'{_path_of_folder(folder, site)}:{user.getId()}'
+
+
+def _path_of_folder(folder: Any, site: Any) -> str:
+    """The path of a user folder, from *site*.
+
+    It leads there after an object above both was moved, and in a copy of that.
+    Only from the root, with a slash at the start, if there is no such object.
+    """
+    path, up = path_of(folder), ''
+    for each in upward(site):
+        inside = path_below(each, path)
+        if inside is not None and path_of(each) != '/':
+            return up + inside
+        up += UP
+    return path
 
 
 def find_user(principal_id: str | None, site: Any) -> Any:
@@ -89,8 +109,8 @@ def find_user(principal_id: str | None, site: Any) -> Any:
     if principal_id == SYSTEM:
         return _system.__of__(_special_folder(site))
     path, user_id = _parts_of(principal_id)
-    folder = object_at(
-        site.getPhysicalRoot() if path.startswith('/') else site, path)
+    start = site.getPhysicalRoot() if path.startswith('/') else site
+    folder = object_at(*_from_above(start, path))
     user = None if folder is None else _user_in(folder, user_id)
     if user is None:
         problem = 'is gone' if folder is None else 'has no such user'
@@ -121,6 +141,13 @@ def refuse_misread(principal_id: str | None) -> None:
             f'principalId is {principal_id!r}, the id of the current user, '
             f'which names another user here; give '
             f'current_principal(context)')
+
+
+def _from_above(context: Any, path: str) -> tuple[Any, str]:
+    """What *path* begins with, and the rest of it."""
+    while path.startswith(UP):
+        context, path = aq_parent(aq_inner(context)), path.removeprefix(UP)
+    return context, path
 
 
 def _user_in(folder: Any, user_id: str) -> Any:
