@@ -61,6 +61,9 @@ WEDNESDAY = datetime(2026, 3, 4, 9)
         'Mon 2026-03-16', 'Mon 2026-03-23']),
     ('FREQ=WEEKLY;BYDAY=SU,MO;BYSETPOS=2;WKST=SU', [
         'Mon 2026-03-16', 'Mon 2026-03-23']),
+    # in the week of 1 April, a Wednesday, there are only five
+    ('FREQ=WEEKLY;BYMONTH=4;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=7', [
+        'Sun 2026-04-12', 'Sun 2026-04-19']),
     # what is left open is that of the start, a Wednesday
     ('FREQ=YEARLY;BYWEEKNO=20', ['Wed 2026-05-13', 'Wed 2027-05-19']),
     ('FREQ=YEARLY;BYWEEKNO=14;BYMONTH=4', [

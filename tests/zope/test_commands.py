@@ -305,11 +305,26 @@ def shell(instance, capsys):
 
 
 @pytest.mark.parametrize('path', SITES)
-def test_a_site_is_found_and_its_code_is_not_imported(shell, path):
+@pytest.mark.parametrize('exists', [True, False])
+def test_a_site_is_found_and_its_code_is_not_imported(
+        shell, tmp_path, monkeypatch, path, exists):
+    if exists:
+        (tmp_path / 'gone_addon.py').write_text(ADDON)
+        monkeypatch.syspath_prepend(os.fspath(tmp_path))
     said = shell('list', '--path', path)
     assert ('getId of the site' in said) is not path.startswith('/mounted')
     assert 'class missing' not in said
     assert 'gone_addon' not in sys.modules
+
+
+def test_what_is_beside_the_way_has_its_class_afterwards(instance):
+    with instance.open() as root:
+        oid = root[APPLICATION].plain._p_oid
+    conf = str(instance.conf)
+    with zope_databases.zope_database(conf, Access.READ) as db:
+        with db.transaction() as connection:
+            assert list(ZopeLocation(conf, '/site').find(connection))
+            assert type(connection.get(oid)) is Folder
 
 
 def test_which_of_the_sites_has_to_be_said(shell):

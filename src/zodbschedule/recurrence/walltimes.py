@@ -75,6 +75,8 @@ class WallTimes:
 
     def _search(self, moment: datetime) -> datetime | None:
         cursor = max(moment, self.begin - MICROSECOND)
+        if cursor >= self.end:
+            return None
         wall = self._first_wall(self.zone.wall(cursor) + MICROSECOND)
         passed = 0
         while cursor <= self.end and passed < MAX_TRANSITIONS:

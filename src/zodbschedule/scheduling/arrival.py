@@ -117,7 +117,8 @@ def identify(schedule: ScheduleState) -> None:
 
 
 def _key_anew(schedule: ScheduleState) -> None:
-    # Written in any case: so of two arrivals one conflicts.
+    # It will be written.  Until then it is not to go from the memory, with
+    # what was given back.
     schedule._p_changed = True
     notes = [(tree, list(_notes_in(tree, task_of)))
              for tree, task_of in _noted(schedule)]
