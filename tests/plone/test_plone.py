@@ -7,6 +7,7 @@ import transaction
 from AccessControl import getSecurityManager
 from AccessControl.PermissionRole import rolesForPermissionOn
 from Acquisition import aq_base
+from DateTime import DateTime
 from five.localsitemanager import make_objectmanager_site
 from plone import api
 from plone.app.contentrules.rule import Rule
@@ -75,6 +76,10 @@ def who(context):
     user = getSecurityManager().getUser()
     seen.append((user.getId(), user.getUserName(),
                  sorted(user.getRolesInContext(context))))
+
+
+def find(context):
+    seen.append({brain.getId for brain in api.content.find(Subject='found')})
 
 
 def create(context):
@@ -183,6 +188,21 @@ class TestUsers:
         history = portal['new'].workflow_history
         actor = next(iter(history.values()))[-1]['actor']
         assert actor == (creators[0] if creators else None)
+
+    def test_the_system_user_finds_private_and_expired_content(
+            self, portal, process):
+        api.portal.get_tool('portal_workflow').setDefaultChain(
+            'simple_publication_workflow')
+        createContentInContainer(
+            portal, 'Document', id='private', subject=('found',))
+        expired = createContentInContainer(
+            portal, 'Document', id='expired', subject=('found',))
+        api.content.transition(expired, 'publish')
+        expired.setExpirationDate(DateTime() - 1)
+        expired.reindexObject()
+        for principal_id in SYSTEM, None:
+            process(ContextTask(portal, find, principalId=principal_id))
+        assert seen == [{'private', 'expired'}, set()]
 
 
 class TestContent:

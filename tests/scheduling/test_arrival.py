@@ -135,15 +135,17 @@ def let_run(schedule):
     for name, options in {
             'settled': {'key': 'settled', 'recurrence': Every(HOUR, at(1))},
             'gone': {'key': 'gone'},
+            'ended': {'recurrence': Every(HOUR, at(1))},
             'running': {'key': 'running', 'recurrence': Every(HOUR, at(1))},
             'claimed': {}}.items():
         schedule.schedule(named(name, at(1), principalId='jo', **options))
     commit(schedule)
-    take(schedule, claim, 4)
+    take(schedule, claim, 5)
     commit(schedule)
     tasks = {slot.task.description: slot.task for slot in claim.slots}
-    settle(schedule, claim, tasks)
     schedule.run_now(tasks['running'])
+    schedule.run_now(tasks['ended'])
+    settle(schedule, claim, tasks)
     schedule.pause(tasks['claimed'])
     commit(schedule)
     schedule.schedule(named('gone again', at(200), key='gone'))
@@ -152,8 +154,8 @@ def let_run(schedule):
 
 
 def settle(schedule, claim, tasks):
-    """Two runs have settled, of which no turn has collected anything."""
-    first, second, *_ = claim.slots
+    """Runs have settled, and no turn has collected anything of them."""
+    first, second, third, *_ = claim.slots
     assert first.task is tasks['settled'] and second.task is tasks['gone']
     stamp(tasks['settled'], at(61))
     micros = to_micros(at(1))
@@ -163,8 +165,10 @@ def settle(schedule, claim, tasks):
     first.settle(
         1, record(first.oid, micros, 1, micros, 'settled', '', began=micros),
         (to_micros(at(61)), tasks['settled']))
-    second.label((), codes_of(tasks['gone']))
-    second.settle(1, u64(tasks['gone']._p_oid))
+    for slot, name in (second, 'gone'), (third, 'ended'):
+        # It does not go on; but it is requested that the second does.
+        slot.label((), codes_of(tasks[name]))
+        slot.settle(1, u64(tasks[name]._p_oid))
 
 
 @pytest.fixture
@@ -351,13 +355,13 @@ def test_everything_arrives_and_belongs_to_the_tasks_of_the_copy(copied):
         *(f'busy {number}' for number in range(40)), 'plain', 'keyed',
         'paused', 'paused and keyed', 'large', 'retried', 'series',
         'series that failed', 'crashed', 'settled', 'running', 'claimed',
-        'made by a run', 'gone again'}
+        'made by a run', 'gone again', 'ended'}
 
 
 def test_the_tasks_of_a_principal_are_found_in_the_copy(some_copy):
     copied = some_copy
     assert sorted(task.description for task in copied.tasks_of('jo')) == [
-        'claimed', 'plain', 'running', 'settled']
+        'claimed', 'ended', 'plain', 'running', 'settled']
     assert all(task in copied for task in copied.tasks_of('jo'))
 
 
@@ -603,9 +607,9 @@ def test_what_has_lost_records_arrives_without_them(database, pair):
     # As they were before it arrives.
     found = database.open().root()['copy'].withheld
     entries = found['parked'].entries
-    request = next(iter(found['requests'].entries.values()))
+    requests = list(found['requests'].entries.values())
     gone = next(e for e in entries.values() if e.occurrence is None)
-    lose(database, gone, request, found['crashes'])
+    lose(database, gone, *requests, found['crashes'])
     assert [e.description for e in copied.parked] == ['series that failed']
     assert len(copied.parked) == 1
     assert not copied.requests.entries

@@ -21,7 +21,6 @@ from DateTime import DateTime
 from OFS.Folder import Folder
 from OFS.SimpleItem import SimpleItem
 from zope.globalrequest import getRequest
-from zope.security.management import system_user
 
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InvalidTask
@@ -32,6 +31,7 @@ from zodbschedule.zope import call
 from zodbschedule.zope import context_task as module
 from zodbschedule.zope import contexts
 from zodbschedule.zope import get_schedule
+from zodbschedule.zope import users
 
 
 class Document(SimpleItem):
@@ -127,7 +127,7 @@ def process(schedule, clock):
     return process
 
 
-SYSTEM = {'principalId': system_user.id}
+SYSTEM = {'principalId': users.SYSTEM}
 
 
 class TestCalling:

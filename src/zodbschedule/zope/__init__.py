@@ -37,6 +37,7 @@ from zodbschedule.zope.contributions import reset
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.contributions import withdraw
 from zodbschedule.zope.environment import ZopeSite
+from zodbschedule.zope.permissions import current_principal
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import install
@@ -53,6 +54,7 @@ __all__ = [
     'call',
     'contribute',
     'contribution_states',
+    'current_principal',
     'get_schedule',
     'install',
     'reset',

@@ -46,9 +46,9 @@ from zodbschedule.zope.environment import descend
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import check_permission
+from zodbschedule.zope.permissions import current_principal
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import site_of
-from zodbschedule.zope.users import principal_id_of
 
 
 #: what to do when the object is gone: park the task, or cancel it
@@ -269,8 +269,7 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
         if 'principalId' in options or _is_dotted(func):
             check_permission(CONTROL, site)
     if 'principalId' not in options:
-        options['principalId'] = principal_id_of(
-            getSecurityManager().getUser(), site)
+        options['principalId'] = current_principal(context)
     task = ContextTask(
         context, func, args, kwargs, time=task_time(time, delay), **options)
     scheduled = schedule.schedule(task, duplicate=duplicate)

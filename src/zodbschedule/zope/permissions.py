@@ -21,8 +21,12 @@ from typing import Any
 
 from AccessControl import getSecurityManager
 from AccessControl.unauthorized import Unauthorized
+from zope.component.hooks import getSite
 
 from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.sites import get_schedule
+from zodbschedule.zope.sites import site_of
+from zodbschedule.zope.users import principal_id_of
 
 
 LOOK = 'zodbschedule: Look'
@@ -37,3 +41,17 @@ def check_permission(permission: str, context: Any) -> None:
         raise Unauthorized(
             f'{manager.getUser()!r} needs the permission {permission!r} on '
             f'{path_of(context)}')
+
+
+def current_principal(context: Any = None) -> str | None:
+    """The ``principalId`` of the current user, for a task of a site.
+
+    That is the nearest site upward from *context* that has a schedule; None is
+    the current site.  It names the folder of the user, too, so that it never
+    names anybody else; None is Anonymous.  Raises LookupError if there is no
+    schedule, and `UnknownUser` for a user that is in no user folder.  Reads in
+    the current transaction.
+    """
+    start = getSite() if context is None else context
+    get_schedule(start)
+    return principal_id_of(getSecurityManager().getUser(), site_of(start))
