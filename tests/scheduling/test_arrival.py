@@ -159,9 +159,11 @@ def settle(schedule, claim, tasks):
     assert first.task is tasks['settled'] and second.task is tasks['gone']
     stamp(tasks['settled'], at(61))
     micros = to_micros(at(1))
-    made = named('made by a run', at(200))
+    made = named('made by a run', at(200), principalId='jo')
+    schedule._p_jar.add(made)
     stamp(made, at(200), schedule)
     first.schedule(to_micros(at(200)), made)
+    first.label(codes_of(made), ())
     first.settle(
         1, record(first.oid, micros, 1, micros, 'settled', '', began=micros),
         (to_micros(at(61)), tasks['settled']))
@@ -361,7 +363,7 @@ def test_everything_arrives_and_belongs_to_the_tasks_of_the_copy(copied):
 def test_the_tasks_of_a_principal_are_found_in_the_copy(some_copy):
     copied = some_copy
     assert sorted(task.description for task in copied.tasks_of('jo')) == [
-        'claimed', 'ended', 'plain', 'running', 'settled']
+        'claimed', 'ended', 'made by a run', 'plain', 'running', 'settled']
     assert all(task in copied for task in copied.tasks_of('jo'))
 
 
@@ -628,12 +630,23 @@ def test_without_a_witness_nothing_is_taken_for_a_copy(database, pair):
 # -- Who is identified, and when
 
 
-def test_a_new_schedule_is_identified_by_the_first_note(database):
+NOTES = {
+    'a key': lambda schedule: schedule.schedule(named('keyed', key='a')),
+    'a principal': lambda schedule: schedule.schedule(
+        named('labeled', principalId='jo')),
+    'another principal': lambda schedule: schedule.change(
+        next(iter(schedule)), principalId='jo'),
+    'a pause': lambda schedule: schedule.pause(next(iter(schedule))),
+    'a run': lambda schedule: schedule.process(NOON)}
+
+
+@pytest.mark.parametrize('note', NOTES.values(), ids=NOTES)
+def test_a_new_schedule_is_identified_by_the_first_note(database, note):
     schedule = database.schedule()
     schedule.schedule(named('plain'))
     assert schedule.identity is None
-    schedule.schedule(named('keyed', key='a'))
     commit(schedule)
+    note(schedule)
     assert schedule.identity == (1, schedule.witness._p_serial)
 
 
