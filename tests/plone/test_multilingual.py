@@ -1,6 +1,7 @@
 """Tasks in a site in two languages, with caches that are purged."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 import transaction
@@ -18,6 +19,7 @@ from plone.namedfile.field import NamedBlobImage
 from plone.namedfile.file import NamedBlobImage as NamedBlobImageValue
 from plone.scale.storage import AnnotationStorage
 from plone.testing.zope import Browser
+from Products.CMFPlone.utils import get_installer
 from z3c.form.interfaces import IDataManager
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
@@ -28,6 +30,11 @@ from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import call
+from zodbschedule.zope import contribute
+from zodbschedule.zope import contribution_states
+from zodbschedule.zope import get_schedule
+from zodbschedule.zope import synchronize
+from zodbschedule.zope.interfaces import IContribution
 
 
 seen = []
@@ -182,3 +189,27 @@ def test_scales_of_an_image_are_made_after_the_commit(
     assert process().succeeded == 1
     scales = AnnotationStorage(portal['image'])
     assert {scale['width'] for scale in scales.storage.values()}
+
+
+# -- An add-on that is uninstalled
+
+
+def test_the_tasks_of_an_add_on_go_when_it_is_uninstalled(portal):
+    contribute('ours', look, every=timedelta(hours=1),
+               profile='plone.app.caching:default')
+    installer = get_installer(portal, portal.REQUEST)
+    try:
+        synchronize(portal)
+        transaction.commit()
+        [state] = contribution_states(portal)
+        assert state.name == 'ours'
+        assert installer.uninstall_product('plone.app.caching')
+        transaction.commit()
+        assert not list(contribution_states(portal))
+        assert not list(get_schedule(portal))
+        assert installer.install_product('plone.app.caching')
+        assert [state.name for state in contribution_states(portal)] == [
+            'ours']
+    finally:
+        getGlobalSiteManager().unregisterUtility(
+            provided=IContribution, name='ours')

@@ -135,15 +135,17 @@ def let_run(schedule):
     for name, options in {
             'settled': {'key': 'settled', 'recurrence': Every(HOUR, at(1))},
             'gone': {'key': 'gone'},
+            'ended': {'recurrence': Every(HOUR, at(1))},
             'running': {'key': 'running', 'recurrence': Every(HOUR, at(1))},
             'claimed': {}}.items():
         schedule.schedule(named(name, at(1), principalId='jo', **options))
     commit(schedule)
-    take(schedule, claim, 4)
+    take(schedule, claim, 5)
     commit(schedule)
     tasks = {slot.task.description: slot.task for slot in claim.slots}
-    settle(schedule, claim, tasks)
     schedule.run_now(tasks['running'])
+    schedule.run_now(tasks['ended'])
+    settle(schedule, claim, tasks)
     schedule.pause(tasks['claimed'])
     commit(schedule)
     schedule.schedule(named('gone again', at(200), key='gone'))
@@ -152,19 +154,23 @@ def let_run(schedule):
 
 
 def settle(schedule, claim, tasks):
-    """Two runs have settled, of which no turn has collected anything."""
-    first, second, *_ = claim.slots
+    """Runs have settled, and no turn has collected anything of them."""
+    first, second, third, *_ = claim.slots
     assert first.task is tasks['settled'] and second.task is tasks['gone']
     stamp(tasks['settled'], at(61))
     micros = to_micros(at(1))
-    made = named('made by a run', at(200))
+    made = named('made by a run', at(200), principalId='jo')
+    schedule._p_jar.add(made)
     stamp(made, at(200), schedule)
     first.schedule(to_micros(at(200)), made)
+    first.label(codes_of(made), ())
     first.settle(
         1, record(first.oid, micros, 1, micros, 'settled', '', began=micros),
         (to_micros(at(61)), tasks['settled']))
-    second.label((), codes_of(tasks['gone']))
-    second.settle(1, u64(tasks['gone']._p_oid))
+    for slot, name in (second, 'gone'), (third, 'ended'):
+        # It does not go on; but it is requested that the second does.
+        slot.label((), codes_of(tasks[name]))
+        slot.settle(1, u64(tasks[name]._p_oid))
 
 
 @pytest.fixture
@@ -351,13 +357,13 @@ def test_everything_arrives_and_belongs_to_the_tasks_of_the_copy(copied):
         *(f'busy {number}' for number in range(40)), 'plain', 'keyed',
         'paused', 'paused and keyed', 'large', 'retried', 'series',
         'series that failed', 'crashed', 'settled', 'running', 'claimed',
-        'made by a run', 'gone again'}
+        'made by a run', 'gone again', 'ended'}
 
 
 def test_the_tasks_of_a_principal_are_found_in_the_copy(some_copy):
     copied = some_copy
     assert sorted(task.description for task in copied.tasks_of('jo')) == [
-        'claimed', 'plain', 'running', 'settled']
+        'claimed', 'ended', 'made by a run', 'plain', 'running', 'settled']
     assert all(task in copied for task in copied.tasks_of('jo'))
 
 
@@ -603,9 +609,9 @@ def test_what_has_lost_records_arrives_without_them(database, pair):
     # As they were before it arrives.
     found = database.open().root()['copy'].withheld
     entries = found['parked'].entries
-    request = next(iter(found['requests'].entries.values()))
+    requests = list(found['requests'].entries.values())
     gone = next(e for e in entries.values() if e.occurrence is None)
-    lose(database, gone, request, found['crashes'])
+    lose(database, gone, *requests, found['crashes'])
     assert [e.description for e in copied.parked] == ['series that failed']
     assert len(copied.parked) == 1
     assert not copied.requests.entries
@@ -624,12 +630,23 @@ def test_without_a_witness_nothing_is_taken_for_a_copy(database, pair):
 # -- Who is identified, and when
 
 
-def test_a_new_schedule_is_identified_by_the_first_note(database):
+NOTES = {
+    'a key': lambda schedule: schedule.schedule(named('keyed', key='a')),
+    'a principal': lambda schedule: schedule.schedule(
+        named('labeled', principalId='jo')),
+    'another principal': lambda schedule: schedule.change(
+        next(iter(schedule)), principalId='jo'),
+    'a pause': lambda schedule: schedule.pause(next(iter(schedule))),
+    'a run': lambda schedule: schedule.process(NOON)}
+
+
+@pytest.mark.parametrize('note', NOTES.values(), ids=NOTES)
+def test_a_new_schedule_is_identified_by_the_first_note(database, note):
     schedule = database.schedule()
     schedule.schedule(named('plain'))
     assert schedule.identity is None
-    schedule.schedule(named('keyed', key='a'))
     commit(schedule)
+    note(schedule)
     assert schedule.identity == (1, schedule.witness._p_serial)
 
 

@@ -466,6 +466,22 @@ def test_what_disagrees_is_found_and_mended(schedule, add):
     assert list(schedule.tasks_of(uuid='u')) == [other]
 
 
+@pytest.mark.parametrize('every', [None, Every(HOUR, NOON)])
+@pytest.mark.parametrize('deed', DEEDS)
+def test_after_each_run_a_look_equals_a_scan(
+        schedule, add, clock, deed, every):
+    add(deed, 'u', principalId='edi', recurrence=every, retry=Retry(2))
+    clock.set(NOON)
+    for _ in range(3):
+        schedule.process(clock.now())
+        clock.advance(2 * HOUR)
+        for principal in ('edi', 'man'):
+            assert ids(schedule.tasks_of(principal)) == scan(
+                schedule, principal)
+        assert ids(schedule.tasks_of(uuid='u')) == scan(schedule, None, 'u')
+        check(schedule)
+
+
 def test_one_that_changes_its_own_principal_leaves_nothing(schedule, add):
     task = add('change_itself', principalId='edi')
     schedule.process(NOON)

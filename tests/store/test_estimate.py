@@ -89,6 +89,16 @@ def test_what_is_lost_does_not_count(schedule, waiting):
     assert 0 <= schedule.estimate() < 5_000
 
 
+def test_a_crowd_that_is_lost_does_not_count(schedule, waiting):
+    waiting(2_000, WAYS['at one instant'])
+    for instant in range(1, 90):
+        schedule.timetable.add(NOON + instant * SECOND, [Note('', NOON)])
+    transaction.commit()
+    lose(SimpleNamespace(db=schedule._p_jar.db()),
+         schedule.timetable.held_at(NOON))
+    assert schedule.estimate() == 89
+
+
 def test_what_was_emptied_does_not_count(schedule, waiting):
     waiting(10, WAYS['a second apart'])
     for task in list(schedule):

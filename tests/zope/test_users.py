@@ -13,14 +13,19 @@ from Acquisition import aq_parent
 from conftest import make_site
 from conftest import seen
 from OFS.Folder import Folder
+from Testing.makerequest import makerequest
 from ZODB.POSException import ConflictError
+from zope.component.hooks import setSite
 from zope.security.management import checkPermission
-from zope.security.management import system_user
 
 from zodbschedule import CallTask
+from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import UnknownUser
+from zodbschedule.zope import call
+from zodbschedule.zope import current_principal
 from zodbschedule.zope import install
 from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.users import SYSTEM
 from zodbschedule.zope.users import find_user
 from zodbschedule.zope.users import principal_id_of
 
@@ -113,10 +118,21 @@ class TestSpelling:
             find_user(f'{levels * "../"}acl_users:jane',
                       folder_of_sites.folder.inner)
 
+    def test_in_a_request_too(self, app, site):
+        app = makerequest(app)
+        app.acl_users._doAddUser('root', 'other', [], [])
+        try:
+            users = app.acl_users
+            user = users.getUserById('root').__of__(users)
+            assert principal_id_of(user, app.site) == '/acl_users:root'
+            assert principal_id_of(user, app) == '/acl_users:root'
+        finally:
+            app.acl_users._doDelUsers(['root'])
+
     def test_special_users(self, site):
         assert principal_id_of(None, site) is None
         assert principal_id_of(nobody, site) is None
-        assert principal_id_of(system, site) == system_user.id
+        assert principal_id_of(system, site) == SYSTEM
 
     def test_the_emergency_user_is_refused(self, site):
         with pytest.raises(UnknownUser, match='not in a user folder'):
@@ -153,17 +169,77 @@ class TestSpelling:
 
     def test_an_id_may_hold_a_colon(self, site):
         site.acl_users._doAddUser('urn:x:jane', 'secret', [], [])
-        assert find_user('urn:x:jane', site).getId() == 'urn:x:jane'
         assert find_user('acl_users:urn:x:jane', site).getId() == 'urn:x:jane'
+        user = site.acl_users.getUserById('urn:x:jane')
+        named = principal_id_of(user.__of__(site.acl_users), site)
+        assert named == 'acl_users:urn:x:jane'
 
-    def test_a_bare_id_is_looked_for_upward(self, app, site):
+    def test_a_bare_id_has_no_colon(self, site):
+        site.acl_users._doAddUser('urn:x:jane', 'secret', [], [])
+        with pytest.raises(UnknownUser, match='needs its folder: acl_users:u'):
+            find_user('urn:x:jane', site)
+
+    def test_a_bare_id_is_looked_for_in_the_site_only(self, app, site):
         inner = make_site(site, 'inner')
-        assert find_user('jane', inner).getId() == 'jane'
+        with pytest.raises(UnknownUser, match="no such user: 'jane'"):
+            find_user('jane', inner)
         inner.acl_users._doAddUser('jane', 'inner', ['Owner'], [])
         assert find_user('jane', inner).getRoles() == (
             'Owner', 'Authenticated')
         assert find_user('jane', site).getRoles() == (
             'Manager', 'Authenticated')
+
+    @pytest.mark.parametrize('name', [
+        SYSTEM, '/acl_users:admin', 'acl_users:jane', 'urn:x:joe'])
+    @pytest.mark.parametrize('way', ['schedule', 'call', 'change'])
+    def test_the_id_of_the_current_user_never_names_another_one(
+            self, app, site, schedule, login, name, way):
+        app.acl_users._doAddUser('admin', 'other', ['Manager'], [])
+        site.acl_users._doAddUser(name, 'secret', [], [])
+        task = schedule.call(look)
+        login(name)
+        try:
+            with pytest.raises(InvalidTask, match='current_principal'):
+                if way == 'schedule':
+                    schedule.schedule(CallTask(look, principalId=name))
+                elif way == 'call':
+                    call(site, 'objectIds', principalId=name, trusted=True)
+                else:
+                    schedule.change(task, principalId=name)
+            assert current_principal(site) == f'acl_users:{name}'
+            found = find_user(current_principal(site), site)
+            assert found.getId() == name
+        finally:
+            app.acl_users._doDelUsers(['admin'])
+
+    @pytest.mark.parametrize('name', ['zope.security.management.system_user',
+                                      'System Processes', 'system'])
+    def test_no_other_id_is_that_of_the_system(self, site, name):
+        site.acl_users._doAddUser(name, 'secret', [], [])
+        assert find_user(name, site).getRoles() == ('Authenticated',)
+
+
+class TestCurrentPrincipal:
+
+    def test_it_is_for_the_site_of_the_object(self, app, site, login):
+        login('jane')
+        assert current_principal(site.acl_users) == 'acl_users:jane'
+        install(app)
+        assert current_principal(app) == '/site/acl_users:jane'
+
+    def test_or_for_the_current_site(self, site, login):
+        login('jane')
+        setSite(site)
+        assert current_principal() == 'acl_users:jane'
+
+    def test_is_none_for_anonymous(self, site):
+        assert current_principal(site) is None
+
+    def test_there_has_to_be_a_schedule(self, app):
+        with pytest.raises(LookupError, match='No schedule'):
+            current_principal(app)
+        with pytest.raises(LookupError, match='no current site'):
+            current_principal()
 
 
 class TestRunning:
@@ -172,8 +248,9 @@ class TestRunning:
         (None, (None, 'Anonymous User', ('Anonymous',))),
         ('acl_users:jane', ('jane', 'jane', ('Manager', 'Authenticated'))),
         ('jane', ('jane', 'jane', ('Manager', 'Authenticated'))),
-        (system_user.id, (
-            None, 'System Processes', ('manage', 'Authenticated')))])
+        (SYSTEM, (
+            None, 'System Processes',
+            ('manage', 'Manager', 'Authenticated')))])
     def test_a_task_runs_as_its_principal(
             self, run_as, principal_id, expected):
         assert run_as(principal_id, look).succeeded == 1
@@ -215,7 +292,7 @@ class TestRunning:
 
     @pytest.mark.parametrize('principal_id, permitted', [
         (None, False), ('acl_users:joe', False), ('acl_users:jane', True),
-        (system_user.id, True)])
+        (SYSTEM, True)])
     def test_what_it_may_do_is_asked_of_both_kinds_of_security(
             self, site, run_as, principal_id, permitted):
         site.acl_users._doAddUser('joe', 'secret', [], [])
@@ -238,7 +315,7 @@ class TestRunning:
         site._delObject('acl_users')
         transaction.savepoint()
         schedule = install(site)
-        for principal_id in None, system_user.id:
+        for principal_id in None, SYSTEM:
             schedule.schedule(CallTask(look, principalId=principal_id))
         transaction.commit()
         assert schedule.process(clock.now()).succeeded == 2

@@ -158,7 +158,8 @@ class Pace:
         turn, wheel = self._wheel()
         step = self._steps(begin)
         numbers = range(self.first + step * self.interval, end, self.interval)
-        return compress(numbers, wheel[step % turn:][:len(numbers)])
+        begin = step % turn
+        return compress(numbers, wheel[begin:begin + len(numbers)])
 
     def weekdays(self) -> set[int]:
         """The weekdays on which it comes to its times; Monday is 0."""
@@ -229,11 +230,11 @@ class PacedPeriods:
         units = self.pace.units
         number = self.pace.next(begin)
         for year, mask in self.days.years(begin // units):
-            first = first_day(year)
-            end = (first + len(mask)) * units
+            first = first_day(year) * units
+            end = first + len(mask) * units
             if number < end:
                 numbers = [*self.pace.between(
-                    max(number, (first + mask.find(1)) * units), end)]
+                    max(number, first + mask.find(1) * units), end)]
                 yield from (each for each in numbers
-                            if mask[each // units - first])
+                            if mask[(each - first) // units])
                 number = end if numbers else self.pace.next(end)

@@ -148,6 +148,12 @@ def label_of(principal: str | None = None, uuid: str | None = None) -> str:
 
 def labels_of(task: Any) -> list[str]:
     """The labels of *task*, as far as they can be known."""
+    try:
+        # Of most tasks, in each run.
+        if task.principalId is None and task.uuid is None:
+            return []
+    except Exception:
+        pass  # It is of another class, or cannot be read.
     principal, uuid = _known(task, 'principalId'), _known(task, 'uuid')
     return [*([label_of(principal)] if principal else []),
             *([label_of(uuid=uuid)] if uuid else [])]
@@ -170,11 +176,10 @@ def _known(task: Any, name: str) -> str | None:
 
 def codes_of(task: Any) -> Codes:
     """The entries of *task*; none if it has no oid."""
-    return codes(u64(task._p_oid), labels_of(task)) if task._p_oid else ()
-
-
-def codes(oid: int, labels: list[str]) -> Codes:
-    """The entries of the task with that oid."""
+    labels = labels_of(task)
+    if not labels or task._p_oid is None:
+        return ()
+    oid = u64(task._p_oid)
     return tuple(_code(label, oid) for label in labels)
 
 

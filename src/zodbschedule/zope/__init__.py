@@ -37,6 +37,8 @@ from zodbschedule.zope.contributions import reset
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.contributions import withdraw
 from zodbschedule.zope.environment import ZopeSite
+from zodbschedule.zope.permissions import current_principal
+from zodbschedule.zope.restricted import RestrictedSchedule
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import install
@@ -47,12 +49,14 @@ from zodbschedule.zope.workers import SitesWorker
 
 __all__ = [
     'ContextTask',
+    'RestrictedSchedule',
     'SiteSchedule',
     'SitesWorker',
     'UnknownUser',
     'call',
     'contribute',
     'contribution_states',
+    'current_principal',
     'get_schedule',
     'install',
     'reset',

@@ -46,6 +46,7 @@ from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import upward
 from zodbschedule.zope.settings import hints_of_address
+from zodbschedule.zope.users import refuse_misread
 
 
 #: the annotation of a site that holds its schedule
@@ -115,7 +116,14 @@ class SiteSchedule(Schedule):
             raise InvalidTask(
                 f'{task!r} is for an object of another site than '
                 f'{self.path}; use get_schedule(context) of that object')
+        refuse_misread(getattr(task, 'principalId', None))
         return super().schedule(task, duplicate=duplicate)
+
+    def change(self, task: Any, *, by: str | None = None, reason: str = '',
+               **options: Any) -> Any:
+        """See `Schedule.change`."""
+        refuse_misread(options.get('principalId'))
+        return super().change(task, by=by, reason=reason, **options)
 
     def resume(self, task: Any = None, *, by: str | None = None) -> None:
         """See `Schedule.resume`."""

@@ -18,30 +18,38 @@ folder is a part of it::
     acl_users:jane           of the site's own folder
     ../acl_users:jane        of the folder of the object above the site
     /acl_users:admin         of the folder of the application root
-    jane                     of the nearest folder upward that has this user;
-                             for tasks that were written by hand
-    zope.security.management.system_user
-                             the system, which has all permissions
+    jane                     as acl_users:jane; the id has no colon
+    :system                  the system, which has all permissions
     None                     Anonymous
+
+What has a colon is never an id alone, so that nobody becomes the system, or a
+user of another folder, by the choice of an id.
 """
 
 import re
+from itertools import takewhile
 from typing import Any
 
+from AccessControl import getSecurityManager
+from AccessControl.users import UnrestrictedUser
 from AccessControl.users import nobody
 from AccessControl.users import system
 from Acquisition import aq_inner
 from Acquisition import aq_parent
-from zope.security.management import system_user
 
+from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_below
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import upward
 
 
-#: the id of the system user, as in zope.security
-SYSTEM: str = system_user.id
+#: the ``principalId`` of the system user
+SYSTEM = ':system'
+
+# A catalog finds what the roles of a user may view.
+_system = UnrestrictedUser(
+    system.getUserName(), '', ('manage', 'Manager'), [])
 
 USER_FOLDER = 'acl_users'
 
@@ -84,9 +92,10 @@ def _path_of_folder(folder: Any, site: Any) -> str:
     Only from the root, with a slash at the start, if there is no such object.
     """
     path, up = path_of(folder), ''
-    for each in upward(site):
+    # Above the root is a request.
+    for each in takewhile(lambda each: path_of(each) != '/', upward(site)):
         inside = path_below(each, path)
-        if inside is not None and path_of(each) != '/':
+        if inside is not None:
             return up + inside
         up += UP
     return path
@@ -100,22 +109,40 @@ def find_user(principal_id: str | None, site: Any) -> Any:
     if principal_id is None:
         return nobody.__of__(_special_folder(site))
     if principal_id == SYSTEM:
-        return system.__of__(_special_folder(site))
-    qualified = _QUALIFIED.fullmatch(principal_id)
-    if qualified is None:
-        return _find_upward(principal_id, site)
-    return _find_in_folder(qualified, site)
-
-
-def _find_in_folder(qualified: re.Match[str], site: Any) -> Any:
-    path, user_id = qualified.group('folder', 'id')
+        return _system.__of__(_special_folder(site))
+    path, user_id = _parts_of(principal_id)
     start = site.getPhysicalRoot() if path.startswith('/') else site
     folder = object_at(*_from_above(start, path))
     user = None if folder is None else _user_in(folder, user_id)
     if user is None:
         problem = 'is gone' if folder is None else 'has no such user'
-        raise UnknownUser(f'{path} {problem}: {qualified.string!r}')
+        raise UnknownUser(f'{path} {problem}: {principal_id!r}')
     return user
+
+
+def _parts_of(principal_id: str) -> tuple[str, str]:
+    """The path of the folder, and the id of the user there."""
+    qualified = _QUALIFIED.fullmatch(principal_id)
+    if qualified is not None:
+        return qualified['folder'], qualified['id']
+    if ':' in principal_id:
+        raise UnknownUser(
+            f'{principal_id!r} names no user; an id with a colon needs its '
+            f'folder: {USER_FOLDER}:{principal_id}')
+    return USER_FOLDER, principal_id
+
+
+def refuse_misread(principal_id: str | None) -> None:
+    """Raise `InvalidTask` if it is an id alone, and would name another user.
+
+    That is known if it is the id of the current user.
+    """
+    if principal_id is not None and ':' in principal_id and (
+            principal_id == getSecurityManager().getUser().getId()):
+        raise InvalidTask(
+            f'principalId is {principal_id!r}, the id of the current user, '
+            f'which names another user here; give '
+            f'current_principal(context)')
 
 
 def _from_above(context: Any, path: str) -> tuple[Any, str]:
@@ -123,19 +150,6 @@ def _from_above(context: Any, path: str) -> tuple[Any, str]:
     while path.startswith(UP):
         context, path = aq_parent(aq_inner(context)), path.removeprefix(UP)
     return context, path
-
-
-def _find_upward(user_id: str, site: Any) -> Any:
-    context = site
-    while context is not None:
-        folder = object_at(context, USER_FOLDER)
-        user = None if folder is None else _user_in(folder, user_id)
-        if user is not None:
-            return user
-        context = aq_parent(aq_inner(context))
-    raise UnknownUser(
-        f'no user folder from {path_of(site)} upward has a user with the id '
-        f'{user_id!r}')
 
 
 def _user_in(folder: Any, user_id: str) -> Any:
