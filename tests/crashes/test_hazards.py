@@ -330,7 +330,7 @@ class TestUsersAgainstUsers:
 
     @FIRST
     def test_in_one_tree_they_conflict(self, database, first, monkeypatch):
-        monkeypatch.setattr(spread, 'TREES', 1)
+        monkeypatch.setattr(spread.Spread, 'count', 1)
         prepare(database, *notes(1))
         operations = self.many(self.ONE, 'a'), self.many(self.OTHER, 'b')
         committed = race(database, *operations, first)

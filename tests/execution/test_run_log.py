@@ -142,7 +142,7 @@ def test_what_is_parked_without_a_run_is_named_as_well(stage, caplog):
     caplog.clear()
     with stage.transaction() as root:
         [entry] = root['schedule'].parked
-        report_parked(parked_event(entry))
+        report_parked(parked_event(root['schedule'], entry))
         assert caplog.messages == [
             f'Task {label_of(entry.task)} was parked: ValueError: no luck']
 

@@ -344,6 +344,8 @@ class TestTheModelIsOfThisCode:
     @pytest.fixture
     def tasks(self, schedule):
         """Those of the model."""
+        schedule.identify()  # once in its life, which the model leaves out
+        commit(schedule)
         tasks = {'a': Note('a', at(0)), 'c': Again('c', at(1))}
         for task in tasks.values():
             schedule.schedule(task)

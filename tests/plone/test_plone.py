@@ -6,6 +6,7 @@ import pytest
 import transaction
 from AccessControl import getSecurityManager
 from AccessControl.PermissionRole import rolesForPermissionOn
+from AccessControl.unauthorized import Unauthorized
 from Acquisition import aq_base
 from DateTime import DateTime
 from five.localsitemanager import make_objectmanager_site
@@ -28,6 +29,8 @@ from plone.portlets.interfaces import IPortletManager
 from plone.testing.zope import Browser
 from plone.uuid.interfaces import IUUID
 from Products.MailHost import MailHost
+from Products.PageTemplates.ZopePageTemplate import manage_addPageTemplate
+from Products.PythonScripts.PythonScript import manage_addPythonScript
 from Products.SiteAccess.VirtualHostMonster import manage_addVirtualHostMonster
 from zope.component import getGlobalSiteManager
 from zope.component import getMultiAdapter
@@ -203,6 +206,50 @@ class TestUsers:
         for principal_id in SYSTEM, None:
             process(ContextTask(portal, find, principalId=principal_id))
         assert seen == [{'private', 'expired'}, set()]
+
+
+SCRIPT = """\
+from zodbschedule.zope.restricted import call, get_schedule
+id = call(context, 'reindexObject', time=DateTime() + 1)
+schedule = get_schedule(context)
+print([(task['id'] == id, task['description'], task['state'])
+       for task in schedule.own_tasks()['items']])
+print(schedule.cancel(id)['done'])
+return printed
+"""
+
+TEMPLATE = """\
+<ul tal:define="restricted nocall:modules/zodbschedule.zope.restricted;
+                schedule python:restricted.get_schedule(context)">
+  <li tal:repeat="task python:schedule.upcoming()['items']"
+      tal:content="task/description"></li>
+</ul>
+"""
+
+
+class TestRestrictedCode:
+
+    def test_an_editor_schedules_in_a_script_for_a_page(self, portal):
+        portal.manage_permission(
+            'zodbschedule: Schedule tasks', ['Editor'], acquire=1)
+        portal.doc.manage_setLocalRoles(TEST_USER_ID, ['Editor'])
+        manage_addPythonScript(portal, 'plan')
+        portal.plan.write(SCRIPT)
+        setRoles(portal, TEST_USER_ID, ['Member'])
+        assert portal.doc.plan() == (
+            "[(True, 'reindexObject of doc', 'waiting')]\nTrue\n")
+        with pytest.raises(Unauthorized, match='Schedule tasks'):
+            portal.plan()
+
+    @pytest.mark.parametrize('role', ['Site Administrator', 'Manager'])
+    def test_who_may_look_sees_the_tasks_in_a_template(self, portal, role):
+        call(portal.doc, 'reindexObject')
+        manage_addPageTemplate(portal, 'template', text=TEMPLATE)
+        setRoles(portal, TEST_USER_ID, [role])
+        assert '<li>reindexObject of doc</li>' in portal.doc.template()
+        setRoles(portal, TEST_USER_ID, ['Editor'])
+        with pytest.raises(Unauthorized, match='Look'):
+            portal.doc.template()
 
 
 class TestContent:

@@ -64,6 +64,7 @@ def fill(schedule):
     for number in range(MANY):
         task = Note(f'{number}', at(-30) + number * SECOND)
         task.key = f'key {number}'
+        task.principalId = 'edi'
         schedule.schedule(task)
     transaction.commit()
     tasks = list(schedule)
@@ -72,7 +73,9 @@ def fill(schedule):
     for number in range(40):
         schedule.schedule(Note(f'busy {number}', at(-29)))
     for number in range(MANY):
-        later = schedule.schedule(Repeating(f'{number}', at(number + 9)))
+        later = Repeating(f'{number}', at(number + 9))
+        later.principalId = 'edi'
+        schedule.schedule(later)
         schedule._p_jar.add(later)
         schedule.pause(later)
     transaction.commit()
@@ -119,6 +122,7 @@ TREES = {
     'timetable': lambda s: largest(s.timetable.instants),
     'keys': lambda s: largest(s.keys.holders),
     'keys by task': lambda s: largest(s.keys.by_oid),
+    'labels': lambda s: largest(s.labels.entries),
     'running': lambda s: s.keys.running,
     'claims': lambda s: s.claims,
     'crashes': lambda s: s.crashes,
@@ -155,15 +159,20 @@ PARTS = {
     'keys': lambda s: s.keys,
     'holders': lambda s: s.keys.holders,
     'by task': lambda s: s.keys.by_oid,
+    'labels': lambda s: s.labels,
     'pauses': lambda s: s.pauses,
     'requests': lambda s: s.requests,
 }
 
 
+#: those that have no node but the root
+SMALL = 'keys', 'keys by task', 'labels'
+
+
 def in_trees():
     for name, tree in TREES.items():
         yield f'{name}: root', lambda s, tree=tree: tree(s)
-        if name not in ('keys', 'keys by task'):  # which are small
+        if name not in SMALL:
             yield f'{name}: node', lambda s, tree=tree: nodes(tree(s))[-1]
 
 
@@ -171,7 +180,8 @@ STEPPED_OVER = dict(in_trees()) | OTHERS
 MENDED = {name: find for name, find in STEPPED_OVER.items()
           if not name.endswith('node')} | {
     f'{name}: first node': lambda s, tree=tree: nodes(tree(s))[1]
-    for name, tree in TREES.items() if name not in ('keys', 'keys by task')}
+    for name, tree in TREES.items() if name not in SMALL} | {
+    'entries by label': lambda s: s.labels.entries}
 
 
 # -- Databases
@@ -247,6 +257,7 @@ def look(schedule):
     list(schedule.claimed())
     list(schedule.history)
     list(schedule.parked.newest_first())
+    list(schedule.tasks_of('edi'))
     len(schedule.parked)
     list(schedule.forecast(NOON + 3 * timedelta(hours=1), NOON))
     return len(list(schedule.parked)), schedule.overdue(NOON)

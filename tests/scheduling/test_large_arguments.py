@@ -150,6 +150,7 @@ def test_a_run_of_a_small_task_loads_and_writes_one_record_of_it(
         return CallTask('builtins.len', args, time=NOON,
                         recurrence=Every(HOUR))
 
+    schedule.identify()
     plain = Note('', NOON)
     plain.recurrence = Every(HOUR)
     loads, stores = records(plain)

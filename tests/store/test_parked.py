@@ -77,6 +77,14 @@ def test_the_newest_entries_come_first_page_by_page(stage):
     assert len(parked) == 2
 
 
+def test_an_entry_that_is_removed_twice_counts_once(stage):
+    parked = stage.schedule.parked
+    entry = next(iter(parked))
+    for _ in range(2):
+        parked.remove(entry)
+    assert len(parked) == len(list(parked)) == 2
+
+
 def test_an_entry_in_the_place_of_another_is_listed_once(stage):
     parked = stage.schedule.parked
     old = next(iter(parked))

@@ -271,12 +271,11 @@ def test_a_tree_of_claims_that_is_gone_begins_anew(database, schedule, claim):
 
 
 def test_a_task_is_parked_whose_place_there_is_gone(database, schedule):
-    entries = schedule.parked.entries
     for number in range(MANY):
-        entries[f'{number:04}'] = ParkedTask(
-            f'{number:04}', Note(), NOON, NOON, 'once', occurrence=0)
+        schedule.parked.add(ParkedTask(
+            f'{number:04}', Note(), NOON, NOON, 'once', occurrence=0))
     commit(schedule)
-    lose(database, bucket(entries, 0))
+    lose(database, bucket(schedule.parked.entries, 0))
     new = ParkedTask('0000x', Note(), NOON, NOON, 'now')
     schedule.parked.add(new)
     assert schedule.parked.get('0000x') is new

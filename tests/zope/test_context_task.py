@@ -426,7 +426,7 @@ class TestCall:
                     principalId='acl_users:jane').principalId == \
             'acl_users:jane'
 
-    def test_as_another_only_who_may_control(
+    def test_as_another_only_who_may_schedule_as_others(
             self, site, document, login):
         site.acl_users._doAddUser('joe', 'secret', ['Editor'], [])
         site._addRole('Editor')
@@ -434,24 +434,45 @@ class TestCall:
             'zodbschedule: Schedule tasks', ['Editor', 'Manager'])
         login('joe')
         assert call(document, note).principalId == 'acl_users:joe'
-        with pytest.raises(Unauthorized, match='Control'):
-            call(document, note, principalId='acl_users:jane')
+        assert call(document, note, principalId='acl_users:joe').principalId \
+            == 'acl_users:joe'
+        for other in 'acl_users:jane', None, users.SYSTEM:
+            with pytest.raises(Unauthorized, match='as others'):
+                call(document, note, principalId=other)
         login('jane')
         assert call(document, note, principalId='acl_users:joe').principalId \
             == 'acl_users:joe'
 
-    def test_any_function_by_its_name_only_who_may_control(
+    def test_any_function_by_its_name_only_who_may_schedule_as_others(
             self, site, document, login):
         site.acl_users._doAddUser('joe', 'secret', ['Editor'], [])
         site._addRole('Editor')
         site.manage_permission('zodbschedule: Schedule tasks', ['Editor'])
         login('joe')
         assert call(document, 'publish')
-        with pytest.raises(Unauthorized, match='Control'):
+        with pytest.raises(Unauthorized, match='as others'):
             call(document, 'os.system')
         login('jane')
         site.manage_permission('zodbschedule: Schedule tasks', ['Manager'])
         assert call(document, 'test_context_task.note')
+
+    def test_a_task_of_another_is_replaced_only_by_who_may_control(
+            self, site, document, login, schedule):
+        site.acl_users._doAddUser('joe', 'secret', ['Editor'], [])
+        site._addRole('Editor')
+        site.manage_permission(
+            'zodbschedule: Schedule tasks', ['Editor', 'Manager'])
+        login('joe')
+        call(document, note, 1, key='k')
+        own = call(document, note, 2, key='k', duplicate='replace')
+        assert list(schedule) == [own]
+        login('jane')
+        other = call(document, note, 3, key='k', duplicate='replace')
+        login('joe')
+        with pytest.raises(Unauthorized, match='Control'):
+            call(document, note, 4, key='k', duplicate='replace')
+        assert call(document, note, 5, key='k', duplicate='keep') is other
+        assert list(schedule) == [other]
 
     def test_a_time_of_zope(self, document):
         task = call(document, note, time=DateTime('2031/05/01 12:00 GMT+2'))

@@ -13,6 +13,7 @@ from Acquisition import aq_parent
 from conftest import make_site
 from conftest import seen
 from OFS.Folder import Folder
+from Testing.makerequest import makerequest
 from ZODB.POSException import ConflictError
 from zope.component.hooks import setSite
 from zope.security.management import checkPermission
@@ -116,6 +117,17 @@ class TestSpelling:
         with pytest.raises(UnknownUser):
             find_user(f'{levels * "../"}acl_users:jane',
                       folder_of_sites.folder.inner)
+
+    def test_in_a_request_too(self, app, site):
+        app = makerequest(app)
+        app.acl_users._doAddUser('root', 'other', [], [])
+        try:
+            users = app.acl_users
+            user = users.getUserById('root').__of__(users)
+            assert principal_id_of(user, app.site) == '/acl_users:root'
+            assert principal_id_of(user, app) == '/acl_users:root'
+        finally:
+            app.acl_users._doDelUsers(['root'])
 
     def test_special_users(self, site):
         assert principal_id_of(None, site) is None

@@ -179,12 +179,15 @@ class ParkedTasks(Persistent):
 
     def add(self, entry: ParkedTask) -> None:
         """Set *entry* aside, in the place of another with its id."""
+        is_sound = remains.leads_to(self.entries, entry.id)
         entries = remains.grown(self, 'entries', entry.id)
         before = entries.get(entry.id)
         self.moved.note([entry.task])
         self.moved.note_insert(entries, entry.id)
         entries[entry.id] = entry
-        if before is None:
+        if not is_sound:
+            self.count_anew()
+        elif before is None:
             self._count(1)
         elif is_left(before):
             self._forget_arrival(before)

@@ -38,6 +38,7 @@ from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.contributions import withdraw
 from zodbschedule.zope.environment import ZopeSite
 from zodbschedule.zope.permissions import current_principal
+from zodbschedule.zope.restricted import RestrictedSchedule
 from zodbschedule.zope.sites import SiteSchedule
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import install
@@ -48,6 +49,7 @@ from zodbschedule.zope.workers import SitesWorker
 
 __all__ = [
     'ContextTask',
+    'RestrictedSchedule',
     'SiteSchedule',
     'SitesWorker',
     'UnknownUser',

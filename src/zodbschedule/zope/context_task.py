@@ -43,10 +43,12 @@ from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import uuid_of
 from zodbschedule.zope.discarded import warn_if_discarded
 from zodbschedule.zope.environment import descend
-from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
+from zodbschedule.zope.permissions import SCHEDULE_AS_OTHERS
+from zodbschedule.zope.permissions import check_cancel
 from zodbschedule.zope.permissions import check_permission
 from zodbschedule.zope.permissions import current_principal
+from zodbschedule.zope.permissions import own_principal
 from zodbschedule.zope.sites import get_schedule
 from zodbschedule.zope.sites import site_of
 
@@ -252,9 +254,10 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     *options* are those of `ContextTask`.
 
     The current user needs the permission to schedule tasks on *context*.  The
-    permission to control is needed in addition, on the site, for another
-    *principalId* than that of the user, and for a dotted name as *func*, which
-    can name any function.  With *trusted* no permission is checked: for code
+    permission to schedule as others is needed in addition, on the site, for
+    another *principalId* than that of the user, and for a dotted name as
+    *func*, which can name any function; the permission to control, to replace
+    a task of somebody else.  With *trusted* no permission is checked: for code
     that schedules on behalf of the site, whoever the current user is.
 
     Writes in the current transaction and does not commit.  Raises LookupError
@@ -263,11 +266,10 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     """
     if context is None:
         context = getSite()
-    schedule, site = get_schedule(context), site_of(context)
+    schedule = get_schedule(context)
     if not trusted:
-        check_permission(SCHEDULE, context)
-        if 'principalId' in options or _is_dotted(func):
-            check_permission(CONTROL, site)
+        _check_call(context, func, options, schedule.keys.get(
+            options.get('key', '')) if duplicate == 'replace' else None)
     if 'principalId' not in options:
         options['principalId'] = current_principal(context)
     task = ContextTask(
@@ -275,6 +277,18 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     scheduled = schedule.schedule(task, duplicate=duplicate)
     warn_if_discarded(scheduled)
     return scheduled
+
+
+def _check_call(context: Any, func: object, options: Mapping[str, Any],
+                replaced: Any) -> None:
+    """Raise Unauthorized unless the current user may do this call."""
+    check_permission(SCHEDULE, context)
+    site = site_of(context)
+    if _is_dotted(func) or 'principalId' in options and (
+            options['principalId'] != own_principal(context)):
+        check_permission(SCHEDULE_AS_OTHERS, site)
+    if replaced is not None:
+        check_cancel(replaced, site)
 
 
 def _is_dotted(func: object) -> bool:

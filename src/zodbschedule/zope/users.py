@@ -27,6 +27,7 @@ user of another folder, by the choice of an id.
 """
 
 import re
+from itertools import takewhile
 from typing import Any
 
 from AccessControl import getSecurityManager
@@ -91,9 +92,10 @@ def _path_of_folder(folder: Any, site: Any) -> str:
     Only from the root, with a slash at the start, if there is no such object.
     """
     path, up = path_of(folder), ''
-    for each in upward(site):
+    # Above the root is a request.
+    for each in takewhile(lambda each: path_of(each) != '/', upward(site)):
         inside = path_below(each, path)
-        if inside is not None and path_of(each) != '/':
+        if inside is not None:
             return up + inside
         up += UP
     return path
