@@ -95,7 +95,8 @@ def test_our_fixtures_do_not_load_themselves():
         if entry.value.startswith('zodbschedule')]
 
 
-@pytest.mark.parametrize('extra', ['cli', 'relstorage', 'security', 'zeo'])
+@pytest.mark.parametrize('extra', [
+    'cli', 'metrics', 'relstorage', 'security', 'zeo'])
 def test_the_tests_have_all_that_an_extra_brings(extra):
     test = ' '.join(PROJECT['optional-dependencies']['test'])
     ours = re.search(r'zodbschedule\[(.*?)\]', test).group(1)

@@ -944,6 +944,8 @@ class IRunEnded(IScheduleEvent):
     type = TextLine(title='What the task does, as in `IOutcome`')
     principalId = TextLine(title='The principal that it ran as',
                            required=False)
+    began = Datetime(title='When the run began, UTC; None: the task could not '
+                           'be called', required=False)
 
 
 class ITaskParked(IScheduleEvent):
@@ -985,6 +987,7 @@ class RunEnded:
     error: str | None
     schedule: str = ''
     site: str | None = None
+    began: datetime | None = None
 
 
 @implementer(ITaskParked)

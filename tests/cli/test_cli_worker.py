@@ -30,8 +30,10 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
+import zope.event
 from databases import ZEOServer
 from databases import wait_until
 from persistent.mapping import PersistentMapping
@@ -590,6 +592,10 @@ def test_a_worker_waits_for_postgresql_too_and_repeats_no_password(working):
     (['--health-file', 'no/file'],
      '--health-file no/file: the folder no does not exist; create it'),
     (['--health-file', '.'], '--health-file .: '),
+    (['--metrics-address', '::1'],
+     '--metrics-address needs --metrics-port'),
+    (['--metrics-port', '1', '--metrics-address', 'no.such.invalid'],
+     '--metrics-port 1: the worker cannot listen there, at no.such.invalid'),
 ])
 def test_what_waiting_cannot_mend_ends_it_with_a_line(
         shell, options, complaint):
@@ -767,6 +773,50 @@ def test_a_server_that_is_read_only_is_said(shell, zeo, working):
     worker = working()
     worker.says('is not attended to: the database is read-only')
     worker.ends_when_told()
+
+
+# -- metrics ---------------------------------------------------------------
+
+
+def test_a_worker_serves_its_metrics_until_it_ends(shell, working):
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    worker = working('--name', 'w1', '--metrics-port', '0')
+    worker.says('Metrics are served on port ')
+    worker.says('succeeded')
+    port = worker.log().partition('served on port ')[2].split()[0]
+    with urlopen(f'http://127.0.0.1:{port}/metrics') as answer:
+        text = answer.read().decode()
+    worker.ends_when_told()
+    assert ('zodbschedule_runs_total{outcome="succeeded",schedule="schedule",'
+            'type="shop.restock",worker="w1"} 1.0') in text
+    # The library's own are there as well.
+    assert 'process_resident_memory_bytes' in text
+    assert 'zodbschedule_up{schedule="schedule"} 1.0' in text
+
+
+def test_a_port_in_use_is_said(shell):
+    before = list(zope.event.subscribers)
+    with socket.socket() as other:
+        other.bind(('127.0.0.1', 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert shell.refuses('worker', '--metrics-port', port) == (
+            f'--metrics-port {port}: the worker cannot listen there, at '
+            f'127.0.0.1: Address already in use; choose another port or '
+            f'--metrics-address')
+    assert zope.event.subscribers == before
+
+
+def test_a_worker_without_a_port_does_not_import_the_library(shell, working):
+    Path('looks.py').write_text(
+        'import sys, zope.event\n'
+        'zope.event.subscribers.append(lambda event: open("seen", "w").write('
+        'str("prometheus_client" in sys.modules)))\n')
+    shell('add', 'shop.restock', '--args', '["hats"]')
+    worker = working('--import', 'looks')
+    wait_for('seen')
+    worker.ends_when_told()
+    assert Path('seen').read_text() == 'False'
 
 
 # -- the file for probes -----------------------------------------------------

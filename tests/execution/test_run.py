@@ -1109,18 +1109,19 @@ def test_each_outcome_is_told_after_its_commit_as_plain_data(stage):
     assert one == RunEnded(
         one.id, 'succeeded', stage.now - 3 * MINUTE, 'one',
         'sample_tasks.Doing', 'bob', 1,
-        stage.now - 3 * MINUTE, None, *origin)
+        stage.now - 3 * MINUTE, None, *origin, one.began)
     assert two == RunEnded(
         two.id, 'retried', stage.now - 2 * MINUTE, 'two',
         'sample_tasks.Doing', None, 1,
-        stage.now - 2 * MINUTE, None, *origin)
+        stage.now - 2 * MINUTE, None, *origin, two.began)
     assert parked == TaskParked(
         failed.id, stage.now - MINUTE, 'ValueError: bad went wrong', 'bad',
         None, 'sample_tasks.Doing', None, *origin)
     assert failed == RunEnded(
         parked.id, 'failed', stage.now - MINUTE, 'bad',
         'sample_tasks.Doing', None, 1, stage.now - MINUTE,
-        'ValueError: bad went wrong', *origin)
+        'ValueError: bad went wrong', *origin, failed.began)
+    assert one.began <= two.began <= failed.began
     assert [effects for _, effects, _ in seen] == [
         ['one']] + [['one', 'two']] * 3
     assert [ids for _, _, ids in seen] == [[], [], [parked.id], [parked.id]]

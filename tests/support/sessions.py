@@ -14,8 +14,8 @@
 
 A page is gone through from the top to the bottom.  A code block with a caption
 is a file that is written, as a deployment does; its module is imported anew.
-In a console block ``sleep`` lets time pass, ``python`` runs such a file, and
-``echo $?`` shows the last exit code.
+In a console block ``sleep`` lets time pass, ``python`` runs such a file,
+``cat`` shows one, and ``echo $?`` the last exit code.
 """
 
 import importlib
@@ -99,6 +99,8 @@ class Session:
             case 'rm':
                 Path(args[0]).unlink()
                 self.restart()
+            case 'cat':
+                return Path(args[0]).read_text().strip()
             case 'echo':
                 return str(self.code)
             case _:

@@ -331,6 +331,22 @@ def test_which_of_the_sites_has_to_be_said(shell):
     assert '/big/site, /mounted/site, /site' in shell('list', code=2)
 
 
+def test_metrics_are_of_all_sites_or_of_those_that_are_named(shell):
+    said = shell('metrics')
+    for path in SITES:
+        assert f'zodbschedule_up{{schedule="{path}"}} 1.0' in said
+    assert 'zodbschedule_tasks_waiting{schedule="/site"} 1.0' in said
+    said = shell('metrics', '--path', '/site', '--path', '/no', code=2)
+    assert 'zodbschedule_up{schedule="/site"} 1.0' in said
+    assert 'zodbschedule_up{schedule="/no"} 0.0' in said
+    assert '/big/site' not in said
+
+
+def test_metrics_of_a_database_that_is_missing_say_so(shell, tmp_path):
+    (tmp_path / 'main.fs').unlink()
+    assert 'zodbschedule_up{schedule=""} 0.0' in shell('metrics', code=2)
+
+
 @pytest.mark.parametrize('path, message', [
     ('/no', 'there is no object at /no in'),
     ('/no/such', 'there is no object at /no/such in'),

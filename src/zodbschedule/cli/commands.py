@@ -59,7 +59,8 @@ SECTIONS = {
         'contributed': 'zope_tasks.list_contributed',
         'reset': 'zope_tasks.reset'},
     'Monitoring': {
-        'check': 'check.check'}}
+        'check': 'check.check',
+        'metrics': 'metrics.metrics'}}
 
 COMMANDS = {name: where for section in SECTIONS.values()
             for name, where in section.items()}

@@ -99,6 +99,13 @@ class Location(Protocol):
     def find(self, connection: Connection) -> Schedule:
         """The schedule at this location; raises CommandError."""
 
+    @property
+    def label(self) -> str:
+        """The path, as metrics have it; '' if it is not known."""
+
+    def schedules(self, connection: Connection) -> 'list[Location]':
+        """Where the schedules are, if it may mean several."""
+
     def make(self, connection: Connection) -> bool:
         """Create a schedule at this location; False if one exists."""
 
@@ -136,6 +143,15 @@ class DatabaseLocation:
             raise CommandError(f'there is no schedule at {self}; create one '
                                f'with: zodbschedule init')
         return checked_schedule(found, self)
+
+    @property
+    def label(self) -> str:
+        """See `Location`."""
+        return '/'.join(self.keys)
+
+    def schedules(self, connection: Connection) -> list[Location]:
+        """See `Location`."""
+        return [self]
 
     def make(self, connection: Connection) -> bool:
         """See `Location`."""

@@ -44,6 +44,9 @@ from zodbschedule.cli.database import Source
 from zodbschedule.cli.database import refuse_other
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import failures_of_worker
+from zodbschedule.cli.metrics import check_address
+from zodbschedule.cli.metrics import metrics_of
+from zodbschedule.cli.metrics import metrics_options
 from zodbschedule.cli.options import grace_option
 from zodbschedule.cli.options import import_modules
 from zodbschedule.cli.options import import_option
@@ -95,13 +98,15 @@ FIXED_IN = {(3, 12): float('inf'), (3, 13): 10, (3, 14): 1}
 @click.option('--health-file', metavar='PATH',
               type=click.Path(path_type=Path),
               help='A file to touch every 5 s while the worker is healthy.')
+@metrics_options
 @import_option
 @log_options
 @locations_options
 @click.pass_context
 def worker(ctx: click.Context, locations: list[Any], threads: int,
            name: str | None, lease: timedelta | None, grace: timedelta,
-           health_file: Path | None, modules: tuple[str, ...],
+           health_file: Path | None, metrics_port: int | None,
+           metrics_address: str | None, modules: tuple[str, ...],
            log: logs.Chosen) -> None:
     """Run tasks when they are due, until SIGTERM or Ctrl-C.
 
@@ -109,6 +114,7 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     server that is not available yet, or no longer.
     """
     _check_options(threads, name, lease, health_file)
+    check_address(metrics_port, metrics_address)
     options = {'name': name, 'threads': threads, 'lease': lease,
                'grace': grace}
     ending = Ending()
@@ -117,7 +123,8 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
                      partial(import_modules, modules))):
         with _make_worker(locations, options, ending) as made:
             signals.work = ending.work = made
-            with keep_health_file(health_file, lambda: made.healthy):
+            with (metrics_of(made, metrics_port, metrics_address),
+                  keep_health_file(health_file, lambda: made.healthy)):
                 complete = ending.run()
             if not complete:
                 exit_at_once(signals.code)
@@ -144,12 +151,12 @@ def _make_worker(locations: list[Any], options: dict[str, Any],
                 location.path for location in locations)))
             yield zope.worker(*paths, **options)
         return
-    paths = dict.fromkeys('/'.join(location.keys) for location in locations)
+    paths = dict.fromkeys(location.label for location in locations)
     source = Source(first.uri, Access.CHANGE)
     fix_asyncio()
     check = partial(_refuse_others, locations)
     with _database(
-            source, 2 * options['threads'] + 2, check, ending) as db:
+            source, 2 * options['threads'] + 3, check, ending) as db:
         yield Worker(db, *paths, **options)
 
 
@@ -198,7 +205,8 @@ def _database(source: Source, connections: int,
     """The database, if it is a local file: waiting would not make it appear.
 
     Otherwise a function that opens it; the worker calls that until the server
-    is available.  Each thread needs a connection, and at times another one.
+    is available.  Each thread needs a connection, and at times another one;
+    and so do metrics.
     """
     def open_database() -> DB:
         db = source.open()

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from configparser import RawConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -102,6 +103,21 @@ class ZopeLocation:
         site = self._refuse_gone(
             lambda path: classes.object_at(app, path), paths)
         return classes.annotation(site, sites.SCHEDULE_KEY)
+
+    @property
+    def label(self) -> str:
+        """See `Location`."""
+        return self.path or ''
+
+    def schedules(self, connection: Any) -> list[Any]:
+        """See `Location`.  No Zope is started for that."""
+        if self.path is not None:
+            return [self]
+        classes = connection.db().classFactory
+        sites = import_module('zodbschedule.zope.sites')
+        with classes.application(connection) as app:
+            paths = list(classes.annotation(app, sites.PATHS_KEY) or ())
+        return [replace(self, path=path) for path in paths]
 
     def make(self, connection: Any) -> bool:
         """See `Location`."""
@@ -193,7 +209,7 @@ class Zope:
 
     def worker(self, *paths: str, **options: Any) -> Any:
         """A worker for the sites at those paths, or for all sites."""
-        self.workers.enlarge_pools(self.db, 2 * options['threads'] + 1)
+        self.workers.enlarge_pools(self.db, 2 * options['threads'] + 2)
         return self.workers.SitesWorker(self.db, *paths, **options)
 
     def close(self) -> None:

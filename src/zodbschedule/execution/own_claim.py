@@ -27,6 +27,7 @@ from typing import Any
 from ZODB.utils import u64
 
 from zodbschedule import clock
+from zodbschedule.execution.conflicts import tell_conflict
 from zodbschedule.execution.crowd import Crowd
 from zodbschedule.execution.passes import Pass
 from zodbschedule.execution.run import claim_of
@@ -103,7 +104,8 @@ class OwnClaim:
         """
         batch = transact(
             self.manager, partial(self._turn, limit, within, count(1)),
-            OWN_TRIES)
+            OWN_TRIES, retried=partial(
+                tell_conflict, schedule=self.schedule, of='turn'))
         batch.release()
         within.go_on(batch)
         self.registered = True

@@ -40,6 +40,7 @@ from zodbschedule import clock
 from zodbschedule.callables.deferred import refuse_deferred
 from zodbschedule.errors.chain import is_a
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.execution.conflicts import tell_conflict
 from zodbschedule.execution.current import CurrentRun
 from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
@@ -217,11 +218,12 @@ class Run(Subject):
         manager = context.manager
         if context.environment is None:
             return transact(manager, lambda: Attempt(
-                self, context.schedule, manager).execute(), storage_tries=1)
+                self, context.schedule, manager).execute(), storage_tries=1,
+                retried=self._tell_retry)
         if context.commits:
             manager = context.environment.manager
         return transact(manager, partial(self._try_in_environment, manager),
-                        storage_tries=1)
+                        storage_tries=1, retried=self._tell_retry)
 
     def _try_in_environment(self, manager: Any) -> RunResult:
         context = self.context
@@ -351,7 +353,13 @@ class Run(Subject):
         """Prepare what is told after the commit."""
         if zope.event.subscribers:
             self.event = snapshot.event(
-                self.context.schedule, self.oid, outcome, error)
+                self.context.schedule, self.oid, outcome, error,
+                None if self.snapshot is None else self.began)
+
+    def _tell_retry(self, error: BaseException) -> None:
+        tell_conflict(
+            error, self.context.schedule, 'run',
+            '' if self.snapshot is None else self.snapshot.type)
 
 
 class Attempt:

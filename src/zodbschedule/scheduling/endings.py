@@ -12,6 +12,7 @@
 ##############################################################################
 """The end of a run: what is recorded and told of it, as plain data."""
 
+from datetime import datetime
 from typing import Any
 from typing import NamedTuple
 
@@ -60,13 +61,13 @@ class TaskSnapshot(NamedTuple):
             passed=passed, occurrence=self.occurrence)
 
     def event(self, schedule: ScheduleState, oid: int, outcome: int,
-              error: str | None) -> RunEnded:
+              error: str | None, began: datetime | None) -> RunEnded:
         """What subscribers are told of it."""
         return RunEnded(
             f'{oid:x}', OUTCOMES[outcome], from_micros(self.micros),
             text(str(self.description), DESCRIPTION), self.type,
             self.principal_id, self.attempt, from_micros(self.occurrence),
-            error, *schedule.origin)
+            error, *schedule.origin, began)
 
 
 def known_snapshot(task: Any, micros: int, whole: bool) -> TaskSnapshot:

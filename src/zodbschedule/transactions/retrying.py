@@ -48,13 +48,15 @@ MAX_WAIT = 2
 
 def transact(manager: Any, work: Callable[[], T],
              conflict_tries: int = CONFLICT_TRIES,
-             storage_tries: int = STORAGE_TRIES) -> T:
+             storage_tries: int = STORAGE_TRIES,
+             retried: Callable[[BaseException], None] | None = None) -> T:
     """Call *work* in a new transaction of *manager*; return its result.
 
     *work* commits.  After a transient error, such as a conflict, or a failure
     of the storage it is called again, each time in a new transaction: at most
     *conflict_tries* or *storage_tries* times.  The last error is raised.
-    After any error the transaction is aborted.
+    After any error the transaction is aborted.  *retried* is given each error
+    but the last.
     """
     tried = 0
     while True:
@@ -68,6 +70,8 @@ def transact(manager: Any, work: Callable[[], T],
             if wait is None:
                 raise
             log.debug('Try %d failed: %s', tried, ErrorText(error))
+            if retried is not None:
+                retried(error)
         clock.wait(wait)
 
 

@@ -14,6 +14,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import transaction
@@ -240,11 +241,7 @@ class WorkerThread:
                       for path in dict.fromkeys(paths)}
 
     def _paths(self) -> list[Path]:
-        root = self.connection.root()
-        paths: list[Path] = []
-        for path in self.config.paths:
-            paths += path.paths(root) if isinstance(path, Paths) else [path]
-        return paths
+        return paths_in(self.connection.root(), self.config.paths)
 
     def _loop(self, path: Path) -> ScheduleLoop:
         return ScheduleLoop(
@@ -273,6 +270,14 @@ class Unopened(Exception):
 
 class ConnectionLost(Exception):
     """Something else, such as a subscriber, has cut off the connection."""
+
+
+def paths_in(root: Any, places: Iterable[Path | Paths]) -> list[Path]:
+    """Where the schedules are now."""
+    paths: list[Path] = []
+    for path in places:
+        paths += path.paths(root) if isinstance(path, Paths) else [path]
+    return paths
 
 
 def find(connection: Any, path: Path) -> Any:

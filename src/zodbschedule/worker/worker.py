@@ -136,7 +136,7 @@ class Worker:
         log.info('Worker %s begins, process %d, threads: %d, schedules: %s, '
                  'database: %s, zodbschedule %s', self.name, os.getpid(),
                  len(self._threads),
-                 ', '.join(map(path_text, self._threads[0].config.paths)),
+                 ', '.join(map(path_text, self.paths)),
                  str(self._source), _version())
         interrupted: BaseException | None = None
         aborted = False
@@ -244,6 +244,16 @@ class Worker:
         return (self._begun and not self._stop.was_asked()
                 and self._availability.answers
                 and all(thread.healthy for thread in self._threads))
+
+    @property
+    def database(self) -> Any:
+        """The open database; None while there is none that answers."""
+        return self._source.db if self._availability.answers else None
+
+    @property
+    def paths(self) -> tuple[Path | Paths, ...]:
+        """Where its schedules are."""
+        return self._threads[0].config.paths
 
     # -- the supervisor
 
