@@ -30,6 +30,7 @@ from sample_tasks import Noting
 from sample_tasks import Stage
 from sample_tasks import gone
 from sample_work import NOON
+from ZODB.DemoStorage import DemoStorage
 from ZODB.MappingStorage import MappingStorage
 from zope.interface.verify import verifyObject
 
@@ -508,3 +509,20 @@ def test_an_attribute_that_cannot_be_read_is_no_label():
     odd = Odd.__new__(Odd)
     odd.__dict__['principalId'] = 'edi'
     assert labels.labels_of(odd) == [labels.label_of('edi')]
+
+
+def test_they_are_found_by_oids_of_any_size():
+    """Those of a `DemoStorage` begin anywhere."""
+    db = ZODB.DB(DemoStorage())
+    schedule = db.open().root()['schedule'] = Schedule()
+    added = []
+    for oid in 1, 1 << 48, 1 << 62, (1 << 63) - 1:
+        db.storage._next_oid = oid
+        added.append(schedule.schedule(Labeled(
+            principalId='edi', uuid='a' * 32)))
+        transaction.commit()
+    oids = [oid_of(task) for task in added]
+    assert oids[-1] > 1 << 62
+    assert [*schedule.tasks_of('edi')] == [*schedule.tasks_of(uuid='a' * 32)]
+    assert {*schedule.tasks_of('edi')} == {*added}
+    db.close()

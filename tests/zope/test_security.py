@@ -247,6 +247,16 @@ class TestRestrictedCode:
         assert place.run('schedule.cancel(id)', id=id)['done']
         assert place.run('schedule.own_tasks()')['items'] == []
 
+    def test_nobody_owns_what_runs_as_anonymous(self, place):
+        title = 'zodbschedule: Schedule tasks'
+        before = transaction.savepoint()
+        place.site.page.manage_permission(title, ['Anonymous'])
+        place.log_in('Anonymous')
+        id = place.run('call(page, "objectIds")')
+        with pytest.raises(Unauthorized, match='Control'):
+            place.run('schedule.cancel(id)', id=id)
+        before.rollback()
+
     def test_who_does_it_is_not_for_the_caller_to_say(self, place):
         place.log_in('Manager')
         id = place.run('call(page, "objectIds")')

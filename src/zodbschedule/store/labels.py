@@ -44,8 +44,8 @@ from zodbschedule.transactions.errors import is_storage_failure
 from zodbschedule.transactions.errors import is_transient
 
 
-# The bits of an oid in an entry.  No database has more objects than that.
-OID = 48
+# The bits of an oid in an entry.  A DemoStorage begins anywhere.
+OID = 64
 
 # The entries of one principal are in so many parts, in different trees: many
 # may schedule as the same one at the same time.  Fewer, and they conflict more
