@@ -109,6 +109,10 @@ class TestOpening:
     def test_it_is_sound(self, schedule):
         check(schedule)
 
+    def test_a_copy_of_the_file_is_the_same_schedule(self, schedule):
+        assert schedule.is_identified
+        assert not schedule.is_copied
+
     def test_a_deep_check_finds_no_flaw(self, stored):
         found = CliRunner().invoke(commands, [
             'check', '--deep', '--db', uri_of(*stored), '--path', 'schedule'])
