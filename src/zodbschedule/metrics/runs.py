@@ -36,6 +36,7 @@ from zodbschedule.logger import place
 BUCKETS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900,
            3600, 14400)
 
+
 class RunMetrics:
     """Counters and histograms of runs, as a collector of prometheus_client.
 
