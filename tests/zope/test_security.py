@@ -253,6 +253,7 @@ class TestRestrictedCode:
         place.site.page.manage_permission(title, ['Anonymous'])
         place.log_in('Anonymous')
         id = place.run('call(page, "objectIds")')
+        assert place.schedule.get(id).principalId is None
         with pytest.raises(Unauthorized, match='Control'):
             place.run('schedule.cancel(id)', id=id)
         before.rollback()
