@@ -4,20 +4,24 @@ The databases are in `tests/data`; `tests/support/stored.py` has written them.
 """
 
 import os
-import re
 import subprocess
 import sys
 from collections import Counter
-from collections import defaultdict
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import transaction
+import ZODB
 from click.testing import CliRunner
 from places import check
+from shapes import documented
+from shapes import fields_on_page
+from shapes import length
+from shapes import records
 from shapes import shapes_of
+from shapes import stored_fields
 from stored import ABSENT
 from stored import BUSY
 from stored import DAY
@@ -28,6 +32,7 @@ from stored import SECOND
 from stored import copy
 from stored import opened
 from stored import uri_of
+from ZODB.broken import Broken
 
 from zodbschedule import clock as the_clock
 from zodbschedule import reading
@@ -39,9 +44,11 @@ from zodbschedule.testing import SettableClock
 
 HERE = Path(__file__).parent
 DATA = HERE / 'data'
-PAGE = HERE.parent / 'docs' / 'compatibility.rst'
 
 TOGETHER = {f'together {number}' for number in range(20)}
+
+#: a site, which needs Zope
+SITE = 'site.fs'
 
 #: the state of each task, by its description
 STATES = {
@@ -101,6 +108,10 @@ class TestOpening:
 
     def test_it_is_sound(self, schedule):
         check(schedule)
+
+    def test_a_copy_of_the_file_is_the_same_schedule(self, schedule):
+        assert schedule.is_identified
+        assert not schedule.is_copied
 
     def test_a_deep_check_finds_no_flaw(self, stored):
         found = CliRunner().invoke(commands, [
@@ -219,6 +230,48 @@ class TestProcessing:
             row.function for row in reading.parked(processed).items}
 
 
+class TestWithoutZope:
+    """Tasks of a site are missing code to a process that has no Zope."""
+
+    @pytest.fixture
+    def db(self, tmp_path):
+        copy(DATA, SITE, tmp_path)
+        with closing(ZODB.DB(str(tmp_path / SITE))) as db, (
+                the_clock.use(SettableClock(NOW + DAY + MINUTE))):
+            yield db
+
+    @pytest.fixture
+    def schedule(self, db):
+        with closing(db.open()) as connection:
+            yield connection.root()['schedule']
+            transaction.abort()
+
+    def test_every_record_can_be_loaded(self, db):
+        connection = db.open()
+        broken = 0
+        for oid, _, _ in records(db):
+            loaded = connection.get(oid)
+            loaded._p_activate()
+            broken += isinstance(loaded, Broken)
+        connection.close()
+        assert broken
+
+    def test_they_are_listed(self, schedule):
+        assert {(row.function, row.state, row.problem is None)
+                for row in all_tasks(schedule)} == {
+            ('zodbschedule.zope.context_task.ContextTask', 'waiting', False),
+            ('zodbschedule.zope.contributions.ContributedTask', 'waiting',
+             False)}
+
+    def test_they_are_left_in_their_places(self, schedule):
+        before = [task._p_oid for task in schedule]
+        schedule.process(the_clock.now())
+        transaction.begin()
+        assert [task._p_oid for task in schedule] == before
+        assert not len(schedule.parked)
+        check(schedule)
+
+
 # -- the format
 
 
@@ -256,40 +309,6 @@ def test_all_storages_hold_the_same(shapes):
     assert (f'{HELD}.Moved', 'parts') in shapes['SQLite']
 
 
-def documented():
-    """The fields of each class, as the page has them."""
-    table = PAGE.read_text().partition('The records\n===')[2]
-    rows = re.split(r'^   \* - ', table.partition('\n\n\n')[0], flags=re.M)
-    return {names[0]: names[1:] for names in (
-        re.findall(r'``([\w.]+)``', row) for row in rows[2:])}
-
-
-def bases_of(path):
-    """The class, and its bases, as far as they are on the page."""
-    module, _, name = path.rpartition('.')
-    return [f'{cls.__module__}.{cls.__name__}'
-            for cls in getattr(import_module(module), name).__mro__]
-
-
-def fields_on_page(path):
-    """All fields of a class, with those of its bases."""
-    page = documented()
-    return [name for base in bases_of(path) for name in page.get(base, ())]
-
-
-def stored_fields(shapes):
-    """The fields of each class of this package, each with its kinds."""
-    found = defaultdict(dict)
-    for (path, name), kinds in shapes.items():
-        found[path][name] = kinds
-        for kind in kinds:
-            inner, _, fields = kind.partition('(')
-            found[inner].update(dict.fromkeys(
-                re.findall(r'(\w+)=', fields), ()))
-    return {path: fields for path, fields in found.items()
-            if path.startswith('zodbschedule.')}
-
-
 @pytest.mark.parametrize('path', [
     path for path in documented() if '.zope.' not in path])
 def test_what_the_page_names_is_there(path, shapes):
@@ -307,12 +326,3 @@ def test_the_page_names_all_that_is_stored(shapes):
         named = fields_on_page(path)
         assert set(fields) - {''} <= set(named), path
         assert max(map(length, fields.get('', ())), default=0) <= len(named)
-
-
-def length(kind):
-    """How many members a record has that is a tuple."""
-    depth = commas = 0
-    for character in kind.partition('(')[2][:-1]:
-        depth += {'(': 1, ')': -1}.get(character, 0)
-        commas += character == ',' and not depth
-    return commas + (kind.startswith('tuple(') and kind != 'tuple()')

@@ -794,6 +794,25 @@ def test_a_worker_serves_its_metrics_until_it_ends(shell, working):
     assert 'zodbschedule_up{schedule="schedule"} 1.0' in text
 
 
+@pytest.mark.slow  # what was read is kept for some seconds
+def test_what_is_scraped_says_that_a_server_is_away(zeo, working):
+    worker = working('--metrics-port', '0')
+    worker.says('Metrics are served on port ')
+    port = worker.log().partition('served on port ')[2].split()[0]
+
+    def is_up(value):
+        with urlopen(f'http://127.0.0.1:{port}/metrics') as answer:
+            return (f'zodbschedule_up{{schedule="schedule"}} {value}\n'
+                    in answer.read().decode())
+
+    wait_until(lambda: is_up('1.0'), 'it is there', worker.process)
+    zeo.stop()
+    wait_until(lambda: is_up('0.0'), 'it is away', worker.process)
+    zeo.start()
+    wait_until(lambda: is_up('1.0'), 'it is back', worker.process)
+    worker.ends_when_told()
+
+
 def test_a_port_in_use_is_said(shell):
     before = list(zope.event.subscribers)
     with socket.socket() as other:

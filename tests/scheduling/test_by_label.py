@@ -360,6 +360,7 @@ def test_a_task_whose_class_is_missing_is_found(schedule, clock):
     stage.close()
 
 
+@pytest.mark.storages('FileStorage')
 def test_a_task_whose_record_is_gone_is_left_out(database):
     schedule = database.schedule()
     task = schedule.schedule(Labeled(time=NOON, principalId='edi'))

@@ -5,13 +5,18 @@ else than it did, whatever it makes of it when it is loaded.
 """
 
 import io
+import re
 from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
 
 from persistent import Persistent
 from ZODB._compat import PersistentUnpickler
 from ZODB.broken import find_global
 from ZODB.utils import z64
 
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'compatibility.rst'
 
 # Of what is longer, the kinds of the members are told, and not their order.
 LONG = 16
@@ -115,3 +120,49 @@ def kind_of(value, referred=path_of_reference):
 def _fields(values, referred=path_of_reference):
     return [f'{name}={kind_of(value, referred)}'
             for name, value in sorted(values.items(), key=repr)]
+
+
+def length(kind):
+    """How many members a record has that is a tuple."""
+    depth = commas = 0
+    for character in kind.partition('(')[2][:-1]:
+        depth += {'(': 1, ')': -1}.get(character, 0)
+        commas += character == ',' and not depth
+    return commas + (kind.startswith('tuple(') and kind != 'tuple()')
+
+
+# -- the page
+
+
+def documented():
+    """The fields of each class, as the page has them."""
+    table = PAGE.read_text().partition('The records\n===')[2]
+    rows = re.split(r'^   \* - ', table.partition('\n\n\n')[0], flags=re.M)
+    return {names[0]: names[1:] for names in (
+        re.findall(r'``([\w.]+)``', row) for row in rows[2:])}
+
+
+def bases_of(path):
+    """The class, and its bases, as far as they are on the page."""
+    module, _, name = path.rpartition('.')
+    return [f'{cls.__module__}.{cls.__name__}'
+            for cls in getattr(import_module(module), name).__mro__]
+
+
+def fields_on_page(path):
+    """All fields of a class, with those of its bases."""
+    page = documented()
+    return [name for base in bases_of(path) for name in page.get(base, ())]
+
+
+def stored_fields(shapes):
+    """The fields of each class of this package, each with its kinds."""
+    found = defaultdict(dict)
+    for (path, name), kinds in shapes.items():
+        found[path][name] = kinds
+        for kind in kinds:
+            inner, _, fields = kind.partition('(')
+            found[inner].update(dict.fromkeys(
+                re.findall(r'(\w+)=', fields), ()))
+    return {path: fields for path, fields in found.items()
+            if path.startswith('zodbschedule.')}

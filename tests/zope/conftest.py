@@ -51,7 +51,11 @@ SITE = """\
 @pytest.fixture(scope='session')
 def zope(tmp_path_factory):
     """The module `Zope2`, started up."""
-    home = tmp_path_factory.mktemp('zope')
+    return start(tmp_path_factory.mktemp('zope'))
+
+
+def start(home):
+    """Start up a Zope with that home; the module `Zope2`."""
     (home / 'etc').mkdir()
     (home / 'etc' / 'site.zcml').write_text(SITE)
     (home / 'zope.conf').write_text(CONF.format(home=home))

@@ -189,7 +189,7 @@ class Reading:
     def get(self) -> Found | None:
         """What is so now; None if it cannot be read in time."""
         with self.lock:
-            if self._is_fresh():
+            if time.monotonic() - self.read_at < self.keep:
                 return self.found
             if self.thread is None:
                 self.thread = threading.Thread(
@@ -198,17 +198,13 @@ class Reading:
                 self.thread.start()
             thread = self.thread
         thread.join(self.wait)
-        with self.lock:
-            return self.found if self._is_fresh() else None
+        return None if thread.is_alive() else self.found
 
     def finish(self) -> None:
         """Wait for a thread that reads, as long as a scrape does."""
         thread = self.thread
         if thread is not None:
             thread.join(self.wait)
-
-    def _is_fresh(self) -> bool:
-        return time.monotonic() - self.read_at < self.keep
 
     def _run(self) -> None:
         found, problem = None, ''
