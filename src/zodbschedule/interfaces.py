@@ -945,7 +945,8 @@ class IRunEnded(IScheduleEvent):
     principalId = TextLine(title='The principal that it ran as',
                            required=False)
     began = Datetime(title='When the run began, UTC; None: the task could not '
-                           'be called', required=False)
+                           'be called, or its run was cut off',
+                     required=False)
 
 
 class ITaskParked(IScheduleEvent):

@@ -137,6 +137,8 @@ def test_each_is_told_when_that_is_committed(stage, told):
     assert [(type(one), getattr(one, 'outcome', None)) for one in told] == [
         (RunEnded, 'interrupted'), (RunEnded, 'interrupted'),
         (TaskParked, None), (RunEnded, 'failed')]
+    # Nobody has seen how long they were.
+    assert {getattr(one, 'began', None) for one in told} == {None}
 
 
 def test_without_a_history_nothing_is_recorded(stage, told):

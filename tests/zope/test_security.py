@@ -52,6 +52,7 @@ MATRIX = [
     ('call(page, "objectIds", time=DateTime() + 1)', EDITORS),
     ('call(page, "objectIds", principalId=current_principal(page))', EDITORS),
     ('call(page, "objectIds", recurrence=Cron("0 3 * * *", "UTC"))', EDITORS),
+    ('call(page, "objectIds", key="contributed:addon")', ADMINISTRATORS),
     ('call(site, "objectIds")', ADMINISTRATORS),
     ('call(None, "objectIds")', ADMINISTRATORS),
     ('schedule.own_tasks()', EVERYBODY),
@@ -253,6 +254,7 @@ class TestRestrictedCode:
         place.site.page.manage_permission(title, ['Anonymous'])
         place.log_in('Anonymous')
         id = place.run('call(page, "objectIds")')
+        assert place.schedule.get(id).principalId is None
         with pytest.raises(Unauthorized, match='Control'):
             place.run('schedule.cancel(id)', id=id)
         before.rollback()

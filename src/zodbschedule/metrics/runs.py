@@ -36,9 +36,6 @@ from zodbschedule.logger import place
 BUCKETS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900,
            3600, 14400)
 
-#: the outcomes of what was not called, or whose end nobody has seen
-WITHOUT_DURATION = 'expired', 'interrupted'
-
 
 class RunMetrics:
     """Counters and histograms of runs, as a collector of prometheus_client.
@@ -100,7 +97,7 @@ class RunMetrics:
     def _note_run(self, event: RunEnded) -> None:
         where = self._where(event)
         self.runs.labels(*where, event.type, event.outcome).inc()
-        if event.began is None or event.outcome in WITHOUT_DURATION:
+        if event.began is None or event.outcome == 'expired':
             return
         lag = event.began - event.time
         lasted = clock.now() - event.began

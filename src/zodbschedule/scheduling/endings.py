@@ -61,7 +61,8 @@ class TaskSnapshot(NamedTuple):
             passed=passed, occurrence=self.occurrence)
 
     def event(self, schedule: ScheduleState, oid: int, outcome: int,
-              error: str | None, began: datetime | None) -> RunEnded:
+              error: str | None, began: datetime | None = None
+              ) -> RunEnded:
         """What subscribers are told of it."""
         return RunEnded(
             f'{oid:x}', OUTCOMES[outcome], from_micros(self.micros),

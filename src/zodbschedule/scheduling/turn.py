@@ -232,8 +232,7 @@ class Collection:
         """Its run goes on record, and is told."""
         error = text(error, LINE)
         self.events.append(
-            snapshot.event(self.schedule, slot.oid, outcome, error,
-                           from_micros(cut_off.began)))
+            snapshot.event(self.schedule, slot.oid, outcome, error))
         if self.schedule.history.keep:
             self.records.append(snapshot.recorded(
                 slot.oid, outcome, error, cut_off.began, passed))

@@ -41,8 +41,10 @@ from zodbschedule.zope.contexts import object_at
 from zodbschedule.zope.contexts import path_below
 from zodbschedule.zope.contexts import path_of
 from zodbschedule.zope.contexts import uuid_of
+from zodbschedule.zope.contributions import KEY_PREFIX
 from zodbschedule.zope.discarded import warn_if_discarded
 from zodbschedule.zope.environment import descend
+from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import SCHEDULE_AS_OTHERS
 from zodbschedule.zope.permissions import check_cancel
@@ -257,8 +259,9 @@ def call(context: Any, func: Callable[..., Any] | str, *args: Any,
     permission to schedule as others is needed in addition, on the site, for
     another *principalId* than that of the user, and for a dotted name as
     *func*, which can name any function; the permission to control, to replace
-    a task of somebody else.  With *trusted* no permission is checked: for code
-    that schedules on behalf of the site, whoever the current user is.
+    a task of somebody else, and for the key of a contributed task.  With
+    *trusted* no permission is checked: for code that schedules on behalf of
+    the site, whoever the current user is.
 
     Writes in the current transaction and does not commit.  Raises LookupError
     if there is no schedule; Unauthorized; `UnknownUser` if the current user
@@ -289,6 +292,9 @@ def _check_call(context: Any, func: object, options: Mapping[str, Any],
         check_permission(SCHEDULE_AS_OTHERS, site)
     if replaced is not None:
         check_cancel(replaced, site)
+    if str(options.get('key')).startswith(KEY_PREFIX):
+        # No site gets a contributed task whose key is taken.
+        check_permission(CONTROL, site)
 
 
 def _is_dotted(func: object) -> bool:
