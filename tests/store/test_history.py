@@ -24,6 +24,7 @@ from ZODB.utils import z64
 from zope.interface.verify import verifyClass
 from zope.interface.verify import verifyObject
 
+from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import IHistory
 from zodbschedule.interfaces import IOutcome
 from zodbschedule.outcomes import SUCCEEDED
@@ -300,6 +301,16 @@ def test_it_is_filtered_by_task_and_by_outcome(stage):
         assert selected(outcome='failed') == ['bad']
         assert selected(task=good, outcome='failed') == []
         assert selected(task=type(good)()) == []
+
+
+def test_what_had_ended_before_is_left_out():
+    found = new_history()
+    for minutes in range(3):
+        now = NOW + timedelta(minutes=minutes)
+        ended = to_micros(now)
+        add(found, [history.record(
+            minutes, ended, SUCCEEDED, ended, 'a task', '', began=ended)], now)
+    assert ids(found.select(since=NOW + timedelta(minutes=1))) == [2, 1]
 
 
 def test_an_outcome_that_there_is_not_is_refused():

@@ -14,6 +14,7 @@ from zodbschedule import NotScheduled
 from zodbschedule.interfaces import IParkedTask
 from zodbschedule.interfaces import IParkedTasks
 from zodbschedule.outcomes import Tally
+from zodbschedule.scheduling.soundness.repairs import note_arrival
 from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.scheduling.soundness.survey import mend as mend_flaws
 from zodbschedule.store.parked import REASON
@@ -108,6 +109,15 @@ def test_a_wrong_order_and_a_wrong_count_are_found_and_mended(stage):
     assert list(flaws(stage.schedule)) == []
     assert list(parked.newest_first()) == [middle, newest, oldest]
     assert len(parked) == 3
+
+
+def test_one_that_stands_in_the_order_already_is_left_there(stage):
+    parked = stage.schedule.parked
+    for entry in list(parked):
+        note_arrival(stage.schedule, entry)
+    assert [entry.position for entry in parked.newest_first()] == (
+        sorted((entry.position for entry in parked), reverse=True))
+    assert len(parked.arrivals) == 3
 
 
 def test_entries_are_listed_counted_and_found(stage):

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
+from itertools import takewhile
 from operator import attrgetter
 from typing import Any
 from typing import NamedTuple
@@ -344,9 +345,8 @@ class History(Configurable):
         return sorted(reversed(found), key=_ended, reverse=True)
 
     def _in_chunks(self, oldest: int = EARLIEST) -> Iterator[Outcome]:
-        for key, chunk in self.newest_chunks():
-            if key >> SIZE < oldest:
-                return
+        for _, chunk in takewhile(
+                lambda pair: pair[0] >> SIZE >= oldest, self.newest_chunks()):
             yield from chunk.newest_first()
 
     def newest_chunks(self, start: int | None = None
