@@ -303,6 +303,13 @@ def test_this_code_writes_what_is_in_the_data(shapes, tmp_path):
         assert shapes_of(db) == shapes['FileStorage']
 
 
+def test_nothing_in_the_data_is_of_the_machine_of_the_writer():
+    files = [path for path in DATA.rglob('*') if path.is_file()]
+    assert len(files) > 2
+    for path in files:
+        assert b'  File "' not in path.read_bytes(), path
+
+
 def test_all_storages_hold_the_same(shapes):
     assert without_held(shapes['SQLite']) == (
         without_held(shapes['FileStorage']))

@@ -44,6 +44,7 @@ from zodbschedule import RRule
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import clock
+from zodbschedule.errors.text import ErrorText
 from zodbschedule.store import incarnation
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.testing import SettableClock
@@ -57,6 +58,9 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 BERLIN = ZoneInfo('Europe/Berlin')
+
+# Of each error: a real one has the paths and the lines of the writer's code.
+TRACEBACK = 'Traceback (most recent call last):\n  ...\n'
 
 #: a process of another machine, which nobody takes for alive
 DEAD = Incarnation('elsewhere', 'another boot of another machine', 4711, '1')
@@ -121,7 +125,8 @@ def write(kind, folder):
 
 @contextmanager
 def fixed():
-    """Time, what is drawn by lot, and the process, are always the same."""
+    """Time, what is drawn by lot, process and traceback are always the same.
+    """
     ticks, drawn = count(1), random.getstate()
     random.seed('writer')
     now = NOW.timestamp()
@@ -131,6 +136,7 @@ def fixed():
                 (time, 'time', lambda: now + next(ticks) / 1000),
                 (uuid, 'uuid4', lambda: uuid.UUID(
                     int=random.getrandbits(128))),
+                (ErrorText, 'traceback', TRACEBACK),
                 (incarnation, 'this', lambda: DEAD),
                 (incarnation, 'is_gone', lambda other: True)]:
             stack.enter_context(patch.object(target, name, value))
