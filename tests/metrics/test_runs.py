@@ -18,16 +18,13 @@ from datetime import datetime
 from datetime import timedelta
 
 import pytest
-import ZODB
 import zope.event
 from prometheus_client import CollectorRegistry
-from transaction import TransactionManager
 from transaction.interfaces import TransientError
 from ZEO.Exceptions import ClientDisconnected
 
 from zodbschedule import Every
 from zodbschedule import Retry
-from zodbschedule import Schedule
 from zodbschedule import clock as the_clock
 from zodbschedule.execution import conflicts
 from zodbschedule.execution import own_claim
@@ -48,17 +45,6 @@ MINUTE = timedelta(minutes=1)
 def clock():
     with the_clock.use(SettableClock(NOON)) as clock:
         yield clock
-
-
-@pytest.fixture
-def schedule(clock):
-    db = ZODB.DB(None)
-    connection = db.open(TransactionManager())
-    found = connection.root()['schedule'] = Schedule()
-    connection.transaction_manager.commit()
-    yield found
-    connection.transaction_manager.abort()
-    db.close()
 
 
 @pytest.fixture
