@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from zodbschedule import CallTask
+from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
@@ -64,6 +65,27 @@ def test_the_pages_are_the_whole(minutes, limit):
         assert ids(found) == [
             task_id(task) for task in schedule.tasks()]
         assert all(len(page) == limit for page in found[:-1])
+
+
+def test_a_crowd_at_one_instant_is_shown_once(schedule, commit):
+    tasks = fill(schedule, (3 * LEAF + 1) * [0])
+    commit()
+    assert ids(all_pages(schedule, 7)) == [*map(task_id, tasks)]
+
+
+def test_so_much_of_the_history_is_read_for_the_last_errors(
+        schedule, commit, clock, monkeypatch):
+    task = schedule.call(fail, time=BEGIN, retry=Retry(9, delay=MINUTE))
+    commit()
+    schedule.process(BEGIN)
+    [row] = reading.upcoming(schedule).items
+    assert row.error == 'RuntimeError: nobody opens'
+    for _ in range(5):
+        schedule.run_now(task, by='zoe')
+    commit()
+    monkeypatch.setattr(pages, 'LOOKED_AT', 5)
+    [row] = reading.upcoming(schedule).items
+    assert row.error is None
 
 
 def test_what_stays_is_not_left_out_when_others_leave(schedule, commit):
