@@ -29,6 +29,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.reading import pages
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
+from zodbschedule.reading.paging import MOST
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
@@ -70,7 +71,7 @@ def preview(schedule: Schedule, action: str, filter: Filter) -> Preview:
     found: list[Row] = []
     cursor = None
     for _ in range(PREVIEWED):
-        page = read(schedule, cursor, pages.MOST, filter=filter)
+        page = read(schedule, cursor, MOST, filter=filter)
         found += page.items
         cursor = page.cursor
         if cursor is None:
