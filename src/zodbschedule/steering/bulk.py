@@ -106,10 +106,10 @@ def several(schedule: Schedule, action: str,
     """
     act, _, done = _known(action)
     ids = list(chosen)
-    if len(ids) > pages.MOST:
+    if len(ids) > MOST:
         raise InvalidTask(f'{len(ids)} tasks are too many for one '
                           f'transaction; use a BulkAction for more than '
-                          f'{pages.MOST}')
+                          f'{MOST}')
     record = _record(action, by, reason)
     found = [act(schedule, id, seen=seen, **record) for id, seen in ids]
     left = tuple(each for each in found if not each.done)
