@@ -165,6 +165,15 @@ def test_a_page_loads_few_objects_in_the_midst_of_a_crowd(crowded, number):
     assert loads <= MOST_LOADS
 
 
+@pytest.mark.parametrize('hours', [0, 24 * 365 * 100], ids=['late', 'early'])
+def test_a_glance_loads_few_objects_in_the_midst_of_a_crowd(crowded, hours):
+    """Whether all of it is due, or all of it waits for long."""
+    now = BEGIN + timedelta(days=1) - timedelta(hours=hours)
+    crowded._p_jar.cacheMinimize()
+    assert cold_loads(crowded, lambda schedule: reading.health(
+        schedule, now, glance=True)) <= MOST_LOADS
+
+
 def test_what_workers_hold_is_paged_too(schedule, commit):
     tasks = fill(schedule, 3 * [0])
     claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
