@@ -29,6 +29,7 @@ from zodbschedule.reading.attributes import or_default
 from zodbschedule.reading.attributes import own_attribute
 from zodbschedule.reading.attributes import read
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.masking import Mask
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import parked_entries
 from zodbschedule.reading.parked import parked_facts
@@ -129,19 +130,20 @@ def paused_facts(pause: PausedTask) -> PausedFacts:
 # -- by id -------------------------------------------------------------------
 
 
-def task(schedule: Schedule, id: str
+def task(schedule: Schedule, id: str, mask: Mask | None = None
          ) -> TaskDetails | ParkedDetails | EndedTask | None:
     """All that is known of the task, or of the parked entry, with that id.
 
     None if no task has had that id.  Of a task that is parked several times:
-    the first entry; `parked_entries` gives all.
+    the first entry; `parked_entries` gives all.  *mask* says which arguments
+    and attributes must not be shown, by their names.
     """
     found = schedule.get(id)
     if found is not None:
-        return _details_of(schedule, found)
+        return _details_of(schedule, found, mask)
     entries = parked_entries(schedule, id)
     if entries:
-        return _parked_details(schedule, entries[0])
+        return _parked_details(schedule, entries[0], mask)
     outcomes = outcomes_of(schedule, id)
     if outcomes:
         return EndedTask(id=id, description=outcomes[0].description,
@@ -164,7 +166,8 @@ def id_of_key(schedule: Schedule, key: str) -> str | None:
     return next(chain(held, parked), None)
 
 
-def _details_of(schedule: Schedule, task: Persistent) -> TaskDetails:
+def _details_of(schedule: Schedule, task: Persistent, mask: Mask | None
+                ) -> TaskDetails:
     row = LastErrors(schedule).added(
         placed(schedule, task, held_by_oid(schedule)))
     return TaskDetails(
@@ -173,15 +176,16 @@ def _details_of(schedule: Schedule, task: Persistent) -> TaskDetails:
         pause=pause_facts(schedule.paused(task)),
         schedule_pause=pause_facts(schedule.paused()),
         parked=tuple(entry.id for entry in parked_entries(schedule, row.id)),
-        attributes=attributes(task),
+        attributes=attributes(task, mask),
         outcomes=outcomes_of(schedule, row.id))
 
 
-def _parked_details(schedule: Schedule, entry: ParkedTask) -> ParkedDetails:
+def _parked_details(schedule: Schedule, entry: ParkedTask,
+                    mask: Mask | None) -> ParkedDetails:
     row = parked_facts(entry)
     return ParkedDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
-        attributes=attributes(entry.task),
+        attributes=attributes(entry.task, mask),
         outcomes=outcomes_of(schedule, row.task or row.id))
 
 

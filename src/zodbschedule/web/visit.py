@@ -21,6 +21,8 @@ from typing import Any
 from webob.exc import HTTPBadRequest
 
 from zodbschedule import clock
+from zodbschedule.reading.masking import masked_error
+from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
 from zodbschedule.web.visitor import Visitor
 
@@ -70,3 +72,17 @@ class Visit(Visitor):
             raise HTTPBadRequest(f'{name} is {value!r}; it has to be one of '
                                  f'{", ".join(words)}.')
         return value
+
+    # -- what may be shown
+
+    def error(self, text: str | None) -> str | None:
+        """What an error has said; with a mask, its class alone."""
+        if text is None or self.site.mask is None:
+            return text
+        return masked_error(text)
+
+    def traceback(self, text: str | None) -> str | None:
+        """A traceback, where these are shown; with a mask, without values."""
+        if not text or not self.site.tracebacks:
+            return None
+        return text if self.site.mask is None else masked_traceback(text)
