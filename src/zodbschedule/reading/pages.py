@@ -23,6 +23,7 @@ from zodbschedule.reading.one_task import held_by_oid
 from zodbschedule.reading.one_task import paused_facts
 from zodbschedule.reading.one_task import placed
 from zodbschedule.reading.paging import LIMIT
+from zodbschedule.reading.paging import OUTCOMES_LOOKED_AT
 from zodbschedule.reading.paging import id_in
 from zodbschedule.reading.paging import newest_outcomes
 from zodbschedule.reading.paging import number_in
@@ -112,17 +113,19 @@ def paused(schedule: Schedule, cursor: str | None = None, limit: int = LIMIT
 
 def history(schedule: Schedule, cursor: str | None = None,
             limit: int = LIMIT, *, task: str | None = None,
-            outcome: str | None = None, since: datetime | None = None
-            ) -> Page[OutcomeFacts]:
+            outcome: str | None = None, since: datetime | None = None,
+            text: str | None = None) -> Page[OutcomeFacts]:
     """What is on record, newest first; *limit* of it, and a cursor.
 
     *task* is the id of a task, *outcome* a word as in `IOutcome`, *since* an
-    aware datetime: only what ended then or later.  What has ended within the
-    portion that a worker is at may be on the first page only.  Raises
-    `InvalidCursor`.
+    aware datetime: only what ended then or later, *text* a part of the
+    description, the error, or who did it.  What has ended within the portion
+    that a worker is at may be on the first page only.  Raises `InvalidCursor`.
     """
-    chosen = Chosen(None if task is None else normal_id(task), outcome, since)
-    return page(schedule, _past(schedule, cursor, since), limit, chosen)
+    chosen = Chosen(None if task is None else normal_id(task), outcome, since,
+                    None if text is None else text.casefold())
+    return page(schedule, _past(schedule, cursor, since), limit, chosen,
+                OUTCOMES_LOOKED_AT)
 
 
 def _past(schedule: Schedule, cursor: str | None, since: datetime | None
@@ -149,9 +152,14 @@ class Chosen(NamedTuple):
     task: str | None
     outcome: str | None
     since: datetime | None
+    #: with its case folded
+    text: str | None
 
     def matches(self, facts: OutcomeFacts) -> bool:
         """Whether that one is meant."""
         return (self.task in (None, facts.id)
                 and self.outcome in (None, facts.outcome)
-                and (self.since is None or facts.ended >= self.since))
+                and (self.since is None or facts.ended >= self.since)
+                and (self.text is None or any(
+                    self.text in (each or '').casefold() for each in (
+                        facts.description, facts.error, facts.principalId))))

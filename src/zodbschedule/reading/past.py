@@ -20,6 +20,7 @@ from itertools import islice
 from zodbschedule.reading.facts import Facts
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.history import Outcome
+from zodbschedule.store.inspection import normal_id
 
 
 # The number of outcomes that are shown with a task.
@@ -58,6 +59,25 @@ def all_outcomes(schedule: Schedule, id: str | None = None,
     return map(outcome_facts, schedule.history.select(id, outcome, since))
 
 
-def outcomes_of(schedule: Schedule, id: str) -> tuple[OutcomeFacts, ...]:
-    """The newest `MOST_OUTCOMES` of the task with that id."""
-    return tuple(islice(all_outcomes(schedule, id), MOST_OUTCOMES))
+class Past:
+    """The history, newest first, as far as so many loads allow."""
+
+    def __init__(self, schedule: Schedule, loads: int | None) -> None:
+        self.schedule = schedule
+        #: None: all of it
+        self.loads = loads
+
+    def __iter__(self) -> Iterator[Outcome]:
+        count = self.schedule._p_jar.getTransferCounts
+        before = count()[0]
+        for outcome in self.schedule.history:
+            yield outcome
+            if self.loads is not None and count()[0] - before >= self.loads:
+                return
+
+    def outcomes_of(self, id: str) -> tuple[OutcomeFacts, ...]:
+        """The newest `MOST_OUTCOMES` of the task with that id."""
+        id = normal_id(id)
+        return tuple(islice(
+            (outcome_facts(each) for each in self if id and each.id == id),
+            MOST_OUTCOMES))
