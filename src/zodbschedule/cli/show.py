@@ -44,6 +44,7 @@ from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.one_task import task as details_of
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import all_parked
+from zodbschedule.reading.past import RUN_OUTCOMES
 from zodbschedule.reading.past import OutcomeFacts
 from zodbschedule.reading.past import all_outcomes
 from zodbschedule.reading.selection import Filter
@@ -56,9 +57,6 @@ from zodbschedule.store.history import NAMES
 
 # The id under which a pause of the whole schedule is on record.
 WHOLE_SCHEDULE = '0'
-
-# The outcomes of what has begun.
-RUN_OUTCOMES = 'succeeded', 'retried', 'failed'
 
 
 # -- tasks -------------------------------------------------------------------

@@ -24,6 +24,7 @@ SHOWN = 10
 def body(visit: Visit) -> Body:
     """Four numbers, the next runs and the last outcomes."""
     return Body('overview', 'Overview', {
-        'health': reading.health(visit.schedule, visit.now),
+        'health': reading.health(
+            visit.schedule, visit.now, glance=True),
         'next': reading.upcoming(visit.schedule, limit=SHOWN).items,
         'last': reading.history(visit.schedule, limit=SHOWN).items})
