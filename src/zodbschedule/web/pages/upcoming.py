@@ -13,13 +13,11 @@
 """What waits, by time."""
 
 from zodbschedule import reading
-from zodbschedule.web.links import pager
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 
 
 def body(visit: Visit) -> Body:
     """A page of it."""
-    page = reading.upcoming(visit.schedule, visit.text('cursor'))
     return Body('upcoming', 'Upcoming', {
-        'page': page, 'pager': pager(visit, page.cursor)})
+        'page': reading.upcoming(visit.schedule, visit.text('cursor'))})

@@ -16,11 +16,13 @@ A template gets plain data only, `visit`, and the functions of `wording`.
 Everything is escaped, unless a template says ``structure``.
 """
 
+from functools import partial
 from pathlib import Path
 
 from chameleon import PageTemplateLoader
 
 from zodbschedule.web.links import live
+from zodbschedule.web.links import pager
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 from zodbschedule.web.wording import Words
@@ -35,7 +37,7 @@ def body(visit: Visit, shown: Body) -> str:
     """The body of a page alone, for any layout."""
     html: str = LOADER[shown.template].render(
         visit=visit, macros=LOADER['macros'].macros, live=live(visit),
-        words=words(visit), **shown.values)
+        pager=partial(pager, visit), words=words(visit), **shown.values)
     return html
 
 
