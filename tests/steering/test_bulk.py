@@ -9,7 +9,7 @@ import pytest
 from zodbschedule import InvalidTask
 from zodbschedule import reading
 from zodbschedule import steering
-from zodbschedule.reading import pages
+from zodbschedule.reading import paging
 from zodbschedule.steering import bulk
 from zodbschedule.store.inspection import task_id
 
@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
     """Pages of two, so that there are portions."""
-    monkeypatch.setattr(pages, 'LOOKED_AT', 2)
+    monkeypatch.setattr(paging, 'LOOKED_AT', 2)
 
 
 @pytest.fixture

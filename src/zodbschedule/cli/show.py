@@ -45,6 +45,7 @@ from zodbschedule.reading.one_task import task as details_of
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import all_parked
 from zodbschedule.reading.parked import parked_entries
+from zodbschedule.reading.past import RUN_OUTCOMES
 from zodbschedule.reading.past import OutcomeFacts
 from zodbschedule.reading.past import all_outcomes
 from zodbschedule.reading.selection import Filter
@@ -58,9 +59,6 @@ from zodbschedule.store.parked import ParkedTask
 
 # The id under which a pause of the whole schedule is on record.
 WHOLE_SCHEDULE = '0'
-
-# The outcomes of what has begun.
-RUN_OUTCOMES = 'succeeded', 'retried', 'failed'
 
 
 # -- tasks -------------------------------------------------------------------

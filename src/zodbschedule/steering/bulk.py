@@ -31,6 +31,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.reading import pages
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
+from zodbschedule.reading.paging import MOST
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
@@ -105,10 +106,10 @@ def several(schedule: Schedule, action: str,
     """
     act, _, done = _known(action)
     ids = list(chosen)
-    if len(ids) > pages.MOST:
+    if len(ids) > MOST:
         raise InvalidTask(f'{len(ids)} tasks are too many for one '
                           f'transaction; use a BulkAction for more than '
-                          f'{pages.MOST}')
+                          f'{MOST}')
     record = _record(action, by, reason)
     found = [act(schedule, id, seen=seen, **record) for id, seen in ids]
     left = tuple(each for each in found if not each.done)
@@ -141,7 +142,7 @@ def preview(schedule: Schedule, action: str, filter: Filter) -> Preview:
     found: list[Row] = []
     cursor = None
     for _ in range(PREVIEWED):
-        page = read(schedule, cursor, pages.MOST, filter=filter)
+        page = read(schedule, cursor, MOST, filter=filter)
         found += page.items
         cursor = page.cursor
         if cursor is None:
