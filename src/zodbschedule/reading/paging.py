@@ -52,6 +52,10 @@ MOST = 100
 # one is loaded.
 LOOKED_AT = 100
 
+# The same for outcomes: one object holds many.  More, and a page that finds
+# little takes long.
+OUTCOMES_LOOKED_AT = 2_000
+
 # How many objects are loaded before a page ends early.  Nothing has to be
 # loaded again for the next one.  What the last row needs comes on top, and
 # what the last errors need.
@@ -95,13 +99,17 @@ class Loads:
 
 
 def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
-         filter: Any = None) -> Page[T]:
-    """A page of those that match: of rows, each with its cursor."""
+         filter: Any = None, looked_at: int | None = None) -> Page[T]:
+    """A page of those that match: of rows, each with its cursor.
+
+    It looks at *looked_at* of them at most, by default `LOOKED_AT`.
+    """
+    most = looked_at or LOOKED_AT
     loads = Loads(schedule)
     found: list[T] = []
     last = ''
-    for looked_at, (cursor, row) in enumerate(rows):
-        full = len(found) >= min(limit, MOST) or looked_at >= LOOKED_AT
+    for number, (cursor, row) in enumerate(rows):
+        full = len(found) >= min(limit, MOST) or number >= most
         if last and (full or loads.are(LOADS)):
             return Page(tuple(found), last)
         if filter is None or filter.matches(row):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import UTC
 from datetime import tzinfo
 from typing import Any
@@ -28,6 +29,9 @@ from ZODB.Connection import Connection
 
 from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.retrying import in_own_connection
+from zodbschedule.web.access import Who
+from zodbschedule.web.access import remote_user
+from zodbschedule.web.seal import Seal
 from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import find
@@ -44,6 +48,10 @@ class Site:
     path: Path
     _: KW_ONLY
     allow_changes: bool = False
+    #: who asks
+    who: Who = remote_user
+    #: what cookies and forms are signed by
+    seal: Seal = field(default_factory=Seal)
     zone: tzinfo = UTC
 
     @contextmanager
@@ -58,13 +66,20 @@ class Site:
             manager.abort()
             connection.close()
 
-    def change(self, work: Callable[[Schedule], T]) -> T:
+    def change(self, work: Callable[[Schedule], T], user: str, what: str
+               ) -> T:
         """What *work* returns, once that is committed.
 
-        It is called again after a conflict.
+        It is called again after a conflict.  The undo log names *user*, and
+        *what* was done.
         """
-        return in_own_connection(
-            self.db, lambda connection: work(self._schedule(connection)))
+        def in_transaction(connection: Connection) -> T:
+            transaction = connection.transaction_manager.get()
+            transaction.user = user
+            transaction.note(f'zodbschedule: {what}')
+            return work(self._schedule(connection))
+
+        return in_own_connection(self.db, in_transaction)
 
     def _schedule(self, connection: Connection) -> Schedule:
         found = find(connection, self.path)
