@@ -117,8 +117,8 @@ def test_all_arguments_can_be_hidden():
 def test_large_arguments_are_masked_too(schedule, commit):
     task = schedule.call(log_in, 'x' * LARGE, 'hunter2')
     commit()
-    found = reading.task(schedule, reading.upcoming(schedule).items[0].id,
-                         MASK)
+    [row] = reading.upcoming(schedule).items
+    found = reading.task(schedule, row.id, mask=MASK)
     assert task._arguments is not None
     assert found.attributes['args'][1] == HIDDEN
 
@@ -128,8 +128,8 @@ def test_a_parked_task_is_masked_too(schedule, clock, commit):
     commit()
     schedule.process(clock.now())
     [entry] = reading.parked(schedule).items
-    assert reading.task(schedule, entry.id, mask_of(['a'])).attributes[
-        'args'] == [HIDDEN, 0]
+    assert reading.task(
+        schedule, entry.id, mask=mask_of(['a'])).attributes['args'] == [HIDDEN, 0]
 
 
 @pytest.mark.parametrize('text, left', [
@@ -158,4 +158,4 @@ def test_a_traceback_keeps_places_and_classes():
 
 def test_nothing_is_written():
     schedule = Schedule()
-    assert reading.task(schedule, '1', MASK) is None
+    assert reading.task(schedule, '1', mask=MASK) is None

@@ -32,6 +32,8 @@ from zodbschedule.reading.one_task import PauseFacts as PauseFacts
 from zodbschedule.reading.one_task import RetryFacts as RetryFacts
 from zodbschedule.reading.one_task import TaskDetails as TaskDetails
 from zodbschedule.reading.one_task import task as task
+from zodbschedule.reading.outlook import Outlook as Outlook
+from zodbschedule.reading.outlook import outlook as outlook
 from zodbschedule.reading.pages import parked as parked
 from zodbschedule.reading.pages import paused as paused
 from zodbschedule.reading.pages import running as running

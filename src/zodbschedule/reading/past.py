@@ -21,6 +21,7 @@ from typing import NamedTuple
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
 from zodbschedule.reading.paging import LIMIT
+from zodbschedule.reading.paging import OUTCOMES_LOOKED_AT
 from zodbschedule.reading.paging import numbers_in
 from zodbschedule.reading.paging import page
 from zodbschedule.schedule import Schedule
@@ -62,17 +63,19 @@ def outcome_facts(outcome: Outcome) -> OutcomeFacts:
 
 def history(schedule: Schedule, cursor: str | None = None,
             limit: int = LIMIT, *, task: str | None = None,
-            outcome: str | None = None, since: datetime | None = None
-            ) -> Page[OutcomeFacts]:
+            outcome: str | None = None, since: datetime | None = None,
+            text: str | None = None) -> Page[OutcomeFacts]:
     """What is on record, newest first; *limit* of it, and a cursor.
 
     *task* is the id of a task, *outcome* a word as in `IOutcome`, *since* an
-    aware datetime: only what ended then or later.  What has ended within the
-    portion that a worker is at may be on the first page only.  Raises
-    `InvalidCursor`.
+    aware datetime: only what ended then or later, *text* a part of the
+    description, the error, or who did it.  What has ended within the portion
+    that a worker is at may be on the first page only.  Raises `InvalidCursor`.
     """
-    chosen = Chosen(None if task is None else normal_id(task), outcome, since)
-    return page(schedule, _past(schedule, cursor, since), limit, chosen)
+    chosen = Chosen(None if task is None else normal_id(task), outcome, since,
+                    None if text is None else text.casefold())
+    return page(schedule, _past(schedule, cursor, since), limit, chosen,
+                OUTCOMES_LOOKED_AT)
 
 
 def _past(schedule: Schedule, cursor: str | None, since: datetime | None
@@ -99,12 +102,17 @@ class Chosen(NamedTuple):
     task: str | None
     outcome: str | None
     since: datetime | None
+    #: with its case folded
+    text: str | None
 
     def matches(self, facts: OutcomeFacts) -> bool:
         """Whether that one is meant."""
         return (self.task in (None, facts.id)
                 and self.outcome in (None, facts.outcome)
-                and (self.since is None or facts.ended >= self.since))
+                and (self.since is None or facts.ended >= self.since)
+                and (self.text is None or any(
+                    self.text in (each or '').casefold() for each in (
+                        facts.description, facts.error, facts.principalId))))
 
 
 def all_outcomes(schedule: Schedule, id: str | None = None,
@@ -114,6 +122,25 @@ def all_outcomes(schedule: Schedule, id: str | None = None,
     return map(outcome_facts, schedule.history.select(id, outcome, since))
 
 
-def outcomes_of(schedule: Schedule, id: str) -> tuple[OutcomeFacts, ...]:
-    """The newest `MOST_OUTCOMES` of the task with that id."""
-    return tuple(islice(all_outcomes(schedule, id), MOST_OUTCOMES))
+class Past:
+    """The history, newest first, as far as so many loads allow."""
+
+    def __init__(self, schedule: Schedule, loads: int | None) -> None:
+        self.schedule = schedule
+        #: None: all of it
+        self.loads = loads
+
+    def __iter__(self) -> Iterator[Outcome]:
+        count = self.schedule._p_jar.getTransferCounts
+        before = count()[0]
+        for outcome in self.schedule.history:
+            yield outcome
+            if self.loads is not None and count()[0] - before >= self.loads:
+                return
+
+    def outcomes_of(self, id: str) -> tuple[OutcomeFacts, ...]:
+        """The newest `MOST_OUTCOMES` of the task with that id."""
+        id = normal_id(id)
+        return tuple(islice(
+            (outcome_facts(each) for each in self if id and each.id == id),
+            MOST_OUTCOMES))
