@@ -47,6 +47,7 @@ from shell import console_blocks
 from shell import opened
 from shell import pattern
 from shell import schedule_one
+from transaction import TransactionManager
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
@@ -64,6 +65,7 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import deep_check
 from zodbschedule.cli import format
 from zodbschedule.cli import portions
 from zodbschedule.cli import process
@@ -81,6 +83,7 @@ from zodbschedule.reading.tasks import waiting_tasks
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.reading.workers import count_workers
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import History
 from zodbschedule.store.incarnation import Incarnation
@@ -1931,6 +1934,25 @@ def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
         assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
         assert 'install the classes that are missing' in last
+
+
+def test_what_a_pack_takes_away_meanwhile_is_no_flaw(tmp_path):
+    """The transaction has yet to read what has not been there any more."""
+    with closing(ZODB.DB(str(tmp_path / 'D.fs'))) as db:
+        with db.transaction() as connection:
+            schedule = connection.root()['schedule'] = Schedule()
+            schedule.call('os.getcwd', time=MORNING)
+        reader = db.open(TransactionManager())
+        schedule = reader.root()['schedule']
+        [(_, waiting)] = schedule.timetable.lists_at(MORNING, None)
+        waiting._p_deactivate()
+        with db.transaction() as connection:
+            other = connection.root()['schedule']
+            other.unschedule(next(iter(other)))
+        db.pack()
+        assert [flaw.kind for flaw in flaws(schedule)] == ['lost-record']
+        assert deep_check.report(schedule).left == []
+        reader.close()
 
 
 def test_only_a_deep_check_mends(shell):

@@ -39,12 +39,13 @@ from zodbschedule.task import type_of
 LOOKED_AT = 1000
 
 
-def clock_problems(schedule: Schedule, now: datetime) -> list[str]:
+def clock_problems(schedule: Schedule, now: datetime,
+                   most: int = LOOKED_AT) -> list[str]:
     """The claims and the tasks that a clock which was ahead has placed.
 
-    *now* is in UTC.  Of the tasks, the first `LOOKED_AT` that may be.
+    *now* is in UTC.  Of the tasks, the first *most* that may be.
     """
-    return [*_claims_ahead(schedule, now), *_tasks_ahead(schedule, now)]
+    return [*_claims_ahead(schedule, now), *_tasks_ahead(schedule, now, most)]
 
 
 def _claims_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
@@ -58,9 +59,10 @@ def _claims_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
                    f'recover this one by the silence that they see themselves')
 
 
-def _tasks_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
+def _tasks_ahead(schedule: Schedule, now: datetime, most: int
+                 ) -> Iterator[str]:
     found = [(task, instant) for instant, task in islice(
-        _waiting(schedule, now + series.AHEAD), LOOKED_AT)
+        _waiting(schedule, now + series.AHEAD), most)
         if isinstance(task, Task) and loads(task)
         and series.is_ahead(task, now)]
     if found:

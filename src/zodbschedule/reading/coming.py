@@ -20,11 +20,24 @@ from zodbschedule.reading.attributes import label_of
 from zodbschedule.reading.facts import Facts
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.inspection import task_id
+from zodbschedule.store.remains import holds_anything
+
+
+@dataclass(frozen=True)
+class ExpectedRun(Facts):
+    """One run to come of a task."""
+
+    #: when it begins, if a worker is free; a task that is due runs now
+    time: datetime
+    #: what it runs for
+    occurrence: datetime
+    #: what a gap, a fold, a retry or the class makes of it
+    note: str | None
 
 
 @dataclass(frozen=True)
 class ComingRun(Facts):
-    """One run to come."""
+    """One run to come, of one of many tasks."""
 
     time: datetime
     occurrence: datetime
@@ -41,3 +54,8 @@ def runs_to_come(schedule: Schedule, until: datetime, now: datetime
         yield ComingRun(run.time, run.occurrence, task_id(run.task),
                         label_of(run.task), run.note)
         schedule._p_jar.cacheGC()  # or a million tasks stay in memory
+
+
+def some_paused(schedule: Schedule) -> bool:
+    """Whether a task, or the whole schedule, is paused."""
+    return holds_anything(schedule.pauses.entries)

@@ -23,6 +23,7 @@ from zodbschedule.instant import MICROSECOND
 from zodbschedule.liveness.registry import ClaimedTask
 from zodbschedule.liveness.registry import most_overdue
 from zodbschedule.reading.attributes import label_of
+from zodbschedule.reading.clocks import LOOKED_AT
 from zodbschedule.reading.clocks import clock_problems
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import unsaid
@@ -44,6 +45,10 @@ from zodbschedule.transactions.workarounds import loses_what_moves
 # How many due tasks are looked at, for whether they can run: each is loaded,
 # and a probe is to be quick although there are a million.
 MOST_LOOKED_AT = 100
+
+# The same at a glance, and so many of those that wait for long: a page that
+# looks again every few seconds loads less.
+GLANCED_AT = 25
 
 
 @dataclass(frozen=True)
@@ -105,14 +110,19 @@ class Health(Facts):
                    for row in self.due)
 
 
-def health(schedule: Schedule, now: datetime | None = None) -> Health:
+def health(schedule: Schedule, now: datetime | None = None, *,
+           glance: bool = False) -> Health:
     """What keeps tasks from running *now*, in UTC; by default, really now.
 
-    Reads a bounded number of objects, and imports what due tasks call.
+    Reads a bounded number of objects, and imports what due tasks call.  With
+    *glance* it looks at few tasks, as a page does that is shown again and
+    again; without, at as many as a monitor needs.
     """
     now = now or clock.now()
+    due_most, ahead_most = (GLANCED_AT, GLANCED_AT) if glance else (
+        MOST_LOOKED_AT, LOOKED_AT)
     task = most_overdue(schedule, now)
-    due = tuple(islice(waiting_tasks(schedule, until=now), MOST_LOOKED_AT))
+    due = tuple(islice(waiting_tasks(schedule, until=now), due_most))
     paused = tuple(row for row in due if row.state == 'paused')
     workers = tuple(all_workers(schedule))
     return Health(
@@ -129,7 +139,7 @@ def health(schedule: Schedule, now: datetime | None = None) -> Health:
         tuple(_dead_holders(workers)),
         tuple(schedule.unfit_settings + schedule.history.unfit_settings),
         tuple(schedule.hints),
-        tuple(clock_problems(schedule, now)),
+        tuple(clock_problems(schedule, now, ahead_most)),
         loses_what_moves(schedule._p_jar.db().storage),
         due)
 

@@ -1,0 +1,91 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""From a request to a page: one connection, one transaction for each."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from datetime import UTC
+from datetime import tzinfo
+from typing import Any
+
+from webob import Request
+from webob import Response
+from webob.exc import HTTPException
+from webob.exc import HTTPMethodNotAllowed
+from webob.exc import HTTPNotFound
+
+from zodbschedule.web import assets
+from zodbschedule.web import templates
+from zodbschedule.web.acting import ACTS
+from zodbschedule.web.headers import protect
+from zodbschedule.web.pages import PAGES
+from zodbschedule.web.site import Site
+from zodbschedule.web.visit import Visit
+
+
+MENU = [(name, page.title) for name, page in PAGES.items() if page.in_menu]
+
+
+class Application:
+    """A WSGI application that shows one schedule; see `application`."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def __call__(self, environ: dict[str, Any],
+                 start_response: Callable[..., Any]) -> Iterable[bytes]:
+        request = Request(environ)
+        try:
+            response = self.respond(request)
+        except HTTPException as refusal:
+            response = refusal
+        answer: Iterable[bytes] = protect(response)(environ, start_response)
+        return answer
+
+    def respond(self, request: Request) -> Response:
+        """The answer; raises an `HTTPException` for one that is none."""
+        name, _, rest = request.path_info.lstrip('/').partition('/')
+        if name == 'static':
+            return assets.response(rest)
+        return self._act(request, name) if name in ACTS and not rest else (
+            self._show(request, name, rest))
+
+    def _show(self, request: Request, name: str, rest: str) -> Response:
+        page = PAGES.get(name)
+        if page is None or bool(rest) != page.of_one:
+            raise HTTPNotFound('There is no such page.')
+        if request.method not in ('GET', 'HEAD'):
+            raise HTTPMethodNotAllowed('This page can only be read.')
+        with self.site.reading() as schedule:
+            visit = Visit(request, self.site, schedule, name, rest)
+            return Response(templates.page(visit, page.body(visit), MENU))
+
+    def _act(self, request: Request, name: str) -> Response:
+        if request.method != 'POST':
+            raise HTTPMethodNotAllowed('This takes POST only.')
+        return self.site.change(
+            lambda schedule: ACTS[name](
+                Visit(request, self.site, schedule, name, '')))
+
+
+def application(db: Any, path: str = 'schedule', *,
+                allow_changes: bool = False, zone: tzinfo | None = None
+                ) -> Application:
+    """A WSGI application that shows the schedule at *path* in *db*.
+
+    *db* is a `ZODB.DB`; *path* has the keys from its root, with slashes
+    between them.  Without *allow_changes* it only reads.  Times are shown in
+    *zone*, by default in UTC.
+    """
+    return Application(Site(
+        db, path, allow_changes=allow_changes, zone=zone or UTC))
