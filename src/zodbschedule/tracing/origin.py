@@ -15,6 +15,7 @@
 A task that was scheduled outside of a span that is recorded keeps nothing.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
@@ -70,8 +71,10 @@ def keep_origin(task: Any, schedule: ScheduleState, instant: datetime,
     if span.is_recording():
         carrier: dict[str, str] = {}
         traceparent.inject(carrier, set_span_in_context(span, Context()))
-        setattr(task, TRACE, (
-            carrier[NAME], to_micros(instant), oid_of(schedule)))
+        # The class of the task may be anybody's, and take no attribute.
+        with suppress(Exception):
+            setattr(task, TRACE, (
+                carrier[NAME], to_micros(instant), oid_of(schedule)))
     elif getattr(task, TRACE, None) is not None:
         delattr(task, TRACE)
 

@@ -26,23 +26,24 @@ P = ParamSpec('P')
 
 MESSAGE_ID = 'messaging.message.id'
 
+#: the observers of which it was said that they have failed
+failed: list[object] = []
+
 
 def harmless(observer: Callable[P, None]) -> Callable[P, None]:
     """*observer*, but it logs what it raises, and that once.
 
     A sampler or a processor of spans may be anybody's.
     """
-    said: list[bool] = []
-
     @wraps(observer)
     def observe(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             observer(*args, **kwargs)
         except Exception as error:
-            if not said:
+            if observer not in failed:
+                failed.append(observer)
                 log.error('Tracing has failed, and goes on; this is said '
                           'once.', exc_info=ErrorText(error).exc_info)
-            said.append(True)
 
     return observe
 
