@@ -10,7 +10,6 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What runs come to is counted, by labels of which there are few."""
 """The span ``process``: what a run was, whatever became of it."""
 
 import copy
@@ -76,7 +75,8 @@ def raises(error):
 
 
 def outcome(span):
-    return span.attributes['zodbschedule.outcome'], span.status.status_code.name
+    return (span.attributes['zodbschedule.outcome'],
+            span.status.status_code.name)
 
 
 def is_child(span, parent):

@@ -10,7 +10,6 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What runs come to is counted, by labels of which there are few."""
 """The span ``send``: it says what was scheduled, and never what was not."""
 
 from datetime import timedelta

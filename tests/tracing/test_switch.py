@@ -10,7 +10,6 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What runs come to is counted, by labels of which there are few."""
 """Traces are on or off, and harm nothing."""
 
 import subprocess
