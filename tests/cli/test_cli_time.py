@@ -379,6 +379,17 @@ def test_a_resumed_task_goes_on(shell, wall_clock):
     assert shell('process') == '1 succeeded'
 
 
+def test_what_is_paused_already_keeps_its_reason(shell, wall_clock):
+    task = shell('add', 'shop.restock')
+    for what, told in (task, task), ('--all', f'schedule in {shell.db}'):
+        shell('pause', what, '--reason', 'we move')
+        assert shell('pause', what, '--by', 'ada', '--reason', 'backup') == (
+            f'{told} is paused already, since 2030-01-31T08:00:00Z by zoe: we '
+            f'move')
+    assert {row['principalId'] for row in shell.json(
+        'history', '--outcome', 'paused')} == {'zoe'}
+
+
 def test_a_paused_schedule_says_so_everywhere(shell, wall_clock):
     task = shell('add', 'shop.restock', '--args', '["hats"]')
     assert shell('pause', '--all', '--reason', 'we move') == (
@@ -601,9 +612,10 @@ def test_an_occurrence_can_be_discarded(shell, failing):
     assert shell('parked') == 'no tasks are parked'
 
 
-@pytest.mark.parametrize('command', ['unpark', 'discard'])
+@pytest.mark.parametrize('command', ['unpark', 'discard', 'show'])
 def test_an_id_of_a_task_that_is_parked_more_than_once_is_refused(
         shell, failing, command):
+    shell('cancel', failing)
     assert shell.refuses(command, failing) == (
         f'{failing} is parked 2 times; give one of these ids: '
         f'{failing}-20300131T080000Z, {failing}-20300131T090000Z')

@@ -10,8 +10,10 @@ from zodbschedule import Every
 from zodbschedule import reading
 from zodbschedule import steering
 from zodbschedule.instant import to_micros
+from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.history import record
 from zodbschedule.store.incarnation import this
 from zodbschedule.store.inspection import task_id
 
@@ -99,7 +101,7 @@ def test_what_a_worker_has_taken_is_cancelled(schedule, taken):
     found = steering.cancel(schedule, taken, by='zoe', seen=BEGIN + HOUR)
     assert found.done
     assert found.message == (
-        f'Task {taken} was cancelled, and its run is rolled back.')
+        f'Task {taken} was cancelled; what its run has done is rolled back.')
 
 
 def test_what_a_worker_has_taken_runs_without_being_asked(schedule, taken):
@@ -115,14 +117,27 @@ def test_what_a_worker_has_taken_is_paused_and_resumed(schedule, taken):
         assert act(schedule, taken, by='zoe', seen=BEGIN + HOUR).done
 
 
-def test_a_task_that_comes_next_has_no_time(schedule, task, commit):
+def test_what_is_nowhere_is_left(schedule, task, commit):
     id = task_id(task)
     schedule.timetable.remove(BEGIN + HOUR, task)
     claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
     commit()
     assert claim.filled == 0
     found = steering.cancel(schedule, id, by='zoe', seen=BEGIN + HOUR)
-    assert not found.done
+    assert found.problem == 'gone'
+
+
+def test_what_waits_to_be_collected_has_moved_on(schedule, taken, commit):
+    """Its run has ended, and its claim still holds it for its next one."""
+    [slot] = schedule.slots()
+    begin, oid = to_micros(BEGIN), slot.oid
+    slot.settle(
+        SUCCEEDED, record(oid, begin, SUCCEEDED, begin, '', '', began=begin),
+        (to_micros(BEGIN + 2 * HOUR), slot.task))
+    commit()
+    found = steering.cancel(schedule, taken, by='zoe', seen=BEGIN + HOUR)
+    assert found.problem == 'moved'
+    assert 'it is due 2030-01-31T10:00:00Z now' in found.message
 
 
 def test_a_task_runs_now_and_goes_on(schedule, commit):
@@ -131,6 +146,17 @@ def test_a_task_runs_now_and_goes_on(schedule, commit):
     assert steering.run_now(schedule, task_id(task), by='zoe').done
     assert schedule.waits(task) == BEGIN
     assert decisions(schedule)[0][:2] == ('requested', 'zoe')
+
+
+def test_what_is_paused_does_not_run_now(schedule, task, commit):
+    for one, said in (
+            (task, 'is paused; resume it first'),
+            (None, 'is in a schedule that is paused; resume that first')):
+        schedule.pause(one)
+        commit()
+        found = steering.run_now(schedule, task_id(task), by='zoe')
+        assert (found.problem, found.said) == ('paused', said)
+        schedule.resume(one)
 
 
 def test_a_task_and_the_schedule_are_paused_and_resumed(
@@ -205,9 +231,10 @@ def test_a_parked_task_is_told_to_be_parked(schedule, entry):
 
 
 def test_no_id_means_no_task(schedule, task):
-    for act in (steering.cancel, steering.run_now, steering.change,
-                steering.unpark, steering.discard):
+    for act in steering.cancel, steering.run_now, steering.change:
         assert act(schedule, '', by='zoe').problem == 'gone'
+    for act in steering.unpark, steering.discard:
+        assert act(schedule, '', by='zoe').problem == 'not-parked'
 
 
 def test_an_option_that_is_wrong_is_told(schedule, task):
@@ -246,9 +273,12 @@ def test_a_key_that_another_task_has_is_told(schedule, entry, commit):
     other = schedule.call(print, time=BEGIN + HOUR, key='hats')
     commit()
     found = steering.unpark(schedule, entry.id, by='zoe')
-    assert (found.done, found.problem) == (False, 'key taken')
+    assert (found.done, found.problem) == (False, 'key-taken')
     assert found.other == task_id(other)
-    assert "'hats'" in found.message
+    assert found.message == (
+        f"Task {entry.id} was left as it is: the key 'hats' is held by task "
+        f"{found.other}, which waits; try again when that has run, or cancel "
+        f"it first.")
 
 
 def test_an_occurrence_is_known_by_the_id_of_its_task(
@@ -261,8 +291,8 @@ def test_an_occurrence_is_known_by_the_id_of_its_task(
     schedule.process(BEGIN)
     schedule.process(BEGIN + HOUR)
     found = steering.discard(schedule, task_id(task), by='zoe')
-    assert (found.done, found.problem) == (False, 'refused')
-    assert 'is parked 2 times; choose one of' in found.message
+    assert (found.done, found.problem) == (False, 'ambiguous')
+    assert 'is parked 2 times; give one of these ids: ' in found.message
     first, _ = schedule.parked
     assert steering.discard(schedule, first.id, by='zoe').done
 

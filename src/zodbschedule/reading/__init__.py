@@ -32,7 +32,8 @@ from zodbschedule.reading.one_task import PauseFacts as PauseFacts
 from zodbschedule.reading.one_task import RetryFacts as RetryFacts
 from zodbschedule.reading.one_task import TaskDetails as TaskDetails
 from zodbschedule.reading.one_task import task as task
-from zodbschedule.reading.pages import history as history
+from zodbschedule.reading.outlook import Outlook as Outlook
+from zodbschedule.reading.outlook import outlook as outlook
 from zodbschedule.reading.pages import parked as parked
 from zodbschedule.reading.pages import paused as paused
 from zodbschedule.reading.pages import running as running
@@ -41,6 +42,11 @@ from zodbschedule.reading.pages import upcoming as upcoming
 from zodbschedule.reading.paging import InvalidCursor as InvalidCursor
 from zodbschedule.reading.parked import ParkedFacts as ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts as OutcomeFacts
+from zodbschedule.reading.past import history as history
+from zodbschedule.reading.recent import Activity as Activity
+from zodbschedule.reading.recent import Period as Period
+from zodbschedule.reading.recent import RunCounts as RunCounts
+from zodbschedule.reading.recent import activity as activity
 from zodbschedule.reading.rules import OccurrenceFacts as OccurrenceFacts
 from zodbschedule.reading.rules import RuleFacts as RuleFacts
 from zodbschedule.reading.rules import rule as rule

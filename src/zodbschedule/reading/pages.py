@@ -13,9 +13,7 @@
 """Some at a time, with a cursor to what follows: for pages and services.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from zodbschedule.reading.facts import Page
 from zodbschedule.reading.one_task import PausedFacts
@@ -26,21 +24,17 @@ from zodbschedule.reading.paging import LIMIT
 from zodbschedule.reading.paging import id_in
 from zodbschedule.reading.paging import newest_outcomes
 from zodbschedule.reading.paging import number_in
-from zodbschedule.reading.paging import numbers_in
 from zodbschedule.reading.paging import page
 from zodbschedule.reading.paging import place_of
 from zodbschedule.reading.paging import places
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import parked_facts
-from zodbschedule.reading.past import OutcomeFacts
-from zodbschedule.reading.past import outcome_facts
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import LastErrors
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import held_tasks
 from zodbschedule.reading.tasks import waiting_task
 from zodbschedule.schedule import Schedule
-from zodbschedule.store.inspection import normal_id
 
 
 def upcoming(schedule: Schedule, cursor: str | None = None,
@@ -108,50 +102,3 @@ def paused(schedule: Schedule, cursor: str | None = None, limit: int = LIMIT
     after = '' if cursor is None else id_in(cursor)
     return page(schedule, ((row.id, row) for row in map(
         paused_facts, schedule.paused_tasks(after))), limit)
-
-
-def history(schedule: Schedule, cursor: str | None = None,
-            limit: int = LIMIT, *, task: str | None = None,
-            outcome: str | None = None, since: datetime | None = None
-            ) -> Page[OutcomeFacts]:
-    """What is on record, newest first; *limit* of it, and a cursor.
-
-    *task* is the id of a task, *outcome* a word as in `IOutcome`, *since* an
-    aware datetime: only what ended then or later.  What has ended within the
-    portion that a worker is at may be on the first page only.  Raises
-    `InvalidCursor`.
-    """
-    chosen = Chosen(None if task is None else normal_id(task), outcome, since)
-    return page(schedule, _past(schedule, cursor, since), limit, chosen)
-
-
-def _past(schedule: Schedule, cursor: str | None, since: datetime | None
-          ) -> Iterator[tuple[str, OutcomeFacts]]:
-    """The record from the cursor on, each with a cursor to what follows."""
-    start = last = None
-    if cursor is None:
-        for each in schedule.history.in_claims():
-            yield '', outcome_facts(each)
-    else:
-        start, last = numbers_in(cursor)
-    for key, chunk in schedule.history.newest_chunks(start):
-        outcomes = list(chunk.newest_first())
-        if since is not None and outcomes[0].ended < since:
-            return
-        begin = last + 1 if key == start and last is not None else 0
-        for number in range(begin, len(outcomes)):
-            yield f'{key}_{number}', outcome_facts(outcomes[number])
-
-
-class Chosen(NamedTuple):
-    """Which outcomes are meant; None: any."""
-
-    task: str | None
-    outcome: str | None
-    since: datetime | None
-
-    def matches(self, facts: OutcomeFacts) -> bool:
-        """Whether that one is meant."""
-        return (self.task in (None, facts.id)
-                and self.outcome in (None, facts.outcome)
-                and (self.since is None or facts.ended >= self.since))

@@ -22,6 +22,7 @@ Its cursor goes on from there.
 """
 
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -41,6 +42,7 @@ from zodbschedule.store.remains import is_left
 
 
 T = TypeVar('T', bound=Facts)
+Row = TypeVar('Row')
 
 # How many a page has, and the most that it may have.
 LIMIT = 50
@@ -49,6 +51,10 @@ MOST = 100
 # How many a page looks at, at the most, for those that a filter selects: each
 # one is loaded.
 LOOKED_AT = 100
+
+# The same for outcomes: one object holds many.  More, and a page that finds
+# little takes long.
+OUTCOMES_LOOKED_AT = 2_000
 
 # How many objects are loaded before a page ends early.  Nothing has to be
 # loaded again for the next one.  What the last row needs comes on top, and
@@ -78,19 +84,32 @@ class Loads:
         loads: int = self._count()[0]
         return loads
 
-    def are(self, most: int) -> bool:
-        """Whether it has loaded as many."""
-        return self.number() - self._before >= most
+    def are(self, most: int | None) -> bool:
+        """Whether it has loaded as many; None: never."""
+        return most is not None and self.number() - self._before >= most
+
+    def bound(self, rows: Iterable[Row], most: int | None) -> Iterator[Row]:
+        """The *rows*, until *most* objects are loaded; None: all rows."""
+        if self.are(most):
+            return
+        for row in rows:
+            yield row
+            if self.are(most):
+                return
 
 
 def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
-         filter: Any = None) -> Page[T]:
-    """A page of those that match: of rows, each with its cursor."""
+         filter: Any = None, looked_at: int | None = None) -> Page[T]:
+    """A page of those that match: of rows, each with its cursor.
+
+    It looks at *looked_at* of them at most, by default `LOOKED_AT`.
+    """
+    most = looked_at or LOOKED_AT
     loads = Loads(schedule)
     found: list[T] = []
     last = ''
-    for looked_at, (cursor, row) in enumerate(rows):
-        full = len(found) >= min(limit, MOST) or looked_at >= LOOKED_AT
+    for number, (cursor, row) in enumerate(rows):
+        full = len(found) >= min(limit, MOST) or number >= most
         if last and (full or loads.are(LOADS)):
             return Page(tuple(found), last)
         if filter is None or filter.matches(row):
@@ -101,11 +120,8 @@ def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
 
 def newest_outcomes(schedule: Schedule) -> Iterator[Outcome]:
     """As many as a page looks at for the last errors of its tasks."""
-    loads = Loads(schedule)
-    for outcome in islice(schedule.history, LOOKED_AT):
-        yield outcome
-        if loads.are(LOADS_FOR_ERRORS):
-            return
+    yield from Loads(schedule).bound(
+        islice(schedule.history, LOOKED_AT), LOADS_FOR_ERRORS)
 
 
 # -- cursors -----------------------------------------------------------------

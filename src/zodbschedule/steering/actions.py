@@ -36,20 +36,26 @@ from zodbschedule.reading.parked import parked_entries
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling.series import is_repeating
 from zodbschedule.scheduling.series import occurrence_of
-from zodbschedule.store.inspection import normal_id
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
+from zodbschedule.task import key_of
 
 
 # Why it was not done.
 GONE = 'gone'
+NOT_PARKED = 'not-parked'
 PARKED = 'parked'
 MOVED = 'moved'
 RUNNING = 'running'
 UNCHANGED = 'unchanged'
-KEY_TAKEN = 'key taken'
+PAUSED = 'paused'
+AMBIGUOUS = 'ambiguous'
+KEY_TAKEN = 'key-taken'
 REFUSED = 'refused'
+
+# Of these the person does not know yet that the task was left.
+REASONS = KEY_TAKEN, REFUSED
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,9 @@ class Steered(Facts):
     done: bool
     #: a sentence for the person
     message: str
-    #: why it was not done, in a word: gone, parked, moved, running,
-    #: unchanged, key taken or refused; None: it was
+    #: why it was not done, in a word: gone, not-parked, parked, moved,
+    #: running, unchanged, paused, ambiguous, key-taken or refused; None: it
+    #: was
     problem: str | None = None
     #: when the task waits now, if that was changed
     time: datetime | None = None
@@ -96,8 +103,8 @@ def cancel(schedule: Schedule, id: str, *, by: str, reason: str = '',
     def act(task: Persistent) -> _Said:
         runs = schedule.is_taken(task)
         schedule.unschedule(task, by=by, reason=reason)
-        return _Said('was cancelled, and its run is rolled back' if runs
-                     else 'was cancelled')
+        return _Said('was cancelled; what its run has done is rolled back'
+                     if runs else 'was cancelled')
 
     return _to_task(schedule, id, seen, act)
 
@@ -106,6 +113,11 @@ def run_now(schedule: Schedule, id: str, *, by: str, reason: str = '',
             seen: datetime | None = None) -> Steered:
     """Let a task run once more, as soon as possible, and then as before."""
     def act(task: Persistent) -> _Said:
+        if schedule.paused() is not None:
+            raise _Left(PAUSED, 'is in a schedule that is paused; resume that '
+                                'first')
+        if schedule.paused(task) is not None:
+            raise _Left(PAUSED, 'is paused; resume it first')
         schedule.run_now(task, by=by, reason=reason)
         if schedule.waits(task) is not None:
             return _Said('is due now')
@@ -221,12 +233,9 @@ def _to_task(schedule: Schedule, id: str, seen: datetime | None,
              act: Callable[[Persistent], _Said]) -> Steered:
     def find_and_act() -> _Said:
         task = _the_task(schedule, id)
-        if seen is not None:
-            time = _time_of(schedule, task)
-            if time is None:
-                raise _moved('a worker has it')
-            if time != seen:
-                raise _moved(f'it is due {iso(time)}')
+        time = seen and _time_of(schedule, task)
+        if time and time != seen:
+            raise _moved(f'it is due {iso(time)}')
         return act(task)
 
     return _steer(id, find_and_act)
@@ -263,11 +272,11 @@ def _the_entry(schedule: Schedule, id: str) -> ParkedTask:
     """The entry with that id, or the only one of the task with that id."""
     entries = parked_entries(schedule, id)
     if not entries:
-        raise _Left(GONE, 'is not parked any more')
-    if len(entries) > 1 and entries[0].id != normal_id(id):
+        raise _Left(NOT_PARKED, 'is not parked any more')
+    if len(entries) > 1:
         ids = ', '.join(entry.id for entry in entries)
-        raise _Left(REFUSED, f'is parked {len(entries)} times; choose one of '
-                             f'{ids}')
+        raise _Left(AMBIGUOUS, f'is parked {len(entries)} times; give one of '
+                               f'these ids: {ids}')
     return entries[0]
 
 
@@ -290,11 +299,13 @@ def _steer(id: str, act: Callable[[], _Said]) -> Steered:
             id, 'runs just now, or is about to, and was left as it is; try '
             'again when that has ended', RUNNING)
     except AlreadyScheduled as error:
+        other = task_id(error.task)
         return _steered(
-            id, f'was left as it is: {error}', KEY_TAKEN,
-            other=None if error.task is None else task_id(error.task))
+            id, f'the key {key_of(error.task)!r} is held by task {other}, '
+            f'which waits; try again when that has run, or cancel it first',
+            KEY_TAKEN, other=other)
     except (ScheduleError, ValueError) as error:
-        return _steered(id, f'was left as it is: {error}', REFUSED)
+        return _steered(id, str(error), REFUSED)
     return _steered(id, said, time=time)
 
 
@@ -302,6 +313,7 @@ def _steered(id: str, said: str, problem: str | None = None,
              time: datetime | None = None, other: str | None = None
              ) -> Steered:
     what = f'Task {id}' if id else 'The schedule'
+    left = ' was left as it is:' if problem in REASONS else ''
     at = f' {iso(time)}' if time else ''
-    return Steered(id, problem is None, f'{what} {said}{at}.', problem, time,
-                   other, said)
+    return Steered(id, problem is None, f'{what}{left} {said}{at}.', problem,
+                   time, other, said)

@@ -20,17 +20,23 @@ from typing import Any
 
 from webob import Request
 from webob import Response
+from webob.exc import HTTPBadRequest
 from webob.exc import HTTPException
 from webob.exc import HTTPMethodNotAllowed
 from webob.exc import HTTPNotFound
 
+from zodbschedule.reading.masking import Mask
 from zodbschedule.web import assets
 from zodbschedule.web import templates
+from zodbschedule.web.access import Who
+from zodbschedule.web.access import remote_user
 from zodbschedule.web.acting import ACTS
 from zodbschedule.web.headers import protect
 from zodbschedule.web.pages import PAGES
+from zodbschedule.web.seal import Seal
 from zodbschedule.web.site import Site
 from zodbschedule.web.visit import Visit
+from zodbschedule.web.visitor import Visitor
 
 
 MENU = [(name, page.title) for name, page in PAGES.items() if page.in_menu]
@@ -49,6 +55,8 @@ class Application:
             response = self.respond(request)
         except HTTPException as refusal:
             response = refusal
+        except UnicodeDecodeError:
+            response = HTTPBadRequest('The request is not in UTF-8.')
         answer: Iterable[bytes] = protect(response)(environ, start_response)
         return answer
 
@@ -68,24 +76,35 @@ class Application:
             raise HTTPMethodNotAllowed('This page can only be read.')
         with self.site.reading() as schedule:
             visit = Visit(request, self.site, schedule, name, rest)
-            return Response(templates.page(visit, page.body(visit), MENU))
+            return visit.page(templates.page(visit, page.body(visit), MENU))
 
     def _act(self, request: Request, name: str) -> Response:
         if request.method != 'POST':
             raise HTTPMethodNotAllowed('This takes POST only.')
+        visitor = Visitor(request, self.site)
+        visitor.check()
         return self.site.change(
             lambda schedule: ACTS[name](
-                Visit(request, self.site, schedule, name, '')))
+                Visit(request, self.site, schedule, name, '')),
+            visitor.user, f'{name} in the browser')
 
 
 def application(db: Any, path: str = 'schedule', *,
-                allow_changes: bool = False, zone: tzinfo | None = None
+                allow_changes: bool = False, who: Who = remote_user,
+                secret: str | bytes | None = None, zone: tzinfo = UTC,
+                mask: Mask | None = None, tracebacks: bool = False
                 ) -> Application:
     """A WSGI application that shows the schedule at *path* in *db*.
 
     *db* is a `ZODB.DB`; *path* has the keys from its root, with slashes
-    between them.  Without *allow_changes* it only reads.  Times are shown in
-    *zone*, by default in UTC.
+    between them.  Without *allow_changes* it only reads.  *who* gives the name
+    of the user from a `webob.Request`, or '' if nobody has logged in; by
+    default it is REMOTE_USER, as the server sets it.  *secret* signs cookies
+    and forms; by default it is random, and several processes need the same.
+    Times are shown in *zone*.  *mask* says of a name whether arguments and
+    attributes that have it must not be shown; then errors are shown by their
+    classes alone.  With *tracebacks* these are shown, too.
     """
     return Application(Site(
-        db, path, allow_changes=allow_changes, zone=zone or UTC))
+        db, path, allow_changes=allow_changes, who=who, seal=Seal(secret),
+        zone=zone, mask=mask, tracebacks=tracebacks))

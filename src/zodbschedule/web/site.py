@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY
 from dataclasses import dataclass
+from dataclasses import field
 from datetime import UTC
 from datetime import tzinfo
 from typing import Any
@@ -26,8 +27,12 @@ from transaction import TransactionManager
 from webob.exc import HTTPNotFound
 from ZODB.Connection import Connection
 
+from zodbschedule.reading.masking import Mask
 from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.retrying import in_own_connection
+from zodbschedule.web.access import Who
+from zodbschedule.web.access import remote_user
+from zodbschedule.web.seal import Seal
 from zodbschedule.worker.config import Path
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import find
@@ -44,7 +49,15 @@ class Site:
     path: Path
     _: KW_ONLY
     allow_changes: bool = False
+    #: who asks
+    who: Who = remote_user
+    #: what cookies and forms are signed by
+    seal: Seal = field(default_factory=Seal)
     zone: tzinfo = UTC
+    #: whether an argument or attribute of that name must not be shown
+    mask: Mask | None = None
+    #: whether tracebacks are shown
+    tracebacks: bool = False
 
     @contextmanager
     def reading(self) -> Iterator[Schedule]:
@@ -58,13 +71,20 @@ class Site:
             manager.abort()
             connection.close()
 
-    def change(self, work: Callable[[Schedule], T]) -> T:
+    def change(self, work: Callable[[Schedule], T], user: str, what: str
+               ) -> T:
         """What *work* returns, once that is committed.
 
-        It is called again after a conflict.
+        It is called again after a conflict.  The undo log names *user*, and
+        *what* was done.
         """
-        return in_own_connection(
-            self.db, lambda connection: work(self._schedule(connection)))
+        def in_transaction(connection: Connection) -> T:
+            transaction = connection.transaction_manager.get()
+            transaction.user = user
+            transaction.note(f'zodbschedule: {what}')
+            return work(self._schedule(connection))
+
+        return in_own_connection(self.db, in_transaction)
 
     def _schedule(self, connection: Connection) -> Schedule:
         found = find(connection, self.path)

@@ -10,22 +10,21 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""One request for a page: who asks for what, of which schedule."""
+"""One request for a page: what is asked for, of which schedule."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
-from urllib.parse import urlencode
 
-from webob import Request
 from webob.exc import HTTPBadRequest
 
 from zodbschedule import clock
+from zodbschedule.reading.masking import masked_error
+from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
-from zodbschedule.web.site import Site
+from zodbschedule.web.visitor import Visitor
 
 
 # How long a parameter may be, in characters.
@@ -42,11 +41,9 @@ class Body:
 
 
 @dataclass
-class Visit:
+class Visit(Visitor):
     """One request; each of its methods raises HTTPBadRequest for bad ones."""
 
-    request: Request
-    site: Site
     schedule: Schedule
     #: of the page, as in its address
     name: str
@@ -76,16 +73,16 @@ class Visit:
                                  f'{", ".join(words)}.')
         return value
 
-    # -- where other pages are
+    # -- what may be shown
 
-    def url(self, page: str, id: str = '', **query: Any) -> str:
-        """The address of a page, with those parameters that are not None."""
-        parts = [self.request.script_name, page, *([quote(id)] if id else [])]
-        given = {name: value for name, value in query.items()
-                 if value is not None}
-        return '/'.join(parts) + (f'?{urlencode(given)}' if given else '')
+    def error(self, text: str | None) -> str | None:
+        """What an error has said; with a mask, its class alone."""
+        if text is None or self.site.mask is None:
+            return text
+        return masked_error(text)
 
-    @property
-    def may_change(self) -> bool:
-        """Whether the page has buttons that change something."""
-        return self.site.allow_changes
+    def traceback(self, text: str | None) -> str | None:
+        """A traceback, where these are shown; with a mask, without values."""
+        if not text or not self.site.tracebacks:
+            return None
+        return text if self.site.mask is None else masked_traceback(text)

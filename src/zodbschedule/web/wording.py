@@ -10,14 +10,18 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""Times and durations on pages, for people."""
+"""Times, durations and numbers on pages, for people."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
 
+from zodbschedule.reading import ProgressFacts
 from zodbschedule.reading import words
+
+
+NEAR = {-1: 'yesterday', 0: 'today', 1: 'tomorrow'}
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,28 @@ class Words:
     now: datetime
     zone: tzinfo
 
+    def local(self, instant: datetime) -> datetime:
+        """The same in the zone."""
+        return instant.astimezone(self.zone)
+
     def iso(self, instant: datetime) -> str:
         """For the attribute *datetime* of an element ``time``."""
         return words.iso(instant)
 
     def moment(self, instant: datetime) -> str:
-        """The day and the local time, as in ``2030-01-31 09:00:00``."""
-        return f'{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}'
+        """The day and the local time, as in ``today 09:00:00``.
+
+        Or else as in ``Thu 31 Jan 09:00:00``, with the year if it is another
+        one.
+        """
+        return f'{self.day(instant)} {self.local(instant):%H:%M:%S}'
+
+    def day(self, instant: datetime) -> str:
+        """Its day alone."""
+        local, now = self.local(instant), self.local(self.now)
+        near = NEAR.get((local.date() - now.date()).days)
+        year = '' if local.year == now.year else f' {local.year}'
+        return near or f'{local:%a} {local.day} {local:%b}{year}'
 
     def relative(self, instant: datetime) -> str:
         """As in ``in 5 min``."""
@@ -42,3 +61,20 @@ class Words:
     def duration(self, span: timedelta) -> str:
         """As in ``5 min``."""
         return words.duration(span)
+
+    def run_time(self, span: timedelta) -> str:
+        """How long a run has taken, as in ``12 ms``."""
+        return words.run_time(span)
+
+    def progress(self, progress: ProgressFacts) -> str:
+        """As in ``6 of 15``."""
+        return f'{progress.done:g} of {progress.total:g}'
+
+    def number(self, number: int) -> str:
+        """With thin spaces, which do not break: ``10 000``."""
+        return f'{number:,}'.replace(',', '\u202f')
+
+    @property
+    def zone_name(self) -> str:
+        """As in ``Europe/Berlin``."""
+        return str(self.zone)

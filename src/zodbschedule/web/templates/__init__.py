@@ -16,13 +16,17 @@ A template gets plain data only, `visit`, and the functions of `wording`.
 Everything is escaped, unless a template says ``structure``.
 """
 
+from functools import partial
 from pathlib import Path
 
 from chameleon import PageTemplateLoader
 
+from zodbschedule.web.links import live
+from zodbschedule.web.links import pager
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 from zodbschedule.web.wording import Words
+from zodbschedule.worker.config import path_text
 
 
 LOADER = PageTemplateLoader(
@@ -32,13 +36,19 @@ LOADER = PageTemplateLoader(
 def body(visit: Visit, shown: Body) -> str:
     """The body of a page alone, for any layout."""
     html: str = LOADER[shown.template].render(
-        visit=visit, macros=LOADER['macros'].macros,
-        words=Words(visit.now, visit.site.zone), **shown.values)
+        visit=visit, macros=LOADER['macros'].macros, live=live(visit),
+        pager=partial(pager, visit), words=words(visit), **shown.values)
     return html
 
 
 def page(visit: Visit, shown: Body, menu: list[tuple[str, str]]) -> str:
     """The whole page; *menu* has the addresses and titles of all."""
     html: str = LOADER['layout'].render(
-        visit=visit, title=shown.title, body=body(visit, shown), menu=menu)
+        visit=visit, title=shown.title, body=body(visit, shown), menu=menu,
+        words=words(visit), place=path_text(visit.site.path))
     return html
+
+
+def words(visit: Visit) -> Words:
+    """What shows times, in the zone of the site."""
+    return Words(visit.now, visit.site.zone)
