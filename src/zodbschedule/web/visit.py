@@ -14,13 +14,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import date
 from datetime import datetime
+from datetime import time
 from functools import cached_property
 from typing import Any
 
 from webob.exc import HTTPBadRequest
 
 from zodbschedule import clock
+from zodbschedule.reading.masking import masked_error
+from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
 from zodbschedule.web.visitor import Visitor
 
@@ -63,6 +68,19 @@ class Visit(Visitor):
                 f'{name} has {len(value)} characters; {MOST} are the most.')
         return value or None
 
+    def day(self, name: str) -> datetime | None:
+        """The beginning of that day, as in ``2030-01-31``, in the zone."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            day = datetime.combine(
+                date.fromisoformat(value), time.min, self.site.zone)
+            return day.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise HTTPBadRequest(f'{name} is {value!r}; it has to be a day, '
+                                 f'as in 2030-01-31.') from None
+
     def choice(self, name: str, words: Iterable[str]) -> str | None:
         """The same for one of those words."""
         value = self.text(name)
@@ -70,3 +88,17 @@ class Visit(Visitor):
             raise HTTPBadRequest(f'{name} is {value!r}; it has to be one of '
                                  f'{", ".join(words)}.')
         return value
+
+    # -- what may be shown
+
+    def error(self, text: str | None) -> str | None:
+        """What an error has said; with a mask, its class alone."""
+        if text is None or self.site.mask is None:
+            return text
+        return masked_error(text)
+
+    def traceback(self, text: str | None) -> str | None:
+        """A traceback, where these are shown; with a mask, without values."""
+        if not text or not self.site.tracebacks:
+            return None
+        return text if self.site.mask is None else masked_traceback(text)
