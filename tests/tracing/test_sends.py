@@ -16,12 +16,10 @@ from datetime import timedelta
 
 import pytest
 import transaction
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
-from opentelemetry.trace.propagation.tracecontext import (
-    TraceContextTextMapPropagator,
-)
 from persistent.mapping import PersistentMapping
 from sample_work import NOON
 from traced import Act
@@ -37,6 +35,7 @@ from zodbschedule.reading.one_task import task as read_task
 from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import task_id
 from zodbschedule.tracing.origin import Origin
+from zodbschedule.tracing.origin import keep_origin
 from zodbschedule.tracing.origin import origin_of
 
 
@@ -269,8 +268,13 @@ def test_an_origin_is_what_others_take_for_a_traceparent():
     assert isinstance(origin, Origin)
     assert (origin.span.trace_id, origin.span.span_id, *origin[1:]) == (
         1, 2, 3, 4)
-    assert TraceContextTextMapPropagator().fields == {
-        'traceparent', 'tracestate'}
+
+
+def test_the_traceparent_is_as_a_propagator_writes_it(schedule, spans):
+    with spans.tracer.start_as_current_span('POST /order') as order:
+        keep_origin(task := Act(NOON), schedule, NOON, order)
+        inject(carrier := {})
+    assert getattr(task, TRACE)[0] == carrier['traceparent']
 
 
 def test_the_clock_of_the_schedule_is_not_that_of_spans(schedule, spans):
