@@ -1,9 +1,9 @@
 """What traces cost an insert and a run, switched off, and on.
 
 One transaction for each task, in a FileStorage, by turns with the same without
-traces.  *Off* is compared with code that asks nobody whether they are on.  *On*
-is by the API alone, which records nothing, as where no SDK is set up; and by
-the SDK, in a span of a request, with a batch processor whose exporter drops
+traces.  *Off* is compared with code that asks nobody whether they are on.
+*On* is by the API alone, which records nothing, as where no SDK is set up; and
+by the SDK, in a span of a request, with a batch processor whose exporter drops
 what it is given.
 """
 
