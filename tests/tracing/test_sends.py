@@ -193,6 +193,48 @@ def test_what_goes_back_to_a_savepoint_was_not_sent(schedule, spans, before):
             ] == ['os.getcwd'] * before + ['os.getuid']
 
 
+@pytest.mark.parametrize('before', [0, 1])
+def test_what_was_there_and_goes_back_to_a_savepoint_was_not_sent(
+        schedule, spans, before):
+    task = schedule.schedule(Act(NOON))
+    transaction.commit()
+    schedule.unschedule(task)
+    transaction.commit()
+    for _ in range(before):
+        schedule.call('os.getcwd')
+    savepoint = transaction.savepoint()
+    schedule.schedule(task)
+    savepoint.rollback()
+    schedule._p_jar.root()['number'] = 1
+    transaction.commit()
+    assert len(spans.sends) == 1 + before
+
+
+class Failing:
+    """A data manager that fails when others may have committed already."""
+
+    def tpc_begin(self, txn):
+        """Nothing to do."""
+
+    commit = tpc_vote = abort = tpc_abort = tpc_begin
+
+    def tpc_finish(self, txn):
+        raise ValueError('no way back')
+
+    def sortKey(self):
+        return '!'
+
+
+def test_what_fails_at_the_last_moment_was_not_sent(schedule, spans):
+    transaction.get().join(Failing())
+    schedule.call('os.getcwd')
+    with pytest.raises(ValueError, match='no way back'):
+        transaction.commit()
+    transaction.abort()
+    assert spans.sends == []
+    assert list(schedule) == []
+
+
 def test_a_new_task_that_is_unscheduled_at_once_was_not_sent(schedule, spans):
     schedule.unschedule(schedule.call('os.getcwd'))
     transaction.commit()
@@ -230,6 +272,12 @@ def test_a_task_whose_trace_is_not_recorded_keeps_nothing(
     task = schedule.schedule(Act(NOON))
     transaction.commit()
     assert not hasattr(task, TRACE)
+
+
+def test_what_is_not_recorded_has_no_part_in_the_transaction(
+        schedule, unsampled):
+    schedule.call('os.getcwd')
+    assert transaction.get()._resources == [schedule._p_jar]
 
 
 def test_a_task_that_is_sent_again_forgets_what_has_sent_it(
