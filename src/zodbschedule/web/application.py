@@ -25,11 +25,13 @@ from webob.exc import HTTPException
 from webob.exc import HTTPMethodNotAllowed
 from webob.exc import HTTPNotFound
 
+from zodbschedule import reading
 from zodbschedule.web import assets
 from zodbschedule.web import templates
 from zodbschedule.web.access import Who
 from zodbschedule.web.access import remote_user
 from zodbschedule.web.acting import ACTS
+from zodbschedule.web.acting import Act
 from zodbschedule.web.headers import protect
 from zodbschedule.web.pages import PAGES
 from zodbschedule.web.seal import Seal
@@ -54,6 +56,8 @@ class Application:
             response = self.respond(request)
         except HTTPException as refusal:
             response = refusal
+        except reading.InvalidCursor as error:
+            response = HTTPBadRequest(str(error))
         except UnicodeDecodeError:
             response = HTTPBadRequest('The request is not in UTF-8.')
         answer: Iterable[bytes] = protect(response)(environ, start_response)
@@ -83,9 +87,20 @@ class Application:
         visitor = Visitor(request, self.site)
         visitor.check()
         return self.site.change(
-            lambda schedule: ACTS[name](
-                Visit(request, self.site, schedule, name, '')),
+            lambda schedule: self._answer(
+                Visit(request, self.site, schedule, name, ''), ACTS[name]),
             visitor.user, f'{name} in the browser')
+
+    @staticmethod
+    def _answer(visit: Visit, act: Act) -> Response:
+        """What an act leads to; the form again, if something is wrong in it.
+        """
+        answer = act(visit)
+        if isinstance(answer, Response):
+            return answer
+        response = visit.page(templates.page(visit, answer, MENU))
+        response.status = 422
+        return response
 
 
 def application(db: Any, path: str = 'schedule', *,
