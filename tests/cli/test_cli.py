@@ -1224,10 +1224,11 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
         'next_due': None, 'parked': 0,
-        'workers': {'alive': 0, 'silent': 0, 'dead': 0}, 'pause': None,
+        'workers': {'alive': 0, 'silent': 0, 'dead': 0, 'idle': 0},
+        'pause': None,
         'unable': [], 'paused_tasks': [], 'first_pause': None,
-        'dead_holders': [], 'unfit_settings': [], 'hints': [],
-        'clock_problems': [], 'packs_badly': False}
+        'dead_holders': [], 'unfit_settings': [], 'address_unset': False,
+        'hints': [], 'clock_problems': [], 'packs_badly': False}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1356,7 +1357,7 @@ def state(condition, name='there:1', pid=1):
      'no workers are alive, 1 is dead'),
     ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
       state('dead', 'b', 3), state('silent', 'c')],
-     (2, 1, 2),
+     (2, 1, 2, 1),
      '2 workers are alive, 1 is silent, 2 are dead')])
 def test_a_worker_is_what_its_threads_tell(states, counts, said):
     found = count_workers(states)

@@ -12,19 +12,17 @@
 ##############################################################################
 """A worker serves its metrics, as long as it works."""
 
-import re
 import socket
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-import yaml
 import ZODB
 import zope.event
 from databases import wait_until
+from metrics_page import documented
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from ZODB.FileStorage import FileStorage
@@ -34,9 +32,6 @@ from zodbschedule import Worker
 from zodbschedule.metrics import server
 from zodbschedule.metrics.server import metrics_served
 from zodbschedule.worker.config import Paths
-
-
-PAGE = Path(__file__).parents[2].joinpath('docs', 'metrics.rst')
 
 
 @pytest.fixture
@@ -215,15 +210,6 @@ def test_a_port_in_use_is_refused_and_nothing_is_counted(db):
 # -- the page
 
 
-def documented():
-    """The metrics of the page: name -> labels."""
-    rows = re.findall(
-        r'^   \* - ``(zodbschedule_\w+)``\n     -(.*)\n',
-        PAGE.read_text(), re.M)
-    return {name: set(re.findall(r'``(\w+)``', labels))
-            for name, labels in rows}
-
-
 def test_the_page_has_all_metrics_and_their_labels(db, fresh):
     with db.transaction() as connection:
         connection.root()['schedule'].call('math.sqrt', -1)
@@ -248,18 +234,3 @@ def test_the_page_has_all_metrics_and_their_labels(db, fresh):
     assert own == documented()
     assert [name for name, labels in found.items()
             if 'schedule' not in labels] == ['zodbschedule_worker_healthy']
-
-
-def test_the_alerts_speak_of_metrics_that_there_are():
-    blocks = re.findall(
-        r'^\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)', PAGE.read_text(),
-        re.M)
-    scraping, alerting = map(yaml.safe_load, blocks)
-    assert scraping['scrape_configs']
-    rules = alerting['groups'][0]['rules']
-    assert len(rules) == 3
-    for rule in rules:
-        names = re.findall(r'zodbschedule_\w+', rule['expr'])
-        assert names
-        assert {name.removesuffix('_bucket') for name in names} <= set(
-            documented())

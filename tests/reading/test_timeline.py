@@ -6,14 +6,10 @@ from datetime import timedelta
 
 import jsonschema
 import pytest
-import ZODB
-from cold import cold_loads
 from in_memory import BEGIN
 
-from zodbschedule import CallTask
 from zodbschedule import Cron
 from zodbschedule import Every
-from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import InvalidTime
@@ -215,36 +211,3 @@ def test_a_cursor_of_nobody_is_refused(schedule, cursor):
 def test_times_have_to_be_aware(schedule):
     with pytest.raises(InvalidTime):
         reading.timeline(schedule, BEGIN.replace(tzinfo=None), BEGIN)
-
-
-# -- how much is loaded
-
-
-@pytest.fixture(scope='module')
-def scattered():
-    """Tasks at as many instants, in all of the trees."""
-    db = ZODB.DB(None)
-    connection = db.open()
-    schedule = connection.root()['schedule'] = Schedule()
-    connection.transaction_manager.commit()
-    for number in range(8_000):
-        instant = BEGIN + timedelta(microseconds=number * 7_919_000_037)
-        schedule.timetable.add(instant, [CallTask(
-            print, time=instant, recurrence=Every(DAY, instant))])
-    connection.transaction_manager.commit()
-    yield schedule
-    connection.close()
-    db.close()
-
-
-@pytest.mark.parametrize('read', [
-    lambda schedule: reading.timeline(
-        schedule, None, BEGIN + 900 * DAY, limit=100),
-    lambda schedule: reading.timeline(
-        schedule, BEGIN + 900 * DAY, BEGIN + 901 * DAY, limit=100),
-    lambda schedule: reading.upcoming(schedule, limit=100),
-    lambda schedule: reading.upcoming(
-        schedule, filter=reading.Filter(text='no such text'))])
-def test_a_page_loads_few_objects_however_tasks_are_scattered(
-        scattered, read):
-    assert cold_loads(scattered, read) <= 200

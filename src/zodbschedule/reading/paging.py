@@ -22,6 +22,7 @@ Its cursor goes on from there.
 """
 
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -41,6 +42,7 @@ from zodbschedule.store.remains import is_left
 
 
 T = TypeVar('T', bound=Facts)
+Row = TypeVar('Row')
 
 # How many a page has, and the most that it may have.
 LIMIT = 50
@@ -82,9 +84,18 @@ class Loads:
         loads: int = self._count()[0]
         return loads
 
-    def are(self, most: int) -> bool:
-        """Whether it has loaded as many."""
-        return self.number() - self._before >= most
+    def are(self, most: int | None) -> bool:
+        """Whether it has loaded as many; None: never."""
+        return most is not None and self.number() - self._before >= most
+
+    def bound(self, rows: Iterable[Row], most: int | None) -> Iterator[Row]:
+        """The *rows*, until *most* objects are loaded; None: all rows."""
+        if self.are(most):
+            return
+        for row in rows:
+            yield row
+            if self.are(most):
+                return
 
 
 def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
@@ -109,11 +120,8 @@ def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
 
 def newest_outcomes(schedule: Schedule) -> Iterator[Outcome]:
     """As many as a page looks at for the last errors of its tasks."""
-    loads = Loads(schedule)
-    for outcome in islice(schedule.history, LOOKED_AT):
-        yield outcome
-        if loads.are(LOADS_FOR_ERRORS):
-            return
+    yield from Loads(schedule).bound(
+        islice(schedule.history, LOOKED_AT), LOADS_FOR_ERRORS)
 
 
 # -- cursors -----------------------------------------------------------------

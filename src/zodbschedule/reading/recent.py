@@ -75,18 +75,18 @@ class Activity(Facts):
 
 
 def activity(schedule: Schedule, since: datetime | None = None,
-             bins: int = 60) -> Activity:
+             bins: int = 60, loads: int = LOADS) -> Activity:
     """What has ended from *since* until now, for a sparkline.
 
     *since* is an aware datetime; None: an hour ago.  *bins*, from 1 to
     `MOST_BINS`, is the number of parts.  What people have decided is not
     counted.  Reads the newest `MOST_READ` entries of the history at most, and
-    loads less than 200 objects.  Raises `InvalidTime`.
+    no more when so many objects are loaded.  Raises `InvalidTime`.
     """
     now = clock.now()
     start = min(now, earlier(now, HOUR) if since is None else as_utc(
         since, 'since'))
-    found, incomplete_before = _read(schedule, start)
+    found, incomplete_before = _read(schedule, start, loads)
     number = max(1, min(bins, MOST_BINS))
     width = max((now - start) / number, MICROSECOND)
     parts: list[list[Outcome]] = [[] for _ in range(number)]
@@ -100,13 +100,13 @@ def activity(schedule: Schedule, since: datetime | None = None,
         incomplete_before)
 
 
-def _read(schedule: Schedule, since: datetime
+def _read(schedule: Schedule, since: datetime, most: int
           ) -> tuple[list[Outcome], datetime | None]:
     """What has ended since then, and what is in `incomplete_before`."""
     loads = Loads(schedule)
     found: list[Outcome] = []
     for each in schedule.history.select(since=since):
-        if len(found) >= MOST_READ or loads.are(LOADS):
+        if len(found) >= MOST_READ or loads.are(most):
             return found, each.ended
         found.append(each)
     return found, None

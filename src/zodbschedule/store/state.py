@@ -179,6 +179,11 @@ class ScheduleState(Configurable):
         """What a person may have forgotten to set, in sentences."""
         return []
 
+    @property
+    def lacks_address(self) -> bool:
+        """Whether links that its tasks make lead nowhere."""
+        return False
+
     def local(self, task: Any) -> Any:
         """*task* as loaded by the connection of the schedule, unwrapped.
 

@@ -26,6 +26,7 @@ from webob.exc import HTTPMethodNotAllowed
 from webob.exc import HTTPNotFound
 
 from zodbschedule import reading
+from zodbschedule.reading.masking import Mask
 from zodbschedule.web import assets
 from zodbschedule.web import templates
 from zodbschedule.web.access import Who
@@ -105,7 +106,8 @@ class Application:
 
 def application(db: Any, path: str = 'schedule', *,
                 allow_changes: bool = False, who: Who = remote_user,
-                secret: str | bytes | None = None, zone: tzinfo = UTC
+                secret: str | bytes | None = None, zone: tzinfo = UTC,
+                mask: Mask | None = None, tracebacks: bool = False
                 ) -> Application:
     """A WSGI application that shows the schedule at *path* in *db*.
 
@@ -114,8 +116,10 @@ def application(db: Any, path: str = 'schedule', *,
     of the user from a `webob.Request`, or '' if nobody has logged in; by
     default it is REMOTE_USER, as the server sets it.  *secret* signs cookies
     and forms; by default it is random, and several processes need the same.
-    Times are shown in *zone*.
+    Times are shown in *zone*.  *mask* says of a name whether arguments and
+    attributes that have it must not be shown; then errors are shown by their
+    classes alone.  With *tracebacks* these are shown, too.
     """
     return Application(Site(
         db, path, allow_changes=allow_changes, who=who, seal=Seal(secret),
-        zone=zone))
+        zone=zone, mask=mask, tracebacks=tracebacks))

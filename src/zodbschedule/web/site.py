@@ -27,6 +27,7 @@ from transaction import TransactionManager
 from webob.exc import HTTPNotFound
 from ZODB.Connection import Connection
 
+from zodbschedule.reading.masking import Mask
 from zodbschedule.schedule import Schedule
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.web.access import Who
@@ -53,6 +54,10 @@ class Site:
     #: what cookies and forms are signed by
     seal: Seal = field(default_factory=Seal)
     zone: tzinfo = UTC
+    #: whether an argument or attribute of that name must not be shown
+    mask: Mask | None = None
+    #: whether tracebacks are shown
+    tracebacks: bool = False
 
     @contextmanager
     def reading(self) -> Iterator[Schedule]:

@@ -23,6 +23,8 @@ from typing import Any
 from webob.exc import HTTPBadRequest
 
 from zodbschedule import clock
+from zodbschedule.reading.masking import masked_error
+from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
 from zodbschedule.web.visitor import Visitor
 
@@ -98,3 +100,17 @@ class Visit(Visitor):
             return local_instant(text, self.site.zone)
         except ValueError as error:
             raise HTTPBadRequest(f'{name}: {error}') from None
+
+    # -- what may be shown
+
+    def error(self, text: str | None) -> str | None:
+        """What an error has said; with a mask, its class alone."""
+        if text is None or self.site.mask is None:
+            return text
+        return masked_error(text)
+
+    def traceback(self, text: str | None) -> str | None:
+        """A traceback, where these are shown; with a mask, without values."""
+        if not text or not self.site.tracebacks:
+            return None
+        return text if self.site.mask is None else masked_traceback(text)

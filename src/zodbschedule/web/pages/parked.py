@@ -13,7 +13,6 @@
 """What is parked: why, since when, and what to do about it."""
 
 from zodbschedule import reading
-from zodbschedule.web.forms.bulk_form import PARKED
 from zodbschedule.web.forms.bulk_form import filter_of
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
@@ -25,5 +24,4 @@ def body(visit: Visit) -> Body:
     return Body('parked', 'Parked', {
         'page': reading.parked(
             visit.schedule, visit.text('cursor'), filter=filter),
-        'filter': filter,
-        'actions': PARKED})
+        'filter': filter})

@@ -56,7 +56,8 @@ def body(visit: Visit, form: ChangeForm | None = None) -> Body:
 
     *form* is one in which something is wrong.
     """
-    facts = reading.task(visit.schedule, visit.id, loads=LOADS)
+    facts = reading.task(
+        visit.schedule, visit.id, LOADS, visit.site.mask)
     if facts is None:
         raise HTTPNotFound(
             f'There is no task {visit.id[:100]!r} here. It has ended and is '
