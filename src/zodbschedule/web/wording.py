@@ -56,6 +56,11 @@ class Words:
         year = '' if local.year == now.year else f' {local.year}'
         return near or f'{local:%a} {local.day} {local:%b}{year}'
 
+    def long_day(self, instant: datetime) -> str:
+        """As in ``Thursday 31 January 2030``."""
+        local = self.local(instant)
+        return f'{local:%A} {local.day} {local:%B} {local.year}'
+
     def clock(self, instant: datetime, form: str = '%H:%M') -> str:
         """Its local time alone, as in ``09:00``."""
         return f'{self.local(instant):{form}}'
