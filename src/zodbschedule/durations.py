@@ -39,6 +39,6 @@ def typed(duration: timedelta) -> str:
     """The text for `span`, in the largest unit that needs no fraction."""
     for name, unit in reversed(UNITS.items()):
         number, rest = divmod(duration, unit)
-        if not rest:
+        if number and not rest:
             return f'{number}{name}'
-    return f'{duration.total_seconds():.6f}s'
+    return f'{duration.total_seconds():g}s'

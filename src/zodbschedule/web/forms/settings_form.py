@@ -104,4 +104,4 @@ def wanted(field: Any) -> str:
     else:
         kind, low = 'a whole number', str(field.min)
     empty = '' if field.required else ', or empty for none'
-    return f'It has to be {kind}, of {low} or more{empty}.'
+    return f'It takes {kind}, {low} or more{empty}.'

@@ -101,10 +101,11 @@ def _local(time: datetime, zone: tzinfo | None) -> str | None:
     return None if zone is None else words.local_time(time.astimezone(zone))
 
 
-def _attributes(facts: reading.Facts) -> list[tuple[str, str]]:
-    """The name of each, and its value as text."""
+def _attributes(facts: Any) -> list[tuple[str, str]]:
+    """The name of each, and its value as text; what it calls is told."""
     found = getattr(facts, 'attributes', {})
-    return [(name, _short(value)) for name, value in found.items()]
+    return [(name, _short(value)) for name, value in found.items()
+            if (name, value) != ('func', facts.function)]
 
 
 def _short(value: Any) -> str:
