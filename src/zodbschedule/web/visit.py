@@ -14,6 +14,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import date
+from datetime import datetime
+from datetime import time
 from typing import Any
 
 from webob.exc import HTTPBadRequest
@@ -54,6 +58,19 @@ class Visit(Visitor):
             raise HTTPBadRequest(
                 f'{name} has {len(value)} characters; {MOST} are the most.')
         return value or None
+
+    def day(self, name: str) -> datetime | None:
+        """The beginning of that day, as in ``2030-01-31``, in the zone."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            day = datetime.combine(
+                date.fromisoformat(value), time.min, self.site.zone)
+            return day.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise HTTPBadRequest(f'{name} is {value!r}; it has to be a day, '
+                                 f'as in 2030-01-31.') from None
 
     def choice(self, name: str, words: Iterable[str]) -> str | None:
         """The same for one of those words."""
