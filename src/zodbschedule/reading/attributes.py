@@ -35,6 +35,7 @@ from zodbschedule.scheduling.missing import refuse_codeless
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import class_name
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
@@ -42,7 +43,7 @@ from zodbschedule.task import Task
 
 # The attributes of any task that have a fact of their own, or are internal.
 NAMED = frozenset({'_time', 'time', '_description', 'description',
-                   'principalId', STAMP})
+                   'principalId', STAMP, TRACE})
 # Those of an instance of Task.
 OURS = NAMED | OPTIONS.keys() | {'_series', '_arguments'}
 # Those of a task whose class is missing; its options are shown as they are.

@@ -14,13 +14,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import date
 from datetime import datetime
-from functools import cached_property
+from datetime import time
 from typing import Any
 
 from webob.exc import HTTPBadRequest
 
-from zodbschedule import clock
 from zodbschedule.reading.masking import masked_error
 from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
@@ -45,15 +46,8 @@ class Visit(Visitor):
     """One request; each of its methods raises HTTPBadRequest for bad ones."""
 
     schedule: Schedule
-    #: of the page, as in its address
-    name: str
     #: what the page is about: the id of a task; '' for most pages
     id: str
-
-    @cached_property
-    def now(self) -> datetime:
-        """When it is read, in UTC; the same everywhere on the page."""
-        return clock.now()
 
     # -- what was asked for
 
@@ -64,6 +58,19 @@ class Visit(Visitor):
             raise HTTPBadRequest(
                 f'{name} has {len(value)} characters; {MOST} are the most.')
         return value or None
+
+    def day(self, name: str) -> datetime | None:
+        """The beginning of that day, as in ``2030-01-31``, in the zone."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            day = datetime.combine(
+                date.fromisoformat(value), time.min, self.site.zone)
+            return day.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise HTTPBadRequest(f'{name} is {value!r}; it has to be a day, '
+                                 f'as in 2030-01-31.') from None
 
     def choice(self, name: str, words: Iterable[str]) -> str | None:
         """The same for one of those words."""

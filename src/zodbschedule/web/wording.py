@@ -17,6 +17,8 @@ from datetime import datetime
 from datetime import timedelta
 from datetime import tzinfo
 
+from zodbschedule.outcomes import OUTCOMES
+from zodbschedule.reading import OutcomeCounts
 from zodbschedule.reading import ProgressFacts
 from zodbschedule.reading import words
 
@@ -54,6 +56,15 @@ class Words:
         year = '' if local.year == now.year else f' {local.year}'
         return near or f'{local:%a} {local.day} {local:%b}{year}'
 
+    def long_day(self, instant: datetime) -> str:
+        """As in ``Thursday 31 January 2030``."""
+        local = self.local(instant)
+        return f'{local:%A} {local.day} {local:%B} {local.year}'
+
+    def clock(self, instant: datetime, form: str = '%H:%M') -> str:
+        """Its local time alone, as in ``09:00``."""
+        return f'{self.local(instant):{form}}'
+
     def relative(self, instant: datetime) -> str:
         """As in ``in 5 min``."""
         return words.relative(instant, self.now)
@@ -73,6 +84,15 @@ class Words:
     def number(self, number: int) -> str:
         """With thin spaces, which do not break: ``10 000``."""
         return f'{number:,}'.replace(',', '\u202f')
+
+    def outcomes(self, counts: OutcomeCounts) -> str:
+        """As in ``12 succeeded, 1 failed``."""
+        return ', '.join(f'{self.number(number)} {name}' for name, number
+                         in vars(counts).items() if number) or 'none'
+
+    def of_run(self, outcome: str) -> bool:
+        """Whether a run has ended so; else a person has decided it."""
+        return outcome in OUTCOMES.values()
 
     @property
     def zone_name(self) -> str:

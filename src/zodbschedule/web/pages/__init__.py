@@ -14,10 +14,16 @@
 """
 
 from zodbschedule.web.pages import overview
+from zodbschedule.web.pages import running
+from zodbschedule.web.pages import timeline
 from zodbschedule.web.pages import upcoming
+from zodbschedule.web.pages import workers
 from zodbschedule.web.pages.page import Page
 
 
 PAGES: dict[str, Page] = {
     '': Page('Overview', overview.body),
-    'upcoming': Page('Upcoming', upcoming.body)}
+    'upcoming': Page('Upcoming', upcoming.body),
+    'timeline': Page('Timeline', timeline.body),
+    'running': Page('Running', running.body),
+    'workers': Page('Workers', workers.body)}
