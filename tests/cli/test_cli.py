@@ -484,6 +484,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
+        Schedule._p_jar = root._p_jar
         assert one_task.task(
             Schedule(), task_id(task)).state == 'claimed'
 

@@ -22,11 +22,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from webob import Response
-from webob.exc import HTTPBadRequest
 
 from zodbschedule import reading
 from zodbschedule import steering
-from zodbschedule.interfaces import InvalidTask
 from zodbschedule.reading.paging import LOADS_FOR_ERRORS as FEW
 from zodbschedule.steering import Steered
 from zodbschedule.store.inspection import task_id
@@ -94,12 +92,9 @@ def several(visit: Visit) -> Response:
               for value in visit.request.POST.getall('chosen')]
     if not chosen:
         return _led_on(visit, 'Nothing was chosen: check a box first.', True)
-    try:
-        found = steering.several(
-            visit.schedule, visit.text('action') or '', chosen, by=visit.user,
-            reason=visit.text('reason') or '')
-    except InvalidTask as error:
-        raise HTTPBadRequest(str(error)) from None
+    found = steering.several(
+        visit.schedule, visit.text('action') or '', chosen, by=visit.user,
+        reason=visit.text('reason') or '')
     return _led_on(visit, found.message, bool(found.left))
 
 

@@ -19,12 +19,10 @@ from datetime import date
 from datetime import datetime
 from datetime import time
 from datetime import tzinfo
-from functools import cached_property
 from typing import Any
 
 from webob.exc import HTTPBadRequest
 
-from zodbschedule import clock
 from zodbschedule.reading.masking import masked_error
 from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
@@ -63,15 +61,8 @@ class Visit(Visitor):
     """One request; each of its methods raises HTTPBadRequest for bad ones."""
 
     schedule: Schedule
-    #: of the page, as in its address
-    name: str
     #: what the page is about: the id of a task; '' for most pages
     id: str
-
-    @cached_property
-    def now(self) -> datetime:
-        """When it is read, in UTC; the same everywhere on the page."""
-        return clock.now()
 
     # -- what was asked for
 
