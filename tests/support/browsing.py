@@ -102,7 +102,7 @@ class Browser:
             each for each in self.page.iter() if each.tag in FIELDS
             and each.get('name') == name))
 
-    def press(self, text, **filled):
+    def press(self, text, /, **filled):
         """Press the first button with that text; see `open`.
 
         *filled* has what was typed; for boxes, the list of those checked.
@@ -154,7 +154,7 @@ def value_of(field):
 
 def words(element):
     """The text of an element, with the spaces of one line."""
-    return ' '.join(''.join(element.itertext()).split())
+    return ' '.join(' '.join(element.itertext()).split())
 
 
 class Stage:
