@@ -243,14 +243,15 @@ def test_a_long_description_of_several_lines_is_not_changed_unasked(
         assert schedule.get(id).description.count('\n') == 300
 
 
-@pytest.mark.parametrize('at_one_instant', [100, 10_000])
+@pytest.mark.parametrize('at_one_instant', [1, 1_000])
 def test_the_page_of_a_task_loads_few_objects(
         stage, clock, at_one_instant):
     """Of a task among many, with a history at its bound."""
     with stage.schedule() as schedule:
         tasks = [CallTask(print, time=BEGIN)
                  for _ in range(at_one_instant)]
-        schedule.timetable.add(BEGIN, tasks)
+        for task in tasks:
+            schedule.schedule(task)
         for number in range(500):
             schedule.history.add([record(
                 1, number, SUCCEEDED, number, 'x', 'x', began=number)],
@@ -260,5 +261,7 @@ def test_the_page_of_a_task_loads_few_objects(
         for task in tasks[0], tasks[-1]:
             visit = partial(Visit, Request.blank('/'), site, 'tasks')
             id = task_id(task)
-            assert cold_loads(schedule, lambda again: page_of_task.body(
-                visit(again, id))) <= MOST_LOADS
+            loads = cold_loads(schedule, lambda again: page_of_task.body(
+                visit(again, id)))
+            print(f'{loads} loads')
+            assert loads <= MOST_LOADS
