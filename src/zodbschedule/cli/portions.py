@@ -31,9 +31,9 @@ from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.errors import EXIT_ERROR
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import NoSuchTask
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.selection import Targets
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.plain_text import one_line
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.tasks import TaskFacts
 

@@ -93,7 +93,7 @@ def _wanted(field: Field, value: Any) -> str:
         return f'a timedelta{_bounds(field)}, such as {_example(field, value)}'
     if isinstance(field, Int):
         return f'an int{_bounds(field)}'
-    return 'a str'
+    return getattr(field, 'wanted', 'a str')
 
 
 def _bounds(field: Any) -> str:
