@@ -21,6 +21,7 @@ from http.client import HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError
 
+from zodbschedule.alarms.addresses import AddressError
 from zodbschedule.alarms.addresses import http_address
 from zodbschedule.alarms.addresses import is_there
 from zodbschedule.alarms.addresses import resolved
@@ -114,6 +115,6 @@ def call_heartbeat(address: str | None) -> str | None:
         return None
     try:
         call(resolved('heartbeat', address, http_address))
-    except Exception as error:
-        return str(ErrorText(error))
+    except (AddressError, CallError) as error:
+        return str(error)
     return None

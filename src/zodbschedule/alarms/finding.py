@@ -250,10 +250,9 @@ def _parked(schedule: Schedule, alarms: Alarms, found: Health
         return
     page = parked(schedule, limit=MOST)
     if page.cursor is not None:
-        alarms.note(floor=max(alarms.floor, min(
-            to_micros(row.parked_at) for row in page.items)))
-    rows = [row for row in page.items
-            if row.type != TELL and to_micros(row.parked_at) >= alarms.floor]
+        alarms.note(floor=max(alarms.floor, int(page.cursor)))
+    rows = [row for row in page.items if row.type != TELL
+            and (row.position or 0) >= alarms.floor]
     if found.parked >= alarms.parked:
         for row in rows:
             yield _key_of(row), Trouble(
@@ -264,4 +263,4 @@ def _parked(schedule: Schedule, alarms: Alarms, found: Health
 
 def _key_of(row: ParkedFacts) -> Key:
     """One that is parked anew has another."""
-    return PARKED, f'{row.id} {to_micros(row.parked_at)}'
+    return PARKED, f'{row.id} {row.position}'

@@ -83,10 +83,10 @@ class Alarms(Configurable):
     webhook: str | None = None
     heartbeat: str | None = None
 
+    #: the position of the oldest parked entry that may still be told
+    floor = 0
     #: since when there is no worker; this and what follows in microseconds
     alone_since: int | None = None
-    #: entries that were parked before are not told: there are newer ones
-    floor = 0
     #: when the last message was made
     spoke: int | None = None
     #: up to when the history is known

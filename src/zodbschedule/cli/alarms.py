@@ -52,6 +52,7 @@ from zodbschedule.cli.settings import table
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.plain_text import one_line
 from zodbschedule.reading.setting import SettingFacts
+from zodbschedule.store.inspection import task_id
 
 
 T = TypeVar('T')
@@ -115,7 +116,8 @@ class Found:
         self.heartbeat = alarms.heartbeat
         #: the names of the messages -> what they are
         self.waiting: dict[str, str] = {}
-        self.paused = False
+        #: the task that looks, if that is paused
+        self.paused: str | None = None
 
 
 def _look(schedule: Schedule, test: bool) -> Found:
@@ -123,7 +125,7 @@ def _look(schedule: Schedule, test: bool) -> Found:
     found = Found(alarms)
     task = looking(schedule)
     if task is not None and schedule.paused(task) is not None:
-        found.paused = True
+        found.paused = task_id(task)
         return found
     now = clock.now()
     found.standing, found.well = look(schedule, alarms, now)
@@ -162,7 +164,7 @@ def _send_all(waiting: dict[str, str], commit: Commit
         except Exception as error:
             down.add(channel)
             problems.append(f'{what} could not be sent, and waits: '
-                            f'{ErrorText(error)}')
+                            f'{ErrorText(error).message}')
     return sent, problems
 
 
@@ -175,7 +177,7 @@ def _with(commit: Callable[[str, Callable[[Schedule], T]], T],
 def _as_json(found: Found, sent: list[str], problems: list[str]
              ) -> dict[str, Any]:
     return {
-        'paused': found.paused,
+        'paused': found.paused is not None,
         'standing': [{'kind': kind, 'task': about.partition(' ')[0] or None,
                       'text': row.text}
                      for (kind, about), row in found.standing.items()],
@@ -183,9 +185,9 @@ def _as_json(found: Found, sent: list[str], problems: list[str]
 
 
 def _show(found: Found, sent: list[str]) -> None:
-    if found.paused:
-        output.show('alarms are paused; to end that: zodbschedule resume the '
-                    'task that looks for them')
+    if found.paused is not None:
+        output.show(f'alarms are paused; to end that: zodbschedule resume '
+                    f'{found.paused}')
     elif not found.standing:
         output.show('nothing is wrong')
     else:
