@@ -50,7 +50,8 @@ LAYERS = (
     ('what a schedule holds, as plain data', 600, ('reading',)),
     ('what a person does to it', 480, ('steering',)),
     ('outward', 510, (
-        'cli', 'metrics', 'alarms', 'web', 'testing', 'zope', 'zope_security')),
+        'cli', 'metrics', 'tracing', 'alarms', 'web', 'testing', 'zope',
+        'zope_security')),
 )
 LAYER_OF = {name: number for number, (_, _, names) in enumerate(LAYERS)
             for name in names}

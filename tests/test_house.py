@@ -33,7 +33,8 @@ OURS = 'zodbschedule'
 PROJECT = Path(__file__).parents[1].joinpath('pyproject.toml')
 
 # Names of modules, or of packages with all that they hold.
-OUTWARD = ('__main__', 'cli', 'metrics', 'testing', 'zope', 'zope_security')
+OUTWARD = ('__main__', 'cli', 'metrics', 'testing', 'tracing', 'web', 'zope',
+           'zope_security')
 # The contract, time, and rules: they know nothing of persistence.
 PURE = ('interfaces', 'outcomes', 'clock', 'instant', 'durations', 'retry',
         'recurrence', 'errors', 'plain_text')

@@ -31,7 +31,7 @@ from zodbschedule.alarms.finding import PARKED
 from zodbschedule.alarms.setup import looking as task_that_looks
 from zodbschedule.instant import to_micros
 from zodbschedule.reading import healthcheck
-from zodbschedule.reading import pages
+from zodbschedule.reading import paging
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
@@ -240,7 +240,7 @@ def test_many_parked_tasks_are_one_message(
 
 def test_one_that_is_parked_later_is_told_and_no_old_one(
         schedule, alarms, look, run, commit):
-    for _ in range(pages.MOST + 5):
+    for _ in range(paging.MOST + 5):
         schedule.schedule(Moody())
     commit()
     run(1)

@@ -47,6 +47,7 @@ from shell import console_blocks
 from shell import opened
 from shell import pattern
 from shell import schedule_one
+from transaction import TransactionManager
 from zc.lockfile import LockError
 from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage.FileStorage import FileStorage
@@ -60,10 +61,12 @@ from ZODB.utils import p64
 import zodbschedule.cli
 from zodbschedule import CallTask
 from zodbschedule import InProgress
+from zodbschedule import InvalidTask
 from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule import current_run
 from zodbschedule.cli import database
+from zodbschedule.cli import deep_check
 from zodbschedule.cli import format
 from zodbschedule.cli import portions
 from zodbschedule.cli import process
@@ -81,6 +84,7 @@ from zodbschedule.reading.tasks import waiting_tasks
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.reading.workers import count_workers
 from zodbschedule.scheduling import turn
+from zodbschedule.scheduling.soundness.survey import flaws
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.history import History
 from zodbschedule.store.incarnation import Incarnation
@@ -480,6 +484,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
+        Schedule._p_jar = root._p_jar
         assert one_task.task(
             Schedule(), task_id(task)).state == 'claimed'
 
@@ -862,7 +867,8 @@ def test_what_cannot_be_unparked_stops_nothing_else(shell):
     shell('add', 'shop.restock', '--key', 'hats', '--at', '+1d')
     assert shell('unpark', '--all', '--yes', '--at', '+1d', code=2) == (
         'unparked 1 task')
-    assert f"the key 'hats' of {blocked} is held by" in shell.err
+    assert (f"{blocked} was left as it is: the key 'hats' is held by"
+            in shell.err)
     assert [row['id'] for row in shell.json('parked')] == [blocked]
     assert free in shell.ids()
 
@@ -876,12 +882,23 @@ def test_what_has_gone_meanwhile_is_said(shell, monkeypatch):
 
 def test_what_the_api_refuses_is_said(shell, monkeypatch):
     def refuse(schedule, task, **record):
-        raise InProgress('it is busy')
+        raise InvalidTask('it is odd')
 
     shell('add', 'shop.restock', '--at', '+1d')
     monkeypatch.setattr(Schedule, 'unschedule', refuse)
     shell('cancel', '--all', '--yes', code=2)
-    assert shell.err.strip() == 'Error: it is busy'
+    assert shell.err.strip() == 'Error: it is odd'
+
+
+def test_what_a_worker_has_taken_is_said(shell, monkeypatch):
+    def refuse(schedule, task, **record):
+        raise InProgress('it is busy')
+
+    task = shell('add', 'shop.restock', '--at', '+1d')
+    monkeypatch.setattr(Schedule, 'change', refuse)
+    assert shell.refuses('change', task, '--at', '+2d') == (
+        f'{task} runs just now, or is about to, and was left as it is; try '
+        f'again when that has ended')
 
 
 @pytest.mark.parametrize('args', [('',), (), ('2a', '--all')])
@@ -1176,9 +1193,9 @@ def test_unpark_names_the_task_that_holds_the_key(shell):
     shell('process', code=1)
     other = shell('add', 'shop.deliver', '--key', 'k')
     assert shell.refuses('unpark', task) == (
-        f"the key 'k' of {task} is held by task {other}, which waits; unpark "
-        f"{task} when that has run, or cancel it first, with: zodbschedule "
-        f"cancel {other}")
+        f"{task} was left as it is: the key 'k' is held by task {other}, "
+        f"which waits; try again when that has run, or cancel it first, with: "
+        f"zodbschedule cancel {other}")
     assert len(shell.json('parked')) == 1
 
 
@@ -1208,10 +1225,11 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
         'next_due': None, 'parked': 0,
-        'workers': {'alive': 0, 'silent': 0, 'dead': 0}, 'pause': None,
+        'workers': {'alive': 0, 'silent': 0, 'dead': 0, 'idle': 0},
+        'pause': None,
         'unable': [], 'paused_tasks': [], 'first_pause': None,
-        'dead_holders': [], 'unfit_settings': [], 'hints': [],
-        'clock_problems': [], 'packs_badly': False}
+        'dead_holders': [], 'unfit_settings': [], 'address_unset': False,
+        'hints': [], 'clock_problems': [], 'packs_badly': False}
 
 
 def test_check_exits_with_1_if_a_task_is_overdue(shell, wall_clock):
@@ -1340,7 +1358,7 @@ def state(condition, name='there:1', pid=1):
      'no workers are alive, 1 is dead'),
     ([state('idle'), state('working', pid=2), state('dead', 'a', 3),
       state('dead', 'b', 3), state('silent', 'c')],
-     (2, 1, 2),
+     (2, 1, 2, 1),
      '2 workers are alive, 1 is silent, 2 are dead')])
 def test_a_worker_is_what_its_threads_tell(states, counts, said):
     found = count_workers(states)
@@ -1931,6 +1949,25 @@ def test_a_deep_check_tells_what_cannot_be_mended(shell, lost):
         assert line.startswith('wrong-stamp: ')
         assert line.endswith('; cannot be mended')
         assert 'install the classes that are missing' in last
+
+
+def test_what_a_pack_takes_away_meanwhile_is_no_flaw(tmp_path):
+    """The transaction has yet to read what has not been there any more."""
+    with closing(ZODB.DB(str(tmp_path / 'D.fs'))) as db:
+        with db.transaction() as connection:
+            schedule = connection.root()['schedule'] = Schedule()
+            schedule.call('os.getcwd', time=MORNING)
+        reader = db.open(TransactionManager())
+        schedule = reader.root()['schedule']
+        [(_, waiting)] = schedule.timetable.lists_at(MORNING, None)
+        waiting._p_deactivate()
+        with db.transaction() as connection:
+            other = connection.root()['schedule']
+            other.unschedule(next(iter(other)))
+        db.pack()
+        assert [flaw.kind for flaw in flaws(schedule)] == ['lost-record']
+        assert deep_check.report(schedule).left == []
+        reader.close()
 
 
 def test_only_a_deep_check_mends(shell):

@@ -379,6 +379,17 @@ def test_a_resumed_task_goes_on(shell, wall_clock):
     assert shell('process') == '1 succeeded'
 
 
+def test_what_is_paused_already_keeps_its_reason(shell, wall_clock):
+    task = shell('add', 'shop.restock')
+    for what, told in (task, task), ('--all', f'schedule in {shell.db}'):
+        shell('pause', what, '--reason', 'we move')
+        assert shell('pause', what, '--by', 'ada', '--reason', 'backup') == (
+            f'{told} is paused already, since 2030-01-31T08:00:00Z by zoe: we '
+            f'move')
+    assert {row['principalId'] for row in shell.json(
+        'history', '--outcome', 'paused')} == {'zoe'}
+
+
 def test_a_paused_schedule_says_so_everywhere(shell, wall_clock):
     task = shell('add', 'shop.restock', '--args', '["hats"]')
     assert shell('pause', '--all', '--reason', 'we move') == (
@@ -544,9 +555,12 @@ def test_an_occurrence_that_failed_is_parked_and_the_series_goes_on(
     assert heading.split() == [
         'id', 'occurrence', 'parked', 'description', 'reason']
     assert [row.split()[:2] for row in rows] == [
-        [eight, '2030-01-31T08:00:00Z'], [nine, '2030-01-31T09:00:00Z']]
+        [nine, '2030-01-31T09:00:00Z'], [eight, '2030-01-31T08:00:00Z']]
     assert [each['occurrence'] for each in shell.json('parked')] == [
-        '2030-01-31T08:00:00Z', '2030-01-31T09:00:00Z']
+        '2030-01-31T09:00:00Z', '2030-01-31T08:00:00Z']
+    assert shell('parked', '-n', 1).splitlines()[3:] == [
+        'there are more than 1; --limit 0 shows all']
+    assert len(shell.json('parked', '-n', 1)) == 1
     assert times(shell) == ['2030-01-31T10:00:00Z']
     assert shell.json('show', failing)['parked'] == [eight, nine]
     assert re.search(f'parked +{eight}, {nine}', shell('show', failing))
@@ -601,9 +615,10 @@ def test_an_occurrence_can_be_discarded(shell, failing):
     assert shell('parked') == 'no tasks are parked'
 
 
-@pytest.mark.parametrize('command', ['unpark', 'discard'])
+@pytest.mark.parametrize('command', ['unpark', 'discard', 'show'])
 def test_an_id_of_a_task_that_is_parked_more_than_once_is_refused(
         shell, failing, command):
+    shell('cancel', failing)
     assert shell.refuses(command, failing) == (
         f'{failing} is parked 2 times; give one of these ids: '
         f'{failing}-20300131T080000Z, {failing}-20300131T090000Z')
@@ -614,7 +629,7 @@ def test_parked_fits_a_terminal(shell, failing, monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
     said = re.sub(r'\x1b\[[\d;]*m', '', shell('parked')).splitlines()
     assert max(map(len, said)) <= 80
-    assert said[2].startswith(f'{failing}-20300131T080000Z ')
+    assert said[2].startswith(f'{failing}-20300131T090000Z ')
     assert said[3].strip() == 'RuntimeError: nobody opens'
 
 

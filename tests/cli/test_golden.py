@@ -121,7 +121,8 @@ ALARMS = [
     'alarm-settings mail=ann', 'alarm-settings late=soon',
     'alarm-settings webhook=ftp://example.org', 'alarm-settings lates=1h',
     'alarm-settings smtp=smtp://me:secret@example.org',
-    'alarm-settings late=1h --off', 'list --key zodbschedule.alarms', 'pause 1a03', 'alarms',
+    'alarm-settings late=1h --off', 'list --key zodbschedule.alarms',
+    'pause 1a03', 'alarms',
     'alarms --json', 'alarm-settings --off', 'alarm-settings --off']
 
 

@@ -404,7 +404,13 @@ class Storm:
         self.counts['unparked'] += self._change(mend)
 
     def _look(self):
-        self._change(lambda root: look(root['schedule']))
+        try:
+            self._change(lambda root: look(root['schedule']))
+        except AssertionError as error:
+            if 'lost-record' not in str(error):
+                raise
+            # A pack may have taken away what this transaction had yet to read.
+            self._change(lambda root: look(root['schedule']))
         self.counts['looks'] += 1
 
     def _change(self, change):

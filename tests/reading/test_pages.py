@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import ZODB
+from cold import cold_loads
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import InvalidTime
 from zodbschedule.outcomes import SUCCEEDED
-from zodbschedule.reading import pages
+from zodbschedule.reading import paging
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.claim import left_slots
@@ -83,7 +85,7 @@ def test_so_much_of_the_history_is_read_for_the_last_errors(
     for _ in range(5):
         schedule.run_now(task, by='zoe')
     commit()
-    monkeypatch.setattr(pages, 'LOOKED_AT', 5)
+    monkeypatch.setattr(paging, 'LOOKED_AT', 5)
     [row] = reading.upcoming(schedule).items
     assert row.error is None
 
@@ -109,7 +111,7 @@ def test_a_page_is_bounded_by_two_times(schedule, commit):
 
 
 def test_a_filter_looks_at_so_many_and_goes_on(schedule, commit, monkeypatch):
-    monkeypatch.setattr(pages, 'LOOKED_AT', 3)
+    monkeypatch.setattr(paging, 'LOOKED_AT', 3)
     for number in range(8):
         schedule.call(print, time=BEGIN + number * MINUTE,
                       key='last' if number == 7 else None)
@@ -120,7 +122,7 @@ def test_a_filter_looks_at_so_many_and_goes_on(schedule, commit, monkeypatch):
 
 
 def test_no_page_is_larger_than_the_most(schedule, commit, monkeypatch):
-    monkeypatch.setattr(pages, 'MOST', 3)
+    monkeypatch.setattr(paging, 'MOST', 3)
     fill(schedule, range(9))
     commit()
     assert len(reading.upcoming(schedule, limit=1000).items) == 3
@@ -144,18 +146,6 @@ def test_a_lost_list_is_stepped_over(schedule, commit):
     assert len(reading.upcoming(schedule).items) == LEAF + len(third)
 
 
-def cold_loads(schedule, read):
-    """How many objects *read* loads into an empty cache."""
-    connection = schedule._p_jar.db().open()
-    try:
-        again = connection.get(schedule._p_oid)
-        connection.getTransferCounts(clear=True)
-        read(again)
-        return connection.getTransferCounts()[0]
-    finally:
-        connection.close()
-
-
 @pytest.fixture
 def crowded(schedule, commit):
     """10,000 tasks at one instant, and some at others."""
@@ -174,6 +164,15 @@ def test_a_page_loads_few_objects_in_the_midst_of_a_crowd(crowded, number):
     loads = cold_loads(
         crowded, lambda schedule: reading.upcoming(schedule, cursor))
     assert loads <= MOST_LOADS
+
+
+@pytest.mark.parametrize('hours', [0, 24 * 365 * 100], ids=['late', 'early'])
+def test_a_glance_loads_few_objects_in_the_midst_of_a_crowd(crowded, hours):
+    """Whether all of it is due, or all of it waits for long."""
+    now = BEGIN + timedelta(days=1) - timedelta(hours=hours)
+    crowded._p_jar.cacheMinimize()
+    assert cold_loads(crowded, lambda schedule: reading.health(
+        schedule, now, glance=True)) <= MOST_LOADS
 
 
 def test_what_workers_hold_is_paged_too(schedule, commit):
@@ -286,3 +285,44 @@ def test_a_cursor_of_nobody_is_refused_everywhere(schedule, read, options):
     for cursor in '', 'x y', '1_2_3', '9' * 40:
         with pytest.raises(reading.InvalidCursor):
             read(schedule, cursor, **options)
+
+
+def test_what_was_collected_late_is_found_behind_what_was_not(
+        schedule, commit):
+    """The pages follow when turns have collected, not when runs have ended."""
+    for ended, collected in (2, 2), (1, 3):
+        schedule.history.add([record(
+            7, 0, SUCCEEDED, to_micros(BEGIN + ended * MINUTE), f'{ended}', '',
+            began=0)], BEGIN + collected * MINUTE, 'worker')
+    commit()
+    since = BEGIN + 2 * MINUTE
+    assert [row.description for row in reading.history(
+        schedule, since=since).items] == ['2']
+    assert [row.description for row in reading.history(
+        schedule, since=since + MINUTE).items] == []
+
+
+def test_what_has_no_id_is_of_no_task(schedule, commit):
+    schedule.history.add([record(
+        -1, 0, SUCCEEDED, 0, 'of the original', '', began=0)], BEGIN, 'worker')
+    commit()
+    assert len(reading.history(schedule).items) == 1
+    assert reading.history(schedule, task='').items == ()
+
+
+def test_a_moment_has_to_be_aware(schedule):
+    with pytest.raises(InvalidTime):
+        reading.history(schedule, since=BEGIN.replace(tzinfo=None))
+
+
+def test_all_pages_are_followed_only_as_far_as_they_are_read(failed):
+    read = []
+
+    def page(cursor):
+        read.append(cursor)
+        return reading.parked(failed, cursor, 2)
+
+    rows = paging.followed(page)
+    assert [next(rows).description for _ in range(3)] == ['4', '3', '2']
+    assert len(read) == 2
+    assert [row.description for row in rows] == ['1', '0']

@@ -9,8 +9,9 @@ import pytest
 from zodbschedule import InvalidTask
 from zodbschedule import reading
 from zodbschedule import steering
-from zodbschedule.reading import pages
+from zodbschedule.reading import paging
 from zodbschedule.steering import bulk
+from zodbschedule.store.inspection import task_id
 
 
 BEGIN = datetime(2030, 1, 31, 8, tzinfo=UTC)
@@ -20,7 +21,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
     """Pages of two, so that there are portions."""
-    monkeypatch.setattr(pages, 'LOOKED_AT', 2)
+    monkeypatch.setattr(paging, 'LOOKED_AT', 2)
 
 
 @pytest.fixture
@@ -130,6 +131,39 @@ def test_what_cannot_be_done_is_counted(schedule, tasks, commit, clock):
     assert (task.done, task.left) == (0, 5)
 
 
+def test_several_are_told_of_together(schedule, tasks, commit):
+    chosen = [(task_id(task), BEGIN + DAY) for task in tasks]
+    found = steering.several(
+        schedule, 'cancel', chosen[:1], by='zoe', reason='we move')
+    assert found == steering.Several(1, (), 'Cancelled: 1 of 1 task.')
+    schedule.change(tasks[1], time=BEGIN)
+    commit()
+    found = steering.several(
+        schedule, 'cancel', chosen[:3], by='zoe', reason='we move')
+    commit()
+    assert found.done == 1
+    assert [each.problem for each in found.left] == ['gone', 'moved']
+    assert found.message == ' '.join(
+        ['Cancelled: 1 of 3 tasks.', *(each.message for each in found.left)])
+    assert [row.error for row in schedule.history.select(
+        outcome='unscheduled')] == 2 * ['we move']
+
+
+def test_of_many_that_are_left_three_are_told(schedule):
+    found = steering.several(
+        schedule, 'resume', 5 * [('zz', None)], by='zoe', reason='whatever')
+    assert found.message.count('is not here any more') == 3
+    assert found.message.endswith(' 2 more were left.')
+
+
+def test_too_many_for_one_transaction_are_refused(schedule, tasks):
+    chosen = [(task_id(task), None) for task in tasks]
+    with pytest.raises(InvalidTask, match='101 tasks are too many'):
+        steering.several(
+            schedule, 'cancel', [*chosen, *96 * [('zz', None)]], by='zoe')
+    assert len(list(schedule)) == 5
+
+
 def test_a_preview_counts_and_shows_the_first(schedule, tasks, monkeypatch):
     found = steering.preview(
         schedule, 'cancel', reading.Filter(key='hats *'))
@@ -143,6 +177,7 @@ def test_a_preview_counts_and_shows_the_first(schedule, tasks, monkeypatch):
 def test_another_action_is_refused(schedule):
     for make in (
             lambda: steering.BulkAction('delete', reading.Filter(), 'zoe'),
+            lambda: steering.several(schedule, 'delete', [], by='zoe'),
             lambda: steering.preview(schedule, 'delete', reading.Filter())):
         with pytest.raises(InvalidTask, match="action is 'delete'"):
             make()

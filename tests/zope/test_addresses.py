@@ -17,6 +17,7 @@ import logging
 import pytest
 import transaction
 
+from zodbschedule import reading
 from zodbschedule.zope import ContextTask
 from zodbschedule.zope import environment
 from zodbschedule.zope import install
@@ -71,8 +72,10 @@ def test_where_it_is_known_nothing_is_said(runs, schedule, caplog):
 def test_it_may_be_known_by_the_settings_of_the_process(
         schedule, monkeypatch):
     assert [NONE in hint for hint in schedule.hints] == [True]
+    assert reading.health(schedule).address_unset
     monkeypatch.setenv('ZODBSCHEDULE_URLS', '/site=https://www.example.org')
     assert schedule.hints == []
+    assert not reading.health(schedule).address_unset
 
 
 def test_what_is_wrong_with_it_is_said(schedule):

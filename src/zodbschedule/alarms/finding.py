@@ -33,11 +33,11 @@ from zodbschedule.plain_text import one_line
 from zodbschedule.reading import words
 from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
 from zodbschedule.reading.healthcheck import Health
-from zodbschedule.reading.pages import MOST
-from zodbschedule.reading.pages import history
 from zodbschedule.reading.pages import parked
+from zodbschedule.reading.paging import MOST
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts
+from zodbschedule.reading.past import history
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.inspection import label as label_of

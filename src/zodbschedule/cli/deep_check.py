@@ -42,16 +42,32 @@ class Report(NamedTuple):
 
 
 def report(schedule: Schedule) -> Report:
-    """Check *schedule*; reads only."""
-    survey = Survey(schedule)
-    left = list(survey.flaws())
-    return Report(len(survey.places), [], left)
+    """Check *schedule*; reads only.
+
+    A pack may take away what the current transaction has yet to read, and
+    what has not been there any more since.  So whatever is found is looked
+    for once more, in a new transaction.
+    """
+    found = _survey(schedule)
+    if not found.left:
+        return found
+    schedule._p_jar.sync()
+    seen = {(flaw.kind, flaw.id) for flaw in found.left}
+    again = _survey(schedule)
+    return again._replace(left=[
+        flaw for flaw in again.left if (flaw.kind, flaw.id) in seen])
 
 
 def mending_report(schedule: Schedule) -> Report:
     """Mend *schedule* in the current transaction, and check it."""
     mended = mend(schedule)
-    return report(schedule)._replace(mended=mended)
+    return _survey(schedule)._replace(mended=mended)
+
+
+def _survey(schedule: Schedule) -> Report:
+    survey = Survey(schedule)
+    left = list(survey.flaws())
+    return Report(len(survey.places), [], left)
 
 
 def deep_check(location: Location, mending: bool, as_json: bool) -> bool:

@@ -39,11 +39,11 @@ from zodbschedule.cli.options import timezone_option
 from zodbschedule.reading import words
 from zodbschedule.reading.coming import ComingRun
 from zodbschedule.reading.coming import runs_to_come
+from zodbschedule.reading.coming import some_paused
 from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.rules import OccurrenceFacts
 from zodbschedule.reading.rules import RuleFacts
 from zodbschedule.reading.rules import rule as rule_facts
-from zodbschedule.store import remains
 
 
 # -- future runs -------------------------------------------------------------
@@ -112,7 +112,7 @@ def _remarks(schedule: Schedule) -> Iterator[Any]:
     pause = pause_facts(schedule.paused())
     if pause is not None:
         yield output.cell(format.schedule_pause(pause), 'yellow')
-    elif remains.holds_anything(schedule.pauses.entries):
+    elif some_paused(schedule):
         yield output.cell(
             'paused tasks are left out; zodbschedule list shows them',
             'yellow')

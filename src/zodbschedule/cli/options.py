@@ -33,6 +33,7 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.logs import FORMATS
 from zodbschedule.cli.logs import LEVELS
 from zodbschedule.cli.logs import Chosen
+from zodbschedule.cli.user import user_name
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.errors.text import ErrorText
 
@@ -193,6 +194,7 @@ def first_rows(rows: Iterable[T], limit: int | None
 
 by_option = click.option(
     '--by', metavar='NAME',
+    callback=lambda context, parameter, name: user_name(name),
     help='Who does this, for the record.  Default: your user name.')
 note_option = functools.partial(
     click.option, 'reason', default='', metavar='TEXT',

@@ -36,6 +36,8 @@ from zodbschedule.durations import span as span_of
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.recurrence import rrule_text
+from zodbschedule.recurrence.expressions import CALENDAR
+from zodbschedule.recurrence.expressions import EVERY
 from zodbschedule.recurrence.periods import calendar_rule
 from zodbschedule.recurrence.zones import zone_of
 
@@ -188,9 +190,9 @@ def _check_recurrence_options(rules: dict[str, Any], dtstart: str | None,
 
 def expression(text: str, dtstart: str | None, timezone: str | None) -> Any:
     """The recurrence of an expression of any kind."""
-    if every := re.fullmatch(r'every\s+(.+)', text.strip(), re.IGNORECASE):
+    if every := EVERY.fullmatch(text.strip()):
         return Every(repetition(every[1]))
-    if re.search(r'(FREQ|RRULE|DTSTART|EXDATE|RDATE)\s*[=:;]', text, re.I):
+    if CALENDAR.search(text):
         return _rrule('an RRULE', text, dtstart, timezone)
     return _cron('a cron expression', text, timezone)
 

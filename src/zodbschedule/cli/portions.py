@@ -32,10 +32,12 @@ from zodbschedule.cli.errors import EXIT_ERROR
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import NoSuchTask
 from zodbschedule.cli.selection import Targets
-from zodbschedule.interfaces import ScheduleError
-from zodbschedule.plain_text import one_line
+from zodbschedule.cli.steered import error_of
+from zodbschedule.cli.steered import refuse_left
+from zodbschedule.cli.steered import told
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.tasks import TaskFacts
+from zodbschedule.steering import Steered
 
 
 # How many tasks one transaction changes at most.  More, and it conflicts with
@@ -53,12 +55,12 @@ class Action(NamedTuple):
     done: str
     #: the facts of all tasks that it may be done with
     candidates: Callable[[Schedule], Iterator[TaskFacts | ParkedFacts]]
-    #: does it to the task with that id, and returns what to print
-    act: Callable[[Schedule, str], str]
+    #: does it to the task with that id: see `zodbschedule.steering`
+    act: Callable[[Schedule, str], Steered]
 
 
 def act_on(location: Location, targets: Targets, action: Action,
-           by: str | None) -> None:
+           by: str) -> None:
     """Do it to all *targets*.  Ask first, if they were not named."""
     if targets.ids:
         _act_on_named(location, targets.ids, action, by)
@@ -77,19 +79,25 @@ def _portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _act_on_named(location: Location, ids: Sequence[str], action: Action,
-                  by: str | None) -> None:
+                  by: str) -> None:
     """The first that it cannot be done to ends the command."""
     with changing(location, by) as commit:
         for portion in _portions(ids):
-            said = commit(f'{action.command} {" ".join(portion)}',
-                          partial(_act_on_each, action, portion))
+            said = commit(
+                f'{action.command} {" ".join(portion)}',
+                partial(_act_on_each, action, location, portion))
             for line in said:
                 click.echo(line)
 
 
-def _act_on_each(action: Action, ids: Sequence[str], schedule: Schedule
-                 ) -> list[str]:
-    return [action.act(schedule, id) for id in ids]
+def _act_on_each(action: Action, location: Location, ids: Sequence[str],
+                 schedule: Schedule) -> list[str]:
+    said = []
+    for id in ids:
+        found = action.act(schedule, id)
+        refuse_left(found, schedule, location)
+        said.append(told(found, location))
+    return said
 
 
 # -- found by what they have in common ---------------------------------------
@@ -128,14 +136,14 @@ def _is_confirmed(action: Action, number: int,
 
 
 def _act_on_found(location: Location, ids: Sequence[str], action: Action,
-                  by: str | None) -> None:
+                  by: str) -> None:
     """What it cannot be done to is said, and stops nothing."""
-    problems: list[Exception | None] = []
+    problems: list[CommandError | None] = []
     with changing(location, by) as commit:
         for portion in _portions(ids):
             problems += commit(
                 f'{action.command} {format.tasks(len(portion))}',
-                partial(_try_each, action, portion))
+                partial(_try_each, action, location, portion))
     gone = sum(isinstance(each, NoSuchTask) for each in problems)
     click.echo(f'{action.done} {format.tasks(problems.count(None))}')
     if gone:
@@ -144,29 +152,18 @@ def _act_on_found(location: Location, ids: Sequence[str], action: Action,
           if each is not None and not isinstance(each, NoSuchTask))
 
 
-def _try_each(action: Action, ids: Sequence[str], schedule: Schedule
-              ) -> list[Exception | None]:
+def _try_each(action: Action, location: Location, ids: Sequence[str],
+              schedule: Schedule) -> list[CommandError | None]:
     """For each task what the problem is, or None."""
-    return [_try(action, id, schedule) for id in ids]
+    found = [action.act(schedule, id) for id in ids]
+    return [None if each.done else error_of(each, schedule, location)
+            for each in found]
 
 
-def _try(action: Action, id: str, schedule: Schedule) -> Exception | None:
-    try:
-        action.act(schedule, id)
-        return None
-    except (CommandError, ScheduleError) as error:
-        return error
-
-
-def _tell(problems: Iterator[Exception]) -> None:
+def _tell(problems: Iterator[CommandError]) -> None:
     """Print the problems; if there is one, the exit code says so."""
     code = 0
     for problem in problems:
-        click.echo(f'Error: {one_line(_message(problem))}', err=True)
+        click.echo(f'Error: {problem.message}', err=True)
         code = EXIT_ERROR
     click.get_current_context().exit(code)
-
-
-def _message(problem: Exception) -> str:
-    return problem.message if isinstance(problem, CommandError) else (
-        str(problem))

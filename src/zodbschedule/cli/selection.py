@@ -19,12 +19,7 @@ from typing import NamedTuple
 
 import click
 
-from zodbschedule import Schedule
-from zodbschedule.cli.errors import CommandError
-from zodbschedule.reading.parked import parked_entries
 from zodbschedule.reading.selection import Filter
-from zodbschedule.store.inspection import normal_id
-from zodbschedule.store.parked import ParkedTask
 
 
 class Targets(NamedTuple):
@@ -105,19 +100,3 @@ def _check(ids: tuple[str, ...], filter: Filter, whole: bool) -> None:
         raise click.UsageError(
             'give either IDs, or what the tasks have in common (such as '
             '--func), or --all')
-
-
-# -- what an id means --------------------------------------------------------
-
-
-def the_parked(schedule: Schedule, id: str) -> ParkedTask | None:
-    """The entry with that id, or the only one of the task with that id.
-
-    Raises CommandError if the task has several.
-    """
-    entries = parked_entries(schedule, id)
-    if len(entries) > 1 and entries[0].id != normal_id(id):
-        raise CommandError(
-            f'{id} is parked {len(entries)} times; give one of these ids: '
-            f'{", ".join(entry.id for entry in entries)}')
-    return entries[0] if entries else None

@@ -28,6 +28,7 @@ from zodbschedule.cli import output
 from zodbschedule.cli import parse
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import read_schedule
+from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.errors import NoSuchTask
 from zodbschedule.cli.options import first_rows
 from zodbschedule.cli.options import id_or_key
@@ -36,29 +37,30 @@ from zodbschedule.cli.options import limit_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.cli.options import zone_option
 from zodbschedule.cli.selection import filter_options
-from zodbschedule.cli.selection import the_parked
 from zodbschedule.reading import words
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.one_task import id_of_key
 from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.one_task import task as details_of
+from zodbschedule.reading.pages import parked
+from zodbschedule.reading.paging import MOST
+from zodbschedule.reading.paging import followed
 from zodbschedule.reading.parked import ParkedFacts
-from zodbschedule.reading.parked import all_parked
+from zodbschedule.reading.parked import parked_entries
+from zodbschedule.reading.past import RUN_OUTCOMES
 from zodbschedule.reading.past import OutcomeFacts
-from zodbschedule.reading.past import all_outcomes
+from zodbschedule.reading.past import history
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import all_tasks
 from zodbschedule.scheduling.series import COUNTED
 from zodbschedule.store.history import DECISIONS
 from zodbschedule.store.history import NAMES
+from zodbschedule.store.parked import ParkedTask
 
 
 # The id under which a pause of the whole schedule is on record.
 WHOLE_SCHEDULE = '0'
-
-# The outcomes of what has begun.
-RUN_OUTCOMES = 'succeeded', 'retried', 'failed'
 
 
 # -- tasks -------------------------------------------------------------------
@@ -151,8 +153,15 @@ def show(location: Location, id: str | None, key: str | None,
 
 def _details(schedule: Schedule, id: str) -> Facts | None:
     if schedule.get(id) is None:
-        the_parked(schedule, id)  # or it is not clear which is meant
+        _refuse_ambiguous(id, parked_entries(schedule, id))
     return details_of(schedule, id)
+
+
+def _refuse_ambiguous(id: str, entries: list[ParkedTask]) -> None:
+    if len(entries) > 1:
+        raise CommandError(
+            f'{id} is parked {len(entries)} times; give one of these ids: '
+            f'{", ".join(entry.id for entry in entries)}')
 
 
 def _show_facts(facts: Facts, zone: tzinfo | None) -> None:
@@ -177,19 +186,21 @@ def _show_facts(facts: Facts, zone: tzinfo | None) -> None:
 
 
 @click.command('parked')
+@limit_option
 @zone_option
 @json_option
 @location_options
-def list_parked(location: Location, zone: tzinfo | None, as_json: bool
-                ) -> None:
-    """List the parked tasks, with the reason of each."""
+def list_parked(location: Location, limit: int | None, zone: tzinfo | None,
+                as_json: bool) -> None:
+    """List the parked tasks, newest first, with the reason of each."""
     with read_schedule(location) as schedule:
+        rows = followed(lambda cursor: parked(schedule, cursor, MOST))
         if as_json:
-            output.show_json_lines(all_parked(schedule))
+            output.show_json_lines(islice(rows, limit or None))
             return
-        entries = list(all_parked(schedule))
+        entries, more = first_rows(rows, limit)
     output.show(_parked_table(entries, zone) if entries else
-                'no tasks are parked')
+                'no tasks are parked', *filter(None, [more]))
 
 
 def _parked_table(entries: list[ParkedFacts], zone: tzinfo | None) -> Any:
@@ -221,7 +232,8 @@ def show_history(location: Location, id: str | None, outcome: str | None,
                  zone: tzinfo | None, as_json: bool) -> None:
     """Show the outcomes of runs, and what people decided, newest first."""
     with read_schedule(location) as schedule:
-        rows = all_outcomes(schedule, id, outcome, since)
+        rows = followed(lambda cursor: history(
+            schedule, cursor, MOST, task=id, outcome=outcome, since=since))
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
             return

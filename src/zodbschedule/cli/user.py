@@ -31,10 +31,15 @@ def system_user() -> str:
         return f'uid {os.getuid()}'
 
 
+def user_name(by: str | None) -> str:
+    """*by*, or else the user of the system, as it goes on record."""
+    return text(by or system_user(), NAME)
+
+
 def name_user(transaction: Any, by: str | None = None) -> None:
     """Name *by*, or else the user of the system, as that of *transaction*.
 
     What it changes has that name in the history, and so has the undo log of
     the database.
     """
-    transaction.user = text(by or system_user(), NAME)
+    transaction.user = user_name(by)

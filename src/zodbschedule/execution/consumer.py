@@ -30,6 +30,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from datetime import timedelta
+from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
@@ -39,10 +40,13 @@ from zodbschedule.execution.dissolving import Dissolved
 from zodbschedule.execution.dissolving import dissolve
 from zodbschedule.execution.dissolving import note_cut_off
 from zodbschedule.execution.held_back import HeldBack
+from zodbschedule.execution.observing import RunObserver
+from zodbschedule.execution.observing import observers
 from zodbschedule.execution.outcome import PassContext
 from zodbschedule.execution.own_claim import OwnClaim
 from zodbschedule.execution.passes import Pass
 from zodbschedule.execution.run import Run
+from zodbschedule.execution.run_log import RunLog
 from zodbschedule.interfaces import IRunEnvironment
 from zodbschedule.interfaces import TaskParked
 from zodbschedule.liveness.stale import ClaimsToRecover
@@ -208,8 +212,7 @@ class Consumer:
         self.context = PassContext(
             self.schedule, self.manager, self.claim.id, principals,
             self.current_pass.now, self.current_pass.begun, self.guard,
-            self.contained, environment, self.commits,
-            log.isEnabledFor(logging.INFO))
+            self.contained, environment, self.commits, _observers())
 
     # -- the claims of others
 
@@ -306,3 +309,10 @@ def _warn_of_unfit_settings(schedule: ScheduleState) -> None:
     for problem in schedule.unfit_settings + schedule.history.unfit_settings:
         log.warning('A setting of the schedule is not valid, and its default '
                     'is used: %s. Set it again.', problem)
+
+
+def _observers() -> tuple[Callable[[Any], RunObserver], ...]:
+    """Who is to be told of runs; the log last, so that it is inside."""
+    if log.isEnabledFor(logging.INFO):
+        return *observers, RunLog
+    return tuple(observers)

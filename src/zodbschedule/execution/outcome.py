@@ -12,14 +12,15 @@
 ##############################################################################
 """What a run is made from, and what it comes to: plain values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from typing import NamedTuple
 
 from zodbschedule import clock
+from zodbschedule.execution.observing import RunObserver
 from zodbschedule.instant import later
-from zodbschedule.logger import Subject
 from zodbschedule.store.claim import Placed
 from zodbschedule.store.state import ScheduleState
 from zodbschedule.transactions.guard import Guard
@@ -49,21 +50,6 @@ class Decision(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RunEnd(Subject):
-    """How a run has ended, and after how many seconds, for the log."""
-
-    outcome: str
-    seconds: float
-
-    def __str__(self) -> str:
-        return f'after {self.seconds:.3f} s: {self.outcome}'
-
-    def log_attributes(self) -> dict[str, object]:
-        """See `Subject`."""
-        return {'run_outcome': self.outcome, 'run_duration': self.seconds}
-
-
-@dataclass(frozen=True)
 class PassContext:
     """What all runs of one pass have in common."""
 
@@ -83,8 +69,8 @@ class PassContext:
     environment: Any = None
     #: whether runs are committed: else there are savepoints only
     commits: bool = True
-    #: whether their beginnings and ends are logged
-    is_logged: bool = False
+    #: each makes an observer of a run
+    observers: tuple[Callable[[Any], RunObserver], ...] = ()
 
     def moment(self, shown: datetime | None = None) -> datetime:
         """The current instant, as the pass counts it: from its *now*.

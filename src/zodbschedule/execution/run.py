@@ -46,9 +46,9 @@ from zodbschedule.execution.current import Where
 from zodbschedule.execution.current import current
 from zodbschedule.execution.failure import handle_failure
 from zodbschedule.execution.interruption import is_told
+from zodbschedule.execution.observing import LEFT
 from zodbschedule.execution.outcome import Decision
 from zodbschedule.execution.outcome import PassContext
-from zodbschedule.execution.outcome import RunEnd
 from zodbschedule.execution.outcome import RunResult
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import ClaimLost
@@ -60,6 +60,7 @@ from zodbschedule.logger import Subject
 from zodbschedule.logger import log
 from zodbschedule.outcomes import CANCELLED
 from zodbschedule.outcomes import EXPIRED
+from zodbschedule.outcomes import INTERRUPTED
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.outcomes import RETRIED
 from zodbschedule.outcomes import SUCCEEDED
@@ -122,6 +123,8 @@ class Run(Subject):
         self.context = context
         self.index = index
         self.oid = oid
+        #: who is told how it goes
+        self.observers = [observe(self) for observe in context.observers]
         #: whether the task was called, in the last attempt
         self.called = False
         #: the same, in any attempt
@@ -168,10 +171,7 @@ class Run(Subject):
         Exception, and `ClaimLost` or `PrincipalsMissing` if that keeps the
         task from being called.
         """
-        if self.context.is_logged:
-            result = self._execute_logged()
-        else:
-            result = self._until_decided()
+        result = self._observed() if self.observers else self._until_decided()
         if self.is_last and result.outcome is not None:
             log.info('The series of %s has ended: its recurrence names no '
                      'further occurrence.', self)
@@ -189,29 +189,24 @@ class Run(Subject):
                 result = self._handle(error)
         return result
 
-    def _execute_logged(self) -> RunResult:
-        outcome = 'interrupted'
+    def _observed(self) -> RunResult:
+        outcome = OUTCOMES[INTERRUPTED]
         try:
             result = self._until_decided()
-            outcome = 'left in its place' if result.outcome is None else (
+            outcome = LEFT if result.outcome is None else (
                 OUTCOMES[result.outcome])
             return result
+        except BaseException as error:
+            self._tell_failure(error)
+            raise
         finally:
-            self._log_end(outcome)
+            if self.has_begun:
+                for observer in reversed(self.observers):
+                    observer.ends(outcome)
 
-    def _log_end(self, outcome: str) -> None:
-        if self.has_begun:
-            seconds = (clock.now() - self.began).total_seconds()
-            log.info('The run of %s has ended %s', self,
-                     RunEnd(outcome, seconds))
-
-    def log_call(self) -> None:
-        """The task is about to be called."""
-        if self.has_begun:
-            log.info('The run of %s begins again, since its transaction was '
-                     'not committed.', self)
-        else:
-            log.info('The run of %s begins.', self)
+    def _tell_failure(self, error: BaseException) -> None:
+        for observer in self.observers:
+            observer.fails(error)
 
     def _try(self) -> RunResult:
         context = self.context
@@ -235,6 +230,7 @@ class Run(Subject):
 
     def _handle(self, error: BaseException) -> RunResult | None:
         """What becomes of the failed run; None: it is tried again."""
+        self._tell_failure(error)
         refused = is_a(error, (ClaimLost, PrincipalsMissing))
         if refused and not self.called or is_told(error) or is_full(error):
             raise error
@@ -357,6 +353,7 @@ class Run(Subject):
                 None if self.snapshot is None else self.began)
 
     def _tell_retry(self, error: BaseException) -> None:
+        self._tell_failure(error)
         tell_conflict(
             error, self.context.schedule, 'run',
             '' if self.snapshot is None else self.snapshot.type)
@@ -433,8 +430,8 @@ class Attempt:
     def _run(self, slot: Slot, task: Any) -> RunResult:
         guard, snapshot = self.context.guard, self.snapshot
         with self.context.principals.adopt(snapshot.principal_id, task), guard:
-            if self.context.is_logged:
-                self.run.log_call()
+            for observer in self.run.observers:
+                observer.begins(task)
             self.run.called = self.run.has_begun = True
             token = current.set(partial(self._current_run, task))
             try:

@@ -94,7 +94,8 @@ def figures_of(schedule: Schedule) -> Figures:
         parked=found.parked,
         claimed=sum(each.claimed for each in all_workers(schedule)),
         paused=found.pause is not None,
-        workers=vars(found.workers))
+        workers={state: getattr(found.workers, state)
+                 for state in ('alive', 'silent', 'dead')})
 
 
 class DatabaseMetrics:

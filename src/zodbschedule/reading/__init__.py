@@ -17,6 +17,7 @@ transaction, as much as it says.
 """
 
 from zodbschedule.reading.coming import ComingRun as ComingRun
+from zodbschedule.reading.coming import ExpectedRun as ExpectedRun
 from zodbschedule.reading.facts import Facts as Facts
 from zodbschedule.reading.facts import Page as Page
 from zodbschedule.reading.facts import json_schema as json_schema
@@ -31,15 +32,21 @@ from zodbschedule.reading.one_task import PauseFacts as PauseFacts
 from zodbschedule.reading.one_task import RetryFacts as RetryFacts
 from zodbschedule.reading.one_task import TaskDetails as TaskDetails
 from zodbschedule.reading.one_task import task as task
-from zodbschedule.reading.pages import InvalidCursor as InvalidCursor
-from zodbschedule.reading.pages import history as history
+from zodbschedule.reading.outlook import Outlook as Outlook
+from zodbschedule.reading.outlook import outlook as outlook
 from zodbschedule.reading.pages import parked as parked
 from zodbschedule.reading.pages import paused as paused
 from zodbschedule.reading.pages import running as running
 from zodbschedule.reading.pages import tasks_of as tasks_of
 from zodbschedule.reading.pages import upcoming as upcoming
+from zodbschedule.reading.paging import InvalidCursor as InvalidCursor
 from zodbschedule.reading.parked import ParkedFacts as ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts as OutcomeFacts
+from zodbschedule.reading.past import history as history
+from zodbschedule.reading.recent import Activity as Activity
+from zodbschedule.reading.recent import Period as Period
+from zodbschedule.reading.recent import RunCounts as RunCounts
+from zodbschedule.reading.recent import activity as activity
 from zodbschedule.reading.rules import OccurrenceFacts as OccurrenceFacts
 from zodbschedule.reading.rules import RuleFacts as RuleFacts
 from zodbschedule.reading.rules import rule as rule
@@ -48,6 +55,9 @@ from zodbschedule.reading.setting import SettingFacts as SettingFacts
 from zodbschedule.reading.setting import settings as settings
 from zodbschedule.reading.tasks import ProgressFacts as ProgressFacts
 from zodbschedule.reading.tasks import TaskFacts as TaskFacts
+from zodbschedule.reading.timeline import Timeline as Timeline
+from zodbschedule.reading.timeline import TimelineTask as TimelineTask
+from zodbschedule.reading.timeline import timeline as timeline
 from zodbschedule.reading.workers import OutcomeCounts as OutcomeCounts
 from zodbschedule.reading.workers import WorkerCounts as WorkerCounts
 from zodbschedule.reading.workers import WorkerFacts as WorkerFacts

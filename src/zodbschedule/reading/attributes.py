@@ -29,10 +29,13 @@ from ZODB.POSException import StorageError
 from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
+from zodbschedule.reading.masking import Mask
+from zodbschedule.reading.masking import masked
 from zodbschedule.scheduling.missing import refuse_codeless
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.store.arguments import Arguments
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import class_name
 from zodbschedule.task import OPTIONS
 from zodbschedule.task import Task
@@ -40,7 +43,7 @@ from zodbschedule.task import Task
 
 # The attributes of any task that have a fact of their own, or are internal.
 NAMED = frozenset({'_time', 'time', '_description', 'description',
-                   'principalId', STAMP})
+                   'principalId', STAMP, TRACE})
 # Those of an instance of Task.
 OURS = NAMED | OPTIONS.keys() | {'_series', '_arguments'}
 # Those of a task whose class is missing; its options are shown as they are.
@@ -130,8 +133,11 @@ def state_of(task: Persistent) -> dict[str, Any]:
     return state if isinstance(state, dict) else {'state': state}
 
 
-def attributes(task: Persistent) -> dict[str, Any]:
-    """The attributes without a fact of their own; JSON, or else text."""
+def attributes(task: Persistent, mask: Mask | None = None) -> dict[str, Any]:
+    """The attributes without a fact of their own; JSON, or else text.
+
+    Without what *mask* says must not be shown.
+    """
     named = NAMED
     if isinstance(task, (Task, Broken)):
         named = OURS if isinstance(task, Task) else BROKEN
@@ -139,6 +145,8 @@ def attributes(task: Persistent) -> dict[str, Any]:
     arguments = state.get('_arguments')
     if isinstance(arguments, Arguments):
         state = state | state_of(arguments)
+    if mask is not None:
+        state = masked(task, state, mask)
     return {str(name): _plain(value)
             for name, value in state.items() if name not in named}
 

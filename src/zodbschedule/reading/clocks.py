@@ -16,6 +16,7 @@ It cannot be known which clock that was: each machine has one, and a storage
 gives its transactions the time of another.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
@@ -38,13 +39,19 @@ from zodbschedule.task import type_of
 # fewer, and tasks that rightly wait for that long hide the others.
 LOOKED_AT = 1000
 
+#: tasks, each with the instant at which it waits
+Waiting = Iterator[tuple[datetime, Persistent]]
 
-def clock_problems(schedule: Schedule, now: datetime) -> list[str]:
+
+def clock_problems(schedule: Schedule, now: datetime,
+                   look: Callable[[Waiting], Waiting]) -> list[str]:
     """The claims and the tasks that a clock which was ahead has placed.
 
-    *now* is in UTC.  Of the tasks, the first `LOOKED_AT` that may be.
+    *now* is in UTC.  Of the tasks, the first `LOOKED_AT` that may be; *look*
+    may end that earlier.
     """
-    return [*_claims_ahead(schedule, now), *_tasks_ahead(schedule, now)]
+    tasks = islice(_waiting(schedule, now + series.AHEAD), LOOKED_AT)
+    return [*_claims_ahead(schedule, now), *_tasks_ahead(look(tasks), now)]
 
 
 def _claims_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
@@ -58,11 +65,10 @@ def _claims_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
                    f'recover this one by the silence that they see themselves')
 
 
-def _tasks_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
-    found = [(task, instant) for instant, task in islice(
-        _waiting(schedule, now + series.AHEAD), LOOKED_AT)
-        if isinstance(task, Task) and loads(task)
-        and series.is_ahead(task, now)]
+def _tasks_ahead(tasks: Waiting, now: datetime) -> Iterator[str]:
+    found = [(task, instant) for instant, task in tasks
+             if isinstance(task, Task) and loads(task)
+             and series.is_ahead(task, now)]
     if found:
         task, instant = found[0]
         name = label(
@@ -73,8 +79,7 @@ def _tasks_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
                f'schedule.refresh() moves them to their next occurrence')
 
 
-def _waiting(schedule: Schedule, start: datetime
-             ) -> Iterator[tuple[datetime, Persistent]]:
+def _waiting(schedule: Schedule, start: datetime) -> Waiting:
     for instant in schedule.timetable.times(min=start):
         for task in schedule.timetable.at(instant):
             yield instant, task

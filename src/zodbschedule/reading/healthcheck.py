@@ -28,6 +28,7 @@ from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import unsaid
 from zodbschedule.reading.one_task import PauseFacts
 from zodbschedule.reading.one_task import pause_facts
+from zodbschedule.reading.paging import Loads
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import waiting_tasks
 from zodbschedule.reading.workers import WorkerCounts
@@ -44,6 +45,10 @@ from zodbschedule.transactions.workarounds import loses_what_moves
 # How many due tasks are looked at, for whether they can run: each is loaded,
 # and a probe is to be quick although there are a million.
 MOST_LOOKED_AT = 100
+
+# How many objects are loaded at a glance before no more tasks are looked at: a
+# page looks again every few seconds, and shows more than that.
+GLANCE_LOADS = 100
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ class Health(Facts):
     #: the workers that hold tasks, and are dead or silent
     dead_holders: tuple[WorkerFacts, ...]
     unfit_settings: tuple[str, ...]
+    #: whether links that tasks of this site make lead nowhere
+    address_unset: bool
     #: what a person may have forgotten to set
     hints: tuple[str, ...]
     clock_problems: tuple[str, ...]
@@ -105,14 +112,19 @@ class Health(Facts):
                    for row in self.due)
 
 
-def health(schedule: Schedule, now: datetime | None = None) -> Health:
+def health(schedule: Schedule, now: datetime | None = None, *,
+           glance: bool = False) -> Health:
     """What keeps tasks from running *now*, in UTC; by default, really now.
 
-    Reads a bounded number of objects, and imports what due tasks call.
+    Reads a bounded number of objects, and imports what due tasks call.  With
+    *glance* it looks at few tasks unless they are in the cache, as a page does
+    that is shown again and again; without, at as many as a monitor needs.
     """
     now = now or clock.now()
+    loads, most = Loads(schedule), GLANCE_LOADS if glance else None
     task = most_overdue(schedule, now)
-    due = tuple(islice(waiting_tasks(schedule, until=now), MOST_LOOKED_AT))
+    due = tuple(loads.bound(islice(
+        waiting_tasks(schedule, until=now), MOST_LOOKED_AT), most))
     paused = tuple(row for row in due if row.state == 'paused')
     workers = tuple(all_workers(schedule))
     return Health(
@@ -128,8 +140,10 @@ def health(schedule: Schedule, now: datetime | None = None) -> Health:
         _pause_of_first(schedule, paused),
         tuple(_dead_holders(workers)),
         tuple(schedule.unfit_settings + schedule.history.unfit_settings),
+        schedule.lacks_address,
         tuple(schedule.hints),
-        tuple(clock_problems(schedule, now)),
+        tuple(clock_problems(
+            schedule, now, lambda tasks: loads.bound(tasks, most))),
         loses_what_moves(schedule._p_jar.db().storage),
         due)
 

@@ -29,11 +29,12 @@ from zodbschedule.reading.attributes import or_default
 from zodbschedule.reading.attributes import own_attribute
 from zodbschedule.reading.attributes import read
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.masking import Mask
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.parked import parked_entries
 from zodbschedule.reading.parked import parked_facts
 from zodbschedule.reading.past import OutcomeFacts
-from zodbschedule.reading.past import outcomes_of
+from zodbschedule.reading.past import Past
 from zodbschedule.reading.tasks import LastErrors
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import held_tasks
@@ -129,20 +130,25 @@ def paused_facts(pause: PausedTask) -> PausedFacts:
 # -- by id -------------------------------------------------------------------
 
 
-def task(schedule: Schedule, id: str
+def task(schedule: Schedule, id: str, loads: int | None = None,
+         mask: Mask | None = None
          ) -> TaskDetails | ParkedDetails | EndedTask | None:
     """All that is known of the task, or of the parked entry, with that id.
 
     None if no task has had that id.  Of a task that is parked several times:
-    the first entry; `parked_entries` gives all.
+    the first entry; `parked_entries` gives all.  *loads* bounds how many
+    objects of the history are loaded; None: the whole history is looked at.
+    *mask* says which arguments and attributes must not be shown, by their
+    names.
     """
+    past = Past(schedule, loads)
     found = schedule.get(id)
     if found is not None:
-        return _details_of(schedule, found)
+        return _details_of(schedule, found, past, mask)
     entries = parked_entries(schedule, id)
     if entries:
-        return _parked_details(schedule, entries[0])
-    outcomes = outcomes_of(schedule, id)
+        return _parked_details(entries[0], past, mask)
+    outcomes = past.outcomes_of(id)
     if outcomes:
         return EndedTask(id=id, description=outcomes[0].description,
                          outcomes=outcomes)
@@ -164,8 +170,9 @@ def id_of_key(schedule: Schedule, key: str) -> str | None:
     return next(chain(held, parked), None)
 
 
-def _details_of(schedule: Schedule, task: Persistent) -> TaskDetails:
-    row = LastErrors(schedule).added(
+def _details_of(schedule: Schedule, task: Persistent, past: Past,
+                mask: Mask | None) -> TaskDetails:
+    row = LastErrors(schedule, past).added(
         placed(schedule, task, held_by_oid(schedule)))
     return TaskDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
@@ -173,16 +180,17 @@ def _details_of(schedule: Schedule, task: Persistent) -> TaskDetails:
         pause=pause_facts(schedule.paused(task)),
         schedule_pause=pause_facts(schedule.paused()),
         parked=tuple(entry.id for entry in parked_entries(schedule, row.id)),
-        attributes=attributes(task),
-        outcomes=outcomes_of(schedule, row.id))
+        attributes=attributes(task, mask),
+        outcomes=past.outcomes_of(row.id))
 
 
-def _parked_details(schedule: Schedule, entry: ParkedTask) -> ParkedDetails:
+def _parked_details(entry: ParkedTask, past: Past, mask: Mask | None
+                    ) -> ParkedDetails:
     row = parked_facts(entry)
     return ParkedDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
-        attributes=attributes(entry.task),
-        outcomes=outcomes_of(schedule, row.task or row.id))
+        attributes=attributes(entry.task, mask),
+        outcomes=past.outcomes_of(row.task or row.id))
 
 
 def held_by_oid(schedule: Schedule) -> dict[int, TaskFacts]:

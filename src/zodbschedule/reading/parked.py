@@ -78,10 +78,11 @@ def all_parked(schedule: Schedule) -> Iterator[ParkedFacts]:
 
 
 def parked_entries(schedule: Schedule, id: str) -> list[ParkedTask]:
-    """The entry with that id, and those of the task with that id."""
+    """The entry with that id, or else those of the task with that id."""
     entry = schedule.parked.get(id)
+    if entry is not None:
+        return [entry]
     id = normal_id(id)
     # Their ids are that of the task, a hyphen and an occurrence.
-    others = (other for _, other in remains.items(
-        schedule.parked.entries, f'{id}-', f'{id}.'))
-    return [*filter(None, [entry]), *remains.left(others)]
+    return [*remains.left(other for _, other in remains.items(
+        schedule.parked.entries, f'{id}-', f'{id}.'))]

@@ -18,6 +18,8 @@ from datetime import tzinfo
 from typing import Any
 
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.facts import unsaid
+from zodbschedule.recurrence.expressions import typed
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class RuleFacts(Facts):
     occurrences: tuple[OccurrenceFacts, ...]
     #: what happens at the next gap and fold, line by line
     description: tuple[str, ...]
+    #: as people type it, and the zone of its local times; None: it has none
+    text: str | None = unsaid()
+    zone: str | None = unsaid()
 
 
 def rule(recurrence: Any, after: datetime, count: int,
@@ -61,4 +66,5 @@ def rule(recurrence: Any, after: datetime, count: int,
             each, each.astimezone(zone or each.tzinfo).isoformat(),
             recurrence.note(each))
             for each in recurrence.upcoming(after, count)),
-        tuple(recurrence.describe(after).splitlines()))
+        tuple(recurrence.describe(after).splitlines()),
+        *(typed(recurrence) or (None, None)))

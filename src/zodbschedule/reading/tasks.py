@@ -14,6 +14,7 @@
 
 import heapq
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
@@ -40,6 +41,7 @@ from zodbschedule.recurrence import RRule
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling import series
 from zodbschedule.store import remains
+from zodbschedule.store.history import Outcome
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import label
 from zodbschedule.store.inspection import loads
@@ -192,10 +194,11 @@ def held_tasks(schedule: Schedule, start: int = 0
 class LastErrors:
     """What went wrong last, of the tasks that are to be tried again."""
 
-    def __init__(self, schedule: Schedule, most: int | None = None) -> None:
+    def __init__(self, schedule: Schedule,
+                 outcomes: Iterable[Outcome] | None = None) -> None:
         self.schedule = schedule
-        #: how much of the history is looked at, from the newest; None: all
-        self.most = most
+        #: what is looked at, newest first; None: the whole history
+        self.outcomes = schedule.history if outcomes is None else outcomes
 
     def added(self, row: TaskFacts) -> TaskFacts:
         """*row*, with the error of its last attempt."""
@@ -207,7 +210,7 @@ class LastErrors:
     def _by_id(self) -> dict[str, str]:
         """By the id of the task; the history is read once."""
         found: dict[str, str] = {}
-        for each in islice(self.schedule.history, self.most):
+        for each in self.outcomes:
             if each.error and each.outcome in ('retried', 'interrupted'):
                 found.setdefault(each.id, each.error)
         return found

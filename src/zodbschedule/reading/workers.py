@@ -75,6 +75,8 @@ class WorkerCounts(Facts):
     alive: int
     silent: int
     dead: int
+    #: how many of those that are alive have nothing to do
+    idle: int = 0
 
 
 def all_workers(schedule: Schedule) -> Iterator[WorkerFacts]:
@@ -112,4 +114,6 @@ def count_workers(workers: tuple[WorkerFacts, ...]) -> WorkerCounts:
                 each.state)
     counts = Counter(next(word for state, word in COUNTED_AS.items()
                           if state in threads) for threads in states.values())
-    return WorkerCounts(counts['alive'], counts['silent'], counts['dead'])
+    idle = sum(threads == {'idle'} for threads in states.values())
+    return WorkerCounts(
+        counts['alive'], counts['silent'], counts['dead'], idle)

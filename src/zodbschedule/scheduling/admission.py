@@ -33,6 +33,7 @@ from zodbschedule.scheduling.storable import refuse_foreign
 from zodbschedule.scheduling.storable import refuse_unstorable
 from zodbschedule.store.arguments import LARGE
 from zodbschedule.store.inspection import STAMP
+from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import class_name
 from zodbschedule.store.inspection import home_of
 from zodbschedule.store.inspection import never_stamped
@@ -45,9 +46,10 @@ from zodbschedule.task import check_options
 from zodbschedule.task import key_of
 
 
-# What a task says of its place, and of that of its arguments, not of what it
-# is.
-PLACE = frozenset({STAMP, '_time', '_series', 'recurrence', '_arguments'})
+# What a task says of its place, of that of its arguments, and of what has
+# scheduled it, not of what it is.
+PLACE = frozenset({STAMP, TRACE, '_time', '_series', 'recurrence',
+                   '_arguments'})
 
 NO_DELAY = timedelta(0)
 

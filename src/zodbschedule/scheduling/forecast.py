@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
+from zodbschedule.instant import MICROSECOND
+from zodbschedule.instant import earlier
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import later
 from zodbschedule.instant import to_micros
@@ -87,6 +89,25 @@ def runs_to_come(schedule: ScheduleState, until: datetime, now: datetime
             heapq.heappush(heap, following._replace(number=next(numbers)))
 
 
+def runs_of(schedule: ScheduleState, task: Any, micros: int, now: datetime,
+            since: datetime | None = None) -> Iterator[Forecast]:
+    """The runs to come of one task, which waits or is held at that instant.
+
+    Lazy, and without end if its recurrence has none.  *now* is as in
+    `IScheduleReading.forecast`; what would run before *since*, in UTC, is
+    stepped over.
+    """
+    coming: Coming | None = Coming(
+        micros, 0, task, _occurrence(task, micros), True)
+    while coming is not None:
+        time = max(from_micros(coming.micros), now)
+        following, note = _look_ahead(schedule, coming, time, since)
+        if since is None or time >= since:
+            yield Forecast(
+                time, from_micros(coming.occurrence), task, note)
+        coming = following
+
+
 def _pending(schedule: ScheduleState, until: datetime
               ) -> Iterator[tuple[int, Any]]:
     """What waits, or is held, each with its instant, by time."""
@@ -109,16 +130,18 @@ def _occurrence(task: Any, micros: int) -> int:
     return series.occurrence_of(task, micros) if loads(task) else micros
 
 
-def _look_ahead(schedule: ScheduleState, coming: Coming, time: datetime
+def _look_ahead(schedule: ScheduleState, coming: Coming, time: datetime,
+                since: datetime | None = None
                 ) -> tuple[Coming | None, str | None]:
-    """What comes after *coming*, and the note on it.
+    """What comes after *coming*, not before *since*, and the note on it.
 
     Neither its task nor its recurrence stops the forecast of all others.
     """
     try:
         if not loads(coming.task):
             return None, MISSING
-        return _following(schedule, coming, time), _note(coming, time)
+        return (_following(schedule, coming, time, since),
+                _note(coming, time))
     except Exception as error:
         if is_transient(error) or is_storage_failure(error):
             raise
@@ -152,8 +175,8 @@ def _is_late(coming: Coming, time: datetime) -> bool:
             and time - from_micros(coming.micros) > task.expires)
 
 
-def _following(schedule: ScheduleState, coming: Coming, time: datetime
-               ) -> Coming | None:
+def _following(schedule: ScheduleState, coming: Coming, time: datetime,
+               since: datetime | None) -> Coming | None:
     """Where the task of *coming* goes on, when that has ended at *time*."""
     task = coming.task
     if not isinstance(task, Task):
@@ -168,6 +191,9 @@ def _following(schedule: ScheduleState, coming: Coming, time: datetime
     start = series.resume_after(
         task, from_micros(coming.occurrence), time, policy,
         _is_late(coming, time))
+    if since is not None and time < since:
+        # One step, however many occurrences are between.
+        start = max(start, earlier(since, policy.delay + MICROSECOND))
     found = series.next_after(task.recurrence, start)
     return None if found is None else _coming(
         task, to_micros(found), to_micros(later(found, policy.delay)))

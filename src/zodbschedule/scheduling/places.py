@@ -16,6 +16,7 @@ All of this happens in the caller's transaction.  A task is given as
 `ScheduleState.local` gives it.
 """
 
+from collections.abc import Callable
 from collections.abc import Container
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,12 +46,19 @@ from zodbschedule.task import type_of
 from zodbschedule.transactions.borrowing import run_of
 
 
+#: who is told of a schedule, a task that has just come into it, and when that
+#: is to run; in the transaction of the caller; must not raise
+observers: list[Callable[[ScheduleState, Any, datetime], None]] = []
+
+
 # -- Coming
 
 
 def put(schedule: ScheduleState, task: Any, instant: datetime) -> None:
     """Let *task*, which is nowhere, wait at *instant*."""
     _wait(schedule, task, instant, in_claim=True)
+    for observer in observers:
+        observer(schedule, task, instant)
 
 
 def move(schedule: ScheduleState, task: Any, instant: datetime) -> None:

@@ -15,7 +15,8 @@
 Each function does one thing to one task, by its id, in the caller's
 transaction, with who did it on record.  A task that has ended or moved on
 since the person saw it is no error: what is returned says so, in a sentence.
-`BulkAction` does the same to all tasks that a filter selects.
+`several` does it to several at once, and `BulkAction` to all tasks that a
+filter selects.
 """
 
 from zodbschedule.steering.actions import Steered
@@ -29,13 +30,16 @@ from zodbschedule.steering.actions import unpark
 from zodbschedule.steering.bulk import ACTIONS
 from zodbschedule.steering.bulk import BulkAction
 from zodbschedule.steering.bulk import Preview
+from zodbschedule.steering.bulk import Several
 from zodbschedule.steering.bulk import preview
+from zodbschedule.steering.bulk import several
 
 
 __all__ = (
     'ACTIONS',
     'BulkAction',
     'Preview',
+    'Several',
     'Steered',
     'cancel',
     'change',
@@ -44,5 +48,6 @@ __all__ = (
     'preview',
     'resume',
     'run_now',
+    'several',
     'unpark',
 )

@@ -10,18 +10,20 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""One thing, done to all tasks that a filter selects, by a task of its own.
+"""One thing, done to several tasks, or by a task to all of a filter.
 
-It goes through the tasks in portions, each in a run and so in a transaction of
-its own.  It shows its progress, can be cancelled between two portions, and is
-on record, as every single decision is.
+That task goes through the others in portions, each in a run and so in a
+transaction of its own.  It shows its progress, can be cancelled between two
+portions, and is on record, as every single decision is.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import asdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from typing import NamedTuple
 
 from zodbschedule import clock
 from zodbschedule.execution.current import current_run
@@ -29,6 +31,7 @@ from zodbschedule.interfaces import InvalidTask
 from zodbschedule.reading import pages
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
+from zodbschedule.reading.paging import MOST
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
@@ -39,18 +42,87 @@ from zodbschedule.task import Task
 
 Row = TaskFacts | ParkedFacts
 
-#: what it may do -> the function, and the pages of what it is done to
-ACTIONS: dict[str, tuple[Callable[..., actions.Steered],
-                         Callable[..., Page[Any]]]] = {
-    'cancel': (actions.cancel, pages.upcoming),
-    'run-now': (actions.run_now, pages.upcoming),
-    'pause': (actions.pause, pages.upcoming),
-    'resume': (actions.resume, pages.upcoming),
-    'unpark': (actions.unpark, pages.parked),
-    'discard': (actions.discard, pages.parked)}
+
+class Action(NamedTuple):
+    """What may be done to many."""
+
+    act: Callable[..., actions.Steered]
+    #: the pages of what it is done to
+    read: Callable[..., Page[Any]]
+    #: that it is done, as in 'Cancelled: 2 of 3 tasks'
+    done: str
+
+
+ACTIONS = {
+    'cancel': Action(actions.cancel, pages.upcoming, 'Cancelled'),
+    'run-now': Action(actions.run_now, pages.upcoming, 'Due now'),
+    'pause': Action(actions.pause, pages.upcoming, 'Paused'),
+    'resume': Action(actions.resume, pages.upcoming, 'Resumed'),
+    'unpark': Action(actions.unpark, pages.parked, 'Scheduled again'),
+    'discard': Action(actions.discard, pages.parked, 'Discarded')}
 
 # How many pages a preview looks at.
 PREVIEWED = 10
+
+# How many of those that are left are told of in one message.
+TOLD = 3
+
+
+def _known(action: str) -> Action:
+    if action not in ACTIONS:
+        raise InvalidTask(f'action is {action!r}; it has to be one of '
+                          f'{", ".join(ACTIONS)}')
+    return ACTIONS[action]
+
+
+def _record(action: str, by: str, reason: str) -> dict[str, str]:
+    """What is on record; nobody resumes for a reason."""
+    return {'by': by} | ({} if action == 'resume' else {'reason': reason})
+
+
+# -- some, each named --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Several(Facts):
+    """What came of it, of several."""
+
+    #: to how many it was done
+    done: int
+    #: those to which it was not
+    left: tuple[actions.Steered, ...]
+    #: some sentences for the person
+    message: str
+
+
+def several(schedule: Schedule, action: str,
+            chosen: Iterable[tuple[str, datetime | None]], *, by: str,
+            reason: str = '') -> Several:
+    """Do *action*, one of `ACTIONS`, to up to 100, in the same transaction.
+
+    *chosen* has an id and what was seen of each.  One that is left does not
+    stop the others.  Raises `InvalidTask`, and has done nothing then, if the
+    action is unknown or there are too many.
+    """
+    act, _, done = _known(action)
+    ids = list(chosen)
+    if len(ids) > MOST:
+        raise InvalidTask(f'{len(ids)} tasks are too many for one '
+                          f'transaction; use a BulkAction for more than '
+                          f'{MOST}')
+    record = _record(action, by, reason)
+    found = [act(schedule, id, seen=seen, **record) for id, seen in ids]
+    left = tuple(each for each in found if not each.done)
+    number = len(found)
+    told = [each.message for each in left[:TOLD]]
+    if len(left) > TOLD:
+        told.append(f'{len(left) - TOLD} more were left.')
+    return Several(number - len(left), left, ' '.join([
+        f'{done}: {number - len(left)} of {number} '
+        f'{"task" if number == 1 else "tasks"}.', *told]))
+
+
+# -- all that a filter selects -----------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -66,24 +138,16 @@ class Preview(Facts):
 
 def preview(schedule: Schedule, action: str, filter: Filter) -> Preview:
     """What *action* would be done to; looks at a bounded number of tasks."""
-    read = _known(action)[1]
+    read = _known(action).read
     found: list[Row] = []
     cursor = None
     for _ in range(PREVIEWED):
-        page = read(schedule, cursor, pages.MOST, filter=filter)
+        page = read(schedule, cursor, MOST, filter=filter)
         found += page.items
         cursor = page.cursor
         if cursor is None:
             break
     return Preview(len(found), cursor is not None, tuple(found[:10]))
-
-
-def _known(action: str) -> tuple[Callable[..., actions.Steered],
-                                 Callable[..., Page[Any]]]:
-    if action not in ACTIONS:
-        raise InvalidTask(f'action is {action!r}; it has to be one of '
-                          f'{", ".join(ACTIONS)}')
-    return ACTIONS[action]
 
 
 class BulkAction(Task):
@@ -116,21 +180,20 @@ class BulkAction(Task):
         assert run is not None
         schedule = run.schedule
         assert isinstance(schedule, Schedule)
-        act, read = _known(self.action)
-        page = read(schedule, self.cursor, filter=Filter(**self.chosen))
+        page = _known(self.action).read(
+            schedule, self.cursor, filter=Filter(**self.chosen))
         for row in page.items:
-            self._act(act, schedule, row)
+            self._act(schedule, row)
         self.cursor = page.cursor
         self.ended = page.cursor is None
         run.progress(self.done + self.left,
                      self.done + self.left + len(page.items))
 
-    def _act(self, act: Callable[..., actions.Steered], schedule: Schedule,
-             row: Row) -> None:
-        if act is actions.run_now and row.time and row.time <= clock.now():
+    def _act(self, schedule: Schedule, row: Row) -> None:
+        if self.action == 'run-now' and row.time and row.time <= clock.now():
             return  # it is due by itself, or is one that this has moved
-        record = {} if act is actions.resume else {'reason': self.reason}
-        if act(schedule, row.id, by=self.by, **record).done:
+        if ACTIONS[self.action].act(schedule, row.id, **_record(
+                self.action, self.by, self.reason)).done:
             self.done += 1
         else:
             self.left += 1

@@ -173,6 +173,13 @@ def refuse_broken(task: Any) -> None:
             f'{cls.__module__}.{cls.__name__} cannot be imported')
 
 
+# -- The trace: what has scheduled it
+
+# The attribute in which `zodbschedule.tracing` keeps by what a task was
+# scheduled; see there.  Tasks that were scheduled without it have none.
+TRACE = '_zodbschedule_trace'
+
+
 # -- The stamp: at which instant it was scheduled last, and where
 
 # The attribute with the instant at which a task was scheduled last, in

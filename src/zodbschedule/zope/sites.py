@@ -98,6 +98,11 @@ class SiteSchedule(Schedule):
         """See `ScheduleState`."""
         return hints_of_address(self.url, self.path)
 
+    @property
+    def lacks_address(self) -> bool:
+        """See `ScheduleState`."""
+        return bool(self.hints)
+
     def bind_to(self, path: str) -> None:
         """Remember the path of the site.  Needs a schedule that has an oid."""
         if self.original_oid not in (None, self._p_oid):

@@ -1,0 +1,29 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""All pages, each a function of a `Visit`, by the first part of its address.
+"""
+
+from zodbschedule.web.pages import overview
+from zodbschedule.web.pages import running
+from zodbschedule.web.pages import timeline
+from zodbschedule.web.pages import upcoming
+from zodbschedule.web.pages import workers
+from zodbschedule.web.pages.page import Page
+
+
+PAGES: dict[str, Page] = {
+    '': Page('Overview', overview.body),
+    'upcoming': Page('Upcoming', upcoming.body),
+    'timeline': Page('Timeline', timeline.body),
+    'running': Page('Running', running.body),
+    'workers': Page('Workers', workers.body)}

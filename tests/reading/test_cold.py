@@ -1,0 +1,87 @@
+"""What pages load when nothing is in the cache, however tasks are scattered.
+
+Each is at an instant of its own, in all of the trees of the timetable.
+"""
+
+from datetime import timedelta
+
+import pytest
+import ZODB
+from cold import cold_loads
+from in_memory import BEGIN
+
+from zodbschedule import CallTask
+from zodbschedule import Every
+from zodbschedule import Schedule
+from zodbschedule import reading
+from zodbschedule.instant import to_micros
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.store.history import record
+
+
+MOST = 200
+TASKS = 8_000
+DAY = timedelta(days=1)
+NOTHING = reading.Filter(text='no such text')
+
+
+@pytest.fixture(scope='module')
+def scattered():
+    """Tasks over two years from `BEGIN`, and a history."""
+    db = ZODB.DB(None)
+    connection = db.open()
+    schedule = connection.root()['schedule'] = Schedule()
+    connection.transaction_manager.commit()
+    for number in range(TASKS):
+        instant = BEGIN + timedelta(microseconds=number * 7_919_000_037)
+        schedule.timetable.add(instant, [CallTask(
+            print, time=instant, recurrence=Every(DAY, instant))])
+    for number in range(300):
+        ended = BEGIN - timedelta(seconds=300 - number)
+        schedule.history.add([record(
+            2, to_micros(ended), SUCCEEDED, to_micros(ended), 'x', 'x',
+            began=to_micros(ended))], ended, 'worker')
+    connection.transaction_manager.commit()
+    yield schedule
+    connection.close()
+    db.close()
+
+
+def overview(schedule, now):
+    """What the first page shows."""
+    reading.health(schedule, now, glance=True)
+    reading.upcoming(schedule, limit=10)
+    reading.history(schedule, limit=10)
+    reading.activity(schedule, loads=20)
+
+
+READ = {
+    'a timeline': lambda schedule: reading.timeline(
+        schedule, None, BEGIN + 900 * DAY, limit=100),
+    'a timeline of later': lambda schedule: reading.timeline(
+        schedule, BEGIN + 900 * DAY, BEGIN + 901 * DAY, limit=100),
+    'what waits': lambda schedule: reading.upcoming(schedule, limit=100),
+    'what waits later': lambda schedule: reading.upcoming(
+        schedule, limit=100, start=BEGIN + 400 * DAY),
+    'what a filter does not select': lambda schedule: reading.upcoming(
+        schedule, filter=NOTHING),
+    'a task that no one knows': lambda schedule: reading.task(
+        schedule, 'ffffff', 20),
+    'the history': lambda schedule: reading.history(schedule, limit=100),
+    'the health, when all is due': lambda schedule: reading.health(
+        schedule, BEGIN + 900 * DAY, glance=True),
+    'the health, when some is due': lambda schedule: reading.health(
+        schedule, BEGIN + 30 * DAY, glance=True),
+    'the health, when nothing is due': lambda schedule: reading.health(
+        schedule, BEGIN - DAY, glance=True),
+    'the overview, when some is due': lambda schedule: overview(
+        schedule, BEGIN + 30 * DAY),
+    'the overview, when nothing is due': lambda schedule: overview(
+        schedule, BEGIN - 3 * DAY)}
+
+
+@pytest.mark.parametrize('read', READ)
+def test_a_page_loads_few_objects(scattered, clock, read):
+    loads = cold_loads(scattered, READ[read])
+    print(f'{read}: {loads} loads')
+    assert loads <= MOST
