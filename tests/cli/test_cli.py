@@ -73,9 +73,9 @@ from zodbschedule.cli import process
 from zodbschedule.cli import show
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import DatabaseLocation
-from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.plain_text import MAX_LENGTH
 from zodbschedule.reading import one_task
 from zodbschedule.reading import tasks
 from zodbschedule.reading.attributes import attributes

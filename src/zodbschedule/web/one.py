@@ -22,6 +22,7 @@ from webob.exc import HTTPNotFound
 from zodbschedule.web import assets
 from zodbschedule.web import templates
 from zodbschedule.web.acting import ACTS
+from zodbschedule.web.acting import Act
 from zodbschedule.web.pages import PAGES
 from zodbschedule.web.pages.page import Page
 from zodbschedule.web.site import Site
@@ -70,9 +71,20 @@ class OneSchedule:
         visitor = Visitor(request, self.site, name)
         visitor.check()
         return self.site.change(
-            lambda schedule: ACTS[name](
-                Visit(request, self.site, name, schedule, '')),
+            lambda schedule: self._answer(
+                Visit(request, self.site, name, schedule, ''), ACTS[name]),
             visitor.user, f'{name} in the browser')
+
+    @staticmethod
+    def _answer(visit: Visit, act: Act) -> Response:
+        """What an act leads to; the form again, if something in it is wrong.
+        """
+        answer = act(visit)
+        if isinstance(answer, Response):
+            return answer
+        response = visit.page(templates.page(visit, answer, MENU))
+        response.status = 422
+        return response
 
 
 def refuse_unless_read(request: Request) -> None:

@@ -18,6 +18,7 @@ from datetime import UTC
 from datetime import date
 from datetime import datetime
 from datetime import time
+from datetime import tzinfo
 from typing import Any
 
 from webob.exc import HTTPBadRequest
@@ -30,6 +31,20 @@ from zodbschedule.web.visitor import Visitor
 
 # How long a parameter may be, in characters.
 MOST = 500
+
+
+def local_instant(text: str, zone: tzinfo) -> datetime:
+    """The instant in UTC of a text in ISO 8601, by default in that zone.
+
+    Raises ValueError.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(
+            tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f'{text!r} is no time; write it as in '
+                         f'2030-01-31T09:00') from None
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,18 @@ class Visit(Visitor):
             raise HTTPBadRequest(f'{name} is {value!r}; it has to be one of '
                                  f'{", ".join(words)}.')
         return value
+
+    def instant(self, name: str) -> datetime | None:
+        """The parameter as an instant, ISO 8601; by default in our zone."""
+        text = self.text(name)
+        return None if text is None else self.as_instant(name, text)
+
+    def as_instant(self, name: str, text: str) -> datetime:
+        """The instant that *text* says, which is a part of that parameter."""
+        try:
+            return local_instant(text, self.site.zone)
+        except ValueError as error:
+            raise HTTPBadRequest(f'{name}: {error}') from None
 
     # -- what may be shown
 
