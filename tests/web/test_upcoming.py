@@ -67,9 +67,9 @@ def test_what_was_looked_at_in_vain_is_not_all(schedule, commit):
 
 def turned(schedule, page, name):
     """The page to which a button of the pager leads; None: there is none."""
-    [*found] = [link for link in page.links
-                if f'rel="{name}" href="{link.replace("&", "&amp;")}"'
-                in page.html]
+    found = {link for link in page.links
+             if f'rel="{name}" href="{link.replace("&", "&amp;")}"'
+             in page.html}
     return look(schedule, *found) if found else None
 
 
