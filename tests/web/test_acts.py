@@ -6,7 +6,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from browsing import stage as stage
+from filling_in import stage as stage
 from in_memory import clock as clock
 
 from zodbschedule import Cron

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 import ZODB
-from browsing import stage as stage
+from filling_in import stage as stage
 from hypothesis import example
 from hypothesis import given
 from hypothesis import settings

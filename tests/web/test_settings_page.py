@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from browsing import stage as stage
+from filling_in import stage as stage
 from in_memory import clock as clock
 
 from zodbschedule import Schedule

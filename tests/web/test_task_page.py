@@ -6,8 +6,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from browsing import stage as stage
 from cold import cold_loads
+from filling_in import stage as stage
 from in_memory import clock as clock
 from sample_tasks import Fading
 from sample_tasks import gone

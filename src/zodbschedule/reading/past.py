@@ -55,6 +55,8 @@ class OutcomeFacts(Facts):
     description: str
     principalId: str | None
     error: str | None
+    #: what the task does: the function of a call, else its class
+    type: str
 
 
 def outcome_facts(outcome: Outcome) -> OutcomeFacts:
