@@ -509,7 +509,9 @@ class IScheduleReading(Interface):
         *id* is the oid of the task in hex, a str, as
         `zodbschedule.store.inspection.task_id` returns it.  Other forms of
         the same number are accepted, such as ``'0x2A'`` for ``'2a'``.  If
-        there is no such task, or *id* is not a number: *default*.
+        there is no such task, or *id* is not a number: *default*.  A task
+        whose record is gone is found if it is among the next 25 that wait, or
+        was listed before in the same transaction.
         """
 
     def tasks(min=None, max=None):

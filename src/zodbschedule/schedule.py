@@ -274,6 +274,9 @@ class Schedule(ScheduleState):
     def get(self, id: str, default: Any = None) -> Any:
         """The task with that id, if it waits or is held by a worker.
 
+        One whose record is gone is found if it is among the next 25 that
+        wait, or was listed before in the same transaction.
+
         :param id: the oid of the task in hex, as
             `zodbschedule.store.inspection.task_id` returns it.
         :param default: what is returned if there is no such task.

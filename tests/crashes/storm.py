@@ -406,7 +406,9 @@ class Storm:
     def _look(self):
         try:
             self._change(lambda root: look(root['schedule']))
-        except AssertionError:
+        except AssertionError as error:
+            if 'lost-record' not in str(error):
+                raise
             # A pack may have taken away what this transaction had yet to read.
             self._change(lambda root: look(root['schedule']))
         self.counts['looks'] += 1

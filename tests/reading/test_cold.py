@@ -65,6 +65,8 @@ READ = {
         schedule, limit=100, start=BEGIN + 400 * DAY),
     'what a filter does not select': lambda schedule: reading.upcoming(
         schedule, filter=NOTHING),
+    'a task that no one knows': lambda schedule: reading.task(
+        schedule, 'ffffff', 20),
     'the history': lambda schedule: reading.history(schedule, limit=100),
     'the health, when all is due': lambda schedule: reading.health(
         schedule, BEGIN + 900 * DAY, glance=True),

@@ -317,7 +317,7 @@ def test_a_rule_ends_with_the_calendar(text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('part', range(20))
+@pytest.mark.parametrize('part', range(8))
 @pytest.mark.parametrize('seed', ['2026', SEED_OF_THE_DAY])
 def test_many_rules_are_what_the_rfc_says(seed, part):
     check([f'{seed}-{500 * part + number}' for number in range(500)])

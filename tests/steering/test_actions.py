@@ -3,8 +3,11 @@
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from cold import cold_loads
+from losing import lose
 
 from zodbschedule import Every
 from zodbschedule import reading
@@ -125,6 +128,39 @@ def test_what_is_nowhere_is_left(schedule, task, commit):
     assert claim.filled == 0
     found = steering.cancel(schedule, id, by='zoe', seen=BEGIN + HOUR)
     assert found.problem == 'gone'
+
+
+@pytest.fixture
+def lost(schedule, commit):
+    """The last of many tasks, whose record is gone."""
+    tasks = [schedule.call(print, time=BEGIN + number * HOUR)
+             for number in range(1, 100)]
+    commit()
+    id = task_id(tasks[-1])
+    lose(SimpleNamespace(db=schedule._p_jar.db()), tasks[-1])
+    del tasks
+    schedule._p_jar._cache.full_sweep()
+    return id
+
+
+def test_a_task_whose_record_is_gone_is_where_it_was_seen(
+        schedule, lost, commit):
+    found = steering.change(
+        schedule, lost, by='zoe', seen=BEGIN + 99 * HOUR, description='lost')
+    assert (found.done, found.problem) == (False, 'refused')
+    for act in steering.pause, steering.resume, steering.cancel:
+        assert act(schedule, lost, by='zoe', seen=BEGIN + 99 * HOUR).done
+        commit()
+    assert len(list(schedule)) == 98
+
+
+def test_an_id_that_no_task_has_costs_little(schedule, lost):
+    for seen in None, BEGIN + 99 * HOUR:
+        found = []
+        loads = cold_loads(schedule, lambda again, seen=seen: found.append(
+            steering.cancel(again, 'ffffff', by='zoe', seen=seen)))
+        assert [each.problem for each in found] == ['gone']
+        assert loads < 200
 
 
 def test_what_waits_to_be_collected_has_moved_on(schedule, taken, commit):

@@ -24,7 +24,8 @@ def rename(visit):
 
 def form(visit):
     """A page that shows its token, as a title."""
-    return Body('upcoming', f'token={visit.token}', {'page': reading.Page(())})
+    return Body('running', f'token={visit.token}', {
+        'page': reading.Page(()), 'since': {}})
 
 
 @pytest.fixture

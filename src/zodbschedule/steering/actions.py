@@ -20,6 +20,7 @@ the history.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from typing import NamedTuple
 
@@ -56,6 +57,9 @@ REFUSED = 'refused'
 
 # Of these the person does not know yet that the task was left.
 REASONS = KEY_TAKEN, REFUSED
+
+# Among how many tasks of one instant a task is looked for.
+SEARCHED = 1_000
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,7 @@ def _to_task_or_all(schedule: Schedule, id: str, seen: datetime | None,
 def _to_task(schedule: Schedule, id: str, seen: datetime | None,
              act: Callable[[Persistent], _Said]) -> Steered:
     def find_and_act() -> _Said:
-        task = _the_task(schedule, id)
+        task = _the_task(schedule, id, seen)
         time = seen and _time_of(schedule, task)
         if time and time != seen:
             raise _moved(f'it is due {iso(time)}')
@@ -241,8 +245,13 @@ def _to_task(schedule: Schedule, id: str, seen: datetime | None,
     return _steer(id, find_and_act)
 
 
-def _the_task(schedule: Schedule, id: str) -> Persistent:
+def _the_task(schedule: Schedule, id: str, seen: datetime | None
+              ) -> Persistent:
     task = schedule.get(id)
+    if task is None and seen is not None:
+        # Its record may be gone.  It is still where it was seen.
+        there = islice(schedule.tasks(seen, seen), SEARCHED)
+        task = next((each for each in there if task_id(each) == id), None)
     if task is not None:
         return task
     if parked_entries(schedule, id):

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from datetime import timedelta
 from itertools import chain
+from itertools import islice
 from typing import Any
 
 from BTrees.LOBTree import LOBTree
@@ -63,6 +64,10 @@ from zodbschedule.store.timetable import Timetable
 PARTS = ('timetable', 'claims', 'parked', 'history', 'keys', 'labels',
          'pauses', 'requests', 'crashes')
 
+# Among how many waiting tasks one is looked for whose record is gone.  Nothing
+# else tells it from an id that no task has, and all would take minutes.
+SEARCHED = 25
+
 
 class ScheduleState(Configurable):
     """The base of `zodbschedule.Schedule`, which adds methods only.
@@ -93,6 +98,10 @@ class ScheduleState(Configurable):
 
     #: what it was when something was noted of its tasks; None: nothing is
     identity: Identity | None = None
+
+    #: what tells people that something is wrong, see `zodbschedule.alarms`;
+    #: None: nothing does
+    alarms: Persistent | None = None
 
     def __init__(self, principals: str = 'plain') -> None:
         if principals != type(self).principals:
@@ -199,14 +208,17 @@ class ScheduleState(Configurable):
         return self.load(task._p_oid)
 
     def load(self, oid: bytes) -> Any:
-        """The object with that oid, even if its record is missing; or None."""
+        """The object with that oid, or None.
+
+        If its record is gone: what refers to it may be in a claim, or among
+        the `SEARCHED` tasks that wait next.
+        """
         try:
             return self._p_jar.get(oid)
         except POSKeyError:
-            # Its record is gone, but what refers to it may be there.
-            everywhere = chain(self.waiting(), self.in_claims())
+            places = chain(self.in_claims(), islice(self.waiting(), SEARCHED))
             return next(
-                (task for task in everywhere if task._p_oid == oid), None)
+                (task for task in places if task._p_oid == oid), None)
 
     def waiting(self, min: datetime | None = None,
                 max: datetime | None = None) -> Iterator[Any]:

@@ -13,11 +13,24 @@
 """What waits, by time."""
 
 from zodbschedule import reading
+from zodbschedule.web.forms.bulk_form import STATES
+from zodbschedule.web.forms.bulk_form import WAITING
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 
 
 def body(visit: Visit) -> Body:
-    """A page of it."""
+    """A page of it: of those that a filter selects, from a day on."""
+    chosen = reading.Filter(
+        state=visit.choice('state', STATES), function=visit.text('function'),
+        key=visit.text('key'), text=visit.text('text'))
+    start = visit.day('from')
+    page = reading.upcoming(visit.schedule, visit.text('cursor'),
+                            start=start, filter=chosen)
     return Body('upcoming', 'Upcoming', {
-        'page': reading.upcoming(visit.schedule, visit.text('cursor'))})
+        'page': page,
+        'states': STATES,
+        'actions': WAITING,
+        'filter': chosen,
+        'day': visit.text('from'),
+        'selects': chosen.selects() or start is not None})

@@ -1,0 +1,103 @@
+"""A real browser, and a shop that is open: ZEO, a worker, the pages."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import pytest
+from databases import Child
+from databases import Client
+from databases import ZEOServer
+from databases import free_port
+from databases import listens
+from databases import needs
+from databases import wait_until
+from shop import open_shop
+from shop import wait_until_open
+
+
+# It reaches nobody but the pages, as in a place without a network.
+FLAGS = (
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update',
+    '--disable-sync')
+
+
+@pytest.fixture(scope='session')
+def chromium():
+    """A browser."""
+    needs(find_spec('axe_playwright_python'), 'Playwright with axe',
+          'pip install --group browser')
+    program = shutil.which('chromium')
+    needs(program, 'Chromium',
+          'apt-get install chromium, or put it on the PATH')
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Shop:
+    """What is looked at: a database, and the address of its pages."""
+
+    def __init__(self, client, url):
+        self.client = client
+        self.url = url
+
+    def id_of(self, description):
+        """The id of the first task with that description."""
+        with self.client.db.transaction() as connection:
+            schedule = connection.root()['schedule']
+            return next(
+                f'{int.from_bytes(task._p_oid):x}'
+                for task in schedule if task.description == description)
+
+
+@contextmanager
+def pages_of(uri, *options):
+    """Inside this context the pages are served; the value is the address."""
+    port = free_port()
+    process = subprocess.Popen([
+        sys.executable, '-m', 'zodbschedule', 'web', '--db', uri,
+        '--bind', f'127.0.0.1:{port}', *options])
+    try:
+        wait_until(lambda: listens(port), 'the pages', process)
+        yield f'http://localhost:{port}'
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+@pytest.fixture
+def zeo(tmp_path):
+    """A server of its own, so that nothing else is in the database."""
+    server = ZEOServer(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(zeo):
+    """A client of that database."""
+    client = Client(zeo.uri)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def shop(client):
+    """A shop that is open, with a worker and pages that may change it."""
+    open_shop(client)
+    worker = Child('shop.work', client.uri())
+    try:
+        wait_until_open(client)
+        with pages_of(client.uri(), '--allow-changes') as url:
+            yield Shop(client, url)
+    finally:
+        worker.process.terminate()
+        worker.wait()
