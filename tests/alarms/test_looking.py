@@ -35,6 +35,7 @@ from zodbschedule.reading import paging
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.transactions.retrying import transact
@@ -543,6 +544,16 @@ def test_the_task_does_nothing_without_alarms(schedule, commit, clock):
     assert schedule.process(clock.now()).succeeded == 1
 
 
+def test_a_task_that_cannot_look_is_not_parked_each_minute(
+        schedule, alarms, commit, clock, monkeypatch):
+    monkeypatch.setattr(looking, 'look', None)
+    for _ in range(60):
+        clock.advance(MINUTE)
+        schedule.process(clock.now())
+    assert {row.outcome for row in schedule.history} == {'retried'}
+    assert not schedule.parked
+
+
 def test_the_task_is_found_where_a_worker_holds_it(
         schedule, alarms, commit, clock):
     clock.advance(MINUTE)
@@ -584,3 +595,38 @@ def test_a_heartbeat_that_does_not_answer_is_logged(
     assert schedule.process(clock.now()).succeeded == 1
     assert 'The heartbeat was not taken: the answer is 500' in (
         caplog.text)
+
+
+def test_no_heartbeat_is_called_by_a_look_that_is_not_committed(
+        schedule, alarms, commit, clock, web, monkeypatch):
+    alarms.heartbeat = web.address('ping')
+    commit()
+    clock.advance(MINUTE)
+    real = Slot.settle
+
+    def conflict(*args, **options):
+        monkeypatch.setattr(Slot, 'settle', real)
+        schedule._p_jar.transaction_manager.get().join(Full())
+        real(*args, **options)
+
+    monkeypatch.setattr(Slot, 'settle', conflict)
+    tally = schedule.process(clock.now())
+    assert tally.retried == 1
+    assert web.received == []
+
+
+class Full:
+    """A resource whose commit fails."""
+
+    transaction_manager = None
+
+    def sortKey(self):
+        return '~'
+
+    def tpc_vote(self, transaction):
+        raise OSError('no room')
+
+    def tpc_begin(self, transaction):
+        """Nothing to do."""
+
+    abort = commit = tpc_finish = tpc_abort = tpc_begin
