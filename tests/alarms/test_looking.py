@@ -31,7 +31,6 @@ from zodbschedule.alarms.finding import PARKED
 from zodbschedule.alarms.setup import looking as task_that_looks
 from zodbschedule.instant import to_micros
 from zodbschedule.reading import healthcheck
-from zodbschedule.reading import paging
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
@@ -224,24 +223,30 @@ def test_it_can_be_switched_off(schedule, alarms, look, run, commit):
 # -- parked
 
 
+@pytest.fixture
+def small_page(monkeypatch):
+    """Twenty of those that are parked are looked at."""
+    monkeypatch.setattr(finding, 'MOST', 20)
+
+
 def test_many_parked_tasks_are_one_message(
-        schedule, alarms, look, run, commit):
-    for number in range(120):
+        schedule, alarms, look, run, commit, small_page):
+    for number in range(30):
         schedule.schedule(Moody(description=f'ring {number}'))
     commit()
     run(1)
     look()
     message, = alarms.outbox.values()
-    assert message.subject == '[zodbschedule] 120 tasks are parked'
+    assert message.subject == '[zodbschedule] 30 tasks are parked'
     assert message.text.count('is parked: RuntimeError') == 10
-    assert '- and 90 more' in message.text
+    assert '- and 10 more' in message.text
     look(HOUR)
     assert len(alarms.outbox) == 1
 
 
 def test_one_that_is_parked_later_is_told_and_no_old_one(
-        schedule, alarms, look, run, commit):
-    for _ in range(paging.MOST + 5):
+        schedule, alarms, look, run, commit, small_page):
+    for _ in range(25):
         schedule.schedule(Moody())
     commit()
     run(1)
@@ -426,6 +431,17 @@ def test_one_message_in_ten_minutes_has_all_that_is_new(
     look(10 * MINUTE)
     assert subjects(alarms) == ['1 task is parked', '3 tasks are parked']
     assert len(list(alarms.outbox.values())[-1].data['raised']) == 2
+
+
+def test_a_clock_that_was_ahead_keeps_no_message_back(
+        schedule, alarms, look, run, commit):
+    for later in (timedelta(days=9), -timedelta(days=8)):
+        schedule.schedule(Moody())
+        commit()
+        run(1)
+        look(later)
+    assert sorted(subjects(alarms)) == [
+        '1 task is parked', '2 tasks are parked']
 
 
 def test_what_is_over_before_it_was_told_is_not_told(
