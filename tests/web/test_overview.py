@@ -36,9 +36,9 @@ def test_the_four_answers(schedule, commit, clock):
     schedule.call(print, description='comes', time=BEGIN + 30 * MINUTE)
     hold(schedule, commit, most=0)
     page = look(schedule, '/')
-    assert 'Workers alive 1' in page.said
+    assert 'Workers alive 1 1 of them idle' in page.said
     assert 'Oldest due 6 min waits' in page.said
-    assert 'Parked 1 In the last hour: 1 failed, 1 retried' in page.said
+    assert 'Parked 1 Last hour: 1 failed, 1 retried' in page.said
     assert 'Next due in 1 min' in page.said
 
 
@@ -104,14 +104,23 @@ def test_what_is_wrong_with_settings_clocks_and_the_storage(schedule):
     words = Words(BEGIN, BEGIN.tzinfo)
     health = reading.health(schedule, BEGIN)
     fields = {**vars(health), 'unfit_settings': ('lease is -1',),
-              'hints': ('set url',), 'clock_problems': ('ahead by 1 h',),
+              'hints': ('set the url',), 'clock_problems': ('ahead by 1 h',),
               'packs_badly': True}
-    found = notices.notices(reading.Health(**fields), words)
+    found = notices.notices(reading.Health(**fields), words, str)
     told = ' '.join(f'{each.title} {each.text}' for each in found)
     assert 'Its default is used: lease is -1' in told
-    assert 'Please note. set url' in told
+    assert 'Please note. Set the url.' in told
     assert 'A clock is wrong. ahead by 1 h' in told
     assert 'A pack can delete objects.' in told
+
+
+def test_an_address_that_is_not_set(schedule):
+    health = reading.Health(**{
+        **vars(reading.health(schedule, BEGIN)),
+        'address_unset': True, 'hints': ('no address is set',)})
+    [found] = notices.notices(health, Words(BEGIN, BEGIN.tzinfo), str)
+    assert (found.title, found.text) == (
+        'Links that tasks make lead nowhere.', 'No address is set.')
 
 
 @pytest.mark.parametrize('workers, overdue, tones', [
@@ -175,3 +184,31 @@ def test_the_last_hour_is_summed_up(ended):
 def test_what_is_not_counted_is_said(ended, monkeypatch):
     monkeypatch.setattr(reading.recent, 'MOST_READ', 2)
     assert 'What ended before today 08:30:00 is not' in look(ended, '/').said
+
+
+# -- who may change something
+
+
+def may(schedule, address='/'):
+    return look(schedule, address, allow_changes=True, who=lambda _: 'zoe')
+
+
+def test_the_schedule_is_paused_and_resumed_from_here(schedule, commit):
+    page = may(schedule)
+    assert 'Pause the schedule' in page.said
+    assert 'Pause the schedule' not in look(schedule, '/').said
+    schedule.pause(by='zoe')
+    commit()
+    page = may(schedule)
+    assert 'Resume the schedule' in page.said
+    assert 'name="seen" value="2030-01-31T08:00:00Z"' in page.html
+    assert 'Pause the schedule' not in page.said
+    assert 'Resume' not in look(schedule, '/').said
+
+
+def test_a_decision_about_the_whole_schedule_leads_nowhere(schedule, commit):
+    schedule.pause(by='zoe')
+    commit()
+    page = look(schedule, '/')
+    assert 'the whole schedule paused' in page.said
+    assert '/tasks/0' not in page.links
