@@ -50,7 +50,7 @@ LAYERS = (
     ('what a schedule holds, as plain data', 600, ('reading',)),
     ('what a person does to it', 480, ('steering',)),
     ('outward', 510, (
-        'cli', 'metrics', 'tracing', 'web', 'testing', 'zope',
+        'cli', 'metrics', 'tracing', 'alarms', 'web', 'testing', 'zope',
         'zope_security')),
 )
 LAYER_OF = {name: number for number, (_, _, names) in enumerate(LAYERS)

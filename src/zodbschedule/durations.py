@@ -33,3 +33,12 @@ def span(text: str) -> timedelta:
         return float(match[1]) * UNITS[match[2]]
     except OverflowError:
         raise ValueError(f'{text} is out of range') from None
+
+
+def typed(duration: timedelta) -> str:
+    """The text for `span`, in the largest unit that needs no fraction."""
+    for name, unit in reversed(UNITS.items()):
+        number, rest = divmod(duration, unit)
+        if number and not rest:
+            return f'{number}{name}'
+    return f'{duration.total_seconds():g}s'

@@ -15,6 +15,19 @@
 import re
 
 
+# In characters.  Longer, and the message of a database driver fills a screen;
+# shorter, and the end of a long path, which tells most, is lost.
+MAX_LENGTH = 500
+
+
+def one_line(text: object, limit: int = MAX_LENGTH) -> str:
+    """*text* in one printable line of at most *limit* characters."""
+    line = ' '.join(str(text).split())
+    line = ''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}'
+                   for c in line)
+    return line if len(line) <= limit else f'{line[:limit]}…'
+
+
 def text(value: str, limit: int) -> str:
     """*value* as valid Unicode, of about *limit* characters at most.
 

@@ -73,9 +73,9 @@ from zodbschedule.cli import process
 from zodbschedule.cli import show
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import DatabaseLocation
-from zodbschedule.cli.errors import MAX_LENGTH
 from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import RunEnded
+from zodbschedule.plain_text import MAX_LENGTH
 from zodbschedule.reading import one_task
 from zodbschedule.reading import tasks
 from zodbschedule.reading.attributes import attributes
@@ -484,6 +484,7 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
         root._p_jar.add(task)
+        Schedule._p_jar = root._p_jar
         assert one_task.task(
             Schedule(), task_id(task)).state == 'claimed'
 
@@ -544,7 +545,7 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
             'began': '2030-01-31T08:00:00Z', 'ended': '2030-01-31T08:00:00Z',
             'attempt': 1, 'passed': 0, 'worker': 'process()',
             'description': 'shop.restock', 'principalId': None,
-            'error': None}]}
+            'error': None, 'type': 'shop.restock'}]}
     assert 'succeeded' in shell('show', f'0x0{task}')
 
 

@@ -555,9 +555,12 @@ def test_an_occurrence_that_failed_is_parked_and_the_series_goes_on(
     assert heading.split() == [
         'id', 'occurrence', 'parked', 'description', 'reason']
     assert [row.split()[:2] for row in rows] == [
-        [eight, '2030-01-31T08:00:00Z'], [nine, '2030-01-31T09:00:00Z']]
+        [nine, '2030-01-31T09:00:00Z'], [eight, '2030-01-31T08:00:00Z']]
     assert [each['occurrence'] for each in shell.json('parked')] == [
-        '2030-01-31T08:00:00Z', '2030-01-31T09:00:00Z']
+        '2030-01-31T09:00:00Z', '2030-01-31T08:00:00Z']
+    assert shell('parked', '-n', 1).splitlines()[3:] == [
+        'there are more than 1; --limit 0 shows all']
+    assert len(shell.json('parked', '-n', 1)) == 1
     assert times(shell) == ['2030-01-31T10:00:00Z']
     assert shell.json('show', failing)['parked'] == [eight, nine]
     assert re.search(f'parked +{eight}, {nine}', shell('show', failing))
@@ -626,7 +629,7 @@ def test_parked_fits_a_terminal(shell, failing, monkeypatch):
     monkeypatch.setenv('COLUMNS', '80')
     said = re.sub(r'\x1b\[[\d;]*m', '', shell('parked')).splitlines()
     assert max(map(len, said)) <= 80
-    assert said[2].startswith(f'{failing}-20300131T080000Z ')
+    assert said[2].startswith(f'{failing}-20300131T090000Z ')
     assert said[3].strip() == 'RuntimeError: nobody opens'
 
 

@@ -986,7 +986,8 @@ def test_a_worker_of_several_threads_is_one(shell, working):
     assert [row['state'] for row in shell.json('workers')] == 3 * ['idle']
     assert ' idle for ' in shell('workers')
     found = shell.json('check')
-    assert found['workers'] == {'alive': 1, 'silent': 0, 'dead': 0}
+    assert found['workers'] == {
+        'alive': 1, 'silent': 0, 'dead': 0, 'idle': 1}
     worker.ends_when_told()
 
 

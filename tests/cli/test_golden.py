@@ -113,6 +113,19 @@ CHANGING = [
     'workers --recover web1:4711', 'workers']
 
 
+# The same; nothing is sent.
+ALARMS = [
+    'alarms', 'alarm-settings', 'alarm-settings failures=1 no_worker=none',
+    'alarm-settings --json', 'alarms --json', 'alarms --quiet',
+    'alarm-settings late=2h spacing=0s name="hats and shoes"',
+    'alarm-settings mail=ann', 'alarm-settings late=soon',
+    'alarm-settings webhook=ftp://example.org', 'alarm-settings lates=1h',
+    'alarm-settings smtp=smtp://me:secret@example.org',
+    'alarm-settings late=1h --off', 'list --key zodbschedule.alarms',
+    'pause 1a03', 'alarms',
+    'alarms --json', 'alarm-settings --off', 'alarm-settings --off']
+
+
 # -- the schedule that is looked at ------------------------------------------
 
 
@@ -289,6 +302,17 @@ def test_what_the_commands_that_change_something_print(
     compare('changing', map(say, CHANGING))
 
 
+def test_what_the_commands_for_alarms_print(
+        say, built, tmp_path, monkeypatch):
+    shutil.copy(built / 'Data.fs', tmp_path)
+    monkeypatch.chdir(tmp_path)
+    said = list(map(say, ALARMS))
+    say('alarm-settings failures=1')
+    compare('alarms', said + [
+        say(line, width) for line in ('alarm-settings', 'alarms')
+        for width in WIDTHS])
+
+
 @pytest.mark.parametrize('name', sorted(READING) + sorted(ASKING))
 def test_no_line_is_wider_than_the_terminal(name, say):
     for line in READING.get(name, []) + ASKING.get(name, []):
@@ -300,7 +324,7 @@ def test_no_line_is_wider_than_the_terminal(name, say):
 
 def test_each_command_has_its_file():
     there = {path.stem for path in GOLDEN.glob('*.txt')}
-    changing = {shlex.split(line)[0] for line in CHANGING}
+    changing = {shlex.split(line)[0] for line in CHANGING + ALARMS}
     # They run for longer than a moment, or need a Zope, or print a format of
     # others, see test_cli_metrics.py.
     apart = {'worker', 'demo', 'contributed', 'reset', 'metrics'}

@@ -16,6 +16,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.request import Request
 from urllib.request import urlopen
 
 import pytest
@@ -24,11 +25,15 @@ import zope.event
 from databases import wait_until
 from metrics_page import documented
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from transaction import TransactionManager
 from ZODB.FileStorage import FileStorage
 
 from zodbschedule import Schedule
 from zodbschedule import Worker
+from zodbschedule import clock
+from zodbschedule.logger import working_for
 from zodbschedule.metrics import server
 from zodbschedule.metrics.server import metrics_served
 from zodbschedule.worker.config import Paths
@@ -205,6 +210,65 @@ def test_a_port_in_use_is_refused_and_nothing_is_counted(db):
                 Worker(db), other.getsockname()[1], '127.0.0.1'):
             raise AssertionError
     assert zope.event.subscribers == subscribers
+
+
+# -- what a server of Prometheus is told
+
+
+def answer_to(accept, port):
+    """The type of the content, and the text."""
+    asked = Request(f'http://127.0.0.1:{port}/metrics', headers={
+        'Accept': accept} if accept else {})
+    with urlopen(asked) as answer:
+        return answer.headers['Content-Type'], answer.read().decode()
+
+
+def families_of(parse, text):
+    """What a parser finds: name -> type, help, and the samples."""
+    return {family.name: (family.type, family.documentation, {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for sample in family.samples
+        if not sample.name.endswith('_created')})
+        for family in parse(text)
+        if family.name.startswith('zodbschedule_')
+        and not family.name.endswith('_created')}
+
+
+#: what Prometheus 2 and 3 ask for
+BOTH = ('application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;'
+        'q=0.5,*/*;q=0.1')
+PLAIN = 'text/plain;version=0.0.4'
+
+
+def test_each_format_that_is_asked_for_can_be_read_and_says_the_same(db):
+    with db.transaction() as connection:
+        schedule = connection.root()['schedule']
+        schedule.call('os.getcwd')
+        schedule.call('math.sqrt', -1)
+    registry = CollectorRegistry()
+    worker = Worker(db, name='a "worker" \\')
+    with metrics_served(worker, 0, '127.0.0.1', registry) as port:
+        connection = db.open(TransactionManager())
+        with working_for(schedule_path='schedule'):
+            connection.root()['schedule'].process(clock.now())
+        connection.close()
+        plain_type, plain = answer_to(PLAIN, port)
+        open_type, opened = answer_to(BOTH, port)
+        assert answer_to(None, port)[0] == plain_type
+    assert plain_type.startswith('text/plain; version=')
+    assert open_type.startswith('application/openmetrics-text; version=')
+    assert opened.endswith('# EOF\n')
+    found = families_of(text_string_to_metric_families, plain)
+    assert found == families_of(
+        openmetrics.text_string_to_metric_families, opened)
+    assert {name + '_total' * (kind == 'counter')
+            for name, (kind, *_) in found.items()} == set(documented())
+    kind, _, samples = found['zodbschedule_runs']
+    assert kind == 'counter'
+    assert {dict(labels)['worker'] for _, *labels in samples} == {worker.name}
+    assert {dict(labels)['outcome']: value
+            for (_, *labels), value in samples.items()} == {
+        'succeeded': 1, 'failed': 1}
 
 
 # -- the page

@@ -23,7 +23,6 @@ from zodbschedule.cli import format
 from zodbschedule.reading.attributes import problem_of
 from zodbschedule.reading.coming import runs_to_come
 from zodbschedule.reading.parked import all_parked
-from zodbschedule.reading.past import all_outcomes
 from zodbschedule.reading.workers import all_workers
 from zodbschedule.store.inspection import task_id
 
@@ -65,7 +64,7 @@ def everything(schedule, ids):
     yield reading.running(schedule)
     yield from (reading.task(schedule, id) for id in ids.values())
     yield from all_parked(schedule)
-    yield from all_outcomes(schedule)
+    yield from reading.history(schedule).items
     yield from all_workers(schedule)
     yield from reading.settings(schedule)
     yield reading.rule(Every(HOUR), BEGIN, 2)

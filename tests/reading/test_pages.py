@@ -16,6 +16,7 @@ from zodbschedule import Retry
 from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import InvalidTime
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.reading import paging
 from zodbschedule.scheduling import turn
@@ -284,3 +285,44 @@ def test_a_cursor_of_nobody_is_refused_everywhere(schedule, read, options):
     for cursor in '', 'x y', '1_2_3', '9' * 40:
         with pytest.raises(reading.InvalidCursor):
             read(schedule, cursor, **options)
+
+
+def test_what_was_collected_late_is_found_behind_what_was_not(
+        schedule, commit):
+    """The pages follow when turns have collected, not when runs have ended."""
+    for ended, collected in (2, 2), (1, 3):
+        schedule.history.add([record(
+            7, 0, SUCCEEDED, to_micros(BEGIN + ended * MINUTE), f'{ended}', '',
+            began=0)], BEGIN + collected * MINUTE, 'worker')
+    commit()
+    since = BEGIN + 2 * MINUTE
+    assert [row.description for row in reading.history(
+        schedule, since=since).items] == ['2']
+    assert [row.description for row in reading.history(
+        schedule, since=since + MINUTE).items] == []
+
+
+def test_what_has_no_id_is_of_no_task(schedule, commit):
+    schedule.history.add([record(
+        -1, 0, SUCCEEDED, 0, 'of the original', '', began=0)], BEGIN, 'worker')
+    commit()
+    assert len(reading.history(schedule).items) == 1
+    assert reading.history(schedule, task='').items == ()
+
+
+def test_a_moment_has_to_be_aware(schedule):
+    with pytest.raises(InvalidTime):
+        reading.history(schedule, since=BEGIN.replace(tzinfo=None))
+
+
+def test_all_pages_are_followed_only_as_far_as_they_are_read(failed):
+    read = []
+
+    def page(cursor):
+        read.append(cursor)
+        return reading.parked(failed, cursor, 2)
+
+    rows = paging.followed(page)
+    assert [next(rows).description for _ in range(3)] == ['4', '3', '2']
+    assert len(read) == 2
+    assert [row.description for row in rows] == ['1', '0']

@@ -65,7 +65,7 @@ def test_an_exdate_that_leaves_out_nothing_is_the_rule_s_to_tell():
 @pytest.mark.parametrize('rule, text, zone', [
     (Every(timedelta(minutes=90), BEGIN), 'every 90m', None),
     (Every(timedelta(hours=48)), 'every 2d', None),
-    (Every(timedelta(seconds=1.5)), 'every 1.500000s', None),
+    (Every(timedelta(seconds=1.5)), 'every 1.5s', None),
     (Cron('30 2 * * *', 'Europe/Berlin'), '30 2 * * *', 'Europe/Berlin'),
     (RRule('FREQ=DAILY', BEGIN), 'FREQ=DAILY', 'UTC')])
 def test_a_rule_is_shown_to_be_typed_anew(rule, text, zone):

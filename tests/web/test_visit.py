@@ -19,7 +19,7 @@ KeyError: 'hunter2'
 
 def visit(**options):
     return Visit(Request.blank('/'), Site(None, 'schedule', **options),
-                 None, '', '')
+                 '', None, '')
 
 
 def test_an_error_is_shown():

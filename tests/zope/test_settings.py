@@ -45,6 +45,14 @@ def test_several_addresses(configured):
     assert found['/b/c'].port == 8080
 
 
+def test_where_metrics_are_served(configured, monkeypatch):
+    assert read_settings().metrics_port is None
+    configured.update(metrics_port='9464')
+    assert read_settings()[4:6] == (9464, '127.0.0.1')
+    monkeypatch.setenv('ZODBSCHEDULE_METRICS_ADDRESS', '0.0.0.0')
+    assert read_settings()[4:6] == (9464, '0.0.0.0')
+
+
 @pytest.mark.parametrize('name, value, message', [
     ('threads', 'many', "threads is 'many'"),
     ('threads', '101', 'from 0 to 100'),
@@ -54,6 +62,9 @@ def test_several_addresses(configured):
     ('lease', '0.5', "lease is '0.5'; it has to be 1 or more seconds"),
     ('grace', '1e999', 'a positive number of seconds'),
     ('grace', 'nan', 'a positive number of seconds'),
+    ('metrics_port', 'x', "metrics_port is 'x'"),
+    ('metrics_port', '65536', 'from 0 to 65535'),
+    ('metrics_address', '::', 'metrics_address needs metrics_port'),
     ('urls', 'https://a.org', 'write the path of a site'),
     ('urls', '/a=a.org', "'a.org' is not an address"),
     ('urls', '/a=ftp://a.org', 'is not an address'),

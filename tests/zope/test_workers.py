@@ -1,16 +1,21 @@
 """Workers for the sites of a Zope, in threads of this process."""
 
+import atexit
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from datetime import timedelta
+from functools import partial
+from urllib.request import urlopen
 
 import pytest
 import transaction
 from conftest import make_site
 from instances import wait_until
+from prometheus_client.parser import text_string_to_metric_families
 from ZODB.POSException import StorageError
 from zope.component.hooks import getSite
 
@@ -341,6 +346,84 @@ class TestFilter:
         assert len(found._threads) == 3
         assert found.grace == timedelta(seconds=2)
         assert workers.make_worker(Settings()).grace == timedelta(seconds=8)
+
+
+class TestMetrics:
+    """The filter serves the metrics of its worker."""
+
+    @pytest.fixture
+    def serve(self, zope, handlers, monkeypatch):
+        """Start the filter; what the end of the process does is done."""
+        handlers()
+        at_the_end = []
+        monkeypatch.setattr(atexit, 'register', at_the_end.append)
+        yield partial(workers.workers, object(), {})
+        for end in reversed(at_the_end):
+            end()
+
+    @pytest.fixture
+    def port(self):
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            return probe.getsockname()[1]
+
+    def test_a_site_is_named_by_its_path(
+            self, app, site, schedule, serve, port):
+        schedule.schedule(CallTask(mark))
+        transaction.commit()
+        serve(name='one', metrics_port=str(port))
+        labels = dict(schedule='/site', worker='one', outcome='succeeded',
+                      type='test_workers.mark')
+        wait_until(lambda: value(port, 'runs_total', **labels) == 1, 'a run')
+        assert value(port, 'up', schedule='/site') == 1
+        assert value(port, 'worker_healthy', worker='one') == 1
+
+    def test_nothing_is_imported_for_it_unless_it_is_asked_for(
+            self, site, serve, monkeypatch):
+        monkeypatch.setitem(sys.modules, 'zodbschedule.metrics.server', None)
+        serve()
+
+    def test_a_port_in_use_is_refused_and_no_worker_is_started(
+            self, serve, port, monkeypatch):
+        monkeypatch.setattr(
+            workers, 'make_worker', lambda settings: made.append(
+                SitesWorker(workers.Zope2.DB)) or made[-1])
+        made = []
+        with socket.socket() as other:
+            other.bind(('127.0.0.1', port))
+            other.listen()
+            with pytest.raises(InvalidSetting) as caught:
+                serve(metrics_port=str(port))
+        assert str(caught.value) == (
+            f'metrics_port is {port}: the worker cannot listen there, at '
+            f'127.0.0.1: Address already in use; choose another port or '
+            f'metrics_address')
+        assert not made[0]._begun
+        assert not isinstance(getattr(
+            signal.getsignal(signal.SIGTERM), '__self__', None), Draining)
+
+    def test_without_the_library_it_says_what_to_install(
+            self, serve, monkeypatch):
+        monkeypatch.setitem(sys.modules, 'prometheus_client', None)
+        for name in list(sys.modules):
+            if name.startswith('zodbschedule.metrics'):
+                monkeypatch.delitem(sys.modules, name)
+        with pytest.raises(InvalidSetting) as caught:
+            serve(metrics_port='0')
+        assert str(caught.value) == (
+            "metrics_port is 0: metrics need prometheus_client; install it "
+            "with: pip install 'zodbschedule[metrics]'")
+
+
+def value(port, name, **labels):
+    """The value of a metric, as a scrape tells it; None if there is none."""
+    with urlopen(f'http://127.0.0.1:{port}/metrics') as answer:
+        text = answer.read().decode()
+    return next((
+        sample.value for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f'zodbschedule_{name}'
+        and sample.labels == labels), None)
 
 
 def test_without_zope_it_says_what_to_install():

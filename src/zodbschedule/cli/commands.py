@@ -54,13 +54,15 @@ SECTIONS = {
         'unpark': 'unpark.unpark',
         'discard': 'unpark.discard'},
     'Configuring': {
-        'settings': 'settings.settings'},
+        'settings': 'settings.settings',
+        'alarm-settings': 'alarms.alarm_settings'},
     'Tasks of Zope add-ons': {
         'contributed': 'zope_tasks.list_contributed',
         'reset': 'zope_tasks.reset'},
     'Monitoring': {
         'check': 'check.check',
-        'metrics': 'metrics.metrics'}}
+        'metrics': 'metrics.metrics',
+        'alarms': 'alarms.alarms'}}
 
 COMMANDS = {name: where for section in SECTIONS.values()
             for name, where in section.items()}

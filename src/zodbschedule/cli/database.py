@@ -42,9 +42,9 @@ from ZODB.POSException import StorageError
 from zodbschedule import Schedule
 from zodbschedule.cli import logs
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.user import name_user
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.plain_text import one_line
 from zodbschedule.plain_text import without_password
 from zodbschedule.scheduling.soundness.parts import naming_damage
 from zodbschedule.transactions.lines import remember_sessions

@@ -27,6 +27,7 @@ from ZODB.POSException import ReadOnlyError
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.logger import log
+from zodbschedule.plain_text import one_line
 from zodbschedule.transactions.errors import is_full
 
 
@@ -53,10 +54,6 @@ Exit codes:
   130  interrupted; tasks that did not run are back in the schedule
   141  nobody reads the output"""
 
-# In characters.  Longer, and the message of a database driver fills a screen;
-# shorter, and the end of a long path, which tells most, is lost.
-MAX_LENGTH = 500
-
 
 class CommandError(click.ClickException):
     """Ends the command with one line and exit code 2."""
@@ -75,14 +72,6 @@ class WorkerFailed(CommandError):
     """Ends the worker with one line and exit code 3."""
 
     exit_code = EXIT_FAILED
-
-
-def one_line(text: object) -> str:
-    """*text* in one printable line of at most `MAX_LENGTH` characters."""
-    line = ' '.join(str(text).split())
-    line = ''.join(c if c.isprintable() else '\N{REPLACEMENT CHARACTER}'
-                   for c in line)
-    return line if len(line) <= MAX_LENGTH else f'{line[:MAX_LENGTH]}…'
 
 
 @contextmanager

@@ -24,9 +24,9 @@ from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import change_schedule
 from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
+from zodbschedule.plain_text import one_line
 from zodbschedule.reading.workers import OutcomeCounts
 from zodbschedule.reading.workers import WorkerFacts
 from zodbschedule.reading.workers import all_workers

@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zodbschedule import clock
-from zodbschedule.cli.errors import one_line
+from zodbschedule.plain_text import one_line
 from zodbschedule.reading import words
 from zodbschedule.reading.facts import to_json
 

@@ -14,6 +14,7 @@
 
 import re
 from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,9 @@ from zodbschedule.reading.setting import SETTINGS
 from zodbschedule.reading.setting import SettingFacts
 
 
+FIELDS = {name: each.field for name, each in SETTINGS.items()}
+
+
 @click.command('settings')
 @click.argument('changes', nargs=-1, metavar='[NAME=VALUE]...')
 @by_option
@@ -50,7 +54,7 @@ def settings(location: Location, changes: tuple[str, ...], by: str | None,
     that there is no bound.
     """
     if changes:
-        new = dict(map(_parsed, changes))
+        new = dict(parsed(change, FIELDS) for change in changes)
         change_schedule(location, f'settings {" ".join(changes)}',
                         lambda schedule: _set(schedule, new), by)
     with read_schedule(location) as schedule:
@@ -60,7 +64,7 @@ def settings(location: Location, changes: tuple[str, ...], by: str | None,
     if as_json:
         output.show_json(shown)
     else:
-        output.show(_table(shown))
+        output.show(table(shown))
     for problem in unfit:
         click.echo(f'Warning: a setting is not valid, and its default is '
                    f'used: {problem}', err=True)
@@ -72,15 +76,15 @@ def _set(schedule: Schedule, new: dict[str, Any]) -> None:
         setattr(setting.owner(schedule), setting.field.__name__, value)
 
 
-def _parsed(change: str) -> tuple[str, Any]:
+def parsed(change: str, fields: Mapping[str, Field]) -> tuple[str, Any]:
     """The name and the value in ``lease=2m``; raises CommandError."""
     name, equals, text = change.partition('=')
     if not equals:
         raise CommandError(f'{change!r} has no value; write {name}=VALUE')
-    if name not in SETTINGS:
+    if name not in fields:
         raise CommandError(
-            f'there is no setting {name!r}; use one of {", ".join(SETTINGS)}')
-    return name, _value(name, SETTINGS[name].field, text)
+            f'there is no setting {name!r}; use one of {", ".join(fields)}')
+    return name, _value(name, fields[name], text)
 
 
 def _value(name: str, field: Field, text: str) -> Any:
@@ -97,7 +101,7 @@ def _value(name: str, field: Field, text: str) -> Any:
         raise CommandError(f'{name}: {error.message}') from None
 
 
-def _table(rows: Iterable[SettingFacts]) -> Any:
+def table(rows: Iterable[SettingFacts]) -> Any:
     return output.table(
         ('name', 'value', 'default', 'meaning'),
         ((row.name, _shown(row.value), _shown(row.default), row.meaning)

@@ -42,12 +42,14 @@ from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.one_task import id_of_key
 from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.one_task import task as details_of
+from zodbschedule.reading.pages import parked
+from zodbschedule.reading.paging import MOST
+from zodbschedule.reading.paging import followed
 from zodbschedule.reading.parked import ParkedFacts
-from zodbschedule.reading.parked import all_parked
 from zodbschedule.reading.parked import parked_entries
 from zodbschedule.reading.past import RUN_OUTCOMES
 from zodbschedule.reading.past import OutcomeFacts
-from zodbschedule.reading.past import all_outcomes
+from zodbschedule.reading.past import history
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import all_tasks
@@ -184,19 +186,21 @@ def _show_facts(facts: Facts, zone: tzinfo | None) -> None:
 
 
 @click.command('parked')
+@limit_option
 @zone_option
 @json_option
 @location_options
-def list_parked(location: Location, zone: tzinfo | None, as_json: bool
-                ) -> None:
-    """List the parked tasks, with the reason of each."""
+def list_parked(location: Location, limit: int | None, zone: tzinfo | None,
+                as_json: bool) -> None:
+    """List the parked tasks, newest first, with the reason of each."""
     with read_schedule(location) as schedule:
+        rows = followed(lambda cursor: parked(schedule, cursor, MOST))
         if as_json:
-            output.show_json_lines(all_parked(schedule))
+            output.show_json_lines(islice(rows, limit or None))
             return
-        entries = list(all_parked(schedule))
+        entries, more = first_rows(rows, limit)
     output.show(_parked_table(entries, zone) if entries else
-                'no tasks are parked')
+                'no tasks are parked', *filter(None, [more]))
 
 
 def _parked_table(entries: list[ParkedFacts], zone: tzinfo | None) -> Any:
@@ -228,7 +232,8 @@ def show_history(location: Location, id: str | None, outcome: str | None,
                  zone: tzinfo | None, as_json: bool) -> None:
     """Show the outcomes of runs, and what people decided, newest first."""
     with read_schedule(location) as schedule:
-        rows = all_outcomes(schedule, id, outcome, since)
+        rows = followed(lambda cursor: history(
+            schedule, cursor, MOST, task=id, outcome=outcome, since=since))
         if as_json:
             output.show_json_lines(islice(rows, limit or None))
             return

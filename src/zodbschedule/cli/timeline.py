@@ -28,7 +28,7 @@ from datetime import tzinfo
 
 from rich.text import Text
 
-from zodbschedule.cli.errors import one_line
+from zodbschedule.plain_text import one_line
 from zodbschedule.reading import words
 
 

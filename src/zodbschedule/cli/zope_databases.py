@@ -30,10 +30,10 @@ from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import only_read
 from zodbschedule.cli.database import refuse_missing
 from zodbschedule.cli.errors import CommandError
-from zodbschedule.cli.errors import one_line
 from zodbschedule.cli.zope_objects import APPLICATION
 from zodbschedule.cli.zope_objects import Classes
 from zodbschedule.errors.text import ErrorText
+from zodbschedule.plain_text import one_line
 from zodbschedule.transactions.workarounds import mend
 
 

@@ -16,9 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from persistent import Persistent
+
+from zodbschedule.instant import to_micros
 from zodbschedule.reading.attributes import label_of
 from zodbschedule.reading.facts import Facts
 from zodbschedule.schedule import Schedule
+from zodbschedule.scheduling.forecast import runs_of
 from zodbschedule.store.inspection import task_id
 from zodbschedule.store.remains import holds_anything
 
@@ -54,6 +58,14 @@ def runs_to_come(schedule: Schedule, until: datetime, now: datetime
         yield ComingRun(run.time, run.occurrence, task_id(run.task),
                         label_of(run.task), run.note)
         schedule._p_jar.cacheGC()  # or a million tasks stay in memory
+
+
+def expected_runs(schedule: Schedule, task: Persistent, instant: datetime,
+                  now: datetime, since: datetime | None = None
+                  ) -> Iterator[ExpectedRun]:
+    """The runs to come of one task, see `zodbschedule.scheduling.forecast`."""
+    for run in runs_of(schedule, task, to_micros(instant), now, since):
+        yield ExpectedRun(run.time, run.occurrence, run.note)
 
 
 def some_paused(schedule: Schedule) -> bool:

@@ -18,16 +18,15 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from zodbschedule.instant import to_micros
 from zodbschedule.reading.attributes import or_default
 from zodbschedule.reading.attributes import own_attribute
 from zodbschedule.reading.coming import ExpectedRun
+from zodbschedule.reading.coming import expected_runs
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.parked import parked_entries
 from zodbschedule.reading.rules import RuleFacts
 from zodbschedule.reading.rules import rule
 from zodbschedule.schedule import Schedule
-from zodbschedule.scheduling.forecast import runs_of
 from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.pauses import ALL
 
@@ -65,7 +64,5 @@ def _runs(schedule: Schedule, task: Any, now: datetime
         return
     time = schedule.waits(task) or next(
         (each.time for each in schedule.claimed() if each.task is task), None)
-    if time is None:
-        return
-    for run in runs_of(schedule, task, to_micros(time), now):
-        yield ExpectedRun(run.time, run.occurrence, run.note)
+    if time is not None:
+        yield from expected_runs(schedule, task, time, now)

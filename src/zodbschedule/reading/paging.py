@@ -22,6 +22,7 @@ Its cursor goes on from there.
 """
 
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from datetime import datetime
@@ -116,6 +117,17 @@ def page(schedule: Schedule, rows: Iterator[tuple[str, T]], limit: int,
             found.append(row)
         last = cursor
     return Page(tuple(found))
+
+
+def followed(read: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """What is on all pages, lazily; *read* takes the cursor of each."""
+    cursor = None
+    while True:
+        found = read(cursor)
+        yield from found.items
+        cursor = found.cursor
+        if cursor is None:
+            return
 
 
 def newest_outcomes(schedule: Schedule) -> Iterator[Outcome]:

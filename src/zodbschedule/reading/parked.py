@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.facts import unsaid
 from zodbschedule.reading.tasks import task_facts
 from zodbschedule.schedule import Schedule
 from zodbschedule.store import remains
@@ -45,6 +46,8 @@ class ParkedFacts(Facts):
     state: str
     key: str | None
     recurrence: str | None
+    #: its place in the order of arrival, see `IParkedTask`
+    position: int | None = unsaid()
 
 
 def parked_facts(entry: ParkedTask) -> ParkedFacts:
@@ -65,7 +68,8 @@ def parked_facts(entry: ParkedTask) -> ParkedFacts:
         problem=row.problem,
         state=row.state,
         key=row.key,
-        recurrence=row.recurrence)
+        recurrence=row.recurrence,
+        position=entry.position)
 
 
 def all_parked(schedule: Schedule) -> Iterator[ParkedFacts]:

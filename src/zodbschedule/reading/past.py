@@ -18,10 +18,12 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
+from zodbschedule.instant import as_utc
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
 from zodbschedule.reading.paging import LIMIT
 from zodbschedule.reading.paging import OUTCOMES_LOOKED_AT
+from zodbschedule.reading.paging import Loads
 from zodbschedule.reading.paging import numbers_in
 from zodbschedule.reading.paging import page
 from zodbschedule.schedule import Schedule
@@ -53,6 +55,8 @@ class OutcomeFacts(Facts):
     description: str
     principalId: str | None
     error: str | None
+    #: what the task does: the function of a call, else its class
+    type: str
 
 
 def outcome_facts(outcome: Outcome) -> OutcomeFacts:
@@ -70,8 +74,11 @@ def history(schedule: Schedule, cursor: str | None = None,
     *task* is the id of a task, *outcome* a word as in `IOutcome`, *since* an
     aware datetime: only what ended then or later, *text* a part of the
     description, the error, or who did it.  What has ended within the portion
-    that a worker is at may be on the first page only.  Raises `InvalidCursor`.
+    that a worker is at may be on the first page only.  Raises `InvalidCursor`,
+    or `InvalidTime`.
     """
+    if since is not None:
+        since = as_utc(since, 'since')
     chosen = Chosen(None if task is None else normal_id(task), outcome, since,
                     None if text is None else text.casefold())
     return page(schedule, _past(schedule, cursor, since), limit, chosen,
@@ -87,10 +94,9 @@ def _past(schedule: Schedule, cursor: str | None, since: datetime | None
             yield '', outcome_facts(each)
     else:
         start, last = numbers_in(cursor)
-    for key, chunk in schedule.history.newest_chunks(start):
+    # What a turn has collected had ended before it.
+    for key, chunk in schedule.history.newest_chunks(start, since):
         outcomes = list(chunk.newest_first())
-        if since is not None and outcomes[0].ended < since:
-            return
         begin = last + 1 if key == start and last is not None else 0
         for number in range(begin, len(outcomes)):
             yield f'{key}_{number}', outcome_facts(outcomes[number])
@@ -107,19 +113,12 @@ class Chosen(NamedTuple):
 
     def matches(self, facts: OutcomeFacts) -> bool:
         """Whether that one is meant."""
-        return (self.task in (None, facts.id)
+        return (self.task in (None, facts.id or None)
                 and self.outcome in (None, facts.outcome)
                 and (self.since is None or facts.ended >= self.since)
                 and (self.text is None or any(
                     self.text in (each or '').casefold() for each in (
                         facts.description, facts.error, facts.principalId))))
-
-
-def all_outcomes(schedule: Schedule, id: str | None = None,
-                 outcome: str | None = None, since: datetime | None = None
-                 ) -> Iterator[OutcomeFacts]:
-    """The outcomes on record, newest first, lazily: see `IHistory.select`."""
-    return map(outcome_facts, schedule.history.select(id, outcome, since))
 
 
 class Past:
@@ -131,12 +130,7 @@ class Past:
         self.loads = loads
 
     def __iter__(self) -> Iterator[Outcome]:
-        count = self.schedule._p_jar.getTransferCounts
-        before = count()[0]
-        for outcome in self.schedule.history:
-            yield outcome
-            if self.loads is not None and count()[0] - before >= self.loads:
-                return
+        return Loads(self.schedule).bound(self.schedule.history, self.loads)
 
     def outcomes_of(self, id: str) -> tuple[OutcomeFacts, ...]:
         """The newest `MOST_OUTCOMES` of the task with that id."""

@@ -17,14 +17,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import fields
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from persistent import Persistent
 
 from zodbschedule import clock
 from zodbschedule.instant import as_utc
-from zodbschedule.instant import to_micros
 from zodbschedule.reading.coming import ExpectedRun
+from zodbschedule.reading.coming import expected_runs
 from zodbschedule.reading.coming import some_paused
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.one_task import PauseFacts
@@ -41,7 +42,6 @@ from zodbschedule.reading.tasks import TaskFacts
 from zodbschedule.reading.tasks import held_tasks
 from zodbschedule.reading.tasks import waiting_task
 from zodbschedule.schedule import Schedule
-from zodbschedule.scheduling.forecast import runs_of
 from zodbschedule.store.inspection import oid_of
 
 
@@ -164,10 +164,9 @@ def _runs(schedule: Schedule, task: Persistent, instant: datetime, span: Span
     if oid_of(task) in schedule.pauses:
         return
     since = span.since if span.since > span.now else None
-    for run in runs_of(schedule, task, to_micros(instant), span.now, since):
-        if run.time > span.until:
-            return
-        yield ExpectedRun(run.time, run.occurrence, run.note)
+    yield from takewhile(
+        lambda run: run.time <= span.until,
+        expected_runs(schedule, task, instant, span.now, since))
 
 
 def _whole_until(cursor: str | None, span: Span) -> datetime:

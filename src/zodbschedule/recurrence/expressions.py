@@ -19,8 +19,8 @@ from datetime import timedelta
 from threading import Lock
 from typing import NamedTuple
 
-from zodbschedule.durations import UNITS
 from zodbschedule.durations import span
+from zodbschedule.durations import typed as typed_duration
 from zodbschedule.interfaces import InvalidRecurrence
 from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.recurrence import rrule_text
@@ -91,19 +91,10 @@ def typed(rule: object) -> Typed | None:
     """
     match rule:
         case Every():
-            return Typed(f'every {_shortest(rule.period)}', None)
+            return Typed(f'every {typed_duration(rule.period)}', None)
         case Cron():
             return Typed(rule.expression, rule.timezone)
         case RRule():
             return Typed(rule.text, str(rule.dtstart.tzinfo))
         case _:
             return None
-
-
-def _shortest(period: timedelta) -> str:
-    """In the largest unit that needs no fraction."""
-    for name, unit in reversed(UNITS.items()):
-        number, rest = divmod(period, unit)
-        if not rest:
-            return f'{number}{name}'
-    return f'{period.total_seconds():.6f}s'

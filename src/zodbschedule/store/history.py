@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import datetime
 from datetime import timedelta
-from itertools import takewhile
 from operator import attrgetter
 from typing import Any
 from typing import NamedTuple
@@ -331,7 +330,7 @@ class History(Configurable):
         moment = as_utc(since, 'since')
         # What a turn has collected had ended before it.
         recent = heapq.merge(
-            self.in_claims(), self._in_chunks(_bounded(to_micros(moment))),
+            self.in_claims(), self._in_chunks(moment),
             key=_ended, reverse=True)
         return (entry for entry in recent if entry.ended >= moment)
 
@@ -344,16 +343,20 @@ class History(Configurable):
         # Of two that ended at one instant, the later one was last.
         return sorted(reversed(found), key=_ended, reverse=True)
 
-    def _in_chunks(self, oldest: int = EARLIEST) -> Iterator[Outcome]:
-        for _, chunk in takewhile(
-                lambda pair: pair[0] >> SIZE >= oldest, self.newest_chunks()):
+    def _in_chunks(self, since: datetime | None = None) -> Iterator[Outcome]:
+        for _, chunk in self.newest_chunks(since=since):
             yield from chunk.newest_first()
 
-    def newest_chunks(self, start: int | None = None
+    def newest_chunks(self, start: int | None = None,
+                      since: datetime | None = None
                       ) -> Iterator[tuple[int, Chunk]]:
-        """The chunks, newest first, lazily, from that key on."""
+        """The chunks, newest first, lazily, from that key on.
+
+        Those that were added at *since*, in UTC, or later.
+        """
+        oldest = EARLIEST if since is None else _bounded(to_micros(since))
         key = self._newest(None if start is None else start + 1)
-        while key is not None:
+        while key is not None and key >> SIZE >= oldest:
             if is_left(self.chunks[key]):
                 yield key, self.chunks[key]
             key = self._newest(key)

@@ -30,6 +30,7 @@ from zope.schema import ValidationError
 from zope.schema import getFields
 
 from zodbschedule.interfaces import InvalidSetting
+from zodbschedule.plain_text import without_password
 
 
 class Configurable(Persistent):
@@ -84,7 +85,7 @@ def _is_fit(field: Field, value: Any) -> bool:
 
 def problem_with(field: Field, value: Any) -> str:
     """What is wrong with *value*, and what to write."""
-    return (f'{field.__name__} is {value!r}; '
+    return (f'{field.__name__} is {without_password(repr(value))}; '
             f'it has to be {_wanted(field, value)}')
 
 
@@ -93,7 +94,7 @@ def _wanted(field: Field, value: Any) -> str:
         return f'a timedelta{_bounds(field)}, such as {_example(field, value)}'
     if isinstance(field, Int):
         return f'an int{_bounds(field)}'
-    return 'a str'
+    return getattr(field, 'wanted', 'a str')
 
 
 def _bounds(field: Any) -> str:

@@ -99,6 +99,10 @@ class ScheduleState(Configurable):
     #: what it was when something was noted of its tasks; None: nothing is
     identity: Identity | None = None
 
+    #: what tells people that something is wrong, see `zodbschedule.alarms`;
+    #: None: nothing does
+    alarms: Persistent | None = None
+
     def __init__(self, principals: str = 'plain') -> None:
         if principals != type(self).principals:
             self.principals = principals

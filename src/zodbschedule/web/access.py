@@ -15,6 +15,7 @@
 from collections.abc import Callable
 
 from webob import Request
+from webob.exc import HTTPForbidden
 
 from zodbschedule.plain_text import text
 
@@ -30,3 +31,22 @@ LONGEST = 200
 def remote_user(request: Request) -> str:
     """As the server says, or the application that this one is mounted in."""
     return text(request.remote_user or '', LONGEST)
+
+
+def header_user(name: str) -> Who:
+    """As a proxy says that has asked for a password, in that header.
+
+    Whoever reaches the application past the proxy can be anybody.
+    """
+    def who(request: Request) -> str:
+        sent = request.headers.get(name, '')
+        # The server takes each byte for a character.
+        user = text(sent.encode('latin-1').decode('utf-8', 'replace').strip(),
+                    LONGEST)
+        if not user or not user.isprintable():
+            raise HTTPForbidden(
+                f'The request has no header {name}: only the proxy that asks '
+                f'for a password may send requests here.')
+        return user
+
+    return who

@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""From a request to a page: one connection, one transaction for each."""
+"""From a request to an answer, whatever happens on the way."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -21,75 +21,69 @@ from typing import Any
 from webob import Request
 from webob import Response
 from webob.exc import HTTPBadRequest
-from webob.exc import HTTPException
-from webob.exc import HTTPMethodNotAllowed
-from webob.exc import HTTPNotFound
 
 from zodbschedule.reading.masking import Mask
-from zodbschedule.web import assets
-from zodbschedule.web import templates
+from zodbschedule.web import probes
+from zodbschedule.web import refusals
 from zodbschedule.web.access import Who
 from zodbschedule.web.access import remote_user
-from zodbschedule.web.acting import ACTS
 from zodbschedule.web.headers import protect
-from zodbschedule.web.pages import PAGES
+from zodbschedule.web.one import OneSchedule
+from zodbschedule.web.one import refuse_unless_read
 from zodbschedule.web.seal import Seal
+from zodbschedule.web.several import Places
+from zodbschedule.web.several import SeveralSchedules
 from zodbschedule.web.site import Site
-from zodbschedule.web.visit import Visit
-from zodbschedule.web.visitor import Visitor
-
-
-MENU = [(name, page.title) for name, page in PAGES.items() if page.in_menu]
 
 
 class Application:
-    """A WSGI application that shows one schedule; see `application`."""
+    """A WSGI application that shows schedules; see `application`."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, shown: OneSchedule | SeveralSchedules) -> None:
+        self.shown = shown
+        self.metrics = probes.Metrics(shown.sites)
 
     def __call__(self, environ: dict[str, Any],
                  start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
         try:
             response = self.respond(request)
-        except HTTPException as refusal:
-            response = refusal
-        except UnicodeDecodeError:
-            response = HTTPBadRequest('The request is not in UTF-8.')
+        except Exception as error:
+            response = refusals.page(
+                request, self.shown.site, refusals.refusal_of(error),
+                self.shown.menu)
         answer: Iterable[bytes] = protect(response)(environ, start_response)
         return answer
 
     def respond(self, request: Request) -> Response:
         """The answer; raises an `HTTPException` for one that is none."""
-        name, _, rest = request.path_info.lstrip('/').partition('/')
-        if name == 'static':
-            return assets.response(rest)
-        return self._act(request, name) if name in ACTS and not rest else (
-            self._show(request, name, rest))
+        match decoded_path(request):
+            case '/healthz':
+                refuse_unless_read(request)
+                return probes.alive()
+            case '/readyz':
+                refuse_unless_read(request)
+                return probes.ready(self.shown.sites)
+        # Nobody else gets in who may not even look.
+        self.shown.site.who(request)
+        if request.path_info == '/metrics':
+            refuse_unless_read(request)
+            return self.metrics.response()
+        return self.shown.respond(request)
 
-    def _show(self, request: Request, name: str, rest: str) -> Response:
-        page = PAGES.get(name)
-        if page is None or bool(rest) != page.of_one:
-            raise HTTPNotFound('There is no such page.')
-        if request.method not in ('GET', 'HEAD'):
-            raise HTTPMethodNotAllowed('This page can only be read.')
-        with self.site.reading() as schedule:
-            visit = Visit(request, self.site, schedule, name, rest)
-            return visit.page(templates.page(visit, page.body(visit), MENU))
 
-    def _act(self, request: Request, name: str) -> Response:
-        if request.method != 'POST':
-            raise HTTPMethodNotAllowed('This takes POST only.')
-        visitor = Visitor(request, self.site)
-        visitor.check()
-        return self.site.change(
-            lambda schedule: ACTS[name](
-                Visit(request, self.site, schedule, name, '')),
-            visitor.user, f'{name} in the browser')
+def decoded_path(request: Request) -> str:
+    """The path; raises HTTPBadRequest if that, or the query, is no text."""
+    try:
+        # The parameters are decoded when they are asked for.
+        len(request.GET)
+        return str(request.path_info)
+    except UnicodeDecodeError as error:
+        raise HTTPBadRequest('The address is not in UTF-8.') from error
 
 
 def application(db: Any, path: str = 'schedule', *,
+                places: Places | None = None,
                 allow_changes: bool = False, who: Who = remote_user,
                 secret: str | bytes | None = None, zone: tzinfo = UTC,
                 mask: Mask | None = None, tracebacks: bool = False
@@ -97,7 +91,10 @@ def application(db: Any, path: str = 'schedule', *,
     """A WSGI application that shows the schedule at *path* in *db*.
 
     *db* is a `ZODB.DB`; *path* has the keys from its root, with slashes
-    between them.  Without *allow_changes* it only reads.  *who* gives the name
+    between them.  With *places* it shows several: that is given a connection
+    and returns a mapping of names to paths.
+
+    Without *allow_changes* the application only reads.  *who* gives the name
     of the user from a `webob.Request`, or '' if nobody has logged in; by
     default it is REMOTE_USER, as the server sets it.  *secret* signs cookies
     and forms; by default it is random, and several processes need the same.
@@ -105,6 +102,8 @@ def application(db: Any, path: str = 'schedule', *,
     attributes that have it must not be shown; then errors are shown by their
     classes alone.  With *tracebacks* these are shown, too.
     """
-    return Application(Site(
-        db, path, allow_changes=allow_changes, who=who, seal=Seal(secret),
-        zone=zone, mask=mask, tracebacks=tracebacks))
+    site = Site(db, path if places is None else '',
+                allow_changes=allow_changes, who=who, seal=Seal(secret),
+                zone=zone, mask=mask, tracebacks=tracebacks)
+    return Application(OneSchedule(site) if places is None else
+                       SeveralSchedules(site, places))

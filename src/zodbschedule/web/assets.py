@@ -23,10 +23,12 @@ TYPES = {
     'htmx.min.js': 'text/javascript',
     'zodbschedule.css': 'text/css',
     'zodbschedule.svg': 'image/svg+xml'}
+FOLDER = 'static/'
 
 
-def response(name: str) -> Response:
-    """That file; raises HTTPNotFound for another name."""
+def response(path: str) -> Response:
+    """The file at that path; raises HTTPNotFound for another one."""
+    name = path.removeprefix(FOLDER)
     if name not in TYPES:
         raise HTTPNotFound('There is no such file.')
     return Response(_content(name), content_type=TYPES[name], charset='utf-8',

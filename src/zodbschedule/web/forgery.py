@@ -40,6 +40,7 @@ FIELD = 'token'
 LARGEST = 65_536
 
 FORM = 'application/x-www-form-urlencoded'
+UTF_8 = 'utf-8', 'utf8'
 
 AGAIN = ('Nothing was changed. Go back, load the page again, and try once '
          'more; the browser has to accept cookies from here.')
@@ -68,8 +69,9 @@ def refuse_unfit(request: Request) -> None:
         raise HTTPRequestEntityTooLarge(
             f'The form has {request.content_length} bytes; {LARGEST} are the '
             f'most.')
-    if request.content_type != FORM:
-        raise HTTPUnsupportedMediaType(f'A form is sent as {FORM}.')
+    if request.content_type != FORM or request.charset.lower() not in UTF_8:
+        raise HTTPUnsupportedMediaType(
+            f'A form is sent as {FORM}, in UTF-8.')
 
 
 def refuse_forged(request: Request, seal: Seal, session: str, user: str

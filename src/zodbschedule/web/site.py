@@ -29,6 +29,7 @@ from ZODB.Connection import Connection
 
 from zodbschedule.reading.masking import Mask
 from zodbschedule.schedule import Schedule
+from zodbschedule.transactions.retrying import abort
 from zodbschedule.transactions.retrying import in_own_connection
 from zodbschedule.web.access import Who
 from zodbschedule.web.access import remote_user
@@ -41,10 +42,15 @@ from zodbschedule.worker.thread import find
 T = TypeVar('T')
 
 
+class DatabaseAway(Exception):
+    """The database cannot be opened now; that may pass."""
+
+
 @dataclass(frozen=True)
 class Site:
     """One schedule in one database, and what its pages may do."""
 
+    #: what has the method `open` of a `ZODB.DB`; it may raise `DatabaseAway`
     db: Any
     path: Path
     _: KW_ONLY
@@ -58,17 +64,30 @@ class Site:
     mask: Mask | None = None
     #: whether tracebacks are shown
     tracebacks: bool = False
+    #: its address, if there are several; it begins with a slash
+    at: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Where it is, as metrics say it."""
+        return path_text(self.path).strip('/')
 
     @contextmanager
     def reading(self) -> Iterator[Schedule]:
         """The schedule, in a transaction that is aborted."""
+        with self.connected() as connection:
+            yield self.schedule_in(connection)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection, in such a transaction."""
         manager = TransactionManager(explicit=True)
         connection = self.db.open(transaction_manager=manager)
         try:
             manager.begin()
-            yield self._schedule(connection)
+            yield connection
         finally:
-            manager.abort()
+            abort(manager)
             connection.close()
 
     def change(self, work: Callable[[Schedule], T], user: str, what: str
@@ -82,11 +101,12 @@ class Site:
             transaction = connection.transaction_manager.get()
             transaction.user = user
             transaction.note(f'zodbschedule: {what}')
-            return work(self._schedule(connection))
+            return work(self.schedule_in(connection))
 
         return in_own_connection(self.db, in_transaction)
 
-    def _schedule(self, connection: Connection) -> Schedule:
+    def schedule_in(self, connection: Connection) -> Schedule:
+        """The schedule; raises HTTPNotFound."""
         found = find(connection, self.path)
         if not isinstance(found, Schedule):
             raise HTTPNotFound(

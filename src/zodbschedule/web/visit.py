@@ -18,12 +18,12 @@ from datetime import UTC
 from datetime import date
 from datetime import datetime
 from datetime import time
-from functools import cached_property
+from datetime import tzinfo
 from typing import Any
 
 from webob.exc import HTTPBadRequest
 
-from zodbschedule import clock
+from zodbschedule.reading.attributes import CANNOT_LOAD
 from zodbschedule.reading.masking import masked_error
 from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
@@ -32,6 +32,20 @@ from zodbschedule.web.visitor import Visitor
 
 # How long a parameter may be, in characters.
 MOST = 500
+
+
+def local_instant(text: str, zone: tzinfo) -> datetime:
+    """The instant in UTC of a text in ISO 8601, by default in that zone.
+
+    Raises ValueError.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(
+            tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f'{text!r} is no time; write it as in '
+                         f'2030-01-31T09:00') from None
 
 
 @dataclass(frozen=True)
@@ -48,15 +62,8 @@ class Visit(Visitor):
     """One request; each of its methods raises HTTPBadRequest for bad ones."""
 
     schedule: Schedule
-    #: of the page, as in its address
-    name: str
     #: what the page is about: the id of a task; '' for most pages
     id: str
-
-    @cached_property
-    def now(self) -> datetime:
-        """When it is read, in UTC; the same everywhere on the page."""
-        return clock.now()
 
     # -- what was asked for
 
@@ -89,6 +96,18 @@ class Visit(Visitor):
                                  f'{", ".join(words)}.')
         return value
 
+    def instant(self, name: str) -> datetime | None:
+        """The parameter as an instant, ISO 8601; by default in our zone."""
+        text = self.text(name)
+        return None if text is None else self.as_instant(name, text)
+
+    def as_instant(self, name: str, text: str) -> datetime:
+        """The instant that *text* says, which is a part of that parameter."""
+        try:
+            return local_instant(text, self.site.zone)
+        except ValueError as error:
+            raise HTTPBadRequest(f'{name}: {error}') from None
+
     # -- what may be shown
 
     def error(self, text: str | None) -> str | None:
@@ -96,6 +115,12 @@ class Visit(Visitor):
         if text is None or self.site.mask is None:
             return text
         return masked_error(text)
+
+    def problem(self, text: str | None) -> str | None:
+        """Why a task cannot run here, without what `error` hides of it."""
+        if text is None or not text.startswith(CANNOT_LOAD):
+            return text
+        return f'{CANNOT_LOAD}{self.error(text.removeprefix(CANNOT_LOAD))}'
 
     def traceback(self, text: str | None) -> str | None:
         """A traceback, where these are shown; with a mask, without values."""

@@ -13,6 +13,7 @@
 """Who asks, what they may do, and what their browser keeps for us."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from webob import Request
 from webob import Response
 from webob.exc import HTTPForbidden
 
+from zodbschedule import clock
 from zodbschedule.web import forgery
 from zodbschedule.web import messages
 from zodbschedule.web.messages import Message
@@ -39,6 +41,13 @@ class Visitor:
 
     request: Request
     site: Site
+    #: of the page, as in its address
+    name: str
+
+    @cached_property
+    def now(self) -> datetime:
+        """When it is read, in UTC; the same everywhere on the page."""
+        return clock.now()
 
     # -- where other pages are
 
@@ -49,6 +58,12 @@ class Visitor:
         given = {name: value for name, value in query.items()
                  if value is not None}
         return '/'.join(parts) + (f'?{urlencode(given)}' if given else '')
+
+    @property
+    def all_schedules(self) -> str | None:
+        """The address of the page that leads to all; None: there is one."""
+        return None if self.site.at is None else quote(
+            self.request.script_name.removesuffix(self.site.at)) + '/'
 
     # -- who asks, and what they may do
 
@@ -113,7 +128,7 @@ class Visitor:
 
     def page(self, html: str) -> Response:
         """A page, with the cookie that its forms need."""
-        response = Response(html)
+        response = Response(html, charset='utf-8')
         if self.may_change:
             self._keep(response, SESSION, self.session)
         if self.messages:

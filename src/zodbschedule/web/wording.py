@@ -20,6 +20,7 @@ from datetime import tzinfo
 from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.reading import OutcomeCounts
 from zodbschedule.reading import ProgressFacts
+from zodbschedule.reading import RetryFacts
 from zodbschedule.reading import words
 
 
@@ -56,6 +57,11 @@ class Words:
         year = '' if local.year == now.year else f' {local.year}'
         return near or f'{local:%a} {local.day} {local:%b}{year}'
 
+    def long_day(self, instant: datetime) -> str:
+        """As in ``Thursday 31 January 2030``."""
+        local = self.local(instant)
+        return f'{local:%A} {local.day} {local:%B} {local.year}'
+
     def clock(self, instant: datetime, form: str = '%H:%M') -> str:
         """Its local time alone, as in ``09:00``."""
         return f'{self.local(instant):{form}}'
@@ -68,6 +74,21 @@ class Words:
         """As in ``5 min``."""
         return words.duration(span)
 
+    def full_duration(self, span: timedelta) -> str:
+        """As in ``1 h 30 min``."""
+        return words.full_duration(span)
+
+    def retry(self, retry: RetryFacts | str) -> str:
+        """When it is tried again, after a failure."""
+        if isinstance(retry, str):
+            return retry
+        wait = words.full_duration(retry.delay)
+        grows = '' if retry.factor == 1 else (
+            f', then {retry.factor:g} times as long each time, up to '
+            f'{words.full_duration(retry.max_delay)}')
+        return (f'it is tried again, {retry.attempts} times in all, after '
+                f'{wait}{grows}; then it is parked')
+
     def run_time(self, span: timedelta) -> str:
         """How long a run has taken, as in ``12 ms``."""
         return words.run_time(span)
@@ -76,14 +97,24 @@ class Words:
         """As in ``6 of 15``."""
         return f'{progress.done:g} of {progress.total:g}'
 
+    def with_offset(self, local: datetime) -> str:
+        """A local time of another zone, with its offset from UTC."""
+        return words.local_time(local)
+
+    def setting(self, value: str | int | timedelta | None) -> str:
+        """The value of a setting."""
+        if isinstance(value, timedelta):
+            return words.full_duration(value)
+        return 'none' if value is None else str(value)
+
     def number(self, number: int) -> str:
         """With thin spaces, which do not break: ``10 000``."""
         return f'{number:,}'.replace(',', '\u202f')
 
     def outcomes(self, counts: OutcomeCounts) -> str:
-        """As in ``12 succeeded, 1 failed``."""
+        """As in ``12 succeeded, 1 failed``; empty if there is none."""
         return ', '.join(f'{self.number(number)} {name}' for name, number
-                         in vars(counts).items() if number) or 'none'
+                         in vars(counts).items() if number)
 
     def of_run(self, outcome: str) -> bool:
         """Whether a run has ended so; else a person has decided it."""

@@ -28,6 +28,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from typing import NamedTuple
 from urllib.parse import SplitResult
@@ -52,6 +53,9 @@ class Settings(NamedTuple):
     name: str | None = None
     lease: timedelta | None = None
     grace: timedelta | None = None
+    #: where the worker of the serving process serves metrics; None: nowhere
+    metrics_port: int | None = None
+    metrics_address: str = '127.0.0.1'
     #: the path of a site -> the address at which people see it
     urls: Mapping[str, SplitResult] = {}
 
@@ -72,6 +76,8 @@ def read_settings(options: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {
         name: READERS[name](name, text.strip())
         for name, text in texts.items() if text.strip()}
+    if 'metrics_address' in values and 'metrics_port' not in values:
+        raise InvalidSetting('metrics_address needs metrics_port')
     return Settings(**values)
 
 
@@ -116,11 +122,10 @@ def _refuse_unknown(names: Mapping[str, str]) -> None:
             f'are {", ".join(NAMES)}')
 
 
-def _read_threads(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_THREADS:
+def _read_number(most: int, name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) > most:
         raise InvalidSetting(
-            f'{name} is {text!r}; it has to be a number from 0 to '
-            f'{MAX_THREADS}')
+            f'{name} is {text!r}; it has to be a number from 0 to {most}')
     return int(text)
 
 
@@ -144,7 +149,7 @@ def _read_lease(name: str, text: str) -> timedelta:
     return lease
 
 
-def _read_name(name: str, text: str) -> str:
+def _read_text(name: str, text: str) -> str:
     return text
 
 
@@ -183,5 +188,7 @@ def parse_url(url: str) -> SplitResult:
 
 
 READERS: dict[str, Callable[[str, str], Any]] = {
-    'threads': _read_threads, 'name': _read_name, 'lease': _read_lease,
-    'grace': _read_seconds, 'urls': _read_urls}
+    'threads': partial(_read_number, MAX_THREADS), 'name': _read_text,
+    'lease': _read_lease, 'grace': _read_seconds,
+    'metrics_port': partial(_read_number, 65535),
+    'metrics_address': _read_text, 'urls': _read_urls}

@@ -20,11 +20,14 @@ In the serving process, by a filter in its pipeline::
 or in a process of their own, by ``zodbschedule worker --zope zope.conf``.
 """
 
+import atexit
 import os
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from queue import SimpleQueue
 from typing import Any
 
@@ -162,13 +165,17 @@ def enlarge_pools(db: Any, connections: int) -> None:
     """Allow that many more open connections without a warning.
 
     Each thread has one for turns and one for runs.  The heartbeat of the
-    process has one now and then.
+    process has one now and then, and so have metrics.
     """
     for each in db.databases.values():
         each.setPoolSize(each.getPoolSize() + connections)
 
 
 # -- in the serving process
+
+
+#: the workers that were started beside the web server of this process
+serving: list[Worker] = []
 
 
 def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
@@ -189,7 +196,9 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
         log.info('No worker is started: threads is 0.')
         return app
     worker = make_worker(settings)
-    enlarge_pools(Zope2.DB, 2 * settings.threads + 1)
+    enlarge_pools(Zope2.DB, 2 * settings.threads + 2)
+    if settings.metrics_port is not None:
+        serve_metrics(worker, settings.metrics_port, settings.metrics_address)
     if threading.current_thread() is threading.main_thread():
         Draining(worker).begin()
     else:
@@ -198,7 +207,28 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
             'drain it; other workers will recover the tasks that it holds.',
             worker.name)
     worker.start()
+    serving.append(worker)
     return app
+
+
+def serve_metrics(worker: Worker, port: int, address: str) -> None:
+    """Serve the metrics of *worker* from now on, until the process ends.
+
+    Raises `InvalidSetting` without the extra ``metrics``, or if it cannot
+    listen there.
+    """
+    serving = ExitStack()
+    try:
+        server = import_module('zodbschedule.metrics.server')
+        serving.enter_context(server.metrics_served(worker, port, address))
+    except ImportError as error:
+        raise InvalidSetting(f'metrics_port is {port}: {error}') from error
+    except OSError as error:
+        raise InvalidSetting(
+            f'metrics_port is {port}: the worker cannot listen there, at '
+            f'{address}: {error.strerror}; choose another port or '
+            f'metrics_address') from error
+    atexit.register(serving.close)
 
 
 class Draining(EndingSignals):

@@ -13,8 +13,15 @@
 """All pages, each a function of a `Visit`, by the first part of its address.
 """
 
+from zodbschedule.web.pages import bulk
+from zodbschedule.web.pages import history
 from zodbschedule.web.pages import overview
+from zodbschedule.web.pages import parked
+from zodbschedule.web.pages import rules
 from zodbschedule.web.pages import running
+from zodbschedule.web.pages import settings
+from zodbschedule.web.pages import task
+from zodbschedule.web.pages import timeline
 from zodbschedule.web.pages import upcoming
 from zodbschedule.web.pages import workers
 from zodbschedule.web.pages.page import Page
@@ -23,5 +30,12 @@ from zodbschedule.web.pages.page import Page
 PAGES: dict[str, Page] = {
     '': Page('Overview', overview.body),
     'upcoming': Page('Upcoming', upcoming.body),
+    'timeline': Page('Timeline', timeline.body),
     'running': Page('Running', running.body),
-    'workers': Page('Workers', workers.body)}
+    'parked': Page('Parked', parked.body),
+    'history': Page('History', history.body),
+    'workers': Page('Workers', workers.body),
+    'rules': Page('Rules', rules.body),
+    'settings': Page('Settings', settings.body),
+    'tasks': Page('Task', task.body, of_one=True, in_menu=False),
+    'bulk': Page('Many at once', bulk.body, in_menu=False)}

@@ -26,8 +26,5 @@ class Page(NamedTuple):
     body: Callable[[Visit], Body]
     #: whether its address goes on with the id of a task
     of_one: bool = False
-
-    @property
-    def in_menu(self) -> bool:
-        """Whether the menu leads to it."""
-        return not self.of_one
+    #: whether the menu leads to it
+    in_menu: bool = True

@@ -18,6 +18,7 @@ Everything is escaped, unless a template says ``structure``.
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from chameleon import PageTemplateLoader
 
@@ -25,6 +26,7 @@ from zodbschedule.web.links import live
 from zodbschedule.web.links import pager
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
+from zodbschedule.web.visitor import Visitor
 from zodbschedule.web.wording import Words
 from zodbschedule.worker.config import path_text
 
@@ -35,20 +37,35 @@ LOADER = PageTemplateLoader(
 
 def body(visit: Visit, shown: Body) -> str:
     """The body of a page alone, for any layout."""
-    html: str = LOADER[shown.template].render(
-        visit=visit, macros=LOADER['macros'].macros, live=live(visit),
-        pager=partial(pager, visit), words=words(visit), **shown.values)
-    return html
+    return _body(visit, shown, live=live(visit), pager=partial(pager, visit))
 
 
 def page(visit: Visit, shown: Body, menu: list[tuple[str, str]]) -> str:
     """The whole page; *menu* has the addresses and titles of all."""
-    html: str = LOADER['layout'].render(
-        visit=visit, title=shown.title, body=body(visit, shown), menu=menu,
-        words=words(visit), place=path_text(visit.site.path))
+    return _layout(visit, shown.title, body(visit, shown), menu)
+
+
+def page_without_schedule(visitor: Visitor, shown: Body,
+                          menu: list[tuple[str, str]]) -> str:
+    """The same for a page that is not about one schedule."""
+    return _layout(visitor, shown.title, _body(visitor, shown), menu)
+
+
+def words(visitor: Visitor) -> Words:
+    """What shows times, in the zone of the site."""
+    return Words(visitor.now, visitor.site.zone)
+
+
+def _body(visitor: Visitor, shown: Body, **values: Any) -> str:
+    html: str = LOADER[shown.template].render(
+        visit=visitor, macros=LOADER['macros'].macros, words=words(visitor),
+        **values, **shown.values)
     return html
 
 
-def words(visit: Visit) -> Words:
-    """What shows times, in the zone of the site."""
-    return Words(visit.now, visit.site.zone)
+def _layout(visitor: Visitor, title: str, body: str,
+            menu: list[tuple[str, str]]) -> str:
+    html: str = LOADER['layout'].render(
+        visit=visitor, title=title, body=body, menu=menu,
+        words=words(visitor), place=path_text(visitor.site.path))
+    return html

@@ -1,0 +1,97 @@
+##############################################################################
+#
+# Copyright (c) 2026 zodbschedule contributors.
+#
+# This software is subject to the provisions of the Zope Public License,
+# Version 2.1 (ZPL).  A copy of the ZPL should accompany this distribution.
+# THIS SOFTWARE IS PROVIDED "AS IS" AND ANY AND ALL EXPRESS OR IMPLIED
+# WARRANTIES ARE DISCLAIMED, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+# WARRANTIES OF TITLE, MERCHANTABILITY, AGAINST INFRINGEMENT, AND FITNESS
+# FOR A PARTICULAR PURPOSE.
+#
+##############################################################################
+"""What probes and Prometheus ask: whether it works, and how much there is."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from functools import cached_property
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from webob import Response
+from webob.exc import HTTPNotFound
+
+from zodbschedule.errors.text import ErrorText
+from zodbschedule.logger import log
+from zodbschedule.schedule import Schedule
+from zodbschedule.web.site import Site
+
+
+#: gives the schedules, by their paths
+Sites = Callable[[], Mapping[str, Site]]
+
+
+def alive() -> Response:
+    """That the process answers; the database is not asked."""
+    return Response('ok\n', content_type='text/plain', charset='utf-8')
+
+
+def ready(sites: Sites) -> Response:
+    """Whether pages can be shown; anybody may ask, so no more than that."""
+    try:
+        for site in sites().values():
+            with site.reading() as schedule:
+                schedule.paused()
+    except HTTPNotFound:
+        return _not_ready('there is no schedule where one should be')
+    except Exception:
+        return _not_ready('the database does not answer')
+    return alive()
+
+
+def _not_ready(why: str) -> Response:
+    return Response(f'not ready: {why}\n', status=503,
+                    content_type='text/plain', charset='utf-8')
+
+
+class Metrics:
+    """What the database says of the schedules, for Prometheus."""
+
+    def __init__(self, sites: Sites) -> None:
+        self.sites = sites
+
+    def response(self) -> Response:
+        """All of it; raises HTTPNotFound without the extra `metrics`."""
+        prometheus, registry = self.registry
+        return Response(prometheus.generate_latest(registry), headers={
+            'Content-Type': prometheus.CONTENT_TYPE_LATEST})
+
+    @cached_property
+    def registry(self) -> tuple[Any, Any]:
+        """The module prometheus_client, and a registry with the schedules."""
+        try:
+            metrics = import_module('zodbschedule.metrics.database')
+            prometheus = import_module('prometheus_client')
+        except ImportError as error:
+            raise HTTPNotFound(str(error)) from error
+        registry = prometheus.CollectorRegistry()
+        registry.register(metrics.DatabaseMetrics(
+            partial(self._read, metrics.figures_of)))
+        return prometheus, registry
+
+    def _read(self, figures_of: Callable[[Schedule], Any]
+              ) -> dict[str, Any]:
+        return {label: _figures(site, figures_of)
+                for label, site in self.sites().items()}
+
+
+def _figures(site: Site, figures_of: Callable[[Schedule], Any]) -> Any:
+    """What is read of one schedule; None if it cannot be read."""
+    try:
+        with site.reading() as schedule:
+            return figures_of(schedule)
+    except Exception as error:
+        log.debug('The metrics of %s cannot be read.', site.label,
+                  exc_info=ErrorText(error).exc_info)
+        return None
