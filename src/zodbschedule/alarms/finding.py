@@ -26,6 +26,7 @@ from zodbschedule.alarms.record import Alarms
 from zodbschedule.alarms.record import Key
 from zodbschedule.alarms.record import Streak
 from zodbschedule.alarms.settings import MOST_FAILURES
+from zodbschedule.errors.chain import name_of
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
@@ -39,6 +40,7 @@ from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts
 from zodbschedule.reading.past import history
 from zodbschedule.reading.tasks import TaskFacts
+from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.inspection import label as label_of
 
@@ -57,6 +59,9 @@ SETTINGS = {NO_WORKER: 'no_worker', LATE: 'late', FAILING: 'failures',
 TELL = 'zodbschedule.alarms.telling.Tell'
 
 FAILED = frozenset({'failed', 'retried'})
+
+# The error of a run that has asked for another attempt.
+ASKED = name_of(RetryLater)
 
 # How many pages of the history one look reads.  More, and it takes longer
 # after a storm; fewer, and failures in a storm are not counted.
@@ -193,7 +198,7 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
     for row in _newest(schedule, since):
         if row.outcome == 'succeeded':
             succeeded.setdefault(row.id, to_micros(row.ended))
-        elif row.outcome in FAILED and row.type != TELL and row.id:
+        elif _has_failed(row):
             failed[row.id].append(row)
     streaks = {id: _streak(alarms.streaks.get(id), failed[id],
                            succeeded.get(id, 0))
@@ -207,6 +212,13 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
             alarms.looked is None
             or not 0 <= looked - alarms.looked < OVERLAP // MICROSECOND):
         alarms.note(streaks=changed, looked=looked)
+
+
+def _has_failed(row: OutcomeFacts) -> bool:
+    """Not if the task itself has asked to be run later."""
+    asked = row.outcome == 'retried' and (row.error or '').startswith(ASKED)
+    return (row.outcome in FAILED and not asked and row.type != TELL
+            and row.id != '')
 
 
 def _is_told(alarms: Alarms, id: str) -> bool:
