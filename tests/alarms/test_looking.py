@@ -387,6 +387,15 @@ def test_what_a_dead_worker_holds_is_late(
     assert 'held by w1, has been due for' in found.standing[LATE, ''].text
 
 
+def test_what_tells_is_not_late_where_a_dead_worker_holds_it(
+        schedule, alarms, look, run, commit, clock):
+    schedule.schedule(the_alarms.Tell('gone', 'mail', 'wrong', clock.now()))
+    commit()
+    hold(schedule, clock)
+    commit()
+    assert look(HOUR).standing == {}
+
+
 # -- no worker
 
 

@@ -26,12 +26,12 @@ from zodbschedule.alarms.record import Alarms
 from zodbschedule.alarms.record import Key
 from zodbschedule.alarms.record import Streak
 from zodbschedule.alarms.settings import MOST_FAILURES
-from zodbschedule.errors.chain import name_of
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.plain_text import one_line
 from zodbschedule.reading import words
+from zodbschedule.reading.attributes import own_attribute
 from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
 from zodbschedule.reading.healthcheck import Health
 from zodbschedule.reading.pages import parked
@@ -40,7 +40,6 @@ from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.past import OutcomeFacts
 from zodbschedule.reading.past import history
 from zodbschedule.reading.tasks import TaskFacts
-from zodbschedule.retry import RetryLater
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.inspection import label as label_of
 
@@ -57,11 +56,6 @@ SETTINGS = {NO_WORKER: 'no_worker', LATE: 'late', FAILING: 'failures',
 
 # What tells is no alarm itself: it would have to be told.
 TELL = 'zodbschedule.alarms.telling.Tell'
-
-FAILED = frozenset({'failed', 'retried'})
-
-# The error of a run that has asked for another attempt.
-ASKED = name_of(RetryLater)
 
 # How many pages of the history one look reads.  More, and it takes longer
 # after a storm; fewer, and failures in a storm are not counted.
@@ -198,7 +192,7 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
     for row in _newest(schedule, since):
         if row.outcome == 'succeeded':
             succeeded.setdefault(row.id, to_micros(row.ended))
-        elif _has_failed(row):
+        elif _has_failed(schedule, row):
             failed[row.id].append(row)
     streaks = {id: _streak(alarms.streaks.get(id), failed[id],
                            succeeded.get(id, 0))
@@ -214,11 +208,13 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
         alarms.note(streaks=changed, looked=looked)
 
 
-def _has_failed(row: OutcomeFacts) -> bool:
-    """Not if the task itself has asked to be run later."""
-    asked = row.outcome == 'retried' and (row.error or '').startswith(ASKED)
-    return (row.outcome in FAILED and not asked and row.type != TELL
-            and row.id != '')
+def _has_failed(schedule: Schedule, row: OutcomeFacts) -> bool:
+    """Not if what is retried has no `Retry`: it has asked for that itself."""
+    if row.type == TELL or not row.id:
+        return False
+    return row.outcome == 'failed' or (
+        row.outcome == 'retried' and own_attribute(
+            schedule.get(row.id), 'retry') is not None)
 
 
 def _is_told(alarms: Alarms, id: str) -> bool:
