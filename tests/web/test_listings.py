@@ -9,6 +9,8 @@ from sample_tasks import MINUTE
 from sample_tasks import Fading
 from sample_tasks import gone
 
+from zodbschedule import Task
+
 
 PAGES = ['/', '/upcoming', '/timeline', '/timeline?span=week', '/running',
          '/workers']
@@ -88,3 +90,22 @@ def test_a_page_changes_nothing(schedule, commit, address):
     before = schedule._p_jar.db().lastTransaction()
     look(schedule, address)
     assert schedule._p_jar.db().lastTransaction() == before
+
+
+class Raising(Task):
+    """A task that cannot be loaded, and says why."""
+
+    def __setstate__(self, state):
+        raise RuntimeError('no such customer: zoe')
+
+
+@pytest.mark.parametrize('address', WITH_TASKS)
+def test_with_a_mask_it_is_not_told_what_an_error_says(
+        schedule, commit, address):
+    schedule.schedule(Raising(BEGIN + MINUTE))
+    commit()
+    sample_tasks.forget(schedule._p_jar.db())
+    assert 'no such customer: zoe' in look(schedule, address).said
+    page = look(schedule, address, mask=lambda name: False)
+    assert 'cannot be loaded: ' in page.said
+    assert 'zoe' not in page.said

@@ -106,7 +106,7 @@ def test_what_is_wrong_with_settings_clocks_and_the_storage(schedule):
     fields = {**vars(health), 'unfit_settings': ('lease is -1',),
               'hints': ('set url',), 'clock_problems': ('ahead by 1 h',),
               'packs_badly': True}
-    found = notices.notices(reading.Health(**fields), words)
+    found = notices.notices(reading.Health(**fields), words, str)
     told = ' '.join(f'{each.title} {each.text}' for each in found)
     assert 'Its default is used: lease is -1' in told
     assert 'Please note. set url' in told
@@ -175,3 +175,31 @@ def test_the_last_hour_is_summed_up(ended):
 def test_what_is_not_counted_is_said(ended, monkeypatch):
     monkeypatch.setattr(reading.recent, 'MOST_READ', 2)
     assert 'What ended before today 08:30:00 is not' in look(ended, '/').said
+
+
+# -- who may change something
+
+
+def may(schedule, address='/'):
+    return look(schedule, address, allow_changes=True, who=lambda _: 'zoe')
+
+
+def test_the_schedule_is_paused_and_resumed_from_here(schedule, commit):
+    page = may(schedule)
+    assert 'Pause the schedule' in page.said
+    assert 'Pause the schedule' not in look(schedule, '/').said
+    schedule.pause(by='zoe')
+    commit()
+    page = may(schedule)
+    assert 'Resume the schedule' in page.said
+    assert 'name="seen" value="2030-01-31T08:00:00Z"' in page.html
+    assert 'Pause the schedule' not in page.said
+    assert 'Resume' not in look(schedule, '/').said
+
+
+def test_a_decision_about_the_whole_schedule_leads_nowhere(schedule, commit):
+    schedule.pause(by='zoe')
+    commit()
+    page = look(schedule, '/')
+    assert 'the whole schedule paused' in page.said
+    assert '/tasks/0' not in page.links

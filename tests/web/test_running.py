@@ -81,3 +81,10 @@ def test_so_many_threads_are_shown(schedule, commit, monkeypatch):
     page = look(schedule, '/workers')
     assert 'There are more than these 2.' in page.said
     assert page.said.count('idle') == 3  # and the sentence about them
+
+
+def test_a_run_is_cancelled_from_here(schedule, held):
+    page = look(schedule, '/running', allow_changes=True, who=lambda _: 'zoe')
+    assert page.html.count('action="/cancel"') == 2
+    assert 'Cancel letter 0' in page.said
+    assert 'action="/cancel"' not in look(schedule, '/running').html

@@ -109,3 +109,16 @@ def test_one_goes_back_so_many_pages_and_then_to_the_first(many):
     page = turned(many, page, 'prev')
     assert first_letter(page) == '0'
     assert turned(many, page, 'prev') is None
+
+
+# -- who may change something
+
+
+def test_tasks_are_checked_and_changed(letters):
+    page = look(letters, '/upcoming?text=2', allow_changes=True,
+                who=lambda _: 'zoe')
+    assert 'aria-label="Choose letter 2"' in page.html
+    assert page.html.count('form="several" name="action"') == 4
+    assert 'name="query" value="text=2"' in page.html
+    assert '/bulk?action=cancel&text=2' in page.links
+    assert 'name="chosen"' not in look(letters, '/upcoming').html

@@ -109,8 +109,8 @@ def start_bulk(visit: Visit) -> Response:
     form = BulkForm.sent(visit)
     added = visit.schedule.schedule(steering.BulkAction(
         form.action, form.filter, visit.user, visit.text('reason') or ''))
-    id = task_id(added)
-    return visit.redirect('tasks', id or '', message=(
+    visit.schedule._p_jar.add(added)  # it has an id from then on
+    return visit.redirect('tasks', task_id(added) or '', message=(
         'It begins when a worker is free. This page shows how far it is.'))
 
 
