@@ -50,6 +50,10 @@ MOST_LOOKED_AT = 100
 # page looks again every few seconds, and shows more than that.
 GLANCE_LOADS = 100
 
+# The same, for the one that has been due longest, which may wait behind others
+# that are paused.
+OVERDUE_LOADS = 140
+
 
 @dataclass(frozen=True)
 class OverdueTask(Facts):
@@ -78,6 +82,8 @@ class Health(Facts):
     overdue: timedelta
     #: the one that has been due longest
     task: OverdueTask | None
+    #: whether one may wait behind paused ones, which are too many for a glance
+    overdue_unknown: bool
     #: when the next task comes due that is not due yet
     next_due: datetime | None
     #: how many are parked
@@ -122,7 +128,9 @@ def health(schedule: Schedule, now: datetime | None = None, *,
     """
     now = now or clock.now()
     loads, most = Loads(schedule), GLANCE_LOADS if glance else None
-    task = most_overdue(schedule, now)
+    task = most_overdue(schedule, now, lambda tasks: loads.bound(
+        tasks, OVERDUE_LOADS if glance else None))
+    overdue_unknown = loads.cut
     due = tuple(loads.bound(islice(
         waiting_tasks(schedule, until=now), MOST_LOOKED_AT), most))
     paused = tuple(row for row in due if row.state == 'paused')
@@ -131,6 +139,7 @@ def health(schedule: Schedule, now: datetime | None = None, *,
         now,
         timedelta(0) if task is None else now - task.time,
         None if task is None else _overdue(task),
+        overdue_unknown,
         next(schedule.timetable.times(min=now + MICROSECOND), None),
         len(schedule.parked),
         count_workers(workers),
