@@ -128,18 +128,13 @@ def health(schedule: Schedule, now: datetime | None = None, *,
     """
     now = now or clock.now()
     loads, most = Loads(schedule), GLANCE_LOADS if glance else None
-    task = most_overdue(schedule, now, lambda tasks: loads.bound(
-        tasks, OVERDUE_LOADS if glance else None))
-    overdue_unknown = loads.cut
+    late = _late(schedule, now, loads, OVERDUE_LOADS if glance else None)
     due = tuple(loads.bound(islice(
         waiting_tasks(schedule, until=now), MOST_LOOKED_AT), most))
     paused = tuple(row for row in due if row.state == 'paused')
     workers = tuple(all_workers(schedule))
     return Health(
-        now,
-        timedelta(0) if task is None else now - task.time,
-        None if task is None else _overdue(task),
-        overdue_unknown,
+        now, *late,
         next(schedule.timetable.times(min=now + MICROSECOND), None),
         len(schedule.parked),
         count_workers(workers),
@@ -155,6 +150,16 @@ def health(schedule: Schedule, now: datetime | None = None, *,
             schedule, now, lambda tasks: loads.bound(tasks, most))),
         loses_what_moves(schedule._p_jar.db().storage),
         due)
+
+
+def _late(schedule: Schedule, now: datetime, loads: Loads, most: int | None
+          ) -> tuple[timedelta, OverdueTask | None, bool]:
+    """How late it is, with which task, and whether that is not known."""
+    found = most_overdue(
+        schedule, now, lambda tasks: loads.bound(tasks, most))
+    unknown = loads.cut
+    return (timedelta(0), None, unknown) if found is None else (
+        now - found.time, _overdue(found), unknown)
 
 
 def _overdue(found: ClaimedTask) -> OverdueTask:
