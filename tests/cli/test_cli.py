@@ -545,7 +545,7 @@ def test_show_tells_how_a_task_ended_that_is_there_no_more(
             'began': '2030-01-31T08:00:00Z', 'ended': '2030-01-31T08:00:00Z',
             'attempt': 1, 'passed': 0, 'worker': 'process()',
             'description': 'shop.restock', 'principalId': None,
-            'error': None}]}
+            'error': None, 'type': 'shop.restock'}]}
     assert 'succeeded' in shell('show', f'0x0{task}')
 
 

@@ -12,6 +12,7 @@ from AccessControl import getSecurityManager
 from conftest import make_site
 from conftest import seen
 from OFS.SimpleItem import SimpleItem
+from ZODB.POSException import POSKeyError
 from zope.component import getGlobalSiteManager
 from zope.configuration.exceptions import ConfigurationError
 from zope.configuration.xmlconfig import string
@@ -27,7 +28,9 @@ from zodbschedule import RRule
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.zope import contribute
+from zodbschedule.zope import contributed
 from zodbschedule.zope import contribution_states
+from zodbschedule.zope import contributions
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
 from zodbschedule.zope import synchronize
@@ -562,3 +565,64 @@ class TestChanging:
         found = install(site)
         synchronize(site)
         assert [one.name for one in found] == ['a']
+
+
+class TestAsPlainData:
+
+    def test_it_has_the_texts_of_the_add_on_and_what_is_so(
+            self, site, schedule):
+        contribute('a', check, every=HOUR, title='Clean up',
+                   description='what is old')
+        contribute('b', check, every=HOUR)
+        synchronize(site)
+        transaction.commit()
+        one, two = contributed(site)
+        assert (one.name, one.description, one.explanation) == (
+            'a', 'Clean up', 'what is old')
+        assert (two.description, two.explanation) == ('b', None)
+        assert (one.state, one.changed, one.absent) == ('waiting', (), False)
+
+    def test_its_texts_are_in_the_language_of_the_request(
+            self, site, monkeypatch):
+        contribute('a', check, every=HOUR, title='Clean up')
+        synchronize(site)
+        transaction.commit()
+        asked = []
+        monkeypatch.setattr(
+            contributions, 'translate',
+            lambda text, context: asked.append(context) or text[::-1])
+        monkeypatch.setattr(contributions, 'getRequest', lambda: 'German')
+        [found] = contributed(site)
+        assert (found.description, asked) == ('pu naelC', ['German'])
+
+    def test_without_its_add_on(self, site, schedule):
+        contribute('a', check, every=HOUR, title='Clean up')
+        synchronize(site)
+        transaction.commit()
+        forget()
+        [found] = contributed(site)
+        assert found.absent and found.description == 'Clean up'
+        assert "contributes no task named 'a'" in found.problem
+
+    def test_a_task_whose_record_is_gone_is_told_with_its_problem(
+            self, site, schedule, monkeypatch):
+        contribute('a', check, every=HOUR, title='Clean up')
+        synchronize(site)
+        transaction.commit()
+        task = schedule.contributed_tasks['a']
+        task._p_deactivate()
+        setstate = task._p_jar.setstate
+
+        def lost(obj):
+            if obj is task:
+                raise POSKeyError(task._p_oid)
+            setstate(obj)
+
+        monkeypatch.setattr(task._p_jar, 'setstate', lost)
+        [found] = contributed(site)
+        assert (found.description, found.problem) == (
+            'Clean up', 'record gone')
+
+    def test_a_site_without_a_schedule_has_none(self, site):
+        uninstall(site)
+        assert contributed(site) == ()

@@ -348,8 +348,10 @@ class TestCommands:
             command('contributed', '--json', '--path', '/a'))
         assert facts == {
             'name': 'ours', 'id': facts['id'], 'description': 'Count',
-            'absent': False, 'unscheduled': False, 'pause': None,
-            'changed': []}
+            'explanation': None, 'absent': False, 'unscheduled': False,
+            'pause': None, 'changed': [], 'state': 'waiting',
+            'time': facts['time'], 'recurrence': facts['recurrence'],
+            'problem': None, 'last': None}
         with instance.root() as root:
             task = schedule_of(root, 'a').get(facts['id'])
             task.missed = 'all'

@@ -121,7 +121,8 @@ IN_WORDS: dict[str, Callable[[Any], str]] = {
     'retry': retry, 'expires': full_duration, 'parked': ', '.join}
 
 # What has a place of its own, or none, when one task is shown.
-SHOWN_APART = 'attributes', 'outcomes', 'traceback', 'short_recurrence'
+SHOWN_APART = ('attributes', 'outcomes', 'traceback', 'short_recurrence',
+               'position')
 
 
 def readable(facts: Facts) -> dict[str, Any]:

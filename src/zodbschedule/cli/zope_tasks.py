@@ -14,6 +14,7 @@
 
 import functools
 from collections.abc import Callable
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -26,8 +27,7 @@ from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.zope_site import SiteLocation
-from zodbschedule.reading.one_task import pause_facts
-from zodbschedule.store.inspection import task_id
+from zodbschedule.reading.contributed import ContributedFacts
 
 
 def site_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -50,8 +50,7 @@ def site_options(function: Callable[..., None]) -> Callable[..., None]:
 def list_contributed(location: SiteLocation, as_json: bool) -> None:
     """List the tasks that add-ons contribute to a site of a Zope."""
     with read_schedule(location) as site:
-        rows = [_facts(state)
-                for state in _contributed().contribution_states(site)]
+        rows = _contributions().contributed(site)
     if as_json:
         output.show_json_lines(rows)
         return
@@ -65,7 +64,7 @@ def reset(location: SiteLocation, name: str) -> None:
     """Reset a contributed task to the definition of its add-on."""
     def restore(site: Any) -> None:
         try:
-            _contributed().reset(site, name)
+            _contributions().reset(site, name)
         except LookupError as error:
             raise CommandError(str(error)) from error
 
@@ -73,23 +72,14 @@ def reset(location: SiteLocation, name: str) -> None:
     click.echo(f'{name} was reset')
 
 
-def _contributed() -> Any:
+def _contributions() -> Any:
     return import_module('zodbschedule.zope.contributions')
 
 
-def _facts(state: Any) -> dict[str, Any]:
-    return {
-        'name': state.name, 'id': task_id(state.task),
-        'description': state.task.description,
-        'absent': state.definition is None,
-        'unscheduled': state.unscheduled,
-        'pause': pause_facts(state.pause), 'changed': sorted(state.changes)}
-
-
-def _table(rows: list[dict[str, Any]]) -> Any:
+def _table(rows: Iterable[ContributedFacts]) -> Any:
     return output.table(
-        ('name', 'id', 'state', 'description'),
-        ((row['name'], row['id'], _state(row), row['description'])
+        ('name', 'id', 'state', 'time', 'description'),
+        ((row.name, row.id, _state(row), row.time, row.description)
          for row in rows), below=('description',))
 
 
@@ -98,9 +88,9 @@ STATES = {
     'pause': 'paused'}
 
 
-def _state(row: dict[str, Any]) -> str:
+def _state(row: ContributedFacts) -> str:
     """The state of the task, compared with the definition of its add-on."""
-    found = [word for name, word in STATES.items() if row[name]]
-    if row['changed']:
-        found.append(f'changed: {", ".join(row["changed"])}')
+    found = [word for name, word in STATES.items() if getattr(row, name)]
+    if row.changed:
+        found.append(f'changed: {", ".join(row.changed)}')
     return ', '.join(found) or 'unchanged'

@@ -18,6 +18,11 @@ transaction, as much as it says.
 
 from zodbschedule.reading.coming import ComingRun as ComingRun
 from zodbschedule.reading.coming import ExpectedRun as ExpectedRun
+from zodbschedule.reading.contributed import Contributed as Contributed
+from zodbschedule.reading.contributed import (
+    ContributedFacts as ContributedFacts,
+)
+from zodbschedule.reading.contributed import contributed as contributed
 from zodbschedule.reading.facts import Facts as Facts
 from zodbschedule.reading.facts import Page as Page
 from zodbschedule.reading.facts import json_schema as json_schema

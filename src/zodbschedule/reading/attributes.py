@@ -49,6 +49,9 @@ OURS = NAMED | OPTIONS.keys() | {'_series', '_arguments'}
 # Those of a task whose class is missing; its options are shown as they are.
 BROKEN = NAMED | {'key', 'recurrence', '_series', '_arguments'}
 
+# The problem of a task that raises when it is loaded; the error follows.
+CANNOT_LOAD = 'cannot be loaded: '
+
 # Its repr() has a bounded length, and never raises.
 bounded_repr = reprlib.Repr()
 bounded_repr.maxstring = bounded_repr.maxother = 200
@@ -116,7 +119,7 @@ def problem_of(task: Persistent) -> str | None:
         raise
     except Exception as error:
         *_, first = causes(error)
-        return f'cannot be loaded: {ErrorText(first).message}'
+        return f'{CANNOT_LOAD}{ErrorText(first).message}'
     return None
 
 

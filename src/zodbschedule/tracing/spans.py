@@ -70,6 +70,13 @@ def destination_of(schedule: ScheduleState) -> str:
 
     The path of its site, or its key in the root of the database, or its id.
     """
+    found: str | None = getattr(schedule, '_v_destination', None)
+    if found is None:
+        found = schedule._v_destination = _destination_of(schedule)
+    return found
+
+
+def _destination_of(schedule: ScheduleState) -> str:
     id, site = schedule.origin
     if site is not None:
         return site

@@ -12,6 +12,7 @@
 ##############################################################################
 """What a person has to know before all else: why tasks do not run."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -38,15 +39,22 @@ class Notice:
     text: str
     #: the id of the task that it is about
     task: str | None = None
+    #: the pause of the schedule, if it is about that
+    pause: PauseFacts | None = None
 
 
-def notices(health: Health, words: Words) -> list[Notice]:
-    """What is to be known of a schedule, the most important first."""
+def notices(health: Health, words: Words,
+            problem: Callable[[str | None], str | None]) -> list[Notice]:
+    """What is to be known of a schedule, the most important first.
+
+    *problem* says how much of the problem of a task is told.
+    """
     return [*chain(
         _pause(health, words), _no_worker(health, words),
         _dead_holders(health, words),
         _some([Notice('error', f'{row.description} cannot run here.',
-                      f'{row.problem}.', row.id) for row in health.unable]),
+                      f'{problem(row.problem)}.', row.id)
+               for row in health.unable]),
         _paused_tasks(health, words), _settings(health))]
 
 
@@ -60,7 +68,8 @@ def pause_text(pause: PauseFacts, words: Words) -> str:
 def _pause(health: Health, words: Words) -> Iterator[Notice]:
     if health.pause is not None:
         yield Notice('warning', 'The schedule is paused.',
-                     f'No task begins, {pause_text(health.pause, words)}.')
+                     f'No task begins, {pause_text(health.pause, words)}.',
+                     pause=health.pause)
 
 
 def _no_worker(health: Health, words: Words) -> Iterator[Notice]:
@@ -95,8 +104,10 @@ def _settings(health: Health) -> Iterator[Notice]:
     for text in health.unfit_settings:
         yield Notice('warning', 'A setting is not valid.',
                      f'Its default is used: {text}')
+    title = ('Links that tasks make lead nowhere.' if health.address_unset
+             else 'Please note.')
     for text in health.hints:
-        yield Notice('info', 'Please note.', text)
+        yield Notice('warning', title, f'{text[:1].upper()}{text[1:]}.')
     for text in health.clock_problems:
         yield Notice('warning', 'A clock is wrong.', text)
     if health.packs_badly:

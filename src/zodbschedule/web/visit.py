@@ -23,6 +23,7 @@ from typing import Any
 
 from webob.exc import HTTPBadRequest
 
+from zodbschedule.reading.attributes import CANNOT_LOAD
 from zodbschedule.reading.masking import masked_error
 from zodbschedule.reading.masking import masked_traceback
 from zodbschedule.schedule import Schedule
@@ -114,6 +115,12 @@ class Visit(Visitor):
         if text is None or self.site.mask is None:
             return text
         return masked_error(text)
+
+    def problem(self, text: str | None) -> str | None:
+        """Why a task cannot run here, without what `error` hides of it."""
+        if text is None or not text.startswith(CANNOT_LOAD):
+            return text
+        return f'{CANNOT_LOAD}{self.error(text.removeprefix(CANNOT_LOAD))}'
 
     def traceback(self, text: str | None) -> str | None:
         """A traceback, where these are shown; with a mask, without values."""

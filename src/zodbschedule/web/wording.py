@@ -112,9 +112,9 @@ class Words:
         return f'{number:,}'.replace(',', '\u202f')
 
     def outcomes(self, counts: OutcomeCounts) -> str:
-        """As in ``12 succeeded, 1 failed``."""
+        """As in ``12 succeeded, 1 failed``; empty if there is none."""
         return ', '.join(f'{self.number(number)} {name}' for name, number
-                         in vars(counts).items() if number) or 'none'
+                         in vars(counts).items() if number)
 
     def of_run(self, outcome: str) -> bool:
         """Whether a run has ended so; else a person has decided it."""

@@ -32,6 +32,7 @@ from zodbschedule import principals
 from zodbschedule.zope.context_task import ContextTask
 from zodbschedule.zope.context_task import call
 from zodbschedule.zope.contributions import contribute
+from zodbschedule.zope.contributions import contributed
 from zodbschedule.zope.contributions import contribution_states
 from zodbschedule.zope.contributions import reset
 from zodbschedule.zope.contributions import synchronize
@@ -55,6 +56,7 @@ __all__ = [
     'UnknownUser',
     'call',
     'contribute',
+    'contributed',
     'contribution_states',
     'current_principal',
     'get_schedule',

@@ -44,17 +44,21 @@ from zope.globalrequest import getRequest
 from zope.i18n import translate
 from zope.interface import implementer
 
+from zodbschedule import reading
 from zodbschedule.callables.reference import refuse_idle
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import CodeMissing
 from zodbschedule.interfaces import InvalidTask
 from zodbschedule.interfaces import RecurrenceWarning
 from zodbschedule.logger import log
+from zodbschedule.reading import Contributed
+from zodbschedule.reading import ContributedFacts
 from zodbschedule.recurrence import rrule_text
 from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
 from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
+from zodbschedule.store.inspection import loads
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
 from zodbschedule.task import label_of
@@ -286,7 +290,31 @@ def contribution_states(site: Any) -> Iterator[ContributionState]:
     for name, task in sorted(_tasks(schedule).items()):
         yield ContributionState(
             name, queryUtility(IContribution, name), task,
-            task not in schedule, schedule.paused(task), task.changes)
+            task not in schedule, schedule.paused(task),
+            task.changes if loads(task) else set())
+
+
+def contributed(site: Any) -> tuple[ContributedFacts, ...]:
+    """The same as plain data, for pages and services.
+
+    The texts are in the language of the current request, if there is one.
+    """
+    schedule = schedule_of(site)
+    return () if schedule is None else reading.contributed(
+        schedule, map(_as_known, contribution_states(site)))
+
+
+def _as_known(state: ContributionState) -> Contributed:
+    return Contributed(
+        state.name, state.task, _text(state.definition, 'title'),
+        _text(state.definition, 'description'), state.definition is None,
+        state.unscheduled, state.pause, state.changes)
+
+
+def _text(definition: Any, name: str) -> str | None:
+    """A text of the definition, in the language of the request."""
+    text = getattr(definition, name, None)
+    return str(translate(text, context=getRequest())) if text else None
 
 
 def synchronize(site: Any) -> None:

@@ -48,7 +48,7 @@ def body(visit: Visit) -> Body:
     next = reading.upcoming(schedule, limit=SHOWN).items
     return Body('overview', 'Overview', {
         'health': health,
-        'notices': notices(health, words),
+        'notices': notices(health, words, visit.problem),
         'tones': tones(health),
         'coming': [row for row in next if row.time == health.next_due][:1],
         'activity': activity,

@@ -13,11 +13,10 @@
 """What waits, by time."""
 
 from zodbschedule import reading
+from zodbschedule.web.forms.bulk_form import STATES
+from zodbschedule.web.forms.bulk_form import WAITING
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
-
-
-STATES = 'waiting', 'paused'
 
 
 def body(visit: Visit) -> Body:
@@ -31,6 +30,7 @@ def body(visit: Visit) -> Body:
     return Body('upcoming', 'Upcoming', {
         'page': page,
         'states': STATES,
+        'actions': WAITING,
         'filter': chosen,
         'day': visit.text('from'),
         'selects': chosen.selects() or start is not None})

@@ -1,0 +1,80 @@
+"""What a page loads, however many tasks there are: a bounded number."""
+
+import pytest
+import ZODB
+from browsing import look
+from in_memory import BEGIN
+from sample_tasks import MINUTE
+from sample_tasks import forget
+from transaction import TransactionManager
+
+from zodbschedule import CallTask
+from zodbschedule import Every
+from zodbschedule import Schedule
+from zodbschedule import clock as the_clock
+from zodbschedule.testing import SettableClock
+
+
+MOST_LOADS = 200
+
+
+class Counting:
+    """Counts what connections load, until they are closed."""
+
+    loads = 0
+
+    def closedConnection(self, connection):
+        self.loads += connection.getTransferCounts(clear=True)[0]
+
+
+@pytest.fixture(scope='module')
+def crowded():
+    """10,000 tasks at one instant that is due, and some that repeat."""
+    db = ZODB.DB(None)
+    manager = TransactionManager()
+    with the_clock.use(SettableClock(BEGIN)):
+        root = db.open(manager).root()
+        schedule = root['schedule'] = Schedule()
+        manager.commit()
+        schedule.timetable.add(
+            BEGIN, [CallTask(print) for _ in range(10_000)])
+        for number in range(60):
+            schedule.call(print, recurrence=Every(MINUTE),
+                          description=f'ping {number}')
+        manager.commit()
+        yield schedule
+    manager.abort()
+    db.close()
+
+
+def loads_of(schedule, address):
+    """How many objects it loads into empty caches."""
+    db = schedule._p_jar.db()
+    db._connectionMap(lambda each: each.getTransferCounts(clear=True))
+    forget(db)
+    counting = Counting()
+    db.setActivityMonitor(counting)
+    look(schedule, address)
+    db.setActivityMonitor(None)
+    return counting.loads
+
+
+@pytest.mark.parametrize('address', [
+    '/', '/upcoming', '/upcoming?text=nothing', '/timeline',
+    '/timeline?span=week', '/timeline?text=nothing', '/running', '/workers'])
+def test_a_page_loads_few_objects(crowded, address):
+    assert 0 < loads_of(crowded, address) <= MOST_LOADS
+
+
+def test_a_page_in_the_midst_of_a_crowd_loads_few_objects(crowded):
+    page = look(crowded, '/upcoming')
+    for _ in range(10):
+        [more] = [link for link in page.links if 'cursor=' in link
+                  and page.html.count(f'rel="next" href="{escaped(link)}"')]
+        page = look(crowded, more)
+    assert 0 < loads_of(crowded, more) <= MOST_LOADS
+
+
+def escaped(link):
+    """As it stands in the page."""
+    return link.replace('&', '&amp;')
