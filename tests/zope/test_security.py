@@ -271,9 +271,9 @@ class TestRestrictedCode:
 
     def test_several_are_told_of_together(self, place):
         place.log_in('Manager')
-        id = place.run('call(page, "objectIds", time=DateTime("2100/01/01 UTC"))')
-        for seen, done in ('DateTime("2100/01/02 UTC")', 0), (
-                'DateTime("2100/01/01 UTC")', 1), ('None', 0):
+        first, second = 'DateTime("2100/1/1 UTC")', 'DateTime("2100/1/2 UTC")'
+        id = place.run(f'call(page, "objectIds", time={first})')
+        for seen, done in (second, 0), (first, 1), ('None', 0):
             found = place.run(
                 f'schedule.several("cancel", [(id, {seen})])', id=id)
             assert found['done'] == done
