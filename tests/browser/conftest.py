@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
+from browsed_shop import open_shop
+from browsed_shop import wait_until_open
 from databases import Child
 from databases import Client
 from databases import ZEOServer
@@ -15,8 +17,6 @@ from databases import free_port
 from databases import listens
 from databases import needs
 from databases import wait_until
-from shop import open_shop
-from shop import wait_until_open
 
 
 # It reaches nobody but the pages, as in a place without a network.
@@ -93,7 +93,7 @@ def client(zeo):
 def shop(client):
     """A shop that is open, with a worker and pages that may change it."""
     open_shop(client)
-    worker = Child('shop.work', client.uri())
+    worker = Child('browsed_shop.work', client.uri())
     try:
         wait_until_open(client)
         with pages_of(client.uri(), '--allow-changes') as url:

@@ -203,22 +203,11 @@ def placed(schedule: Schedule, task: Persistent, held: dict[int, TaskFacts]
     """The facts of *task* where it is."""
     if oid_of(task) in held:
         return held[oid_of(task)]
-    time = _instant_of(schedule, task)
+    time = schedule.in_timetable(task)
     if time is not None:
         return waiting_task(schedule, task, time)
     # A run has put it into its claim, to come next.
     return task_facts(task, None, 'claimed')
-
-
-def _instant_of(schedule: Schedule, task: Persistent) -> datetime | None:
-    """Where *task* waits; mostly that is its own time, which is quick."""
-    time = read(task, 'time')
-    if isinstance(time, datetime) and time.tzinfo is not None and any(
-            other is task for other in schedule.tasks(time, time)):
-        return time
-    return next((instant for instant in schedule.getTaskTimes()
-                 if any(other is task
-                        for other in schedule.tasks(instant, instant))), None)
 
 
 def _options(task: Persistent, time: datetime | None) -> dict[str, Any]:
