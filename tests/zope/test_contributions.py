@@ -26,13 +26,18 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule.interfaces import CodeMissing
+from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.reading.facts import iso
+from zodbschedule.steering import Steered
+from zodbschedule.store.inspection import task_id
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contributed
 from zodbschedule.zope import contribution_states
 from zodbschedule.zope import contributions
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
+from zodbschedule.zope import steering
 from zodbschedule.zope import synchronize
 from zodbschedule.zope import uninstall
 from zodbschedule.zope import withdraw
@@ -393,6 +398,71 @@ class TestChanging:
         assert states()['a'].changes == set()
         with pytest.raises(LookupError):
             reset(site, 'b')
+
+    def test_who_has_reset_it_is_on_record(
+            self, site, task, schedule, states):
+        schedule.change(task, missed='all')
+        schedule.pause(task)
+        transaction.commit()
+        waits = schedule.waits(task)
+        found = steering.reset(
+            site, 'a', by='jane', reason='too often', seen=waits)
+        assert found == Steered(
+            task_id(task), True, f'a was reset; it is due {iso(waits)}.',
+            time=waits, said='was reset; it is due')
+        assert [(row.outcome, row.error) for row in schedule.history
+                if row.principalId == 'jane'] == [
+            ('resumed', None),
+            ('changed', 'recurrence, missed: reset: too often')]
+
+    def test_who_has_brought_it_back_is_on_record(
+            self, site, task, schedule):
+        assert steering.cancel(site, 'a', by='jane').done
+        transaction.commit()
+        gone = steering.pause(site, 'a', by='jane')
+        assert (gone.done, gone.problem) == (False, 'gone')
+        assert gone.message.startswith('a is not scheduled here; reset it')
+        assert steering.reset(site, 'a', by='jane').done
+        assert [row.error for row in schedule.history.select(
+            outcome='changed')] == ['reset']
+        assert len(list(schedule)) == 1
+
+    def test_what_has_moved_on_is_not_reset(self, site, task, schedule):
+        schedule.change(task, missed='all')
+        found = steering.reset(
+            site, 'a', by='jane', seen=schedule.waits(task) - HOUR)
+        assert (found.done, found.problem) == (False, 'moved')
+        assert task.missed == 'all'
+
+    def test_what_a_worker_has_is_not_reset(
+            self, site, task, schedule, monkeypatch):
+        def busy(*args, **options):
+            raise InProgress('a worker has it')
+
+        monkeypatch.setattr(type(schedule), 'change', busy)
+        found = steering.reset(site, 'a', by='jane')
+        assert (found.done, found.problem) == (False, 'running')
+        assert found.message.startswith('a runs just now')
+
+    def test_what_no_add_on_contributes_is_told(self, site, schedule):
+        for place in site, site.aq_parent:
+            found = steering.reset(place, 'b', by='jane')
+            assert (found.done, found.problem) == (False, 'gone')
+            assert "contributes no task named 'b' to " in found.message
+            assert not steering.run_now(place, 'b', by='jane').done
+
+    def test_a_person_steers_it_by_its_name(self, site, task, schedule):
+        assert steering.change(
+            site, 'a', by='jane', missed='all').message.startswith(
+                'a was changed; it is due ')
+        assert task.missed == 'all'
+        assert steering.pause(site, 'a', by='jane', reason='not now').done
+        assert steering.run_now(site, 'a', by='jane').message == (
+            'a is paused; resume it first.')
+        assert steering.resume(site, 'a', by='jane').done
+        assert steering.run_now(site, 'a', by='jane').message == (
+            'a is due now.')
+        assert {row.principalId for row in schedule.history} == {'jane'}
 
     def test_what_somebody_has_paused_stays_so(self, site, task, schedule):
         schedule.pause(task, reason='not now', by='jane')
