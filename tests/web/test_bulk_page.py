@@ -52,6 +52,7 @@ def test_it_is_done_by_a_task_and_on_record(stage, clock, twelve):
     assert twelve.shows('cancel for zoe', 'waiting')
     assert '/tasks/' in twelve.address
     run(stage, clock)
+    assert twelve.open(twelve.address).shows('cancel for zoe: 12 of 12')
     with stage.schedule() as schedule:
         assert [task.description for task in schedule] == ['other', 'other']
     assert stage.decisions() == 12 * [
