@@ -2,6 +2,9 @@
 
 import pytest
 from browsing import look
+from webob import Request
+
+from zodbschedule.web import application
 
 
 LIVE = ['/', '/running', '/workers']
@@ -27,3 +30,11 @@ def test_it_can_be_stopped_and_go_on(schedule, address):
 def test_other_parameters_stay(schedule):
     page = look(schedule, '/running?cursor=0&page=7&id=8')
     assert '/running?cursor=0&page=7&id=8&live=off' in page.links
+
+
+def test_behind_a_prefix_it_asks_there(schedule):
+    app = application(schedule._p_jar.db())
+    answer = Request.blank(
+        '/running', environ={'SCRIPT_NAME': '/jobs'}).get_response(app)
+    assert 'hx-get="/jobs/running"' in answer.text
+    assert 'href="/jobs/running?live=off"' in answer.text

@@ -173,7 +173,7 @@ def id_of_key(schedule: Schedule, key: str) -> str | None:
 def _details_of(schedule: Schedule, task: Persistent, past: Past,
                 mask: Mask | None) -> TaskDetails:
     row = LastErrors(schedule, past).added(
-        placed(schedule, task, held_by_oid(schedule)))
+        placed(schedule, task, held_by_oid(schedule, task)))
     return TaskDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
         **_options(task, row.time),
@@ -193,9 +193,11 @@ def _parked_details(entry: ParkedTask, past: Past, mask: Mask | None
         outcomes=past.outcomes_of(row.task or row.id))
 
 
-def held_by_oid(schedule: Schedule) -> dict[int, TaskFacts]:
-    """The tasks that workers hold."""
-    return {oid_of(claimed.task): row for claimed, row in held_tasks(schedule)}
+def held_by_oid(schedule: Schedule, only: Persistent | None = None
+                ) -> dict[int, TaskFacts]:
+    """The tasks that workers hold; or that one alone, if they hold it."""
+    return {oid_of(claimed.task): row
+            for claimed, row in held_tasks(schedule, only=only)}
 
 
 def placed(schedule: Schedule, task: Persistent, held: dict[int, TaskFacts]
