@@ -674,8 +674,9 @@ class TestAsPlainData:
         assert found.absent and found.description == 'Clean up'
         assert "contributes no task named 'a'" in found.problem
 
-    def test_a_task_whose_record_is_gone_is_told_with_its_problem(
-            self, site, schedule, monkeypatch):
+    @pytest.fixture
+    def lost(self, site, schedule, monkeypatch):
+        """A contributed task whose record is gone."""
         contribute('a', check, every=HOUR, title='Clean up')
         synchronize(site)
         transaction.commit()
@@ -683,15 +684,29 @@ class TestAsPlainData:
         task._p_deactivate()
         setstate = task._p_jar.setstate
 
-        def lost(obj):
+        def lose(obj):
             if obj is task:
                 raise POSKeyError(task._p_oid)
             setstate(obj)
 
-        monkeypatch.setattr(task._p_jar, 'setstate', lost)
+        monkeypatch.setattr(task._p_jar, 'setstate', lose)
+        return task
+
+    def test_a_task_whose_record_is_gone_is_told_with_its_problem(
+            self, site, lost):
         [found] = contributed(site)
         assert (found.description, found.problem) == (
             'Clean up', 'record gone')
+
+    def test_a_task_whose_record_is_gone_is_replaced_by_a_reset(
+            self, site, lost, schedule):
+        [found] = contributed(site)
+        assert steering.reset(site, 'a', by='jane', seen=found.time).done
+        [other] = schedule
+        assert schedule.contributed_tasks['a'] is other is not lost
+        assert schedule.keys.get('contributed:a') is other
+        [found] = contributed(site)
+        assert found.problem is None
 
     def test_a_site_without_a_schedule_has_none(self, site):
         uninstall(site)

@@ -350,20 +350,20 @@ def reset(site: Any, name: str, *, by: str | None = None, reason: str = ''
           ) -> ContributedTask:
     """Return the task of that name, with the options of its definition.
 
-    Undoes what a manager has changed, also by pausing or unscheduling it; who
-    does it, and why, is on record, if one of them is given.  Writes in the
-    current transaction and does not commit.  Raises LookupError if this
-    process contributes nothing of that name to *site*, and `InProgress` while
-    a worker holds the task.
+    Undoes what a manager has changed, also by pausing or unscheduling it, and
+    replaces a task whose record is gone.  Who does it, and why, is on record,
+    if one of them is given.  Writes in the current transaction and does not
+    commit.  Raises LookupError if this process contributes nothing of that
+    name to *site*, and `InProgress` while a worker holds the task.
     """
     schedule, definition = _contributed_here(site, name)
     reason = f'reset: {reason}' if reason else 'reset'
     task = task_named(schedule, name)
+    if task is not None and not loads(task):
+        schedule.unschedule(task, by=by, reason='its record is gone')
+        task = None
     if task is None:
-        task = _add(schedule, definition, site)
-        give_oid(schedule, task)
-        record_of_person(schedule, task, CHANGED, by, reason)
-        return task
+        return _bring_back(schedule, definition, site, by, reason)
     schedule.change(
         task, by=by, reason=reason, **_differing(task, definition, site))
     _record_options(task, definition, site)
@@ -381,6 +381,14 @@ def _contributed_here(site: Any, name: str) -> tuple[SiteSchedule, Any]:
             f'this process contributes no task named {name!r} to '
             f'{path_of(site)}')
     return schedule, definition
+
+
+def _bring_back(schedule: SiteSchedule, definition: Any, site: Any,
+                by: str | None, reason: str) -> ContributedTask:
+    task = _add(schedule, definition, site)
+    give_oid(schedule, task)
+    record_of_person(schedule, task, CHANGED, by, reason)
+    return task
 
 
 def _differing(task: ContributedTask, definition: Any, site: Any
