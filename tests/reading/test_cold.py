@@ -16,6 +16,7 @@ from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.reading import paging
 from zodbschedule.store.history import record
 
 
@@ -85,6 +86,25 @@ def test_a_page_loads_few_objects(scattered, clock, read):
     loads = cold_loads(scattered, READ[read])
     print(f'{read}: {loads} loads')
     assert loads <= MOST
+
+
+def test_the_history_is_not_read_beyond_what_is_asked_for(scattered):
+    assert cold_loads(scattered, lambda schedule: reading.history(
+        schedule, since=BEGIN + DAY)) < 10
+
+
+def test_few_objects_are_loaded_for_the_last_errors(scattered):
+    assert cold_loads(scattered, lambda schedule: list(
+        paging.newest_outcomes(schedule))) < 30
+
+
+def test_few_objects_are_loaded_for_the_last_outcomes(scattered, clock):
+    def read(schedule):
+        task = next(schedule.timetable.at(BEGIN))
+        reading.contributed(schedule, [reading.Contributed(
+            'a', task, None, None, False, True, None, ())])
+
+    assert cold_loads(scattered, read) < 150
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@
 ##############################################################################
 """Each message is handed over once, whatever happens meanwhile."""
 
+import threading
 from contextlib import closing
+from contextlib import suppress
 from datetime import timedelta
 
 import alarm_kills
@@ -268,6 +270,28 @@ def test_while_one_sends_it_no_other_does(
     assert mails.received == []
     run(60)
     assert len(mails.received) == 1
+
+
+def test_of_many_that_send_at_once_each_message_is_sent_by_one(
+        alarms, queue, own, mails):
+    for _ in range(9):
+        queue()
+    names, sent = sorted(alarms.outbox), []
+
+    def send():
+        for name in names:
+            with suppress(Taken):
+                if hand_over(name, own):
+                    sent.append(name)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(sent) == names
+    assert len(mails.received) == len(
+        {mail['Message-ID'] for mail in mails.received}) == 9
 
 
 def test_a_clock_that_was_ahead_keeps_nothing_from_being_sent(
