@@ -513,13 +513,14 @@ class TestContributed:
         yield
         registry = getGlobalSiteManager()
         for each in list(registry.registeredUtilities()):
-            if each.provided is IContribution:
+            if each.provided is IContribution and each.name in 'ab':
                 registry.unregisterUtility(
                     each.component, IContribution, each.name)
 
     def test_a_profile_brings_them(self, portal, process, schedule, clock):
         applyProfile(portal, 'zodbschedule.zope:default')
-        assert [state.name for state in contribution_states(portal)] == ['a']
+        names = {state.name for state in contribution_states(portal)}
+        assert names & {'a', 'b'} == {'a'}
         transaction.commit()
         clock.advance(timedelta(hours=1))
         assert process().succeeded == 1
