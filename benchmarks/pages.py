@@ -52,7 +52,7 @@ class Sizes(NamedTuple):
     outcomes: int
 
 
-FEW = Sizes(100, 10, 10, 20)
+FEW = Sizes(100, 10, 100, 100)
 MANY = Sizes(1_000_000, 10_000, 50_000, 10_500)
 QUICK = Sizes(2_000, 500, 200, 400)
 

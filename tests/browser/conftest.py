@@ -1,5 +1,6 @@
 """A real browser, and a shop that is open: ZEO, a worker, the pages."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -8,15 +9,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
-from databases import Child
 from databases import Client
 from databases import ZEOServer
 from databases import free_port
 from databases import listens
 from databases import needs
 from databases import wait_until
-from shop import open_shop
-from shop import wait_until_open
+from bookshop import open_shop
+from bookshop import wait_until_open
 
 
 # It reaches nobody but the pages, as in a place without a network.
@@ -59,6 +59,19 @@ class Shop:
 
 
 @contextmanager
+def running(*command):
+    """Inside this context that command runs; then it ends as it is told."""
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'zodbschedule', *command],
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
 def pages_of(uri, *options):
     """Inside this context the pages are served; the value is the address."""
     port = free_port()
@@ -93,11 +106,8 @@ def client(zeo):
 def shop(client):
     """A shop that is open, with a worker and pages that may change it."""
     open_shop(client)
-    worker = Child('shop.work', client.uri())
-    try:
+    with (running('worker', '--db', client.uri(), '--threads', '2',
+                  '--grace', '0'),
+          pages_of(client.uri(), '--allow-changes') as url):
         wait_until_open(client)
-        with pages_of(client.uri(), '--allow-changes') as url:
-            yield Shop(client, url)
-    finally:
-        worker.process.terminate()
-        worker.wait()
+        yield Shop(client, url)

@@ -4,6 +4,7 @@
 from importlib.resources import files
 
 import pytest
+from bookshop import addresses
 
 
 pytestmark = pytest.mark.slow
@@ -20,15 +21,6 @@ def findings(page):
         'rules => axe.run({runOnly: {type: "tag", values: rules}})', RULES)
     return [(each['id'], node['html'], node.get('failureSummary'))
             for each in found['violations'] for node in each['nodes']]
-
-
-def addresses(shop):
-    """The page of each kind."""
-    return ['', 'upcoming', 'timeline', 'timeline?span=week', 'running',
-            'parked', 'history', 'workers', 'rules',
-            'rules?rule=30+2+*+*+*&zone=Europe/Berlin', 'settings',
-            f'tasks/{shop.id_of("rotate logs at night")}',
-            f'tasks/{shop.id_of("make thumbnails")}', 'tasks/ffff']
 
 
 @pytest.mark.parametrize('theme', ['light', 'dark'])

@@ -1,25 +1,23 @@
 """A shop whose schedule is looked at in a browser, and its worker."""
 
-import signal
 import time
-from contextlib import closing
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
-from databases import Client
 from databases import wait_until
 
 from zodbschedule import Cron
 from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule import Worker
 from zodbschedule import current_run
 
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+LETTERS = [f'send letter {number}' for number in range(60)]
 
 # How long one of the thumbnails takes, in seconds.
 STEP = .2
@@ -60,9 +58,9 @@ def open_shop(client, now=None):
     with client.db.transaction() as connection:
         schedule = connection.root()['schedule'] = Schedule()
         declare_series(schedule)
-        for number in range(60):
+        for number, letter in enumerate(LETTERS):
             schedule.call(send_letter, f'customer {number}',
-                          description=f'send letter {number}',
+                          description=letter,
                           time=now + HOUR + number * MINUTE)
         for supplier in 'Acme', 'Globex', 'Initech':
             schedule.call(import_prices, supplier, time=now,
@@ -83,14 +81,6 @@ def declare_series(schedule):
                   description='look for mail')
 
 
-def work(uri):
-    """A worker with two threads, until SIGTERM."""
-    with closing(Client(uri)) as client:
-        worker = Worker(client.db, threads=2, name='till')
-        signal.signal(signal.SIGTERM, lambda *_: worker.finish(grace=0))
-        worker.run()
-
-
 def wait_until_open(client):
     """Until what fails has failed, and what lasts is running."""
     def is_open():
@@ -100,3 +90,12 @@ def wait_until_open(client):
                 each.running for each in schedule.claimed())
 
     wait_until(is_open, 'the shop to be open')
+
+
+def addresses(shop):
+    """The page of each kind."""
+    return ['', 'upcoming', 'timeline', 'timeline?span=week', 'running',
+            'parked', 'history', 'workers', 'rules',
+            'rules?rule=30+2+*+*+*&zone=Europe/Berlin', 'settings',
+            f'tasks/{shop.id_of("rotate logs at night")}',
+            f'tasks/{shop.id_of("make thumbnails")}', 'tasks/ffff']
