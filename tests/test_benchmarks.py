@@ -44,6 +44,13 @@ TOLD = {
         for what, unit in (('of the processor', 'ratio'),
                            ('bytes', 'ratio'),
                            ('beside a page of 10 KB, bytes', 'ratio'))),
+    'tracing': tuple(
+        f'{what}, {kind}{by}'
+        for what in ('an insert', 'an insert without fsync',
+                     'a run without fsync')
+        for kind in ('off', 'on, no SDK', 'on, recorded')
+        for by in (', by the clock: ratio', ', by the processor: ratio',
+                   ': bytes a task')),
     'pending': (
         'cost of 50 due, 2000 against 50 pending: ratio',
         '50 due: extra MB',

@@ -41,7 +41,7 @@ def test_what_can_be_called_is_an_address(address):
     'https://me:secret@example.org/', 'http://example.org:99999/',
     'http://example.org:0/', 'http://example.org/a b', 'javascript:alert(1)',
     'http://b\u00fccher.example/', 'http://example.org\\@evil.example/',
-    'http://[::1/', 'http://example.org:port/'])
+    'http://[::1/', 'http://example.org/\x01', 'http://example.org:port/'])
 def test_what_cannot_is_none(address):
     assert http_address(address) is None
 

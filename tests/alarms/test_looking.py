@@ -31,10 +31,10 @@ from zodbschedule.alarms.finding import PARKED
 from zodbschedule.alarms.setup import looking as task_that_looks
 from zodbschedule.instant import to_micros
 from zodbschedule.reading import healthcheck
-from zodbschedule.reading import paging
 from zodbschedule.reading.workers import WorkerCounts
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
+from zodbschedule.store.claim import Slot
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.inspection import task_id
 from zodbschedule.transactions.retrying import transact
@@ -223,24 +223,30 @@ def test_it_can_be_switched_off(schedule, alarms, look, run, commit):
 # -- parked
 
 
+@pytest.fixture
+def small_page(monkeypatch):
+    """Twenty of those that are parked are looked at."""
+    monkeypatch.setattr(finding, 'MOST', 20)
+
+
 def test_many_parked_tasks_are_one_message(
-        schedule, alarms, look, run, commit):
-    for number in range(120):
+        schedule, alarms, look, run, commit, small_page):
+    for number in range(30):
         schedule.schedule(Moody(description=f'ring {number}'))
     commit()
     run(1)
     look()
     message, = alarms.outbox.values()
-    assert message.subject == '[zodbschedule] 120 tasks are parked'
+    assert message.subject == '[zodbschedule] 30 tasks are parked'
     assert message.text.count('is parked: RuntimeError') == 10
-    assert '- and 90 more' in message.text
+    assert '- and 10 more' in message.text
     look(HOUR)
     assert len(alarms.outbox) == 1
 
 
 def test_one_that_is_parked_later_is_told_and_no_old_one(
-        schedule, alarms, look, run, commit):
-    for _ in range(paging.MOST + 5):
+        schedule, alarms, look, run, commit, small_page):
+    for _ in range(25):
         schedule.schedule(Moody())
     commit()
     run(1)
@@ -427,6 +433,17 @@ def test_one_message_in_ten_minutes_has_all_that_is_new(
     assert len(list(alarms.outbox.values())[-1].data['raised']) == 2
 
 
+def test_a_clock_that_was_ahead_keeps_no_message_back(
+        schedule, alarms, look, run, commit):
+    for later in (timedelta(days=9), -timedelta(days=8)):
+        schedule.schedule(Moody())
+        commit()
+        run(1)
+        look(later)
+    assert sorted(subjects(alarms)) == [
+        '1 task is parked', '2 tasks are parked']
+
+
 def test_what_is_over_before_it_was_told_is_not_told(
         schedule, alarms, look, run, commit, clock):
     schedule.schedule(Moody())
@@ -543,6 +560,16 @@ def test_the_task_does_nothing_without_alarms(schedule, commit, clock):
     assert schedule.process(clock.now()).succeeded == 1
 
 
+def test_a_task_that_cannot_look_is_not_parked_each_minute(
+        schedule, alarms, commit, clock, monkeypatch):
+    monkeypatch.setattr(looking, 'look', None)
+    for _ in range(60):
+        clock.advance(MINUTE)
+        schedule.process(clock.now())
+    assert {row.outcome for row in schedule.history} == {'retried'}
+    assert not schedule.parked
+
+
 def test_the_task_is_found_where_a_worker_holds_it(
         schedule, alarms, commit, clock):
     clock.advance(MINUTE)
@@ -584,3 +611,38 @@ def test_a_heartbeat_that_does_not_answer_is_logged(
     assert schedule.process(clock.now()).succeeded == 1
     assert 'The heartbeat was not taken: the answer is 500' in (
         caplog.text)
+
+
+def test_no_heartbeat_is_called_by_a_look_that_is_not_committed(
+        schedule, alarms, commit, clock, web, monkeypatch):
+    alarms.heartbeat = web.address('ping')
+    commit()
+    clock.advance(MINUTE)
+    real = Slot.settle
+
+    def conflict(*args, **options):
+        monkeypatch.setattr(Slot, 'settle', real)
+        schedule._p_jar.transaction_manager.get().join(Full())
+        real(*args, **options)
+
+    monkeypatch.setattr(Slot, 'settle', conflict)
+    tally = schedule.process(clock.now())
+    assert tally.retried == 1
+    assert web.received == []
+
+
+class Full:
+    """A resource whose commit fails."""
+
+    transaction_manager = None
+
+    def sortKey(self):
+        return '~'
+
+    def tpc_vote(self, transaction):
+        raise OSError('no room')
+
+    def tpc_begin(self, transaction):
+        """Nothing to do."""
+
+    abort = commit = tpc_finish = tpc_abort = tpc_begin

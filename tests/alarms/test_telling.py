@@ -212,21 +212,38 @@ def test_what_could_not_be_noted_is_not_sent_again_by_this_process(
     assert not hand_over(name, own)
 
 
-def test_what_was_taken_back_meanwhile_is_no_error(
-        schedule, alarms, queue, own, mails, commit):
+@pytest.mark.parametrize('up', [True, False])
+def test_what_is_taken_down_meanwhile_is_no_error(
+        schedule, alarms, queue, own, mails, commit, up):
     name = queue()
-    mails.stop()
 
     def taking_down(work):
         found = own(work)
-        if schedule.alarms is not None:
-            the_alarms.take_down(schedule)
-            commit()
+        the_alarms.take_down(schedule)
+        commit()
         return found
 
-    with pytest.raises(OSError):
-        hand_over(name, taking_down)
+    if up:
+        assert hand_over(name, taking_down)
+    else:
+        mails.stop()
+        with pytest.raises(ConnectionRefusedError):
+            hand_over(name, taking_down)
     assert not hand_over(name, own)
+
+
+@pytest.mark.parametrize('channel', ['mail', 'webhook'])
+def test_a_channel_that_was_switched_off_gets_nothing(
+        alarms, queue, own, mails, web, commit, channel):
+    alarms.mail = None
+    setattr(alarms, channel, {
+        'mail': 'ops@example.org', 'webhook': web.address()}[channel])
+    name = queue()
+    setattr(alarms, channel, None)
+    commit()
+    assert not hand_over(name, own)
+    alarms._p_jar.transaction_manager.begin()
+    assert (mails.received, web.received, len(alarms.outbox)) == ([], [], 0)
 
 
 # -- two at once, and a kill

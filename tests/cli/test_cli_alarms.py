@@ -96,11 +96,12 @@ def test_a_server_that_is_down_is_asked_once(told, mails, monkeypatch):
     tried = []
     real = telling._send
     monkeypatch.setattr(telling, '_send', lambda letter: (
-        tried.append(letter.name), real(letter)))
+        tried.append(letter.id), real(letter)))
     told('alarms', '--test', code=1)
     assert len(tried) == 1
-    assert told.err.splitlines()[1] == (
-        "Error: mail '[hats] this is a test' waits")
+    first, second = told.err.splitlines()
+    assert 'could not be sent, and waits: ' in first
+    assert second.endswith("' waits")
     mails.start()
     told('alarms')
     assert len(mails.received) == 2
@@ -110,10 +111,20 @@ def test_a_test_goes_each_way(told, mails, web):
     told('alarm-settings', f'webhook={web.address()}')
     printed = told('alarms', '--test')
     assert "sent: webhook '[hats] this is a test'" in printed
-    assert [mail['Subject'] for mail in mails.received] == [
-        '[hats] 1 task is parked', '[hats] this is a test']
-    assert 'nothing is wrong' in mails.received[-1].get_content()
-    assert web.received[-1][3]['raised'] == []
+    texts = {mail['Subject']: mail.get_content() for mail in mails.received}
+    assert set(texts) == {'[hats] 1 task is parked', '[hats] this is a test'}
+    assert 'nothing is wrong' in texts['[hats] this is a test']
+    assert {data['subject']: len(data['raised'])
+            for *_, data in web.received} == {
+        '[hats] 1 task is parked': 1, '[hats] this is a test': 0}
+
+
+def test_a_test_without_a_way_says_so(shell):
+    shell('alarm-settings', 'failures=5')
+    shell('alarms', '--test', '--quiet', code=1)
+    assert shell.err == (
+        'Error: there is nowhere to send a test to; say where with, for '
+        'example: zodbschedule alarm-settings mail=you@example.org\n')
 
 
 def test_what_another_sends_at_this_moment_is_left_to_it(
@@ -163,6 +174,12 @@ def test_paused_alarms_are_silent(told, mails):
 def test_alarms_that_are_off_need_no_settings(shell):
     assert shell('alarm-settings', '--off') == ''
     assert 'no alarms are set up' in shell.refuses('alarms')
+
+
+def test_a_schedule_with_alarms_is_sound(told, mails):
+    mails.stop()
+    told('alarms', code=1)
+    assert told('check', '--deep').startswith('OK')
 
 
 def test_a_setting_that_is_not_valid_any_more_is_said(told):

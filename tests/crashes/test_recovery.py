@@ -27,15 +27,19 @@ from sample_work import runs
 from ZODB.POSException import StorageError
 
 from zodbschedule import Every
+from zodbschedule import clock
 from zodbschedule.execution import dissolving
 from zodbschedule.execution import own_claim
 from zodbschedule.execution import process as processing
 from zodbschedule.liveness.stale import is_abandoned
+from zodbschedule.reading.selection import Filter
 from zodbschedule.scheduling import turn
+from zodbschedule.steering import BulkAction
 from zodbschedule.store import incarnation
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import Incarnation
 from zodbschedule.store.incarnation import this
+from zodbschedule.store.inspection import task_id
 
 
 pytestmark = [pytest.mark.storages('FileStorage', 'ZEO'),
@@ -280,6 +284,26 @@ def test_killed_again_and_again_what_tasks_schedule_happens_once(
     assert len(counts) == 15
     assert set(counts.values()) == {1}
     assert names(database.schedule()) == []
+
+
+@pytest.mark.storages('FileStorage')
+def test_killed_between_two_portions_a_bulk_action_goes_on(database, killed):
+    schedule = database.schedule()
+    for number in range(120):
+        schedule.schedule(Note(
+            f'letter {number}', clock.now() + timedelta(days=number + 1)))
+    task = schedule.schedule(BulkAction(
+        'cancel', Filter(text='letter'), 'zoe', time=at(-1)))
+    commit(schedule)
+    killed('process_and_pause', 'Consumer run after 1',
+           at='Consumer run after 1')
+    schedule = database.schedule()
+    assert schedule.get(task_id(task)).done == 50
+    while any(schedule.process(clock.now())):
+        pass
+    begin(schedule)
+    assert not list(schedule)
+    assert len(set(schedule.history.select(outcome='unscheduled'))) == 120
 
 
 @pytest.mark.storages('FileStorage')

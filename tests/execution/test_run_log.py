@@ -28,6 +28,7 @@ from ZODB.POSException import ConflictError
 from zodbschedule import CurrentRunFilter
 from zodbschedule import GiveUp
 from zodbschedule import Retry
+from zodbschedule.outcomes import Tally
 from zodbschedule.scheduling.events import parked_event
 from zodbschedule.scheduling.events import report_parked
 from zodbschedule.store.inspection import TaskLabel
@@ -162,6 +163,12 @@ def test_a_run_is_logged_when_it_begins_and_when_it_has_ended(
     end = log()[-1]
     assert (end.run_outcome, end.run_duration) == ('succeeded', 120.0)
     assert not log(logging.WARNING)
+
+
+def test_a_task_that_is_not_called_has_no_such_lines(stage, log):
+    stage.add('late', minutes=2, expires=MINUTE)
+    assert stage.process() == Tally(expired=1)
+    assert not [text for text in texts(log()) if 'The run of' in text]
 
 
 def test_a_planned_retry_is_one_line_and_gives_no_traceback(stage, log):

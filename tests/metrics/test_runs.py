@@ -194,7 +194,8 @@ def test_a_storage_that_fails_is_no_conflict(schedule, value, monkeypatch):
 
 def test_a_retry_before_the_task_is_known_has_no_type(schedule, value):
     told = Run.__new__(Run)
-    told.snapshot, told.context = None, type('C', (), {'schedule': schedule})
+    told.snapshot, told.observers = None, ()
+    told.context = type('C', (), {'schedule': schedule})
     told._tell_retry(TransientError())
     assert value('run_retries_total', type='') == 1
 

@@ -3,6 +3,7 @@
 import plone.app.caching
 import plone.app.contenttypes
 import plone.app.multilingual
+import plone.observability
 import pytest
 import transaction
 import zope.pytestlayer.fixture
@@ -25,6 +26,7 @@ class Layer(ScheduleLayer):
     def setUpZope(self, app, configurationContext):
         super().setUpZope(app, configurationContext)
         self.loadZCML(package=plone.app.contenttypes)
+        self.loadZCML(package=plone.observability)
 
     def setUpPloneSite(self, portal):
         applyProfile(portal, 'plone.app.contenttypes:default')

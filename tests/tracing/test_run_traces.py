@@ -13,6 +13,7 @@
 """The span ``process``: what a run was, whatever became of it."""
 
 import copy
+import logging
 import threading
 from datetime import timedelta
 from io import BytesIO
@@ -127,6 +128,15 @@ def test_the_next_attempt_is_a_trace_with_a_link(schedule, spans, add):
             ] == [1, 2, 3]
     assert [outcome(run) for run in spans.runs] == [
         ('retried', 'ERROR'), ('retried', 'ERROR'), ('failed', 'ERROR')]
+
+
+def test_the_next_attempt_at_the_same_time_is_one_too(schedule, spans, add):
+    add(raises(ValueError('no luck')),
+        retry=Retry(2, delay=timedelta(0), jitter=0))
+    schedule.process(NOON)
+    schedule.process(NOON)
+    assert is_child(spans.runs[0], spans.sends[0])
+    assert is_linked(spans.runs[1], spans.sends[0])
 
 
 def test_a_later_occurrence_is_a_trace_with_a_link(schedule, spans, add):
@@ -259,6 +269,21 @@ def test_a_repeated_transaction_is_an_event(schedule, spans, add):
         'exception.message': 'somebody was faster'}
 
 
+def test_the_log_of_a_run_is_inside(schedule, spans, add, caplog):
+    def note(record):
+        seen.append((record.getMessage().partition(' (')[0].split()[-1],
+                     get_current_span().is_recording()))
+        return True
+
+    seen = []
+    caplog.set_level(logging.INFO, 'zodbschedule')
+    caplog.handler.addFilter(note)
+    add()
+    schedule.process(NOON)
+    caplog.handler.removeFilter(note)
+    assert [inside for _, inside in seen] == [True, True]
+
+
 # -- What became of it
 
 
@@ -306,6 +331,24 @@ def test_a_conflict_before_that_is_no_failure(schedule, spans, add):
     add(act)
     schedule.process(NOON)
     assert outcome(spans.runs[0]) == ('retried', 'UNSET')
+
+
+def test_a_commit_whose_answer_is_lost_is_no_failure(
+        schedule, spans, add, monkeypatch):
+    def commit():
+        really()
+        if lost:
+            raise lost.pop()
+
+    manager = schedule._p_jar.transaction_manager
+    lost, really = [], manager.commit
+    monkeypatch.setattr(manager, 'commit', commit)
+    add(lambda task: lost.append(ConflictError('no answer')))
+    assert schedule.process(NOON) == Tally(succeeded=1)
+    assert lost == []
+    [run] = spans.runs
+    assert outcome(run) == ('succeeded', 'UNSET')
+    assert 'error.type' not in run.attributes
 
 
 def test_a_task_that_conflicts_again_and_again_is_left(schedule, spans, add):

@@ -16,12 +16,10 @@ from datetime import timedelta
 
 import pytest
 import transaction
+from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
-from opentelemetry.trace.propagation.tracecontext import (
-    TraceContextTextMapPropagator,
-)
 from persistent.mapping import PersistentMapping
 from sample_work import NOON
 from traced import Act
@@ -37,6 +35,7 @@ from zodbschedule.reading.one_task import task as read_task
 from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import task_id
 from zodbschedule.tracing.origin import Origin
+from zodbschedule.tracing.origin import keep_origin
 from zodbschedule.tracing.origin import origin_of
 
 
@@ -194,6 +193,48 @@ def test_what_goes_back_to_a_savepoint_was_not_sent(schedule, spans, before):
             ] == ['os.getcwd'] * before + ['os.getuid']
 
 
+@pytest.mark.parametrize('before', [0, 1])
+def test_what_was_there_and_goes_back_to_a_savepoint_was_not_sent(
+        schedule, spans, before):
+    task = schedule.schedule(Act(NOON))
+    transaction.commit()
+    schedule.unschedule(task)
+    transaction.commit()
+    for _ in range(before):
+        schedule.call('os.getcwd')
+    savepoint = transaction.savepoint()
+    schedule.schedule(task)
+    savepoint.rollback()
+    schedule._p_jar.root()['number'] = 1
+    transaction.commit()
+    assert len(spans.sends) == 1 + before
+
+
+class Failing:
+    """A data manager that fails when others may have committed already."""
+
+    def tpc_begin(self, txn):
+        """Nothing to do."""
+
+    commit = tpc_vote = abort = tpc_abort = tpc_begin
+
+    def tpc_finish(self, txn):
+        raise ValueError('no way back')
+
+    def sortKey(self):
+        return '!'
+
+
+def test_what_fails_at_the_last_moment_was_not_sent(schedule, spans):
+    transaction.get().join(Failing())
+    schedule.call('os.getcwd')
+    with pytest.raises(ValueError, match='no way back'):
+        transaction.commit()
+    transaction.abort()
+    assert spans.sends == []
+    assert list(schedule) == []
+
+
 def test_a_new_task_that_is_unscheduled_at_once_was_not_sent(schedule, spans):
     schedule.unschedule(schedule.call('os.getcwd'))
     transaction.commit()
@@ -233,6 +274,12 @@ def test_a_task_whose_trace_is_not_recorded_keeps_nothing(
     assert not hasattr(task, TRACE)
 
 
+def test_what_is_not_recorded_has_no_part_in_the_transaction(
+        schedule, unsampled):
+    schedule.call('os.getcwd')
+    assert transaction.get()._resources == [schedule._p_jar]
+
+
 def test_a_task_that_is_sent_again_forgets_what_has_sent_it(
         schedule, spans, request):
     task = schedule.schedule(Act(NOON))
@@ -269,8 +316,13 @@ def test_an_origin_is_what_others_take_for_a_traceparent():
     assert isinstance(origin, Origin)
     assert (origin.span.trace_id, origin.span.span_id, *origin[1:]) == (
         1, 2, 3, 4)
-    assert TraceContextTextMapPropagator().fields == {
-        'traceparent', 'tracestate'}
+
+
+def test_the_traceparent_is_as_a_propagator_writes_it(schedule, spans):
+    with spans.tracer.start_as_current_span('POST /order') as order:
+        keep_origin(task := Act(NOON), schedule, NOON, order)
+        inject(carrier := {})
+    assert getattr(task, TRACE)[0] == carrier['traceparent']
 
 
 def test_the_clock_of_the_schedule_is_not_that_of_spans(schedule, spans):

@@ -36,9 +36,9 @@ def test_the_four_answers(schedule, commit, clock):
     schedule.call(print, description='comes', time=BEGIN + 30 * MINUTE)
     hold(schedule, commit, most=0)
     page = look(schedule, '/')
-    assert 'Workers alive 1' in page.said
+    assert 'Workers alive 1 1 of them idle' in page.said
     assert 'Oldest due 6 min waits' in page.said
-    assert 'Parked 1 In the last hour: 1 failed, 1 retried' in page.said
+    assert 'Parked 1 Last hour: 1 failed, 1 retried' in page.said
     assert 'Next due in 1 min' in page.said
 
 
@@ -104,14 +104,23 @@ def test_what_is_wrong_with_settings_clocks_and_the_storage(schedule):
     words = Words(BEGIN, BEGIN.tzinfo)
     health = reading.health(schedule, BEGIN)
     fields = {**vars(health), 'unfit_settings': ('lease is -1',),
-              'hints': ('set url',), 'clock_problems': ('ahead by 1 h',),
+              'hints': ('set the url',), 'clock_problems': ('ahead by 1 h',),
               'packs_badly': True}
     found = notices.notices(reading.Health(**fields), words, str)
     told = ' '.join(f'{each.title} {each.text}' for each in found)
     assert 'Its default is used: lease is -1' in told
-    assert 'Please note. set url' in told
+    assert 'Please note. Set the url.' in told
     assert 'A clock is wrong. ahead by 1 h' in told
     assert 'A pack can delete objects.' in told
+
+
+def test_an_address_that_is_not_set(schedule):
+    health = reading.Health(**{
+        **vars(reading.health(schedule, BEGIN)),
+        'address_unset': True, 'hints': ('no address is set',)})
+    [found] = notices.notices(health, Words(BEGIN, BEGIN.tzinfo), str)
+    assert (found.title, found.text) == (
+        'Links that tasks make lead nowhere.', 'No address is set.')
 
 
 @pytest.mark.parametrize('workers, overdue, tones', [

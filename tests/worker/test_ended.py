@@ -63,6 +63,7 @@ def test_one_in_the_background_logs_that_and_its_stop_says_so(
     worker.start()
     worker._supervisor.join(60)
     assert not worker.healthy
+    assert not worker.intact
     assert 'Worker w has failed: zodbschedule.interfaces.WorkerEnded' in (
         said(caplog)[-1])
     assert not worker.stop()
@@ -78,5 +79,38 @@ def test_one_that_has_lost_a_thread_is_not_healthy_and_works(
     seen.wait_for('a')
     wait_until(lambda: worker._threads[1].error, 'the end of a thread')
     assert not worker.healthy
+    assert not worker.intact
     assert not worker.stop()
     assert seen.claims() == []
+
+
+def test_one_for_which_the_system_has_no_thread_is_not_intact(
+        database, monkeypatch, caplog):
+    def start(worker):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Worker, '_start_threads', start)
+    worker = Worker(database.db)
+    assert worker.intact
+    worker.start()
+    worker._supervisor.join(60)
+    assert not worker.intact
+
+
+def test_one_that_ends_since_it_was_asked_to_is_intact(database):
+    worker = Worker(database.db)
+    assert not worker.ending
+    with worker:
+        assert worker.intact
+        worker.finish()
+        assert worker.ending
+    assert worker.intact
+
+
+def test_one_whose_database_is_away_is_intact(database):
+    with Worker(database.db) as worker:
+        wait_until(lambda: worker.healthy, 'health')
+        worker._availability.away(worker, 'a test')
+        assert not worker.healthy
+        assert worker.intact
+        worker._availability.back(worker)

@@ -117,6 +117,7 @@ def test_a_worker_ends_and_another_one_goes_on(server, clients, caplog):
     server.restore()
     wait_until(lambda: not worker._supervisor.is_alive(), 'the end')
     assert not worker.healthy
+    assert not worker.intact
     assert not worker.stop()
     assert 'its database was restored to an older state' in caplog.text
     # Nothing that it knew has come to the state of now, in which 'before' has

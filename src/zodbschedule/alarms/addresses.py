@@ -61,11 +61,11 @@ class MailServer(NamedTuple):
 def http_address(text: str) -> str | None:
     """*text* if it can be called, else None."""
     try:
-        return text if (text.isascii() and HTTP.fullmatch(text)
-                        and urlsplit(text).hostname
-                        and urlsplit(text).port != 0) else None
+        fits = (text.isascii() and text.isprintable() and HTTP.fullmatch(text)
+                and urlsplit(text).hostname and urlsplit(text).port != 0)
     except ValueError:  # no port is that large
         return None
+    return text if fits else None
 
 
 def mail_server(text: str) -> MailServer | None:

@@ -31,6 +31,7 @@ from zodbschedule.alarms.record import Alarms
 from zodbschedule.alarms.record import Key
 from zodbschedule.alarms.record import Message
 from zodbschedule.alarms.record import alarms_of
+from zodbschedule.alarms.telling import PATIENT
 from zodbschedule.alarms.telling import Tell
 from zodbschedule.execution.current import current_run
 from zodbschedule.instant import from_micros
@@ -144,6 +145,8 @@ class LookForAlarms(Task):
 
     key = KEY
     recurrence = Every(timedelta(minutes=1))
+    # If it cannot look, not one more occurrence is parked each minute.
+    retry = PATIENT
 
     def __init__(self) -> None:
         super().__init__(description='look for alarms')

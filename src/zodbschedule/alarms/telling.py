@@ -60,25 +60,26 @@ T = TypeVar('T')
 # killed; shorter, and one that is slow is overtaken.
 HELD = timedelta(minutes=2)
 
+# For a day: longer than a server is down that somebody cares for.
+PATIENT = Retry(100, timedelta(minutes=1), max_delay=timedelta(minutes=15),
+                jitter=0)
+
 # What was handed over, but could not be noted as that: not by this process
 # again, whatever the database does.
 HANDED: set[str] = set()
 
 
 class Letter(NamedTuple):
-    """A message with where it goes, as plain data: to be sent without the
-    database."""
+    """A message as plain data, and where it goes."""
 
-    name: str
-    channel: str
     #: what tells it from all others
     id: str
     at: int
     subject: str
     text: str
     data: Mapping[str, Any]
-    envelope: Envelope | None
-    webhook: str | None
+    #: for a mail, or the address of a webhook
+    to: Envelope | str
 
 
 class Taken(Exception):
@@ -118,11 +119,11 @@ def hand_over(name: str, commit: Commit) -> bool:
 
 
 def _send(letter: Letter) -> None:
-    if letter.envelope is not None:
-        send_mail(letter.envelope, letter.id, letter.at, letter.subject,
+    if isinstance(letter.to, Envelope):
+        send_mail(letter.to, letter.id, letter.at, letter.subject,
                   letter.text)
-    elif letter.webhook is not None:
-        call_webhook(letter.webhook, letter.id, letter.data)
+    else:
+        call_webhook(letter.to, letter.id, letter.data)
 
 
 # -- what is committed -------------------------------------------------------
@@ -135,7 +136,11 @@ def _message(name: str, alarms: Alarms | None) -> Message | None:
 
 
 def _take(name: str, alarms: Alarms | None) -> Letter | None:
-    """Take the message; None if it is gone, or raise `Taken`."""
+    """Take the message; None if it is gone, or raise `Taken`.
+
+    Where it goes is decided now: a wrong address can be corrected, and a
+    channel that was switched off gets nothing.
+    """
     message = _message(name, alarms)
     if message is None or alarms is None:
         return None
@@ -143,18 +148,20 @@ def _take(name: str, alarms: Alarms | None) -> Letter | None:
     until = from_micros(message.taken)
     if now < until <= now + HELD:
         raise Taken(until)
+    to = _to(message.channel, alarms)
+    if to is None:
+        _forget(name, alarms)
+        return None
     message.taken = to_micros(now + HELD)
-    return _letter(name, message, alarms)
+    return Letter(message.id, message.at, message.subject, message.text,
+                  dict(message.data), to)
 
 
-def _letter(name: str, message: Message, alarms: Alarms) -> Letter:
-    """Where it goes is decided now: a wrong address can be corrected."""
-    mail = alarms.mail if message.channel == 'mail' else None
-    return Letter(
-        name, message.channel, message.id, message.at, message.subject,
-        message.text, dict(message.data),
-        mail and envelope_of(mail, alarms.sender, alarms.smtp) or None,
-        alarms.webhook if message.channel == 'webhook' else None)
+def _to(channel: str, alarms: Alarms) -> Envelope | str | None:
+    if channel == 'webhook':
+        return alarms.webhook
+    return None if alarms.mail is None else envelope_of(
+        alarms.mail, alarms.sender, alarms.smtp)
 
 
 def _give_back(name: str, error: str, alarms: Alarms | None) -> None:
@@ -175,8 +182,7 @@ def _forget(name: str, alarms: Alarms | None) -> None:
 class Tell(Task):
     """Hands over one message; it is tried again for a day."""
 
-    retry = Retry(100, timedelta(minutes=1), max_delay=timedelta(minutes=15),
-                  jitter=0)
+    retry = PATIENT
 
     def __init__(self, name: str, channel: str, subject: str, time: datetime
                  ) -> None:

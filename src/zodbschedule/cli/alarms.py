@@ -95,6 +95,10 @@ def alarms(ctx: click.Context, location: Location, test: bool, quiet: bool,
     with changing(location, None) as commit:
         found = commit('alarms', partial(_look, test=test))
         sent, problems = _send_all(found.waiting, partial(_with, commit))
+    if test and not found.waiting:
+        problems.append(
+            'there is nowhere to send a test to; say where with, for example: '
+            'zodbschedule alarm-settings mail=you@example.org')
     if found.well and not problems:
         problem = call_heartbeat(found.heartbeat)
         problems += [f'the heartbeat was not taken: {problem}'] * bool(problem)

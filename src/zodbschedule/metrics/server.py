@@ -12,6 +12,7 @@
 ##############################################################################
 """The metrics of a worker, over HTTP."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -31,6 +32,7 @@ from zodbschedule.metrics.database import figures_of
 from zodbschedule.metrics.runs import RunMetrics
 from zodbschedule.schedule import Schedule
 from zodbschedule.worker.config import Path
+from zodbschedule.worker.config import Paths
 from zodbschedule.worker.config import path_text
 from zodbschedule.worker.thread import find
 from zodbschedule.worker.thread import paths_in
@@ -52,7 +54,7 @@ def metrics_served(worker: Worker, port: int, address: str,
     """
     runs = RunMetrics(worker.name)
     database = DatabaseMetrics(
-        partial(read_schedules, worker),
+        partial(read_of, worker),
         [path for path in worker.paths if isinstance(path, str)])
     healthy = Gauge(
         'zodbschedule_worker_healthy', 'Whether the worker is healthy.',
@@ -84,7 +86,7 @@ def serving(port: int, address: str, registry: Any) -> Iterator[int]:
         thread.join()
 
 
-def read_schedules(worker: Worker) -> Found:
+def read_of(worker: Worker) -> Found:
     """What is read of the schedules of *worker*, by its own database.
 
     Raises `DatabaseAway`, or what the database raises.
@@ -92,13 +94,20 @@ def read_schedules(worker: Worker) -> Found:
     db = worker.database
     if db is None:
         raise DatabaseAway('the worker has no database that answers')
+    return read_schedules(db, worker.paths)
+
+
+def read_schedules(db: Any, paths: Iterable[Path | Paths]) -> Found:
+    """What is read of the schedules at *paths* of a database.
+
+    Raises what the database raises.
+    """
     manager = TransactionManager(explicit=True)
     connection = db.open(manager)
     try:
         manager.begin()
-        paths = paths_in(connection.root(), worker.paths)
         return {label_of(path): _figures_at(connection, path)
-                for path in paths}
+                for path in paths_in(connection.root(), paths)}
     finally:
         manager.abort()
         connection.close()

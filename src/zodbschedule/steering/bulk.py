@@ -64,6 +64,10 @@ ACTIONS = {
 # How many pages a preview looks at.
 PREVIEWED = 10
 
+# How many a run decides about.  More, and it conflicts for longer with workers
+# that run the same tasks.
+PORTION = 50
+
 # How many of those that are left are told of in one message.
 TOLD = 3
 
@@ -154,53 +158,85 @@ class BulkAction(Task):
     """Does *action* to all tasks that *filter* selects.
 
     One of `ACTIONS`; *by* and *reason* are on record with each task.  Tasks
-    that workers hold, or that come later, are left.
+    that workers hold, or that come later, are left.  *expected* is how many
+    there are, as far as a preview says it; it is for people only.
     """
 
     #: where the next portion begins; None: with the first
     cursor: str | None = None
+    #: the ids of the last that were left: a page may begin with them again,
+    #: if what stood behind them in their list has gone
+    stayed: tuple[str, ...] = ()
+    #: whether all was looked at, and whether that is on record
     ended = False
-    #: to how many it was done, and how many it was not
-    done = 0
-    left = 0
+    told = False
 
     def __init__(self, action: str, filter: Filter, by: str,
                  reason: str = '', time: datetime | None = None,
-                 **options: Any) -> None:
+                 expected: int | None = None, **options: Any) -> None:
         _known(action)
-        super().__init__(
-            time or clock.now(), description=f'{action} for {by}', **options)
+        super().__init__(time or clock.now(), **options)
         self.action = action
         self.chosen = asdict(filter)
         self.by = by
         self.reason = reason
+        self.expected = expected
+        #: to how many it was done, and how many it was not
+        self.done = 0
+        self.left = 0
+        #: the problem, as in `Steered` -> how many were left for it
+        self.problems: dict[str, int] = {}
+        self._describe()
+
+    def _describe(self) -> None:
+        """Say how far it is, wherever the task is shown or on record."""
+        done = f': {self.done}' if self.done or self.left else ''
+        most = f' of {self.expected}' if done and self.expected else ''
+        left = f', {self.left} left' if self.left else ''
+        self.description = f'{self.action} for {self.by}{done}{most}{left}'
 
     def __call__(self) -> None:
+        if self.ended:
+            # The record of a run has the description from before it.
+            self.told = True
+            return
         run = current_run()
         assert run is not None
-        schedule = run.schedule
-        assert isinstance(schedule, Schedule)
+        if self.expected:
+            so_far = self.done + self.left
+            run.progress(so_far, max(so_far, self.expected))
+        assert isinstance(run.schedule, Schedule)
+        self._do_portion(run.schedule)
+        self._describe()
+
+    def _do_portion(self, schedule: Schedule) -> None:
         page = _known(self.action).read(
-            schedule, self.cursor, filter=Filter(**self.chosen))
+            schedule, self.cursor, PORTION, filter=Filter(**self.chosen))
         for row in page.items:
-            self._act(schedule, row)
+            if row.id not in self.stayed and not self._is_due(row):
+                self._act(schedule, row)
         self.cursor = page.cursor
         self.ended = page.cursor is None
-        run.progress(self.done + self.left,
-                     self.done + self.left + len(page.items))
+
+    def _is_due(self, row: Row) -> bool:
+        """Whether it runs by itself, or is one that this has let run."""
+        return self.action == 'run-now' and (
+            row.time is not None and row.time <= clock.now())
 
     def _act(self, schedule: Schedule, row: Row) -> None:
-        if self.action == 'run-now' and row.time and row.time <= clock.now():
-            return  # it is due by itself, or is one that this has moved
-        if ACTIONS[self.action].act(schedule, row.id, **_record(
-                self.action, self.by, self.reason)).done:
+        found = ACTIONS[self.action].act(
+            schedule, row.id, **_record(self.action, self.by, self.reason))
+        if found.problem is None:
             self.done += 1
-        else:
-            self.left += 1
+            return
+        self.left += 1
+        self.stayed = (*self.stayed, row.id)[-MOST:]
+        number = self.problems.get(found.problem, 0) + 1
+        self.problems = self.problems | {found.problem: number}
 
     def schedule(self) -> Task | None:
         """It goes on with the next portion at once."""
-        if self.ended:
+        if self.told:
             return None
         self.time = clock.now()
         return self

@@ -346,7 +346,7 @@ class Timetable(Persistent):
         """The tasks that wait at *instant*, by arrival, lazily."""
         for _, leaf in self.lists_at(instant):
             if leaf is not None and is_left(leaf):
-                yield from list(leaf)
+                yield from list(leaf.data)
 
     def ahead(self, start: datetime | None, count: int) -> datetime | None:
         """The instant that is so many behind *start*; None if there is none.
@@ -476,7 +476,8 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
 def _index(leaf: PersistentList, task: Persistent) -> int | None:
     """Where *task* itself, not its equal, stands in *leaf*."""
     try:
-        return next((i for i, one in enumerate(leaf) if one is task), None)
+        return next(
+            (i for i, one in enumerate(leaf.data) if one is task), None)
     except POSKeyError:
         remains.tell(leaf)
         return None

@@ -103,7 +103,6 @@ class Sends:
     def abort(self, txn: Any) -> None:
         """It is aborted, or goes back to a savepoint from before it joined.
         """
-        self.spans.clear()
         txn.set_data(SENDS, None)
 
     tpc_abort = abort

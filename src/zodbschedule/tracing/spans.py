@@ -71,8 +71,15 @@ def destination_of(schedule: ScheduleState) -> str:
     The path of its site, or its key in the root of the database, or its id.
     """
     id, site = schedule.origin
-    if site is not None:
-        return site
-    root = schedule._p_jar.root()
-    return next((str(key) for key, value in root.items()
-                 if value is schedule), id)
+    return site or _key_of(schedule) or id
+
+
+def _key_of(schedule: ScheduleState) -> str:
+    """Its key in the root; '' if it is somewhere else."""
+    # Looked for once: that takes longer than all else that is ours.
+    found: str | None = getattr(schedule, '_v_key_in_root', None)
+    if found is None:
+        found = schedule._v_key_in_root = next(
+            (str(key) for key, value in schedule._p_jar.root().items()
+             if value is schedule), '')
+    return found

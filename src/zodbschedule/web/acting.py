@@ -35,6 +35,7 @@ from zodbschedule.web.pages import settings
 from zodbschedule.web.pages import task
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
+from zodbschedule.web.wording import Words
 
 
 # The lists that an act may lead back to, by what a form calls them, and what
@@ -60,7 +61,7 @@ def _to_one(act: Callable[..., Steered], with_reason: bool = True
             record['reason'] = visit.text('reason') or ''
         found = act(visit.schedule, visit.text('id') or '',
                     seen=visit.instant('seen'), **record)
-        return _led_on(visit, found.message, not found.done, found.id)
+        return _led_on(visit, _told(visit, found), not found.done, found.id)
 
     return do
 
@@ -80,7 +81,7 @@ def change(visit: Visit) -> Response | Body:
     if found.problem == 'refused':
         visit.name, visit.id = 'tasks', form.id
         return task.body(visit, form.refuse(found.message))
-    return _led_on(visit, found.message, not found.done, form.id)
+    return _led_on(visit, _told(visit, found), not found.done, form.id)
 
 
 # -- several -----------------------------------------------------------------
@@ -109,8 +110,8 @@ def start_bulk(visit: Visit) -> Response:
     form = BulkForm.sent(visit)
     added = visit.schedule.schedule(steering.BulkAction(
         form.action, form.filter, visit.user, visit.text('reason') or ''))
-    id = task_id(added)
-    return visit.redirect('tasks', id or '', message=(
+    visit.schedule._p_jar.add(added)  # it has an id from then on
+    return visit.redirect('tasks', task_id(added) or '', message=(
         'It begins when a worker is free. This page shows how far it is.'))
 
 
@@ -129,6 +130,14 @@ def change_settings(visit: Visit) -> Response | Body:
 
 
 # -- what came of it ---------------------------------------------------------
+
+
+def _told(visit: Visit, found: Steered) -> str:
+    """The message, with the time in our zone."""
+    if found.time is None:
+        return found.message
+    return (f'Task {found.id} {found.said} '
+            f'{Words(visit.now, visit.site.zone).moment(found.time)}.')
 
 
 def _led_on(visit: Visit, message: str, problem: bool, id: str = ''

@@ -104,8 +104,10 @@ def _settings(health: Health) -> Iterator[Notice]:
     for text in health.unfit_settings:
         yield Notice('warning', 'A setting is not valid.',
                      f'Its default is used: {text}')
+    title = ('Links that tasks make lead nowhere.' if health.address_unset
+             else 'Please note.')
     for text in health.hints:
-        yield Notice('info', 'Please note.', text)
+        yield Notice('warning', title, f'{text[:1].upper()}{text[1:]}.')
     for text in health.clock_problems:
         yield Notice('warning', 'A clock is wrong.', text)
     if health.packs_badly:

@@ -107,6 +107,7 @@ class Worker:
         self._result = True
         self._supervisor: threading.Thread | None = None
         self._begun = False
+        self._failed = False
         self._silent = False
 
     # -- from outside
@@ -196,6 +197,7 @@ class Worker:
         try:
             self._work()
         except BaseException as error:
+            self._failed = True
             log.error('Worker %s has failed: %s', self.name, ErrorText(error),
                       exc_info=ErrorText(error).exc_info)
 
@@ -244,6 +246,22 @@ class Worker:
         return (self._begun and not self._stop.was_asked()
                 and self._availability.answers
                 and all(thread.healthy for thread in self._threads))
+
+    @property
+    def intact(self) -> bool:
+        """Whether it goes on, or will, once its database answers.
+
+        False if it has lost a thread, has ended by an error, or has worked
+        while its database was restored to an older state: then another
+        process is needed.
+        """
+        return not self._failed and all(
+            thread.error is None for thread in self._threads)
+
+    @property
+    def ending(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.was_asked()
 
     @property
     def database(self) -> Any:

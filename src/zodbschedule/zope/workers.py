@@ -174,6 +174,10 @@ def enlarge_pools(db: Any, connections: int) -> None:
 # -- in the serving process
 
 
+#: the workers that were started beside the web server of this process
+serving: list[Worker] = []
+
+
 def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
     """Start a worker beside *app*, a WSGI application; return *app*.
 
@@ -203,6 +207,7 @@ def workers(app: Any, global_config: dict[str, str], **options: str) -> Any:
             'drain it; other workers will recover the tasks that it holds.',
             worker.name)
     worker.start()
+    serving.append(worker)
     return app
 
 

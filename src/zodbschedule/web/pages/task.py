@@ -35,7 +35,7 @@ SHOWN = 10
 
 # How many objects of the history are loaded: what is left for the other parts
 # of the page is enough for them.
-LOADS = 100
+LOADS = 50
 
 # How many characters of an attribute are shown.
 LONGEST = 2_000
