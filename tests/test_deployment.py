@@ -39,12 +39,13 @@ BLOCK = re.compile(
     r'((?:(?: .*)?\n)+)', re.M)
 
 KEYS = {
-    'Unit': {'Description', 'Wants', 'After', 'PartOf'},
+    'Unit': {'Description', 'Wants', 'After', 'PartOf', 'OnFailure'},
     'Service': {
         'Type', 'User', 'WorkingDirectory', 'Environment', 'EnvironmentFile',
         'ExecStart', 'Restart', 'RestartSec', 'RestartPreventExitStatus',
         'KillMode', 'KillSignal', 'TimeoutStopSec', 'NoNewPrivileges',
         'PrivateTmp', 'ProtectSystem'},
+    'Timer': {'OnCalendar'},
     'Install': {'WantedBy'},
 }
 
@@ -145,7 +146,9 @@ def complain(process):
         assert patience >= params['grace'] + MARGIN
 
 
-UNITS = files('ini', '[Service]')
+CHECKS = files('ini', 'Type=oneshot')
+UNITS = [text for text in files('ini', '[Service]') if text not in CHECKS]
+TIMERS = files('ini', '[Timer]')
 READ = {
     of_systemd: UNITS,
     of_supervisor: files('ini', '[program:'),
@@ -171,7 +174,7 @@ def test_all_files_are_found():
     in_all = sum(len(blocks(page.read_text(encoding='utf-8'), language))
                  for page in PAGES for language in ('ini', 'yaml', 'docker'))
     # A target, which starts nothing by itself, is the one more.
-    assert in_all == 1 + sum(map(len, READ.values()))
+    assert in_all == 1 + sum(map(len, [*READ.values(), CHECKS, TIMERS]))
 
 
 @pytest.mark.parametrize('read, text', [
@@ -180,7 +183,7 @@ def test_a_worker_can_be_started_and_stopped_like_this(read, text):
     complain(read(text))
 
 
-@pytest.mark.parametrize('text', UNITS)
+@pytest.mark.parametrize('text', UNITS + CHECKS + TIMERS)
 def test_a_unit_says_only_what_systemd_knows(text):
     assert unknown_keys(text) == set()
 
@@ -202,6 +205,26 @@ def test_a_unit_that_can_never_work_is_not_started_again(text):
 @pytest.mark.parametrize('text', UNITS)
 def test_a_unit_signals_the_worker_and_not_what_its_tasks_have_started(text):
     assert read_ini(text)['Service']['KillMode'] == 'mixed'
+
+
+def test_a_check_asks_what_can_be_asked_and_is_no_daemon():
+    health, check = [read_ini(text)['Service'] for text in CHECKS]
+    command, *args = shlex.split(check['ExecStart'])
+    assert command == '/srv/shop/bin/zodbschedule'
+    assert parsed(args[0], args[1:])['min_workers'] == 1
+    assert 'Restart' not in health and 'Restart' not in check
+
+
+def test_a_worker_is_restarted_by_the_name_that_its_unit_has():
+    page = PAGES[1].read_text(encoding='utf-8')
+    health = read_ini(CHECKS[0])['Service']['ExecStart']
+    shell, option, script = shlex.split(health)
+    assert (shell, option) == ('/bin/sh', '-c')
+    [name] = re.findall(r'systemctl try-restart (\S+)', script)
+    assert f':caption: {name}.service' in page
+    [file] = re.findall(r'find (\S+) -mmin -15 \| grep -q \.', script)
+    assert f'``--health-file {file}``' in page
+    assert f'``RuntimeDirectory={Path(file).parent.name}``' in page
 
 
 @pytest.mark.parametrize('text', READ[of_compose] + READ[of_kubernetes])

@@ -19,6 +19,7 @@ from transaction import TransactionManager
 
 from zodbschedule import Every
 from zodbschedule import Retry
+from zodbschedule import RetryLater
 from zodbschedule import Task
 from zodbschedule import alarms as the_alarms
 from zodbschedule.alarms import finding
@@ -135,6 +136,21 @@ def test_attempts_of_one_run_count(schedule, alarms, look, run, commit):
     commit()
     run(3)
     assert list(look().standing) == [(FAILING, task_id(task))]
+
+
+class Asking(Task):
+
+    def __call__(self):
+        raise RetryLater(MINUTE, 'not there yet')
+
+
+def test_to_ask_for_another_attempt_is_no_failure(
+        schedule, alarms, look, run, commit):
+    schedule.schedule(Asking())
+    commit()
+    run(5)
+    assert 5 == sum(row.outcome == 'retried' for row in schedule.history)
+    assert look().standing == {}
 
 
 def test_a_success_between_begins_anew(schedule, alarms, look, run, commit):
@@ -369,6 +385,15 @@ def test_what_a_dead_worker_holds_is_late(
     commit()
     found = look(HOUR)
     assert 'held by w1, has been due for' in found.standing[LATE, ''].text
+
+
+def test_what_tells_is_not_late_where_a_dead_worker_holds_it(
+        schedule, alarms, look, run, commit, clock):
+    schedule.schedule(the_alarms.Tell('gone', 'mail', 'wrong', clock.now()))
+    commit()
+    hold(schedule, clock)
+    commit()
+    assert look(HOUR).standing == {}
 
 
 # -- no worker

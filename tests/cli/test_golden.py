@@ -327,5 +327,5 @@ def test_each_command_has_its_file():
     changing = {shlex.split(line)[0] for line in CHANGING + ALARMS}
     # They run for longer than a moment, or need a Zope, or print a format of
     # others, see test_cli_metrics.py.
-    apart = {'worker', 'demo', 'contributed', 'reset', 'metrics'}
+    apart = {'worker', 'web', 'demo', 'contributed', 'reset', 'metrics'}
     assert there | changing | apart >= set(COMMANDS)

@@ -11,6 +11,7 @@ from zodbschedule import Schedule
 from zodbschedule.web import application
 from zodbschedule.web import passwords
 from zodbschedule.web.access import header_user
+from zodbschedule.web.access import local_user
 from zodbschedule.web.passwords import Hash
 from zodbschedule.web.passwords import InvalidPasswords
 from zodbschedule.web.passwords import Passwords
@@ -214,3 +215,15 @@ def test_a_file_is_not_sent_to_who_may_not_look(db, file):
     answer = Request.blank('/static/htmx.min.js').get_response(
         application(db, who=Passwords(file)))
     assert answer.status_code == 401
+
+
+# -- for this machine alone
+
+
+@pytest.mark.parametrize('host, status', [
+    ('localhost:8060', 200), ('LOCALHOST', 200), ('[::1]:8060', 200),
+    ('evil.example.com:8060', 403), ('localhost.example.com', 403),
+    ('localhost:8060.example.com', 403), ('', 403)])
+def test_a_request_names_this_machine(db, host, status):
+    who = local_user('zoe', ('localhost', '[::1]'))
+    assert get(db, who, {'Host': host}).status_code == status

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import ZODB
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from webob import Request
 from webob.exc import HTTPUnauthorized
@@ -80,6 +81,24 @@ def test_metrics_are_of_each_schedule(db):
     answer = get(app, '/metrics')
     assert answer.content_type == 'text/plain'
     assert up(answer) == {'here': 1, 'there': 0}
+
+
+def test_metrics_come_in_the_format_that_is_asked_for_and_say_the_same(db):
+    app = application(db)
+    plain, opened = (
+        get(app, '/metrics', accept=accept) for accept in (
+            'text/plain;version=0.0.4',
+            'application/openmetrics-text;version=1.0.0,*/*;q=0.1'))
+    assert plain.headers['Content-Type'].startswith('text/plain; version=')
+    assert opened.headers['Content-Type'].startswith(
+        'application/openmetrics-text; version=')
+    found, again = (
+        [(family.name, family.samples) for family in parse(answer.text)]
+        for parse, answer in (
+            (text_string_to_metric_families, plain),
+            (openmetrics.text_string_to_metric_families, opened)))
+    assert found == again
+    assert len(found) == 8
 
 
 def test_metrics_have_the_path_as_the_command_line_says_it(db):

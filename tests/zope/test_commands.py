@@ -376,6 +376,16 @@ def test_what_a_command_changes_is_all_that_changes(shell, instance):
     assert 'Warning: no address is set for the site /site' in said
 
 
+def test_the_alarms_of_a_site_need_no_zope(shell, instance):
+    shell('alarm-settings', '--path', '/site', 'failures=2')
+    assert 'workers' not in shell('alarms', '--path', '/site')
+    with instance.open() as root:
+        schedule = get_schedule(root[APPLICATION].site)
+        assert schedule.alarms.failures == 2
+        assert 'look for alarms' in [task.description for task in schedule]
+    shell('alarm-settings', '--path', '/site', '--off')
+
+
 def test_the_site_itself_cannot_be_changed(shell, instance):
     with zope_databases.zope_database(str(instance.conf), Access.CHANGE) as db:
         with pytest.raises(TypeError, match=(

@@ -31,6 +31,7 @@ from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.plain_text import one_line
 from zodbschedule.reading import words
+from zodbschedule.reading.attributes import own_attribute
 from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
 from zodbschedule.reading.healthcheck import Health
 from zodbschedule.reading.pages import parked
@@ -55,8 +56,6 @@ SETTINGS = {NO_WORKER: 'no_worker', LATE: 'late', FAILING: 'failures',
 
 # What tells is no alarm itself: it would have to be told.
 TELL = 'zodbschedule.alarms.telling.Tell'
-
-FAILED = frozenset({'failed', 'retried'})
 
 # How many pages of the history one look reads.  More, and it takes longer
 # after a storm; fewer, and failures in a storm are not counted.
@@ -193,7 +192,7 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
     for row in _newest(schedule, since):
         if row.outcome == 'succeeded':
             succeeded.setdefault(row.id, to_micros(row.ended))
-        elif row.outcome in FAILED and row.type != TELL and row.id:
+        elif _has_failed(schedule, row):
             failed[row.id].append(row)
     streaks = {id: _streak(alarms.streaks.get(id), failed[id],
                            succeeded.get(id, 0))
@@ -207,6 +206,15 @@ def _remember(schedule: Schedule, alarms: Alarms, now: datetime) -> None:
             alarms.looked is None
             or not 0 <= looked - alarms.looked < OVERLAP // MICROSECOND):
         alarms.note(streaks=changed, looked=looked)
+
+
+def _has_failed(schedule: Schedule, row: OutcomeFacts) -> bool:
+    """Not if what is retried has no `Retry`: it has asked for that itself."""
+    if row.type == TELL or not row.id:
+        return False
+    return row.outcome == 'failed' or (
+        row.outcome == 'retried' and own_attribute(
+            schedule.get(row.id), 'retry') is not None)
 
 
 def _is_told(alarms: Alarms, id: str) -> bool:

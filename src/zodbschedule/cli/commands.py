@@ -60,6 +60,7 @@ SECTIONS = {
         'contributed': 'zope_tasks.list_contributed',
         'reset': 'zope_tasks.reset'},
     'Monitoring': {
+        'web': 'web.web',
         'check': 'check.check',
         'metrics': 'metrics.metrics',
         'alarms': 'alarms.alarms'}}

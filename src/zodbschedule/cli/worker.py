@@ -119,7 +119,7 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
                'grace': grace}
     ending = Ending()
     with (Signals() as signals,
-          logs.shown(_log_of(locations[0], log),
+          logs.shown(log_of(locations[0], log),
                      partial(import_modules, modules))):
         with _make_worker(locations, options, ending) as made:
             signals.work = ending.work = made
@@ -131,7 +131,7 @@ def worker(ctx: click.Context, locations: list[Any], threads: int,
     ctx.exit(signals.code)
 
 
-def _log_of(location: Any, chosen: logs.Chosen) -> logs.Chosen:
+def log_of(location: Any, chosen: logs.Chosen) -> logs.Chosen:
     """*chosen*; if that is nothing, a Zope logs as its server does."""
     if not isinstance(location, ZopeLocation) or logs.is_shown() or (
             chosen.format or chosen.config):

@@ -20,6 +20,7 @@ seconds, and some of them may be missing::
     ╰───────────── Outside ─────╯                    ╰── imported ──╯
 """
 
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,12 @@ def _replaced(base: type, module: str, name: str) -> type:
     return type(name, (base,), {'__module__': module})
 
 
+class Way(threading.local):
+    """Whether this thread is on the way to a schedule; others may read one."""
+
+    on = False
+
+
 class Classes:
     """The class factory of the databases of a Zope, see `ZODB.DB`.
 
@@ -103,7 +110,7 @@ class Classes:
 
     def __init__(self, mounts: Mounts) -> None:
         self.mounts = mounts
-        self.on_the_way = False
+        self.way = Way()
         #: the classes of the sites, to which their schedules refer
         self.outside: set[tuple[str, str]] = set()
 
@@ -111,7 +118,7 @@ class Classes:
                  ) -> type:
         top = module.partition('.')[0]
         if (module, name) in self.outside or (
-                self.on_the_way and top not in INSIDE):
+                self.way.on and top not in INSIDE):
             return _replaced(Outside, module, name)
         try:
             found: type = find_global(module, name)
@@ -127,11 +134,11 @@ class Classes:
         It is None if the database has none.  Afterwards only what was found
         is still in memory.
         """
-        self.on_the_way = True
+        self.way.on = True
         try:
             yield connection.root().get(APPLICATION)
         finally:
-            self.on_the_way = False
+            self.way.on = False
             for each in connection.connections.values():
                 each.cacheMinimize()
 

@@ -12,7 +12,9 @@
 ##############################################################################
 """Who asks: each way to know it is a function of the request."""
 
+import re
 from collections.abc import Callable
+from collections.abc import Container
 
 from webob import Request
 from webob.exc import HTTPForbidden
@@ -48,5 +50,23 @@ def header_user(name: str) -> Who:
                 f'The request has no header {name}: only the proxy that asks '
                 f'for a password may send requests here.')
         return user
+
+    return who
+
+
+def local_user(name: str, hosts: Container[str]) -> Who:
+    """*name*, who has started the application, for this machine alone.
+
+    *hosts* are its names.  A page of another site can have the browser take
+    us for that site, by a name of its own that leads to this machine.
+    """
+    def who(request: Request) -> str:
+        host = re.sub(r':\d*$', '', request.host).lower()
+        if host not in hosts:
+            raise HTTPForbidden(
+                f'This machine is not called {text(host, LONGEST)}. Open '
+                f'http://localhost with the port, or start the application '
+                f'with --url.')
+        return name
 
     return who

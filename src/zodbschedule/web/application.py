@@ -68,7 +68,7 @@ class Application:
         self.shown.site.who(request)
         if request.path_info == '/metrics':
             refuse_unless_read(request)
-            return self.metrics.response()
+            return self.metrics.response(request.headers.get('Accept', ''))
         return self.shown.respond(request)
 
 

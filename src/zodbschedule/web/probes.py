@@ -61,11 +61,15 @@ class Metrics:
     def __init__(self, sites: Sites) -> None:
         self.sites = sites
 
-    def response(self) -> Response:
-        """All of it; raises HTTPNotFound without the extra `metrics`."""
+    def response(self, accept: str) -> Response:
+        """All of it, in a format that *accept*, a header, asks for.
+
+        Raises HTTPNotFound without the extra `metrics`.
+        """
         prometheus, registry = self.registry
-        return Response(prometheus.generate_latest(registry), headers={
-            'Content-Type': prometheus.CONTENT_TYPE_LATEST})
+        encode, content_type = prometheus.exposition.choose_encoder(accept)
+        return Response(encode(registry), headers={
+            'Content-Type': content_type})
 
     @cached_property
     def registry(self) -> tuple[Any, Any]:
