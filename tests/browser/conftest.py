@@ -2,21 +2,20 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
+from bookshop import open_shop
+from bookshop import wait_until_open
 from databases import Client
 from databases import ZEOServer
 from databases import free_port
 from databases import listens
 from databases import needs
 from databases import wait_until
-from bookshop import open_shop
-from bookshop import wait_until_open
 
 
 # It reaches nobody but the pages, as in a place without a network.
@@ -60,30 +59,26 @@ class Shop:
 
 @contextmanager
 def running(*command):
-    """Inside this context that command runs; then it ends as it is told."""
+    """Inside this context that command runs; then it ends in order."""
+    path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
         [sys.executable, '-m', 'zodbschedule', *command],
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+        env={**os.environ, 'PYTHONPATH': path})
     try:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        assert process.wait() == 0
 
 
 @contextmanager
 def pages_of(uri, *options):
     """Inside this context the pages are served; the value is the address."""
     port = free_port()
-    process = subprocess.Popen([
-        sys.executable, '-m', 'zodbschedule', 'web', '--db', uri,
-        '--bind', f'127.0.0.1:{port}', *options])
-    try:
+    with running('web', '--db', uri, '--bind', f'127.0.0.1:{port}', *options
+                 ) as process:
         wait_until(lambda: listens(port), 'the pages', process)
         yield f'http://localhost:{port}'
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def pyramid(client):
     """The address of a Pyramid application that has the pages at ``/ops``."""
+    from bookshop import open_shop
     from pyramid.config import Configurator
     from pyramid.wsgi import wsgiapp2
-    from bookshop import open_shop
     from waitress.server import create_server
 
     from zodbschedule.web import application
