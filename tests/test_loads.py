@@ -25,8 +25,12 @@ from zodburi import resolve_uri
 
 from zodbschedule import Schedule
 from zodbschedule import Task
+from zodbschedule import reading
+from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.reading.paging import place_of
 from zodbschedule.store.history import record
+from zodbschedule.store.inspection import stamp
 from zodbschedule.store.labels import codes_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
@@ -75,6 +79,7 @@ def new(schedule, number, instant):
     task.uuid = f'page {number % 30_000}'
     schedule._p_jar.add(task)
     schedule.labels.add(codes_of(task))
+    stamp(task, instant, schedule)
     oid = u64(task._p_oid)
     if number < PAUSED:
         schedule.pauses.begin(oid, Pause(NOON, 'edi', 'why'), task)
@@ -89,9 +94,10 @@ def fill_history(schedule):
     """A nightly task, and one that has filled the history since."""
     for oid, times in ((1, 3), (2, 10_500)):
         for number in range(times):
+            ended = NOON + timedelta(seconds=number)
             schedule.history.add([record(
-                oid, number, SUCCEEDED, number, 'x', 'x', began=number)],
-                NOON + timedelta(seconds=number), 'worker')
+                oid, number, SUCCEEDED, to_micros(ended), 'x', 'x',
+                began=to_micros(ended))], ended, 'worker')
     schedule.history.trim(NOON)
 
 
@@ -122,10 +128,34 @@ LOOKS = {
     'how much is parked': lambda schedule: [
         len(schedule.parked)],
     'what ran last': lambda schedule: page(schedule.history),
+    'a page of what waits': lambda schedule: rows(
+        reading.upcoming(schedule, limit=25)),
+    'a page that a filter leaves empty': lambda schedule: reading.upcoming(
+        schedule, filter=reading.Filter(text='no such text')).items,
+    'a page of what is parked': lambda schedule: rows(
+        reading.parked(schedule, limit=25)),
+    'a page of what is paused': lambda schedule: rows(
+        reading.paused(schedule, limit=25)),
+    'a page of the tasks of a principal': lambda schedule: rows(
+        reading.tasks_of(schedule, limit=25, principalId='system')),
+    'a page of the history': lambda schedule: rows(
+        reading.history(schedule, limit=25)),
+    'a timeline': lambda schedule: rows(timeline(
+        schedule, behind(schedule, PAUSED), limit=25), 'tasks'),
+    'a timeline that begins with paused tasks': lambda schedule: rows(
+        timeline(schedule, None), 'tasks'),
+    'what happened lately': lambda schedule: reading.activity(
+        schedule, NOON, 25).bins,
+    'the health at a glance': lambda schedule: [
+        reading.health(schedule, glance=True)],
 }
 
 FOUND = {'about how many wait': 1, 'of one page': 4, 'how much is parked': 1,
-         'of a principal and a page': 4}
+         'of a principal and a page': 4, 'the health at a glance': 1,
+         'a page that a filter leaves empty': 0,
+         'a timeline that begins with paused tasks': 0, 'a timeline': 25,
+         **{look: 25 for look in LOOKS if look.startswith((
+             'a page of', 'what happened'))}}
 
 
 def page(found):
@@ -134,6 +164,25 @@ def page(found):
     for one in some:
         assert one.description
     return some
+
+
+def rows(found, name='items'):
+    """What is on a page that has a cursor to the next."""
+    assert found.cursor
+    return getattr(found, name)
+
+
+def timeline(schedule, cursor, **options):
+    """What is to run in a thousand years."""
+    return reading.timeline(
+        schedule, None, NOON + timedelta(days=365_000), cursor, **options)
+
+
+def behind(schedule, number):
+    """The cursor to what is behind the task with that number."""
+    instant = NOON + timedelta(microseconds=number * 7_919_000_037)
+    [*_, task] = schedule.timetable.at(instant)
+    return place_of(instant, None, task)
 
 
 @pytest.mark.parametrize('look', LOOKS)

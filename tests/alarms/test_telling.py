@@ -12,16 +12,20 @@
 ##############################################################################
 """Each message is handed over once, whatever happens meanwhile."""
 
+import threading
 from contextlib import closing
+from contextlib import suppress
 from datetime import timedelta
 
 import alarm_kills
 import pytest
 import ZODB
+from databases import Child
 from receivers import MailServer
 from ZODB.POSException import ConflictError
 from ZODB.POSException import StorageError
 
+from zodbschedule import Retry
 from zodbschedule import alarms as the_alarms
 from zodbschedule import clock as the_clock
 from zodbschedule.alarms import looking
@@ -29,6 +33,7 @@ from zodbschedule.alarms import telling
 from zodbschedule.alarms import wording
 from zodbschedule.alarms.setup import looking as task_that_looks
 from zodbschedule.alarms.telling import HANDED
+from zodbschedule.alarms.telling import PATIENT
 from zodbschedule.alarms.telling import Own
 from zodbschedule.alarms.telling import Taken
 from zodbschedule.alarms.telling import hand_over
@@ -132,13 +137,18 @@ def test_while_a_message_cannot_be_sent_not_all_is_well(
     assert the_alarms.look(schedule, alarms, clock.now()).well
 
 
-def test_what_was_tried_for_a_day_is_parked_and_can_be_sent_still(
-        schedule, alarms, queue, run, mails, clock):
+def test_a_message_is_tried_for_a_day():
+    tried = sum((PATIENT.delay_after(number, '', OSError()) or timedelta(0)
+                 for number in range(1, 101)), timedelta(0))
+    assert tried >= timedelta(days=1)
+
+
+def test_what_was_tried_so_often_is_parked_and_can_be_sent_still(
+        schedule, alarms, queue, run, mails, clock, monkeypatch):
+    monkeypatch.setattr(the_alarms.Tell, 'retry', Retry(3, MINUTE, 1))
     mails.stop()
     queue()
-    for _ in range(200):
-        schedule.process(clock.now())
-        clock.advance(15 * MINUTE)
+    run(5)
     entry, = schedule.parked
     assert the_alarms.look(schedule, alarms, clock.now()).standing == {}
     mails.start()
@@ -262,6 +272,28 @@ def test_while_one_sends_it_no_other_does(
     assert len(mails.received) == 1
 
 
+def test_of_many_that_send_at_once_each_message_is_sent_by_one(
+        alarms, queue, own, mails):
+    for _ in range(9):
+        queue()
+    names, sent = sorted(alarms.outbox), []
+
+    def send():
+        for name in names:
+            with suppress(Taken):
+                if hand_over(name, own):
+                    sent.append(name)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(sent) == names
+    assert len(mails.received) == len(
+        {mail['Message-ID'] for mail in mails.received}) == 9
+
+
 def test_a_clock_that_was_ahead_keeps_nothing_from_being_sent(
         alarms, queue, own, mails, clock):
     clock.advance(timedelta(days=1))
@@ -269,6 +301,19 @@ def test_a_clock_that_was_ahead_keeps_nothing_from_being_sent(
     own(lambda alarms: telling._take(name, alarms))
     clock.advance(timedelta(days=-1))
     assert hand_over(name, own)
+
+
+@pytest.fixture(scope='module')
+def killed():
+    """Run what is due in a process that ends at a step."""
+    forking = Child('alarm_kills.serve')
+
+    def killed(path, step):
+        forking.tell(f'{step} {path}')
+        assert forking.line() == 'ended'
+
+    yield killed
+    forking.wait()
 
 
 @pytest.fixture
@@ -295,18 +340,18 @@ def finish(path, minutes):
 
 @pytest.mark.parametrize('step', ['before', 'noted'])
 def test_a_process_that_is_killed_before_it_sends_has_told_nothing(
-        child, stored, step):
+        killed, stored, step):
     path, server = stored
-    child('alarm_kills.run', path, step).wait()
+    killed(path, step)
     assert server.received == []
     assert finish(path, 5) == 0
     assert len(server.received) == 1
 
 
 def test_one_that_is_killed_when_it_has_sent_may_repeat_the_same_message(
-        child, stored):
+        killed, stored):
     path, server = stored
-    child('alarm_kills.run', path, 'sent').wait()
+    killed(path, 'sent')
     assert len(server.received) == 1
     assert finish(path, 5) == 0
     ids = [mail['Message-ID'] for mail in server.received]
@@ -314,8 +359,8 @@ def test_one_that_is_killed_when_it_has_sent_may_repeat_the_same_message(
     assert len(set(ids)) == 1
 
 
-def test_one_that_is_killed_when_that_is_noted_repeats_nothing(child, stored):
+def test_one_that_is_killed_when_that_is_noted_repeats_nothing(killed, stored):
     path, server = stored
-    child('alarm_kills.run', path, 'done').wait()
+    killed(path, 'done')
     assert finish(path, 5) == 0
     assert len(server.received) == 1

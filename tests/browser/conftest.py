@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
-from bookshop import open_shop
-from bookshop import wait_until_open
+from browsed_shop import open_shop
+from browsed_shop import wait_until_open
 from databases import Client
 from databases import ZEOServer
 from databases import free_port

@@ -4,7 +4,7 @@
 from importlib.resources import files
 
 import pytest
-from bookshop import addresses
+from browsed_shop import addresses
 
 
 pytestmark = pytest.mark.slow

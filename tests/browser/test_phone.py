@@ -1,7 +1,7 @@
 """The pages on a phone: nothing has to be moved sideways to be read."""
 
 import pytest
-from bookshop import addresses
+from browsed_shop import addresses
 
 
 pytestmark = pytest.mark.slow

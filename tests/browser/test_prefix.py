@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def pyramid(client):
     """The address of a Pyramid application that has the pages at ``/ops``."""
-    from bookshop import open_shop
+    from browsed_shop import open_shop
     from pyramid.config import Configurator
     from pyramid.wsgi import wsgiapp2
     from waitress.server import create_server

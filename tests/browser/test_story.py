@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from bookshop import LETTERS
+from browsed_shop import LETTERS
 
 
 pytestmark = pytest.mark.slow

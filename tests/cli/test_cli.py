@@ -475,11 +475,8 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
         def paused(self, task=None):
             return None
 
-        def getTaskTimes(self):
-            return iter(())
-
-        def tasks(self, min, max):
-            return iter(())
+        def in_timetable(self, task):
+            return None
 
     with opened(shell.db) as root:
         task = root['schedule'].call('shop.deliver', time=MORNING)
@@ -1224,7 +1221,7 @@ def test_check_is_fine_while_tasks_are_processed_in_time(shell, wall_clock):
         'task': {'id': task, 'description': 'shop.deliver',
                  'function': 'shop.deliver', 'time': '2030-01-31T08:00:00Z',
                  'worker': None},
-        'next_due': None, 'parked': 0,
+        'overdue_unknown': False, 'next_due': None, 'parked': 0,
         'workers': {'alive': 0, 'silent': 0, 'dead': 0, 'idle': 0},
         'pause': None,
         'unable': [], 'paused_tasks': [], 'first_pause': None,

@@ -792,7 +792,7 @@ def test_history_as_json_tells_all(shell, eventful):
         'began': '2030-01-31T10:00:00Z', 'ended': '2030-01-31T10:00:00Z',
         'attempt': 2, 'passed': 0, 'worker': 'process()',
         'description': 'shop.deliver', 'principalId': 'yan',
-        'error': 'RuntimeError: nobody opens'}
+        'error': 'RuntimeError: nobody opens', 'type': 'shop.deliver'}
 
 
 @pytest.mark.parametrize('passed, shown', [

@@ -40,6 +40,7 @@ from ZODB.FileStorage.FileStorage import FileStorage
 
 from zodbschedule import Schedule
 from zodbschedule.cli import kept_open
+from zodbschedule.cli import listening
 from zodbschedule.cli import web
 from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.errors import CommandError
@@ -288,6 +289,21 @@ def test_it_listens_at_each_address(monkeypatch):
             assert each.getsockname()[0] == '::1'
 
 
+def test_it_listens_at_all_addresses_or_at_none(monkeypatch):
+    def second_fails(family, address):
+        if made:
+            raise OSError(98, 'in use')
+        made.append(bound(family, address))
+        return made[0]
+
+    made, bound = [], listening._bound
+    monkeypatch.setattr(listening, '_bound', second_fails)
+    place = bind_of('127.0.0.1:0')
+    with pytest.raises(CommandError, match='in use'):
+        place._replace(addresses=place.addresses * 2).sockets()
+    assert made[0].fileno() == -1
+
+
 # -- a database that is kept open
 
 
@@ -442,3 +458,13 @@ def test_the_schedule_of_a_site_is_found_by_its_location(monkeypatch):
 
     monkeypatch.setattr(ZopeLocation, 'find', fail)
     assert path(root) is None
+
+
+def test_the_databases_of_a_zope_are_opened_when_they_are_needed(
+        monkeypatch):
+    configured = []
+    monkeypatch.setattr(web, 'configured', configured.append)
+    with web.database_of(
+            [ZopeLocation('zope.conf', '/shop')], False, 1) as db:
+        assert configured == ['zope.conf']
+        assert db.opened is None

@@ -25,8 +25,13 @@ import yaml
 from databases import needs
 from metrics_page import PAGE
 from metrics_page import documented
+from prometheus_client import CollectorRegistry
+from prometheus_client import generate_latest
 
 from zodbschedule.cli.commands import commands
+from zodbschedule.metrics.database import Figures
+from zodbschedule.metrics.database import Reported
+from zodbschedule.metrics.runs import RunMetrics
 
 
 DOCS = PAGE.parent
@@ -144,8 +149,8 @@ def promtool():
     program = shutil.which('promtool')
     needs(program, 'promtool', 'install Prometheus, or put promtool alone on '
           'the PATH')
-    return lambda *args: subprocess.run(
-        [program, *map(str, args)], capture_output=True, text=True)
+    return lambda *args, **options: subprocess.run(
+        [program, *map(str, args)], capture_output=True, text=True, **options)
 
 
 def as_rules(*expressions):
@@ -165,6 +170,24 @@ def test_the_rules_and_the_board_are_promql(promtool, tmp_path):
         str(len(rules())), str(len(queries()))]
     board.write_text(as_rules('sum by (zodbschedule_up'))
     assert promtool('check', 'rules', board).returncode == 1
+
+
+def test_the_metrics_are_named_as_prometheus_advises(promtool):
+    runs, registry = RunMetrics('w1'), CollectorRegistry()
+    runs.runs.labels('schedule', 'w1', 'shop.sell', 'succeeded').inc()
+    runs.duration.labels('schedule', 'w1', 'shop.sell').observe(1)
+    runs.lag.labels('schedule', 'w1').observe(1)
+    runs.parked.labels('schedule', 'w1', 'shop.sell').inc()
+    runs.retries.labels('schedule', 'w1', 'shop.sell').inc()
+    runs.conflicts.labels('schedule', 'w1').inc()
+    registry.register(runs)
+    registry.register(Reported({'schedule': Figures(
+        1, 1, 1.5, 1, 1, True, {'alive': 1, 'silent': 0, 'dead': 0})}))
+    told = generate_latest(registry).decode()
+    done = promtool('check', 'metrics', input=told)
+    assert (done.returncode, done.stdout + done.stderr) == (0, '')
+    done = promtool('check', 'metrics', input='# TYPE a counter\na 1\n')
+    assert done.returncode == 3
 
 
 # -- alerts

@@ -16,6 +16,7 @@ from zodbschedule import Schedule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.reading import paging
 from zodbschedule.store.history import record
 
 
@@ -85,3 +86,53 @@ def test_a_page_loads_few_objects(scattered, clock, read):
     loads = cold_loads(scattered, READ[read])
     print(f'{read}: {loads} loads')
     assert loads <= MOST
+
+
+def test_the_history_is_not_read_beyond_what_is_asked_for(scattered):
+    assert cold_loads(scattered, lambda schedule: reading.history(
+        schedule, since=BEGIN + DAY)) < 10
+
+
+def test_few_objects_are_loaded_for_the_last_errors(scattered):
+    assert cold_loads(scattered, lambda schedule: list(
+        paging.newest_outcomes(schedule))) < 30
+
+
+def test_few_objects_are_loaded_for_the_last_outcomes(scattered, clock):
+    def read(schedule):
+        task = next(schedule.timetable.at(BEGIN))
+        reading.contributed(schedule, [reading.Contributed(
+            'a', task, None, None, False, True, None, ())])
+
+    assert cold_loads(scattered, read) < 150
+
+
+@pytest.fixture
+def paused_in_front(schedule, commit):
+    """Many paused tasks that are due, and behind them one that is not."""
+    for number in range(150):
+        task = schedule.call(print, time=BEGIN - (200 - number) * DAY)
+        if number < 149:
+            schedule.pause(task)
+    commit()
+    return schedule
+
+
+def test_a_glance_says_what_it_does_not_know(paused_in_front):
+    found = []
+    assert cold_loads(paused_in_front, lambda schedule: found.append(
+        reading.health(schedule, glance=True))) <= MOST
+    assert found[0].overdue_unknown and found[0].task is None
+
+
+def test_a_monitor_looks_behind_all_that_is_paused(paused_in_front):
+    found = reading.health(paused_in_front)
+    assert found.overdue == 51 * DAY
+    assert not found.overdue_unknown
+
+
+def test_a_glance_in_vain_knows_that_nothing_is_due(scattered, clock):
+    found = []
+    cold_loads(scattered, lambda schedule: found.append(
+        reading.health(schedule, BEGIN - DAY, glance=True)))
+    assert not found[0].overdue_unknown

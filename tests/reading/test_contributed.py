@@ -52,6 +52,7 @@ def test_without_its_add_on_it_has_the_text_that_is_stored(schedule, task):
 
 def test_the_last_outcome_is_with_it(schedule, task, commit, clock):
     other = schedule.call(print, time=BEGIN)
+    schedule.call(print, time=BEGIN + HOUR, description='of no add-on')
     commit()
     for _ in range(2):
         schedule.process(clock.now())

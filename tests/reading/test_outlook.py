@@ -124,3 +124,15 @@ def test_the_history_is_searched_for_a_text(schedule, commit):
         [found] = reading.history(schedule, text=text).items
         assert found.outcome == outcome
     assert reading.history(schedule, text='no such text').items == ()
+
+
+def test_what_else_a_worker_holds_is_not_loaded_for_a_task(schedule, commit):
+    tasks = [schedule.call(print, time=BEGIN) for _ in range(20)]
+    claim = schedule.claims['a'] = Claim('night', this(), to_micros(BEGIN))
+    turn.exchange(schedule, claim, 20, None, BEGIN, lambda *_: True)
+    commit()
+    id = task_id(tasks[7])
+    assert reading.task(schedule, id).state == 'claimed'
+    read = cold_loads(schedule, lambda again: reading.task(again, id))
+    listed = cold_loads(schedule, lambda again: reading.running(again))
+    assert read < listed

@@ -88,6 +88,9 @@ def test_it_begins_at_a_moment_to_come(schedule, commit):
     [runs] = shown(reading.timeline(schedule, since, until)).values()
     delay = runs[0] - 50
     assert 0 < delay < .5 and runs == pytest.approx([50 + delay, 51 + delay])
+    [again] = shown(reading.timeline(
+        schedule, since + delay / 2 * HOUR, until)).values()
+    assert again == runs
 
 
 def test_what_is_before_it_is_not_computed_one_by_one(schedule, commit):
@@ -152,6 +155,26 @@ def test_it_says_until_when_it_is_whole(schedule, commit):
              for limit in range(1, 5)]
     assert [(each.whole_until - BEGIN) / HOUR for each in found] == [
         0, 1, 2, 24]
+
+
+def test_what_is_late_is_not_before_now(schedule, commit, clock):
+    for number in range(3):
+        schedule.call(print, time=BEGIN + number * HOUR)
+    commit()
+    clock.advance(DAY)
+    found = reading.timeline(schedule, None, clock.now() + DAY, limit=2)
+    assert found.whole_until == clock.now()
+
+
+def test_what_is_caught_up_runs_now(schedule, commit, clock):
+    schedule.call(print, time=BEGIN, recurrence=Every(HOUR, BEGIN),
+                  missed='all')
+    commit()
+    clock.advance(2 * HOUR)
+    for since in None, BEGIN:
+        [row] = reading.timeline(
+            schedule, since, clock.now() + HOUR).tasks
+        assert [(run.time - BEGIN) / HOUR for run in row.runs] == [2, 2, 2, 3]
 
 
 def test_a_filter_selects(schedule, commit, monkeypatch):

@@ -13,6 +13,7 @@
 """A process that ends while it hands over a message."""
 
 import os
+import sys
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -69,3 +70,14 @@ def run(path, step):
     with clock.use(SettableClock(BEGIN + timedelta(seconds=1))):
         db = ZODB.DB(path)
         db.open().root()['schedule'].process(clock.now())
+
+
+def serve():
+    """For each line, a step and a path: do that in a process of its own."""
+    for line in sys.stdin:
+        step, path = line.strip().split(' ', 1)
+        pid = os.fork()
+        if not pid:
+            run(path, step)
+            os._exit(1)
+        print('ended' if os.waitpid(pid, 0)[1] == 0 else 'not at that step')

@@ -80,12 +80,11 @@ class Talk(socketserver.StreamRequestHandler):
                 body = b''.join(iter(self.rfile.readline, b'.\r\n'))
                 receiver.received.append(
                     message_from_bytes(body, policy=default))
-                if receiver.fault in ('no answer', 'hangs'):
+                if receiver.fault == 'no answer':
                     return None
                 self.say('250 taken')
             elif verb == 'QUIT':
-                return self.say('oops' if receiver.fault == 'rude' else
-                                '221 bye')
+                return receiver.fault == 'rude' or self.say('221 bye')
             elif verb == 'RCPT' and receiver.fault == 'unknown' and (
                     b'ann@' in line):
                 self.say('550 unknown')

@@ -34,6 +34,7 @@ from zodbschedule import tracing
 from zodbschedule.reading.one_task import task as read_task
 from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import task_id
+from zodbschedule.testing import run_until
 from zodbschedule.tracing.origin import Origin
 from zodbschedule.tracing.origin import keep_origin
 from zodbschedule.tracing.origin import origin_of
@@ -251,6 +252,15 @@ def test_a_duplicate_is_not_sent(schedule, spans, duplicate):
     transaction.commit()
     assert second is first
     assert len(spans.sends) == 1
+
+
+def test_what_is_not_committed_in_a_test_is_not_sent(schedule, spans):
+    acts['first'] = lambda task: None if schedule.call('os.getcwd') else None
+    schedule.schedule(Act(NOON, description='first'))
+    assert run_until(schedule, NOON + HOUR, commit=False).succeeded == 2
+    transaction.abort()
+    assert spans.sends == []
+    assert len(spans.runs) == 2
 
 
 def test_a_schedule_in_no_database_sends_nothing(spans):

@@ -127,6 +127,14 @@ def test_a_task_that_is_gone_is_a_message(stage, browser, id, button):
     assert 'is not here any more' in browser.said[0]
 
 
+def test_what_is_wrong_in_the_form_of_a_task_that_is_gone_does_not_matter(
+        stage, browser, id):
+    with stage.schedule() as schedule:
+        schedule.unschedule(schedule.get(id))
+    browser.press('Change', expires='soon')
+    assert 'is not here any more' in browser.said[0]
+
+
 def test_twice_is_once(stage, browser, id):
     other = stage.browser().open(f'/tasks/{id}')
     browser.press('Cancel')

@@ -5,9 +5,12 @@ from datetime import datetime
 from datetime import timedelta
 
 import pytest
+from cold import cold_loads
 from filling_in import stage as stage
 from in_memory import clock as clock
 
+from zodbschedule import reading
+from zodbschedule import steering
 from zodbschedule.reading import paging
 from zodbschedule.steering import bulk
 
@@ -49,6 +52,7 @@ def test_it_is_done_by_a_task_and_on_record(stage, clock, twelve):
     assert twelve.shows('cancel for zoe', 'waiting')
     assert '/tasks/' in twelve.address
     run(stage, clock)
+    assert twelve.open(twelve.address).shows('cancel for zoe: 12 of 12')
     with stage.schedule() as schedule:
         assert [task.description for task in schedule] == ['other', 'other']
     assert stage.decisions() == 12 * [
@@ -96,8 +100,36 @@ def test_more_than_were_counted_are_told(twelve, monkeypatch):
     monkeypatch.setattr(paging, 'LOOKED_AT', 5)
     twelve.open('/bulk?action=pause&text=letter')
     assert twelve.shows('At least 5 tasks', 'Only the first were counted.')
+    twelve.open('/bulk?action=pause')
+    assert twelve.shows('About 14 tasks: no filter')
     twelve.open('/bulk?action=pause&text=other')
     assert twelve.shows('None was found among the first.')
+
+
+def test_all_that_is_parked_is_counted(stage, clock, monkeypatch):
+    with stage.schedule() as schedule:
+        for _ in range(3):
+            schedule.call(fail, time=BEGIN)
+    stage.process(BEGIN)
+    monkeypatch.setattr(bulk, 'PREVIEWED', 1)
+    monkeypatch.setattr(paging, 'LOOKED_AT', 2)
+    assert stage.browser().open('/bulk?action=discard').shows(
+        '3 tasks: no filter is given, so all are meant')
+
+
+def test_a_preview_loads_few_objects(stage, clock):
+    with stage.schedule() as schedule:
+        for number in range(300):
+            schedule.call(print, time=BEGIN + number * HOUR)
+    with stage.schedule() as schedule:
+        loads = cold_loads(schedule, lambda again: steering.preview(
+            again, 'cancel', reading.Filter(text='no such text')))
+    print(f'{loads} loads')
+    assert loads <= 200
+    with stage.schedule() as schedule:  # all is in the cache
+        assert all(task.description for task in schedule)
+        found = steering.preview(schedule, 'cancel', reading.Filter())
+        assert found.number == 300
 
 
 @pytest.mark.parametrize('query', [

@@ -242,3 +242,10 @@ def test_nobody_else_makes_a_message(browser):
     browser.cookies['zodbschedule-message'] = (
         'x' + browser.cookies['zodbschedule-message'])
     assert 'renamed' not in browser.send('/upcoming').text
+
+
+def test_an_act_may_say_nothing(browser, monkeypatch):
+    monkeypatch.setitem(
+        acting.ACTS, 'rename', lambda visit: visit.redirect('upcoming'))
+    assert browser.post_with_token().status_code == 303
+    assert 'zodbschedule-message' not in browser.cookies

@@ -1,5 +1,7 @@
 """What a page loads, however many tasks there are: a bounded number."""
 
+from datetime import timedelta
+
 import pytest
 import ZODB
 from browsing import look
@@ -17,6 +19,8 @@ from zodbschedule.testing import SettableClock
 
 MOST_LOADS = 200
 
+DAY = timedelta(days=1)
+
 
 class Counting:
     """Counts what connections load, until they are closed."""
@@ -29,7 +33,8 @@ class Counting:
 
 @pytest.fixture(scope='module')
 def crowded():
-    """10,000 tasks at one instant that is due, and some that repeat."""
+    """10,000 tasks at one instant that is due, some that repeat, some far.
+    """
     db = ZODB.DB(None)
     manager = TransactionManager()
     with the_clock.use(SettableClock(BEGIN)):
@@ -41,6 +46,8 @@ def crowded():
         for number in range(60):
             schedule.call(print, recurrence=Every(MINUTE),
                           description=f'ping {number}')
+        for number in range(300):
+            schedule.call(print, time=BEGIN + 900 * DAY + number * MINUTE)
         manager.commit()
         yield schedule
     manager.abort()

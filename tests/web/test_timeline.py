@@ -187,6 +187,11 @@ def test_what_cannot_be_asked_is_refused(schedule, query):
     assert ask(schedule, f'/timeline?{query}').status_code == 400
 
 
+def test_before_the_first_day_there_is_none(schedule):
+    assert ask(schedule, '/timeline?from=0001-01-01',
+               zone=BERLIN).status_code == 400
+
+
 @pytest.mark.parametrize('day', ['0001-01-02', '9000-01-01'])
 def test_other_ages_have_days_too(schedule, commit, day):
     schedule.call(print, recurrence=Every(MINUTE))

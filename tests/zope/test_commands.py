@@ -2,8 +2,10 @@
 
 import logging
 import os
+import re
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -16,12 +18,15 @@ from conftest import make_site
 from OFS.Application import Application
 from OFS.Folder import Folder
 from Products.ZODBMountPoint.MountedObject import MountedObject
+from webob import Request
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected
 from zope.configuration.exceptions import ConfigurationError
 from Zope2.Startup import run
 
+from zodbschedule.cli import kept_open
 from zodbschedule.cli import logs
+from zodbschedule.cli import web
 from zodbschedule.cli import zope_databases
 from zodbschedule.cli.commands import commands
 from zodbschedule.cli.database import Access
@@ -315,6 +320,90 @@ def test_a_site_is_found_and_its_code_is_not_imported(
     assert ('getId of the site' in said) is not path.startswith('/mounted')
     assert 'class missing' not in said
     assert 'gone_addon' not in sys.modules
+
+
+@pytest.fixture
+def ask(instance):
+    """What the pages answer that show all sites, or those *paths*."""
+    @contextmanager
+    def serving(*paths, allow_changes=False):
+        conf = str(instance.conf)
+        locations = [ZopeLocation(conf, path) for path in paths or [None]]
+        with web.database_of(locations, allow_changes, 2) as db:
+            app = web.application_of(
+                db, locations, {'allow_changes': allow_changes})
+            yield lambda address, **options: Request.blank(
+                address, {'REMOTE_USER': 'zoe'}, **options).get_response(app)
+
+    return serving
+
+
+def test_the_pages_show_all_sites_and_import_no_code(ask):
+    with ask() as get:
+        page = get('/')
+        for path in SITES:
+            assert f'href="/at{path}/"' in page.text
+            assert get(f'/at{path}/upcoming').status_code == 200
+        assert 'getId of the site' in get('/at/site/upcoming').text
+        assert 'zodbschedule_up{schedule="big/site"} 1.0' in (
+            get('/metrics').text)
+    assert 'gone_addon' not in sys.modules
+
+
+def test_the_pages_show_one_site(ask):
+    with ask('/big/site') as get:
+        assert 'getId of the site' in get('/upcoming').text
+    with ask('/plain') as get:
+        answer = get('/')
+        assert answer.status_code == 404
+        assert 'There is no schedule at /plain.' in answer.text
+
+
+def test_the_pages_show_what_is_new(ask, instance, monkeypatch):
+    monkeypatch.setattr(kept_open, 'LOOK_EVERY', 0)
+    with ask('/site') as get:
+        assert 'getId of the site' in get('/upcoming').text
+        with instance.open() as root:
+            schedule = get_schedule(root[APPLICATION].site)
+            for task in list(schedule):
+                schedule.unschedule(task)
+        assert 'getId of the site' not in get('/upcoming').text
+
+
+def pressed(get, page, act, **fields):
+    """What is answered to a button of that page."""
+    answer = get(page)
+    token = re.search('name="token" value="([^"]+)"', answer.text)[1]
+    cookie = answer.headers['Set-Cookie'].partition(';')[0]
+    return get(act, POST={'token': token, **fields}, headers={
+        'Cookie': cookie})
+
+
+def test_the_buttons_of_the_pages_need_no_code(ask):
+    with ask(allow_changes=True) as get:
+        page = '/at/big/site/upcoming'
+        id = re.search('/tasks/([0-9a-f]+)"', get(page).text)[1]
+        for act in 'pause', 'resume', 'run-now', 'cancel':
+            answer = pressed(get, page, f'/at/big/site/{act}', id=id)
+            assert answer.status_code == 303
+        assert 'getId of the site' not in get(page).text
+        answer = pressed(get, '/at/big/site/settings',
+                         '/at/big/site/start-bulk', action='cancel')
+        assert answer.status_code == 303
+        assert get(answer.location).status_code == 200
+    assert 'gone_addon' not in sys.modules
+
+
+def test_one_thread_on_the_way_does_not_mislead_another(instance):
+    conf = str(instance.conf)
+    with instance.open() as root:
+        oid = root[APPLICATION].plain._p_oid
+    with zope_databases.zope_database(conf, Access.READ) as db, (
+            db.transaction()) as connection:
+        with db.classFactory.application(connection), ThreadPoolExecutor(
+                1) as other, db.transaction() as connection:
+            assert other.submit(
+                lambda: type(connection.get(oid))).result() is Folder
 
 
 def test_what_is_beside_the_way_has_its_class_afterwards(instance):

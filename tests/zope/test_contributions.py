@@ -26,13 +26,18 @@ from zodbschedule import Every
 from zodbschedule import Retry
 from zodbschedule import RRule
 from zodbschedule.interfaces import CodeMissing
+from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import InvalidTask
+from zodbschedule.reading.facts import iso
+from zodbschedule.steering import Steered
+from zodbschedule.store.inspection import task_id
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contributed
 from zodbschedule.zope import contribution_states
 from zodbschedule.zope import contributions
 from zodbschedule.zope import install
 from zodbschedule.zope import reset
+from zodbschedule.zope import steering
 from zodbschedule.zope import synchronize
 from zodbschedule.zope import uninstall
 from zodbschedule.zope import withdraw
@@ -394,6 +399,71 @@ class TestChanging:
         with pytest.raises(LookupError):
             reset(site, 'b')
 
+    def test_who_has_reset_it_is_on_record(
+            self, site, task, schedule, states):
+        schedule.change(task, missed='all')
+        schedule.pause(task)
+        transaction.commit()
+        waits = schedule.waits(task)
+        found = steering.reset(
+            site, 'a', by='jane', reason='too often', seen=waits)
+        assert found == Steered(
+            task_id(task), True, f'a was reset; it is due {iso(waits)}.',
+            time=waits, said='was reset; it is due')
+        assert [(row.outcome, row.error) for row in schedule.history
+                if row.principalId == 'jane'] == [
+            ('resumed', None),
+            ('changed', 'recurrence, missed: reset: too often')]
+
+    def test_who_has_brought_it_back_is_on_record(
+            self, site, task, schedule):
+        assert steering.cancel(site, 'a', by='jane').done
+        transaction.commit()
+        gone = steering.pause(site, 'a', by='jane')
+        assert (gone.done, gone.problem) == (False, 'gone')
+        assert gone.message.startswith('a is not scheduled here; reset it')
+        assert steering.reset(site, 'a', by='jane').done
+        assert [row.error for row in schedule.history.select(
+            outcome='changed')] == ['reset']
+        assert len(list(schedule)) == 1
+
+    def test_what_has_moved_on_is_not_reset(self, site, task, schedule):
+        schedule.change(task, missed='all')
+        found = steering.reset(
+            site, 'a', by='jane', seen=schedule.waits(task) - HOUR)
+        assert (found.done, found.problem) == (False, 'moved')
+        assert task.missed == 'all'
+
+    def test_what_a_worker_has_is_not_reset(
+            self, site, task, schedule, monkeypatch):
+        def busy(*args, **options):
+            raise InProgress('a worker has it')
+
+        monkeypatch.setattr(type(schedule), 'change', busy)
+        found = steering.reset(site, 'a', by='jane')
+        assert (found.done, found.problem) == (False, 'running')
+        assert found.message.startswith('a runs just now')
+
+    def test_what_no_add_on_contributes_is_told(self, site, schedule):
+        for place in site, site.aq_parent:
+            found = steering.reset(place, 'b', by='jane')
+            assert (found.done, found.problem) == (False, 'gone')
+            assert "contributes no task named 'b' to " in found.message
+            assert not steering.run_now(place, 'b', by='jane').done
+
+    def test_a_person_steers_it_by_its_name(self, site, task, schedule):
+        assert steering.change(
+            site, 'a', by='jane', missed='all').message.startswith(
+                'a was changed; it is due ')
+        assert task.missed == 'all'
+        assert steering.pause(site, 'a', by='jane', reason='not now').done
+        assert steering.run_now(site, 'a', by='jane').message == (
+            'a is paused; resume it first.')
+        assert steering.resume(site, 'a', by='jane').done
+        assert steering.run_now(site, 'a', by='jane').message == (
+            'a is due now.')
+        assert {row.principalId for row in schedule.history} == {'jane'}
+
     def test_what_somebody_has_paused_stays_so(self, site, task, schedule):
         schedule.pause(task, reason='not now', by='jane')
         transaction.commit()
@@ -604,8 +674,9 @@ class TestAsPlainData:
         assert found.absent and found.description == 'Clean up'
         assert "contributes no task named 'a'" in found.problem
 
-    def test_a_task_whose_record_is_gone_is_told_with_its_problem(
-            self, site, schedule, monkeypatch):
+    @pytest.fixture
+    def lost(self, site, schedule, monkeypatch):
+        """A contributed task whose record is gone."""
         contribute('a', check, every=HOUR, title='Clean up')
         synchronize(site)
         transaction.commit()
@@ -613,15 +684,29 @@ class TestAsPlainData:
         task._p_deactivate()
         setstate = task._p_jar.setstate
 
-        def lost(obj):
+        def lose(obj):
             if obj is task:
                 raise POSKeyError(task._p_oid)
             setstate(obj)
 
-        monkeypatch.setattr(task._p_jar, 'setstate', lost)
+        monkeypatch.setattr(task._p_jar, 'setstate', lose)
+        return task
+
+    def test_a_task_whose_record_is_gone_is_told_with_its_problem(
+            self, site, lost):
         [found] = contributed(site)
         assert (found.description, found.problem) == (
             'Clean up', 'record gone')
+
+    def test_a_task_whose_record_is_gone_is_replaced_by_a_reset(
+            self, site, lost, schedule):
+        [found] = contributed(site)
+        assert steering.reset(site, 'a', by='jane', seen=found.time).done
+        [other] = schedule
+        assert schedule.contributed_tasks['a'] is other is not lost
+        assert schedule.keys.get('contributed:a') is other
+        [found] = contributed(site)
+        assert found.problem is None
 
     def test_a_site_without_a_schedule_has_none(self, site):
         uninstall(site)

@@ -38,7 +38,7 @@ def test_the_chapter_on_zope(app, clock, monkeypatch):
     transaction.savepoint()
     names = {'site': site, 'document': site.document}
     blocks = BLOCK.findall(PAGE.read_text(encoding='utf-8'))
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     for block in blocks[:2] + blocks[3:4]:
         exec(textwrap.dedent(block), names)
     # Then on behalf of the site, for somebody who may not.
@@ -50,7 +50,7 @@ def test_the_chapter_on_zope(app, clock, monkeypatch):
     assert waiting == 2 * ['reindexObject of document']
     try:
         exec(textwrap.dedent(blocks[4]), names)
-        exec(textwrap.dedent(blocks[8]), names)
+        exec(textwrap.dedent(blocks[9]), names)
         synchronize(site)
         assert [state.name for state in contribution_states(site)] == [
             'my.addon.check']
@@ -58,13 +58,15 @@ def test_the_chapter_on_zope(app, clock, monkeypatch):
         forget()
     assert [entry.outcome for entry in names['schedule'].history] == [
         'succeeded', 'succeeded']
-    exec(textwrap.dedent(blocks[6]), names)
+    exec(textwrap.dedent(blocks[5]), names)
+    assert names['found'].message == 'my.addon.check is paused.'
+    exec(textwrap.dedent(blocks[7]), names)
     names['schedule'].unschedule(names['task'])
     newSecurityManager(None, system.__of__(site.acl_users))
-    exec(textwrap.dedent(blocks[7]), {'document': site.document})
+    exec(textwrap.dedent(blocks[8]), {'document': site.document})
     assert [entry.outcome for entry in names['schedule'].history][:1] == [
         'unscheduled']
-    exec(textwrap.dedent(blocks[5]), names)
+    exec(textwrap.dedent(blocks[6]), names)
     [mail] = mails_of_a_parked_task(
         names['mail'], names['schedule'], clock, monkeypatch)
     assert mail['Subject'] == '/example: math.sqrt was parked'

@@ -44,8 +44,12 @@ def steer(location: Location, note: str, act: Callable[[Schedule], Steered],
 
 def told(found: Steered, location: Location) -> str:
     """As in ``2a was cancelled``."""
-    when = f' {words.when(found.time, clock.now())}' if found.time else ''
-    return f'{found.id or location} {found.said}{when}'
+    return in_words(found, found.id or str(location))
+
+
+def in_words(found: Steered, what: str) -> str:
+    """The same of *what*."""
+    return found.told(what, lambda time: words.when(time, clock.now()))
 
 
 def refuse_left(found: Steered, schedule: Schedule, location: Location
@@ -74,9 +78,8 @@ def error_of(found: Steered, schedule: Schedule, location: Location
         case 'paused':
             return _paused(found, schedule, location)
         case 'key-taken':
-            return CommandError(
-                f'{found.id} was left as it is: {found.said}, with: '
-                f'zodbschedule cancel {found.other}')
+            return CommandError(f'{told(found, location)}, with: zodbschedule '
+                                f'cancel {found.other}')
         case 'refused':
             return CommandError(found.said)
         case _:

@@ -26,8 +26,11 @@ from zodbschedule.cli.database import read_schedule
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import conf_option
 from zodbschedule.cli.options import json_option
+from zodbschedule.cli.options import record_options
+from zodbschedule.cli.steered import in_words
 from zodbschedule.cli.zope_site import SiteLocation
 from zodbschedule.reading.contributed import ContributedFacts
+from zodbschedule.steering import Steered
 
 
 def site_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -50,7 +53,7 @@ def site_options(function: Callable[..., None]) -> Callable[..., None]:
 def list_contributed(location: SiteLocation, as_json: bool) -> None:
     """List the tasks that add-ons contribute to a site of a Zope."""
     with read_schedule(location) as site:
-        rows = _contributions().contributed(site)
+        rows = _of_zope('contributions').contributed(site)
     if as_json:
         output.show_json_lines(rows)
         return
@@ -59,21 +62,23 @@ def list_contributed(location: SiteLocation, as_json: bool) -> None:
 
 @click.command()
 @click.argument('name', metavar='NAME')
+@record_options
 @site_options
-def reset(location: SiteLocation, name: str) -> None:
+def reset(location: SiteLocation, name: str, by: str, reason: str) -> None:
     """Reset a contributed task to the definition of its add-on."""
-    def restore(site: Any) -> None:
-        try:
-            _contributions().reset(site, name)
-        except LookupError as error:
-            raise CommandError(str(error)) from error
+    def restore(site: Any) -> Steered:
+        found: Steered = _of_zope('steering').reset(
+            site, name, by=by, reason=reason)
+        if not found.done:
+            raise CommandError(found.told(name))
+        return found
 
-    change_schedule(location, f'reset {name}', restore)
-    click.echo(f'{name} was reset')
+    found = change_schedule(location, f'reset {name}', restore, by)
+    click.echo(in_words(found, name))
 
 
-def _contributions() -> Any:
-    return import_module('zodbschedule.zope.contributions')
+def _of_zope(module: str) -> Any:
+    return import_module(f'zodbschedule.zope.{module}')
 
 
 def _table(rows: Iterable[ContributedFacts]) -> Any:

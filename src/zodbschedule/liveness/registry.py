@@ -16,6 +16,7 @@ Read from the claims; only `recover` writes, in the caller's transaction.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -87,6 +88,10 @@ class ClaimedTask(NamedTuple):
     worker: str
     running: bool = False
     progress: tuple[float, float] | None = None
+
+
+#: passes on what waits, and may end early
+Look = Callable[[Iterator[ClaimedTask]], Iterator[ClaimedTask]]
 
 
 # -- The workers
@@ -181,13 +186,14 @@ def overdue(schedule: ScheduleState, now: datetime) -> timedelta:
     return timedelta(0) if found is None else now - found.time
 
 
-def most_overdue(schedule: ScheduleState, now: datetime
-                 ) -> ClaimedTask | None:
+def most_overdue(schedule: ScheduleState, now: datetime,
+                 look: Look = iter) -> ClaimedTask | None:
     """The task that has been due longest, as `overdue` counts; or None.
 
-    The name of its worker is empty if it waits.
+    The name of its worker is empty if it waits.  *look* may end early the
+    search for one that is not paused.
     """
-    found = list(_longest_due(schedule, now))
+    found = list(_longest_due(schedule, now, look))
     for claim_id, claim in schedule.left_claims():
         if _may_be_dead(schedule, claim_id, claim, now):
             found += _held(claim)
@@ -210,11 +216,11 @@ def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
     return abs(age) > believed(claim, schedule).total_seconds()
 
 
-def _longest_due(schedule: ScheduleState, now: datetime
+def _longest_due(schedule: ScheduleState, now: datetime, look: Look
                  ) -> Iterator[ClaimedTask]:
     """The first task that waits, is due, and is not paused itself."""
-    due = (ClaimedTask(task, instant, '')
-           for instant in schedule.timetable.times(max=now)
-           for task in schedule.timetable.at(instant))
+    due = look(ClaimedTask(task, instant, '')
+               for instant in schedule.timetable.times(max=now)
+               for task in schedule.timetable.at(instant))
     return islice((each for each in due if not oid_of(each.task) or oid_of(
         each.task) not in schedule.pauses), 1)

@@ -50,6 +50,10 @@ MOST_LOOKED_AT = 100
 # page looks again every few seconds, and shows more than that.
 GLANCE_LOADS = 100
 
+# The same, for the one that has been due longest, which may wait behind others
+# that are paused.
+OVERDUE_LOADS = 140
+
 
 @dataclass(frozen=True)
 class OverdueTask(Facts):
@@ -78,6 +82,8 @@ class Health(Facts):
     overdue: timedelta
     #: the one that has been due longest
     task: OverdueTask | None
+    #: whether one may wait behind paused ones, which are too many for a glance
+    overdue_unknown: bool
     #: when the next task comes due that is not due yet
     next_due: datetime | None
     #: how many are parked
@@ -122,15 +128,13 @@ def health(schedule: Schedule, now: datetime | None = None, *,
     """
     now = now or clock.now()
     loads, most = Loads(schedule), GLANCE_LOADS if glance else None
-    task = most_overdue(schedule, now)
+    late = _late(schedule, now, loads, OVERDUE_LOADS if glance else None)
     due = tuple(loads.bound(islice(
         waiting_tasks(schedule, until=now), MOST_LOOKED_AT), most))
     paused = tuple(row for row in due if row.state == 'paused')
     workers = tuple(all_workers(schedule))
     return Health(
-        now,
-        timedelta(0) if task is None else now - task.time,
-        None if task is None else _overdue(task),
+        now, *late,
         next(schedule.timetable.times(min=now + MICROSECOND), None),
         len(schedule.parked),
         count_workers(workers),
@@ -146,6 +150,16 @@ def health(schedule: Schedule, now: datetime | None = None, *,
             schedule, now, lambda tasks: loads.bound(tasks, most))),
         loses_what_moves(schedule._p_jar.db().storage),
         due)
+
+
+def _late(schedule: Schedule, now: datetime, loads: Loads, most: int | None
+          ) -> tuple[timedelta, OverdueTask | None, bool]:
+    """How late it is, with which task, and whether that is not known."""
+    found = most_overdue(
+        schedule, now, lambda tasks: loads.bound(tasks, most))
+    unknown = loads.cut
+    return (timedelta(0), None, unknown) if found is None else (
+        now - found.time, _overdue(found), unknown)
 
 
 def _overdue(found: ClaimedTask) -> OverdueTask:

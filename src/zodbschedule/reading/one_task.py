@@ -173,7 +173,7 @@ def id_of_key(schedule: Schedule, key: str) -> str | None:
 def _details_of(schedule: Schedule, task: Persistent, past: Past,
                 mask: Mask | None) -> TaskDetails:
     row = LastErrors(schedule, past).added(
-        placed(schedule, task, held_by_oid(schedule)))
+        placed(schedule, task, held_by_oid(schedule, task)))
     return TaskDetails(
         **{each.name: getattr(row, each.name) for each in fields(row)},
         **_options(task, row.time),
@@ -193,9 +193,11 @@ def _parked_details(entry: ParkedTask, past: Past, mask: Mask | None
         outcomes=past.outcomes_of(row.task or row.id))
 
 
-def held_by_oid(schedule: Schedule) -> dict[int, TaskFacts]:
-    """The tasks that workers hold."""
-    return {oid_of(claimed.task): row for claimed, row in held_tasks(schedule)}
+def held_by_oid(schedule: Schedule, only: Persistent | None = None
+                ) -> dict[int, TaskFacts]:
+    """The tasks that workers hold; or that one alone, if they hold it."""
+    return {oid_of(claimed.task): row
+            for claimed, row in held_tasks(schedule, only=only)}
 
 
 def placed(schedule: Schedule, task: Persistent, held: dict[int, TaskFacts]
@@ -203,22 +205,11 @@ def placed(schedule: Schedule, task: Persistent, held: dict[int, TaskFacts]
     """The facts of *task* where it is."""
     if oid_of(task) in held:
         return held[oid_of(task)]
-    time = _instant_of(schedule, task)
+    time = schedule.in_timetable(task)
     if time is not None:
         return waiting_task(schedule, task, time)
     # A run has put it into its claim, to come next.
     return task_facts(task, None, 'claimed')
-
-
-def _instant_of(schedule: Schedule, task: Persistent) -> datetime | None:
-    """Where *task* waits; mostly that is its own time, which is quick."""
-    time = read(task, 'time')
-    if isinstance(time, datetime) and time.tzinfo is not None and any(
-            other is task for other in schedule.tasks(time, time)):
-        return time
-    return next((instant for instant in schedule.getTaskTimes()
-                 if any(other is task
-                        for other in schedule.tasks(instant, instant))), None)
 
 
 def _options(task: Persistent, time: datetime | None) -> dict[str, Any]:

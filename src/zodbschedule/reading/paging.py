@@ -76,6 +76,9 @@ class InvalidCursor(ValueError):
 class Loads:
     """How many objects a connection has loaded since this was made."""
 
+    #: whether `bound` has ended early
+    cut = False
+
     def __init__(self, schedule: Schedule) -> None:
         self._count = schedule._p_jar.getTransferCounts
         self._before = self.number()
@@ -91,11 +94,13 @@ class Loads:
 
     def bound(self, rows: Iterable[Row], most: int | None) -> Iterator[Row]:
         """The *rows*, until *most* objects are loaded; None: all rows."""
-        if self.are(most):
+        self.cut = self.are(most)
+        if self.cut:
             return
         for row in rows:
             yield row
-            if self.are(most):
+            self.cut = self.are(most)
+            if self.cut:
                 return
 
 

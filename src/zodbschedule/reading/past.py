@@ -81,11 +81,11 @@ def history(schedule: Schedule, cursor: str | None = None,
         since = as_utc(since, 'since')
     chosen = Chosen(None if task is None else normal_id(task), outcome, since,
                     None if text is None else text.casefold())
-    return page(schedule, _past(schedule, cursor, since), limit, chosen,
+    return page(schedule, entries(schedule, cursor, since), limit, chosen,
                 OUTCOMES_LOOKED_AT)
 
 
-def _past(schedule: Schedule, cursor: str | None, since: datetime | None
+def entries(schedule: Schedule, cursor: str | None, since: datetime | None
           ) -> Iterator[tuple[str, OutcomeFacts]]:
     """The record from the cursor on, each with a cursor to what follows."""
     start = last = None

@@ -27,9 +27,10 @@ from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.paging import LOADS
 from zodbschedule.reading.paging import Loads
 from zodbschedule.reading.past import RUN_OUTCOMES
+from zodbschedule.reading.past import OutcomeFacts
+from zodbschedule.reading.past import entries
 from zodbschedule.reading.workers import OutcomeCounts
 from zodbschedule.schedule import Schedule
-from zodbschedule.store.history import Outcome
 
 
 HOUR = timedelta(hours=1)
@@ -89,7 +90,7 @@ def activity(schedule: Schedule, since: datetime | None = None,
     found, incomplete_before = _read(schedule, start, loads)
     number = max(1, min(bins, MOST_BINS))
     width = max((now - start) / number, MICROSECOND)
-    parts: list[list[Outcome]] = [[] for _ in range(number)]
+    parts: list[list[OutcomeFacts]] = [[] for _ in range(number)]
     for each in found:
         # A clock that was ahead: what has ended has ended by now.
         parts[min((each.ended - start) // width, number - 1)].append(each)
@@ -101,18 +102,19 @@ def activity(schedule: Schedule, since: datetime | None = None,
 
 
 def _read(schedule: Schedule, since: datetime, most: int
-          ) -> tuple[list[Outcome], datetime | None]:
+          ) -> tuple[list[OutcomeFacts], datetime | None]:
     """What has ended since then, and what is in `incomplete_before`."""
     loads = Loads(schedule)
-    found: list[Outcome] = []
-    for each in schedule.history.select(since=since):
-        if len(found) >= MOST_READ or loads.are(most):
+    found: list[OutcomeFacts] = []
+    for number, (_, each) in enumerate(entries(schedule, None, since)):
+        if number >= MOST_READ or loads.are(most):
             return found, each.ended
-        found.append(each)
+        if each.ended >= since:
+            found.append(each)
     return found, None
 
 
-def _period(since: datetime, until: datetime, ended: list[Outcome]
+def _period(since: datetime, until: datetime, ended: list[OutcomeFacts]
             ) -> Period:
     counts = Counter(each.outcome for each in ended)
     lags = [max(each.began - each.time, timedelta(0)) for each in ended

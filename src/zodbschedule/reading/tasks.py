@@ -178,11 +178,17 @@ def waiting_task(schedule: Schedule, task: Persistent, instant: datetime
     return task_facts(task, instant, 'paused' if paused else 'waiting')
 
 
-def held_tasks(schedule: Schedule, start: int = 0
+def held_tasks(schedule: Schedule, start: int = 0,
+               only: Persistent | None = None
                ) -> Iterator[tuple[ClaimedTask, TaskFacts]]:
-    """The tasks that workers hold, from that one on, and their facts."""
+    """The tasks that workers hold, from that one on, and their facts.
+
+    *only*: that one alone; the others are not loaded then.
+    """
     dead = {each.name for each in schedule.workers if each.state == 'dead'}
     for claimed in islice(schedule.claimed(), start, None):
+        if only is not None and claimed.task is not only:
+            continue
         state = 'running' if claimed.running else 'claimed'
         row = task_facts(claimed.task, claimed.time, state, claimed.worker,
                          claimed.progress and ProgressFacts(*claimed.progress))

@@ -163,10 +163,9 @@ def _runs(schedule: Schedule, task: Persistent, instant: datetime, span: Span
     """Those of one task, from where it waits; none if that is paused."""
     if oid_of(task) in schedule.pauses:
         return
-    since = span.since if span.since > span.now else None
     yield from takewhile(
         lambda run: run.time <= span.until,
-        expected_runs(schedule, task, instant, span.now, since))
+        expected_runs(schedule, task, instant, span.now, span.since))
 
 
 def _whole_until(cursor: str | None, span: Span) -> datetime:

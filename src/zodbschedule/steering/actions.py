@@ -19,6 +19,7 @@ the history.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -82,15 +83,21 @@ class Steered(Facts):
     #: the message without the task, and without the time at its end
     said: str = unsaid()
 
+    def told(self, what: str, when: Callable[[datetime], str] = iso) -> str:
+        """The message about *what*, with the time as *when* writes it."""
+        left = ' was left as it is:' if self.problem in REASONS else ''
+        at = f' {when(self.time)}' if self.time else ''
+        return f'{what}{left} {self.said}{at}'
 
-class _Said(NamedTuple):
+
+class Said(NamedTuple):
     """What is said of a task to which it was done; the time comes last."""
 
     said: str
     time: datetime | None = None
 
 
-class _Left(Exception):
+class Left(Exception):
     """It is not done, and why."""
 
     def __init__(self, problem: str, said: str) -> None:
@@ -104,45 +111,45 @@ class _Left(Exception):
 def cancel(schedule: Schedule, id: str, *, by: str, reason: str = '',
            seen: datetime | None = None) -> Steered:
     """Remove a task, even while it runs."""
-    def act(task: Persistent) -> _Said:
+    def act(task: Persistent) -> Said:
         runs = schedule.is_taken(task)
         schedule.unschedule(task, by=by, reason=reason)
-        return _Said('was cancelled; what its run has done is rolled back'
+        return Said('was cancelled; what its run has done is rolled back'
                      if runs else 'was cancelled')
 
-    return _to_task(schedule, id, seen, act)
+    return to_task(schedule, id, seen, act)
 
 
 def run_now(schedule: Schedule, id: str, *, by: str, reason: str = '',
             seen: datetime | None = None) -> Steered:
     """Let a task run once more, as soon as possible, and then as before."""
-    def act(task: Persistent) -> _Said:
+    def act(task: Persistent) -> Said:
         if schedule.paused() is not None:
-            raise _Left(PAUSED, 'is in a schedule that is paused; resume that '
+            raise Left(PAUSED, 'is in a schedule that is paused; resume that '
                                 'first')
         if schedule.paused(task) is not None:
-            raise _Left(PAUSED, 'is paused; resume it first')
+            raise Left(PAUSED, 'is paused; resume it first')
         schedule.run_now(task, by=by, reason=reason)
         if schedule.waits(task) is not None:
-            return _Said('is due now')
+            return Said('is due now')
         if is_repeating(task):
-            return _Said('is claimed by a worker and will run once more '
+            return Said('is claimed by a worker and will run once more '
                          'afterwards')
-        return _Said('is already claimed by a worker')
+        return Said('is already claimed by a worker')
 
-    return _to_task(schedule, id, seen, act)
+    return to_task(schedule, id, seen, act)
 
 
 def change(schedule: Schedule, id: str, *, by: str, reason: str = '',
            seen: datetime | None = None, **options: Any) -> Steered:
     """Change options of a task, see `Schedule.change`."""
-    def act(task: Persistent) -> _Said:
+    def act(task: Persistent) -> Said:
         schedule.change(task, by=by, reason=reason, **options)
         time = schedule.waits(task)
-        return _Said(
+        return Said(
             'was changed' if time is None else 'was changed; it is due', time)
 
-    return _to_task(schedule, id, seen, act)
+    return to_task(schedule, id, seen, act)
 
 
 def pause(schedule: Schedule, id: str = '', *, by: str, reason: str = '',
@@ -151,12 +158,12 @@ def pause(schedule: Schedule, id: str = '', *, by: str, reason: str = '',
 
     What is paused already is left, with the reason of who has paused it.
     """
-    def act(task: Persistent | None) -> _Said:
+    def act(task: Persistent | None) -> Said:
         before = schedule.paused(task)
         if before is not None:
-            raise _Left(UNCHANGED, f'is paused already, {_words(before)}')
+            raise Left(UNCHANGED, f'is paused already, {_words(before)}')
         schedule.pause(task, by=by, reason=reason)
-        return _Said('is paused')
+        return Said('is paused')
 
     return _to_task_or_all(schedule, id, seen, act)
 
@@ -167,15 +174,15 @@ def resume(schedule: Schedule, id: str = '', *, by: str,
 
     *seen* may also be since when it was paused.
     """
-    def act(task: Persistent | None) -> _Said:
+    def act(task: Persistent | None) -> Said:
         before = schedule.paused(task)
         if before is None:
-            raise _Left(UNCHANGED, 'was not paused')
+            raise Left(UNCHANGED, 'was not paused')
         if seen not in (None, before.since) and (
                 task is None or seen != _time_of(schedule, task)):
             raise _moved(f'it is paused {_words(before)}')
         schedule.resume(task, by=by)
-        return _Said('is resumed')
+        return Said('is resumed')
 
     return _to_task_or_all(schedule, id, None, act)
 
@@ -196,29 +203,29 @@ def unpark(schedule: Schedule, id: str, *, by: str, reason: str = '',
 
     The id of the task will do, here and for `discard`, if it is parked once.
     """
-    def act(entry: ParkedTask) -> _Said:
+    def act(entry: ParkedTask) -> Said:
         task = schedule.unpark(entry, time, by=by, reason=reason)
         return _what_follows(schedule, entry, task)
 
     return _to_entry(schedule, id, seen, act)
 
 
-def _what_follows(schedule: Schedule, entry: ParkedTask, task: Any) -> _Said:
+def _what_follows(schedule: Schedule, entry: ParkedTask, task: Any) -> Said:
     when = schedule.waits(task)
     if when is None:
-        return _Said('will run when the worker has finished the task')
+        return Said('will run when the worker has finished the task')
     if entry.occurrence is not None and to_micros(
             entry.occurrence) != occurrence_of(task, to_micros(when)):
-        return _Said('will run after the occurrence that is waiting')
-    return _Said('is scheduled for', when)
+        return Said('will run after the occurrence that is waiting')
+    return Said('is scheduled for', when)
 
 
 def discard(schedule: Schedule, id: str, *, by: str, reason: str = '',
             seen: datetime | None = None) -> Steered:
     """Delete the parked entry with that id."""
-    def act(entry: ParkedTask) -> _Said:
+    def act(entry: ParkedTask) -> Said:
         schedule.discard(entry, by=by, reason=reason)
-        return _Said('was discarded')
+        return Said('was discarded')
 
     return _to_entry(schedule, id, seen, act)
 
@@ -227,22 +234,23 @@ def discard(schedule: Schedule, id: str, *, by: str, reason: str = '',
 
 
 def _to_task_or_all(schedule: Schedule, id: str, seen: datetime | None,
-                    act: Callable[[Persistent | None], _Said]) -> Steered:
+                    act: Callable[[Persistent | None], Said]) -> Steered:
     if id:
-        return _to_task(schedule, id, seen, act)
-    return _steer(id, lambda: act(None))
+        return to_task(schedule, id, seen, act)
+    return steer(id, lambda: act(None))
 
 
-def _to_task(schedule: Schedule, id: str, seen: datetime | None,
-             act: Callable[[Persistent], _Said]) -> Steered:
-    def find_and_act() -> _Said:
+def to_task(schedule: Schedule, id: str, seen: datetime | None,
+            act: Callable[[Persistent], Said]) -> Steered:
+    """Do it to the task with that id, unless it has moved on."""
+    def find_and_act() -> Said:
         task = _the_task(schedule, id, seen)
         time = seen and _time_of(schedule, task)
         if time and time != seen:
             raise _moved(f'it is due {iso(time)}')
         return act(task)
 
-    return _steer(id, find_and_act)
+    return steer(id, find_and_act)
 
 
 def _the_task(schedule: Schedule, id: str, seen: datetime | None
@@ -255,8 +263,8 @@ def _the_task(schedule: Schedule, id: str, seen: datetime | None
     if task is not None:
         return task
     if parked_entries(schedule, id):
-        raise _Left(PARKED, 'is parked; schedule it again, or discard it')
-    raise _Left(GONE, 'is not here any more: it has ended or was cancelled')
+        raise Left(PARKED, 'is parked; schedule it again, or discard it')
+    raise Left(GONE, 'is not here any more: it has ended or was cancelled')
 
 
 def _time_of(schedule: Schedule, task: Persistent) -> datetime | None:
@@ -267,41 +275,41 @@ def _time_of(schedule: Schedule, task: Persistent) -> datetime | None:
 
 
 def _to_entry(schedule: Schedule, id: str, seen: datetime | None,
-              act: Callable[[ParkedTask], _Said]) -> Steered:
-    def find_and_act() -> _Said:
+              act: Callable[[ParkedTask], Said]) -> Steered:
+    def find_and_act() -> Said:
         entry = _the_entry(schedule, id)
         if seen not in (None, entry.parked_at):
             raise _moved(f'it was parked again, {iso(entry.parked_at)}')
         return act(entry)
 
-    return _steer(id, find_and_act)
+    return steer(id, find_and_act)
 
 
 def _the_entry(schedule: Schedule, id: str) -> ParkedTask:
     """The entry with that id, or the only one of the task with that id."""
     entries = parked_entries(schedule, id)
     if not entries:
-        raise _Left(NOT_PARKED, 'is not parked any more')
+        raise Left(NOT_PARKED, 'is not parked any more')
     if len(entries) > 1:
         ids = ', '.join(entry.id for entry in entries)
-        raise _Left(AMBIGUOUS, f'is parked {len(entries)} times; give one of '
+        raise Left(AMBIGUOUS, f'is parked {len(entries)} times; give one of '
                                f'these ids: {ids}')
     return entries[0]
 
 
-def _moved(now: str) -> _Left:
-    return _Left(
+def _moved(now: str) -> Left:
+    return Left(
         MOVED, f'has moved on since you saw it: {now} now. Look again')
 
 
 # -- What came of it ---------------------------------------------------------
 
 
-def _steer(id: str, act: Callable[[], _Said]) -> Steered:
-    """Do it, and tell what came of it."""
+def steer(id: str, act: Callable[[], Said]) -> Steered:
+    """Do it, and tell what came of it; id: as in `Steered`."""
     try:
         said, time = act()
-    except _Left as left:
+    except Left as left:
         return _steered(id, left.said, left.problem)
     except InProgress:
         return _steered(
@@ -321,8 +329,6 @@ def _steer(id: str, act: Callable[[], _Said]) -> Steered:
 def _steered(id: str, said: str, problem: str | None = None,
              time: datetime | None = None, other: str | None = None
              ) -> Steered:
+    found = Steered(id, problem is None, '', problem, time, other, said)
     what = f'Task {id}' if id else 'The schedule'
-    left = ' was left as it is:' if problem in REASONS else ''
-    at = f' {iso(time)}' if time else ''
-    return Steered(id, problem is None, f'{what}{left} {said}{at}.', problem,
-                   time, other, said)
+    return replace(found, message=f'{found.told(what)}.')

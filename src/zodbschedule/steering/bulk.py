@@ -32,6 +32,7 @@ from zodbschedule.reading import pages
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
 from zodbschedule.reading.paging import MOST
+from zodbschedule.reading.paging import Loads
 from zodbschedule.reading.parked import ParkedFacts
 from zodbschedule.reading.selection import Filter
 from zodbschedule.reading.tasks import TaskFacts
@@ -63,6 +64,9 @@ ACTIONS = {
 
 # How many pages a preview looks at.
 PREVIEWED = 10
+
+# It looks at another page if fewer objects than these had to be loaded.
+FEW_LOADS = 25
 
 # How many a run decides about.  More, and it conflicts for longer with workers
 # that run the same tasks.
@@ -143,13 +147,15 @@ class Preview(Facts):
 def preview(schedule: Schedule, action: str, filter: Filter) -> Preview:
     """What *action* would be done to; looks at a bounded number of tasks."""
     read = _known(action).read
+    loads = Loads(schedule)
     found: list[Row] = []
     cursor = None
     for _ in range(PREVIEWED):
         page = read(schedule, cursor, MOST, filter=filter)
         found += page.items
         cursor = page.cursor
-        if cursor is None:
+        # Another page may load as many as it is allowed to.
+        if cursor is None or loads.are(FEW_LOADS):
             break
     return Preview(len(found), cursor is not None, tuple(found[:10]))
 

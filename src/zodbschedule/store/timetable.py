@@ -58,6 +58,7 @@ from ZODB.POSException import POSKeyError
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
 from zodbschedule.store import remains
+from zodbschedule.store.inspection import oid_of
 from zodbschedule.store.moved import Moved
 from zodbschedule.store.remains import is_gone
 from zodbschedule.store.remains import is_left
@@ -82,6 +83,10 @@ SWEEP = 500
 
 # So many lists are fetched at once at first: they may hold more than enough.
 FETCHED = 16
+
+# With so many lists at one instant, a task is looked for where its oid
+# belongs.  With fewer, all are looked through as quickly.
+MANY_LEAVES = 8
 
 
 # In microseconds.
@@ -320,7 +325,7 @@ class Timetable(Persistent):
     def holds(self, instant: datetime, task: Persistent) -> bool:
         """Whether *task* waits at *instant*."""
         return any(_index(leaf, task) is not None
-                   for _, leaf in _leaves(self.instants.get(instant)))
+                   for leaf in _nearest(self.instants.get(instant), task))
 
     def read_current(self, instant: datetime, task: Persistent) -> None:
         """Conflict with whoever takes *task* before this is committed.
@@ -471,6 +476,33 @@ def _leaves(held: Any) -> Iterable[tuple[int | None, PersistentList]]:
     if type(held) is LOBTree and is_left(held):
         return remains.items(held)
     return ((None, held),)
+
+
+def _nearest(held: Any, task: Persistent) -> Iterator[PersistentList]:
+    """The lists of an instant, first where the oid of *task* belongs.
+
+    Tasks come in the order of their oids, or within one transaction in the
+    reverse order.  So of many lists, a few are loaded and not all.
+    """
+    leaves = [leaf for _, leaf in _leaves(held)]
+    place = _place_of(leaves, task) if len(leaves) > MANY_LEAVES else 0
+    for distance in range(len(leaves)):
+        for index in {place - distance, place + distance}:
+            if 0 <= index < len(leaves):
+                yield leaves[index]
+
+
+def _place_of(leaves: list[PersistentList], task: Persistent) -> int:
+    """About where a task with that oid is, if they are in order of oids."""
+    sign = 1 if _first_oid(leaves[0]) <= _first_oid(leaves[-1]) else -1
+    place = bisect_right(leaves, sign * oid_of(task), key=lambda leaf: (
+        sign * _first_oid(leaf)))
+    return max(place - 1, 0)
+
+
+def _first_oid(leaf: PersistentList) -> int:
+    """That of the first task in it; 0 if there is none."""
+    return next(map(oid_of, leaf), 0) if is_left(leaf) else 0
 
 
 def _index(leaf: PersistentList, task: Persistent) -> int | None:

@@ -69,19 +69,23 @@ def _to_one(act: Callable[..., Steered], with_reason: bool = True
 def change(visit: Visit) -> Response | Body:
     """Change what the person has changed in the form on its page."""
     form = ChangeForm.sent(visit)
-    if form.errors:
-        visit.name, visit.id = 'tasks', form.id
-        return task.body(visit, form)
-    if not form.options:
-        return visit.redirect('tasks', form.id,
-                              message=NOTHING)
+    is_there = visit.schedule.get(form.id) is not None
+    if form.errors and is_there:
+        return _again(visit, form)
+    if not form.options and is_there:
+        return visit.redirect('tasks', form.id, message=NOTHING)
     found = steering.change(
         visit.schedule, form.id, by=visit.user, seen=visit.instant('seen'),
         reason=visit.text('reason') or '', **form.options)
     if found.problem == 'refused':
-        visit.name, visit.id = 'tasks', form.id
-        return task.body(visit, form.refuse(found.message))
+        return _again(visit, form.refuse(found.message))
     return _led_on(visit, _told(visit, found), not found.done, form.id)
+
+
+def _again(visit: Visit, form: ChangeForm) -> Body:
+    """The page of the task, with what is wrong in the form."""
+    visit.name, visit.id = 'tasks', form.id
+    return task.body(visit, form)
 
 
 # -- several -----------------------------------------------------------------
@@ -108,8 +112,10 @@ def _chosen(visit: Visit, value: str) -> tuple[str, datetime]:
 def start_bulk(visit: Visit) -> Response:
     """Schedule the task that does it to all that the filter selects."""
     form = BulkForm.sent(visit)
+    found = steering.preview(visit.schedule, form.action, form.filter)
     added = visit.schedule.schedule(steering.BulkAction(
-        form.action, form.filter, visit.user, visit.text('reason') or ''))
+        form.action, form.filter, visit.user, visit.text('reason') or '',
+        expected=None if found.more else found.number))
     visit.schedule._p_jar.add(added)  # it has an id from then on
     return visit.redirect('tasks', task_id(added) or '', message=(
         'It begins when a worker is free. This page shows how far it is.'))

@@ -58,6 +58,9 @@ from zodbschedule.recurrence.rules import Cron
 from zodbschedule.recurrence.rules import Every
 from zodbschedule.recurrence.rules import RRule
 from zodbschedule.recurrence.zones import zone_of
+from zodbschedule.scheduling.decisions import record_of_person
+from zodbschedule.scheduling.places import give_oid
+from zodbschedule.store.history import CHANGED
 from zodbschedule.store.inspection import loads
 from zodbschedule.store.pauses import Pause
 from zodbschedule.task import Task
@@ -343,14 +346,33 @@ def synchronize(site: Any) -> None:
             _update(schedule, task, definition, site)
 
 
-def reset(site: Any, name: str) -> ContributedTask:
+def reset(site: Any, name: str, *, by: str | None = None, reason: str = ''
+          ) -> ContributedTask:
     """Return the task of that name, with the options of its definition.
 
-    Undoes what a manager has changed, also by pausing or unscheduling it.
-    Writes in the current transaction and does not commit.  Raises LookupError
-    if this process contributes nothing of that name to *site*, and
-    `InProgress` while a worker holds the task.
+    Undoes what a manager has changed, also by pausing or unscheduling it, and
+    replaces a task whose record is gone.  Who does it, and why, is on record,
+    if one of them is given.  Writes in the current transaction and does not
+    commit.  Raises LookupError if this process contributes nothing of that
+    name to *site*, and `InProgress` while a worker holds the task.
     """
+    schedule, definition = _contributed_here(site, name)
+    reason = f'reset: {reason}' if reason else 'reset'
+    task = task_named(schedule, name)
+    if task is not None and not loads(task):
+        schedule.unschedule(task, by=by, reason='its record is gone')
+        task = None
+    if task is None:
+        return _bring_back(schedule, definition, site, by, reason)
+    schedule.change(
+        task, by=by, reason=reason, **_differing(task, definition, site))
+    _record_options(task, definition, site)
+    schedule.resume(task, by=by)
+    _pause_disabled(schedule, task, definition)
+    return task
+
+
+def _contributed_here(site: Any, name: str) -> tuple[SiteSchedule, Any]:
     schedule = schedule_of(site)
     definition = queryUtility(IContribution, name)
     if schedule is None or definition is None or (
@@ -358,14 +380,32 @@ def reset(site: Any, name: str) -> ContributedTask:
         raise LookupError(
             f'this process contributes no task named {name!r} to '
             f'{path_of(site)}')
-    task = _tasks(schedule).get(name)
-    if task is None or task not in schedule:
-        return _add(schedule, definition, site)
-    schedule.change(task, **definition.options(site))
-    _record_options(task, definition, site)
-    schedule.resume(task)
-    _pause_disabled(schedule, task, definition)
+    return schedule, definition
+
+
+def _bring_back(schedule: SiteSchedule, definition: Any, site: Any,
+                by: str | None, reason: str) -> ContributedTask:
+    task = _add(schedule, definition, site)
+    give_oid(schedule, task)
+    record_of_person(schedule, task, CHANGED, by, reason)
     return task
+
+
+def _differing(task: ContributedTask, definition: Any, site: Any
+               ) -> dict[str, Any]:
+    """The options that are not as shipped; and the recurrence.
+
+    By that it waits for its next occurrence, wherever somebody has moved it.
+    """
+    return {name: value for name, value in definition.options(site).items()
+            if name == 'recurrence' or getattr(task, name) != value}
+
+
+def task_named(schedule: SiteSchedule | None, name: str
+               ) -> ContributedTask | None:
+    """The contributed task of that name, if it is scheduled."""
+    task = None if schedule is None else _tasks(schedule).get(name)
+    return task if schedule is not None and task in schedule else None
 
 
 def withdraw(site: Any, name: str) -> None:

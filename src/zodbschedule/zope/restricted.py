@@ -34,6 +34,7 @@ from zodbschedule.scheduling.places import give_oid
 from zodbschedule.store.inspection import task_id
 from zodbschedule.zope import context_task
 from zodbschedule.zope import sites
+from zodbschedule.zope import steering as contributed
 from zodbschedule.zope.context_task import task_time
 from zodbschedule.zope.permissions import CONTROL
 from zodbschedule.zope.permissions import LOOK
@@ -122,6 +123,19 @@ class RestrictedSchedule:
             check_permission(SCHEDULE_AS_OTHERS, self._site)
         return self._control(steering.change, id, **options)
 
+    def several(self, action: str, chosen: Any, **options: Any) -> Any:
+        """Do it to several tasks, each with the instant that was seen."""
+        return self._control(
+            steering.several, action,
+            [(id, _as_datetime(seen)) for id, seen in chosen], **options)
+
+    def reset(self, name: str, **options: Any) -> Any:
+        """Let a contributed task be as its add-on ships it."""
+        def act(_: Any, **record: Any) -> Any:
+            return contributed.reset(self._site, name, **record)
+
+        return self._control(act, **options)
+
     def recover(self, name: str) -> int:
         """Put the tasks of dead workers back, see `Schedule.recover`."""
         check_permission(CONTROL, self._site)
@@ -154,6 +168,9 @@ def call(context: Any, func: Any, *args: Any, **options: Any) -> str | None:
 
 
 def _with_datetimes(options: dict[str, Any]) -> dict[str, Any]:
-    """*options*, with a datetime for each Zope ``DateTime``."""
-    return {name: task_time(value, None) if hasattr(value, 'asdatetime')
-            else value for name, value in options.items()}
+    return {name: _as_datetime(value) for name, value in options.items()}
+
+
+def _as_datetime(value: Any) -> Any:
+    """*value*; a datetime if it is a Zope ``DateTime``."""
+    return task_time(value, None) if hasattr(value, 'asdatetime') else value

@@ -30,4 +30,17 @@ def body(visit: Visit) -> Body:
         'actions': ACTIONS,
         'states': STATES,
         'is_parked': form.action in PARKED,
+        'number': _number(visit, form, preview),
         'preview': preview})
+
+
+def _number(visit: Visit, form: BulkForm, preview: steering.Preview) -> str:
+    """How many they are, as far as that is known."""
+    number = preview.number
+    if not preview.more:
+        return f'{number:,} {"task" if number == 1 else "tasks"}'
+    if form.filter.selects():
+        return f'At least {number:,} tasks'
+    if form.action in PARKED:
+        return f'{len(visit.schedule.parked):,} tasks'
+    return f'About {max(visit.schedule.estimate(), number):,} tasks'

@@ -36,7 +36,7 @@ from zodbschedule.web.wording import Words
 SPANS = {'day': 1, 'week': 7}
 
 # How many lanes a page has, and how many notes are told below it.
-LANES = 40
+LANES = 25
 NOTES = 20
 
 
