@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import chain
 
 import pytest
 from browsed_shop import open_shop
@@ -17,12 +18,18 @@ from databases import listens
 from databases import needs
 from databases import wait_until
 
+from zodbschedule.store.inspection import task_id
+
 
 # It reaches nobody but the pages, as in a place without a network.
 FLAGS = (
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update',
     '--disable-sync')
+
+
+# How long a page may take, on a machine that is busy, in milliseconds.
+PATIENCE = 60_000
 
 
 @pytest.fixture(scope='session')
@@ -41,6 +48,21 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture
+def context(chromium):
+    """Makes contexts of the browser, each a new visitor."""
+    made = []
+
+    def make(**options):
+        made.append(chromium.new_context(**options))
+        made[-1].set_default_timeout(PATIENCE)
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
 class Shop:
     """What is looked at: a database, and the address of its pages."""
 
@@ -52,9 +74,9 @@ class Shop:
         """The id of the first task with that description."""
         with self.client.db.transaction() as connection:
             schedule = connection.root()['schedule']
-            return next(
-                f'{int.from_bytes(task._p_oid):x}'
-                for task in schedule if task.description == description)
+            held = (each.task for each in schedule.claimed())
+            return next(task_id(task) for task in chain(schedule, held)
+                        if task.description == description)
 
 
 @contextmanager
