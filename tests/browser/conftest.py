@@ -29,7 +29,7 @@ FLAGS = (
 
 
 # How long a page may take, on a machine that is busy, in milliseconds.
-PATIENCE = 60_000
+PATIENCE = 8_000
 
 
 @pytest.fixture(scope='session')

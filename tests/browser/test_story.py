@@ -73,6 +73,7 @@ def see_the_timeline(person):
     person.follow('Timeline')
     person.sees(person.page.get_by_role('link', name='make thumbnails'))
     person.page.get_by_label('Show').select_option(label='a week')
+    person.page.get_by_label('Text').fill('weekly')
     person.page.get_by_role('button', name='Show').click()
     person.sees(person.page.get_by_role('link', name='weekly letter'))
 
@@ -102,7 +103,7 @@ def run_one_now(person):
 
 def try_again_and_discard(person):
     person.follow('Parked')
-    assert 'is scheduled again' in person.press(
+    assert 'is scheduled for' in person.press(
         'Try again import prices of Acme')
     for supplier in 'Globex', 'Initech':
         person.page.get_by_label(f'Choose import prices of {supplier}').check()
