@@ -1,5 +1,6 @@
 """A shop whose schedule is looked at in a browser, and its worker."""
 
+import random
 import time
 from datetime import UTC
 from datetime import datetime
@@ -12,12 +13,19 @@ from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Task
 from zodbschedule import current_run
+from zodbschedule.instant import to_micros
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.store.history import record
 
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 LETTERS = [f'send letter {number}' for number in range(60)]
+
+# The oid of a task that has ended.
+GONE = 0x999
 
 # How long one of the thumbnails takes, in seconds.
 STEP = .2
@@ -58,17 +66,39 @@ def open_shop(client, now=None):
     with client.db.transaction() as connection:
         schedule = connection.root()['schedule'] = Schedule()
         declare_series(schedule)
+        remember_an_hour(schedule, now)
         for number, letter in enumerate(LETTERS):
             schedule.call(send_letter, f'customer {number}',
                           description=letter,
-                          time=now + HOUR + number * MINUTE)
+                          time=now + 40 * HOUR + number * MINUTE)
         for supplier in 'Acme', 'Globex', 'Initech':
             schedule.call(import_prices, supplier, time=now,
                           description=f'import prices of {supplier}')
         schedule.schedule(MakeThumbnails(600, now))
         schedule.call(rotate_logs, time=now, description='rotate logs')
-        schedule.call(send_letter, 'nobody', time=now + 2 * HOUR,
+        schedule.call(send_letter, 'nobody', time=now + 50 * HOUR,
                       description='greet <script>alert("!")</script>')
+
+
+def remember_an_hour(schedule, now):
+    """What ran in the last hour: most of it well, and nearly in time."""
+    chance = random.Random(2003)
+    for minute in range(60, 0, -3):
+        begun = now - minute * MINUTE
+        schedule.history.add(
+            [outcome_of(begun + number * timedelta(seconds=20), chance)
+             for number in range(8)], begun, 'till')
+
+
+def outcome_of(due, chance):
+    """What is on record of a run."""
+    began = due + timedelta(seconds=chance.expovariate(8))
+    ended = began + timedelta(seconds=chance.expovariate(4))
+    outcome, error = chance.choices(
+        [(SUCCEEDED, None), (RETRIED, 'ConnectionError: Globex')], [60, 1])[0]
+    return record(
+        GONE, to_micros(due), outcome, to_micros(ended), 'copy orders',
+        'browsed_shop.rotate_logs', error=error, began=to_micros(began))
 
 
 def declare_series(schedule):
@@ -79,6 +109,10 @@ def declare_series(schedule):
         '30 8 * * mon', 'America/New_York'), description='weekly letter')
     schedule.call(rotate_logs, recurrence=Every(timedelta(minutes=15)),
                   description='look for mail')
+    for hour, what in ((6, 'build the catalog'), (9, 'count what is left'),
+                       (21, 'close the tills')):
+        schedule.call(rotate_logs, description=what, recurrence=Cron(
+            f'0 {hour} * * mon-sat', 'Europe/Berlin'))
 
 
 def wait_until_open(client):
