@@ -49,7 +49,7 @@ def test_what_would_be_meant_is_counted_and_the_first_are_shown(twelve):
 def test_it_is_done_by_a_task_and_on_record(stage, clock, twelve):
     twelve.press('Cancel all of them', reason='no letters any more')
     assert 'It begins when a worker is free.' in twelve.said[0]
-    assert twelve.shows('cancel for zoe', 'waiting')
+    assert twelve.shows('cancel for zoe', 'waiting', '0 of 12')
     assert '/tasks/' in twelve.address
     run(stage, clock)
     assert twelve.open(twelve.address).shows('cancel for zoe: 12 of 12')
@@ -57,6 +57,22 @@ def test_it_is_done_by_a_task_and_on_record(stage, clock, twelve):
         assert [task.description for task in schedule] == ['other', 'other']
     assert stage.decisions() == 12 * [
         ('unscheduled', 'zoe', 'no letters any more')]
+
+
+def test_between_two_portions_it_shows_how_far_it_is(
+        stage, clock, twelve, monkeypatch):
+    monkeypatch.setattr(bulk, 'PORTION', 5)
+    twelve.press('Cancel all of them')
+    stage.process(clock.now())
+    twelve.open(twelve.address)
+    assert twelve.shows('waiting', '5 of 12')
+
+
+def test_without_a_number_it_shows_none(stage, clock, twelve):
+    twelve.open('/start-bulk', POST={
+        'token': twelve.field('token'), 'action': 'pause', 'expected': 'x'})
+    assert twelve.shows('pause for zoe')
+    assert not twelve.page.findall('.//progress')
 
 
 def test_it_can_be_cancelled_before_it_has_ended(stage, clock, twelve):

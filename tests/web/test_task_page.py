@@ -77,8 +77,10 @@ def test_all_options_of_a_task_are_told(stage, clock):
 
 
 def test_a_retry_without_growth_and_one_of_somebody_else(stage, clock):
-    id = added(stage, retry=Retry(2, factor=1))
-    assert page(stage, id).shows('2 times in all, after 1 min; then')
+    id = added(stage, retry=Retry(2, factor=1, on=(OSError, KeyError)))
+    assert page(stage, id).shows(
+        '2 times in all, after 1 min, if that is one of builtins.KeyError, '
+        'builtins.OSError; then')
     with stage.schedule() as schedule:
         vars(schedule.get(id))['retry'] = 'often'
         schedule.get(id)._p_changed = True

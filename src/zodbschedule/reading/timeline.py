@@ -31,6 +31,7 @@ from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.one_task import PauseFacts
 from zodbschedule.reading.one_task import pause_facts
 from zodbschedule.reading.paging import LIMIT
+from zodbschedule.reading.paging import MOST
 from zodbschedule.reading.paging import instant_in
 from zodbschedule.reading.paging import newest_outcomes
 from zodbschedule.reading.paging import page
@@ -48,9 +49,10 @@ from zodbschedule.store.inspection import oid_of
 #: how many of the tasks that workers hold were seen
 HELD = re.compile('h([0-9]{1,9})')
 
-# How many runs of one task are told.  More, and a page of tasks that run each
-# minute takes long; fewer, and one that runs each hour is not whole in a week.
-RUNS = 200
+# How many runs a page tells at most, shared by as many tasks as it may have.
+# More, and tasks that run each minute take long; fewer, and 25 that run
+# each hour are not whole in a week.
+RUNS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +90,13 @@ def timeline(schedule: Schedule, since: datetime | None, until: datetime,
     """What is to run from *since* until then; *limit* tasks, and a cursor.
 
     *since* and *until* are aware datetimes, both inclusive; *since* None:
-    now.  The later occurrences of repeating tasks are included, `RUNS` of each
-    task at most.  Paused tasks are left out.  What has run is in the history.
-    Raises `InvalidCursor`, or `InvalidTime`.
+    now.  The later occurrences of repeating tasks are included, of each task
+    `RUNS` at most divided by *limit*.  Paused tasks are left out.  What has
+    run is in the history.  Raises `InvalidCursor`, or `InvalidTime`.
     """
     now = clock.now()
     span = Span(now, now if since is None else as_utc(since, 'since'),
-                as_utc(until, 'until'))
+                as_utc(until, 'until'), RUNS // max(1, min(limit, MOST)))
     pause = pause_facts(schedule.paused())
     found = page(schedule, _rows(schedule, cursor, span)
                  if pause is None else iter(()), limit, Shown(filter))
@@ -104,11 +106,12 @@ def timeline(schedule: Schedule, since: datetime | None, until: datetime,
 
 
 class Span(NamedTuple):
-    """From when until when, in UTC."""
+    """From when until when, in UTC, and how many runs of one task."""
 
     now: datetime
     since: datetime
     until: datetime
+    runs: int
 
 
 class Shown(NamedTuple):
@@ -149,7 +152,7 @@ def _row(schedule: Schedule, task: Persistent, instant: datetime,
     runs: list[ExpectedRun] = []
     goes_on = None
     for run in _runs(schedule, task, instant, span):
-        if len(runs) == RUNS:
+        if len(runs) == span.runs:
             goes_on = run.time
             break
         runs.append(run)

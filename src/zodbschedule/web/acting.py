@@ -112,10 +112,9 @@ def _chosen(visit: Visit, value: str) -> tuple[str, datetime]:
 def start_bulk(visit: Visit) -> Response:
     """Schedule the task that does it to all that the filter selects."""
     form = BulkForm.sent(visit)
-    found = steering.preview(visit.schedule, form.action, form.filter)
     added = visit.schedule.schedule(steering.BulkAction(
         form.action, form.filter, visit.user, visit.text('reason') or '',
-        expected=None if found.more else found.number))
+        expected=form.expected))
     visit.schedule._p_jar.add(added)  # it has an id from then on
     return visit.redirect('tasks', task_id(added) or '', message=(
         'It begins when a worker is free. This page shows how far it is.'))

@@ -86,8 +86,10 @@ class Words:
         grows = '' if retry.factor == 1 else (
             f', then {retry.factor:g} times as long each time, up to '
             f'{words.full_duration(retry.max_delay)}')
+        errors = '' if retry.on == ('builtins.Exception',) else (
+            f', if that is one of {", ".join(retry.on)}')
         return (f'it is tried again, {retry.attempts} times in all, after '
-                f'{wait}{grows}; then it is parked')
+                f'{wait}{grows}{errors}; then it is parked')
 
     def run_time(self, span: timedelta) -> str:
         """How long a run has taken, as in ``12 ms``."""

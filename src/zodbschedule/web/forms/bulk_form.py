@@ -12,6 +12,7 @@
 ##############################################################################
 """What is to be done to all tasks that a filter selects."""
 
+import re
 from dataclasses import dataclass
 
 from webob.exc import HTTPBadRequest
@@ -47,6 +48,8 @@ class BulkForm:
 
     action: str
     filter: reading.Filter
+    #: how many a preview has counted; None: that is not known
+    expected: int | None = None
 
     @classmethod
     def sent(cls, visit: Visit) -> 'BulkForm':
@@ -54,7 +57,9 @@ class BulkForm:
         action = visit.choice('action', steering.ACTIONS)
         if action is None:
             raise HTTPBadRequest('action is missing.')
-        return cls(action, filter_of(visit))
+        expected = visit.text('expected') or ''
+        return cls(action, filter_of(visit), int(expected) if re.fullmatch(
+            '[0-9]{1,9}', expected, re.ASCII) else None)
 
     @property
     def query(self) -> dict[str, str]:

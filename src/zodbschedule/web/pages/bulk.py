@@ -30,17 +30,27 @@ def body(visit: Visit) -> Body:
         'actions': ACTIONS,
         'states': STATES,
         'is_parked': form.action in PARKED,
+        'expected': _expected(visit, form, preview),
         'number': _number(visit, form, preview),
         'preview': preview})
 
 
 def _number(visit: Visit, form: BulkForm, preview: steering.Preview) -> str:
-    """How many they are, as far as that is known."""
-    number = preview.number
+    """How many they are, in words, as far as that is known."""
+    number = _expected(visit, form, preview)
+    if number is None:
+        return f'At least {preview.number:,} tasks'
+    about = 'About ' if preview.more and form.action not in PARKED else ''
+    return f'{about}{number:,} {"task" if number == 1 else "tasks"}'
+
+
+def _expected(visit: Visit, form: BulkForm, preview: steering.Preview
+              ) -> int | None:
+    """How many they are; None: that is not known."""
     if not preview.more:
-        return f'{number:,} {"task" if number == 1 else "tasks"}'
+        return preview.number
     if form.filter.selects():
-        return f'At least {number:,} tasks'
+        return None
     if form.action in PARKED:
-        return f'{len(visit.schedule.parked):,} tasks'
-    return f'About {max(visit.schedule.estimate(), number):,} tasks'
+        return len(visit.schedule.parked)
+    return max(visit.schedule.estimate(), preview.number)

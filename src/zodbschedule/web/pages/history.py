@@ -23,7 +23,9 @@ OUTCOMES = tuple(NAMES.values())
 
 def body(visit: Visit) -> Body:
     """A page of it, the newest first."""
-    task, outcome = visit.text('task'), visit.choice('outcome', OUTCOMES)
+    # A parked occurrence is on record under the id of its task.
+    task = (visit.text('task') or '').partition('-')[0] or None
+    outcome = visit.choice('outcome', OUTCOMES)
     since, text = visit.instant('since'), visit.text('text')
     return Body('history', 'History', {
         'page': reading.history(

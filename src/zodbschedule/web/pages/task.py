@@ -30,6 +30,9 @@ from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 
 
+#: the class of the tasks that act on many
+BULK = 'zodbschedule.steering.bulk.BulkAction'
+
 # How many runs to come are shown.
 SHOWN = 10
 
@@ -71,6 +74,7 @@ def body(visit: Visit, form: ChangeForm | None = None) -> Body:
         'coming': _coming(visit, outlook),
         'is_forecast': bool(outlook.runs),
         'attributes': _attributes(facts),
+        'progress': _progress(facts),
         'others': _others(visit, getattr(facts, 'task', '') or facts.id),
         'form': form})
 
@@ -99,6 +103,18 @@ def _zone(visit: Visit, rule: reading.RuleFacts | None) -> tzinfo | None:
 
 def _local(time: datetime, zone: tzinfo | None) -> str | None:
     return None if zone is None else words.local_time(time.astimezone(zone))
+
+
+def _progress(facts: Any) -> reading.ProgressFacts | None:
+    """How far it is; one that acts on many says so between its runs, too."""
+    if facts.state == 'parked' or getattr(facts, 'type', '') != BULK:
+        return getattr(facts, 'progress', None)
+    done, left, expected = (
+        facts.attributes.get(name) for name in ('done', 'left', 'expected'))
+    if not all(isinstance(each, int) for each in (done, left, expected)):
+        return None
+    return reading.ProgressFacts(
+        done + left, max(done + left, expected))
 
 
 def _attributes(facts: Any) -> list[tuple[str, str]]:

@@ -10,4 +10,8 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""At home in Plone; needs the extra ``plone``."""
+"""The schedule of a Plone site: the control panel and the services.
+
+Nothing here is imported without Plone.  What it offers is there in sites that
+have the profile of `zodbschedule.zope`.
+"""

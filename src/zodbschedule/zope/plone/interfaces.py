@@ -10,10 +10,10 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""What marks requests to sites that have this package installed."""
+"""What marks the requests of a site that has the profile."""
 
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 
 
 class IZodbscheduleLayer(IDefaultBrowserLayer):
-    """The browser layer of the profile."""
+    """The browser layer of the pages and services of a schedule."""

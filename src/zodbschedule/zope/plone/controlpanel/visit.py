@@ -37,6 +37,7 @@ from zodbschedule.zope.plone.controlpanel.addresses import address
 def as_webob(request: Any) -> Request:
     """A Zope request as those pages read it."""
     body = request.get('BODY', b'')
+    print("DBG", request.method, body, request.stdin, request._file, request.environ.get("wsgi.input"), request.environ.get("CONTENT_TYPE"))
     return Request({
         **request.environ, 'wsgi.input': BytesIO(body),
         'CONTENT_LENGTH': str(len(body))})
