@@ -84,6 +84,8 @@ def test_nobody_else_does(db, file, headers):
     assert answer.status_code == 401
     assert answer.headers['WWW-Authenticate'].startswith('Basic realm=')
     assert 'zoe' not in answer.text
+    assert 'Schedule at' not in answer.text
+    assert '<li>' not in answer.text
 
 
 def test_a_right_password_is_tried_once(db, file, tried):

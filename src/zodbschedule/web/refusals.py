@@ -42,6 +42,9 @@ from zodbschedule.web.visitor import Visitor
 #: the headers of an answer that its page keeps
 KEPT = 'Allow', 'Retry-After', 'WWW-Authenticate'
 
+# What is answered to who may not look: then the page says nothing of us.
+STRANGERS = 401, 403, 429
+
 # Seconds after which a browser, or a proxy, may ask again.
 AGAIN = '10'
 
@@ -86,6 +89,8 @@ def page(request: Request, site: Site, refusal: HTTPException,
     """That as a page of ours."""
     if refusal.status_code < 400:
         return refusal
+    if refusal.status_code in STRANGERS:
+        site, menu = Site(None, '', zone=site.zone), []
     visitor = Visitor(request, site, '-')
     shown = Body('refusal', refusal.title, {
         'text': refusal.detail or refusal.explanation})
