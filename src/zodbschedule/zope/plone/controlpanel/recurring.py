@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.
 #
 ##############################################################################
-"""The tasks that add-ons contribute: as shipped or changed, and their rules."""
+"""The tasks that add-ons contribute: as shipped or changed, and the rules."""
 
 from collections.abc import Callable
 from functools import partial
@@ -64,8 +64,7 @@ def _form(visit: Any, error: str | None, row: ContributedFacts | None
     zone = visit.text('zone') or now and now.zone or str(visit.site.zone)
     if text is not None:
         try:
-            rule = reading.rule(
-                _wanted(visit, row.id), visit.now, SHOWN)
+            rule = reading.rule(_wanted(visit, row.id), visit.now, SHOWN)
         except InvalidRecurrence as problem:
             rule, error = None, str(problem)
     return {

@@ -27,25 +27,20 @@ from zodbschedule.web import assets
 
 STYLES = 'zodbschedule.css'
 
-# What the pages bring along for themselves, and where it is in a Plone:
-# its own theme says whether it is dark.
-DARK = '@media screen and (prefers-color-scheme: dark)'
-PLACES = ((':root {', '& {'), (f'{DARK} {{\n  & {{',
-                               '@media screen {\n  [data-bs-theme="dark"] & {'))
+# The pages ask the browser whether it is dark; here the theme says it.
+BY_BROWSER = '@media screen and (prefers-color-scheme: dark) {\n  & {'
+BY_THEME = '@media screen {\n  [data-bs-theme="dark"] & {'
 
-# What the theme says of classes that have other meanings here.
+# Where the theme has the same class for another thing.
 OURS = """
-  color: var(--text);
-  font-size: 0.9375rem;
-  h2 { line-height: 1.3; }
-  .card { display: block; word-wrap: normal; min-width: 0; }
-  section.card, .filters, .facts { color: var(--text); }
-  .state, .message { --bs-link-color-rgb: inherit; }
-  table { color: inherit; margin: 0; }
-  .actions { margin: 0; padding: 0; }
-  legend { float: none; width: auto; }
-  .hidden { display: block; }
-  .form .actions { border: 0; }
+color: var(--text);
+font-size: 0.9375rem;
+h2, h3 { line-height: 1.3; }
+> .title { font-size: 1.25rem; }
+.lead { font-size: inherit; font-weight: 400; margin-top: 0; }
+.card { display: block; }
+table { margin: 0; color: inherit; }
+legend { float: none; width: auto; }
 """
 
 
@@ -53,8 +48,7 @@ OURS = """
 def scoped_styles() -> bytes:
     """The style sheet of the pages, for what is inside of the panel alone."""
     text = assets.response(f'{assets.FOLDER}{STYLES}').text
-    for theirs, ours in PLACES:
-        text = text.replace(theirs, ours)
+    text = text.replace(':root {', '& {').replace(BY_BROWSER, BY_THEME)
     return f'.zodbschedule {{\n{text}{OURS}}}\n'.encode()
 
 

@@ -17,6 +17,7 @@ Each one shows a page, and writes nothing; `ActView` does what buttons say.
 
 from typing import Any
 
+import transaction
 from plone.protect import CheckAuthenticator
 from Products.Five import BrowserView
 from Products.Five.browser.pagetemplatefile import ViewPageTemplateFile
@@ -28,7 +29,6 @@ from zope.interface import implementer
 from zope.publisher.interfaces import IPublishTraverse
 from zope.publisher.interfaces import NotFound
 
-import transaction
 from zodbschedule.interfaces import ScheduleError
 from zodbschedule.web import templates
 from zodbschedule.web.forgery import refuse_unfit

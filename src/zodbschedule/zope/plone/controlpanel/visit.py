@@ -18,6 +18,7 @@ from datetime import tzinfo
 from functools import cached_property
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 
 from AccessControl import getSecurityManager
 from plone.app.event.base import default_timezone
@@ -35,9 +36,12 @@ from zodbschedule.zope.plone.controlpanel.addresses import address
 
 
 def as_webob(request: Any) -> Request:
-    """A Zope request as those pages read it."""
-    body = request.get('BODY', b'')
-    print("DBG", request.method, body, request.stdin, request._file, request.environ.get("wsgi.input"), request.environ.get("CONTENT_TYPE"))
+    """A Zope request as those pages read it.
+
+    Zope has read the form, and cannot always read the input once more.
+    """
+    form = request.form if request.method == 'POST' else {}
+    body = urlencode(form, doseq=True).encode()
     return Request({
         **request.environ, 'wsgi.input': BytesIO(body),
         'CONTENT_LENGTH': str(len(body))})
