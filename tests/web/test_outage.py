@@ -42,4 +42,4 @@ def test_pages_say_so_until_it_is_back(server):
         assert status('/healthz') == 200
         server.start()
         wait_until(lambda: status('/upcoming') == 200, 'the server')
-        assert status('/readyz') == 200
+        wait_until(lambda: status('/readyz') == 200, 'readiness')

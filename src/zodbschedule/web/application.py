@@ -41,6 +41,7 @@ class Application:
 
     def __init__(self, shown: OneSchedule | SeveralSchedules) -> None:
         self.shown = shown
+        self.readiness = probes.Readiness(shown.sites)
         self.metrics = probes.Metrics(shown.sites)
 
     def __call__(self, environ: dict[str, Any],
@@ -63,7 +64,7 @@ class Application:
                 return probes.alive()
             case '/readyz':
                 refuse_unless_read(request)
-                return probes.ready(self.shown.sites)
+                return self.readiness.response()
         # Nobody else gets in who may not even look.
         self.shown.site.who(request)
         if request.path_info == '/metrics':
