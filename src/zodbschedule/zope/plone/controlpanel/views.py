@@ -15,6 +15,7 @@
 Each one shows a page, and writes nothing; `ActView` does what buttons say.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import transaction
@@ -30,6 +31,7 @@ from zope.publisher.interfaces import IPublishTraverse
 from zope.publisher.interfaces import NotFound
 
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.reading import InvalidCursor
 from zodbschedule.web import templates
 from zodbschedule.web.forgery import refuse_unfit
 from zodbschedule.web.one import refuse_unless_read
@@ -45,6 +47,11 @@ from zodbschedule.zope.plone.controlpanel.visit import shown_site
 from zodbschedule.zope.sites import schedule_of
 
 
+# What is answered in the panel.  All else is for the publisher: it tries again
+# after a conflict.
+REFUSED = HTTPException, InvalidCursor, ScheduleError
+
+
 @implementer(IPublishTraverse)
 class PanelView(BrowserView):
     """What a view takes from its address, and how it answers."""
@@ -53,7 +60,7 @@ class PanelView(BrowserView):
 
     #: what follows its name in the address
     rest = ''
-    #: in a message of Plone, or of ours
+    #: of the page, and what it says, as HTML
     title = ''
     body = ''
 
@@ -68,16 +75,16 @@ class PanelView(BrowserView):
         self.visit = self._visit()
         try:
             answer = self.answer(self.visit)
-        except (HTTPException, ScheduleError) as error:
+        except REFUSED as error:
             return self._refuse(refusal_of(error))
         if not isinstance(answer, Response):
             return self.page(answer)
         self.request.response.redirect(answer.location, status=303)
         return ''
 
+    @abstractmethod
     def answer(self, visit: PanelVisit) -> Response | Body:
         """What is shown, or what the act leads to."""
-        raise NotImplementedError
 
     def _visit(self) -> PanelVisit:
         schedule = schedule_of(self.context)
