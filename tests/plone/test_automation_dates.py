@@ -1,8 +1,11 @@
 """Content is published and expires by its dates, in real Plone."""
 
+import re
+import textwrap
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import transaction
@@ -247,3 +250,18 @@ def test_what_only_the_catalog_has_is_left_out(
     passes(5)
     assert page.getId() == 'page'
     assert outcomes(schedule) == []
+
+
+def test_the_docs_say_how(portal, schedule):
+    text = Path(__file__).parents[2].joinpath('docs', 'plone.rst').read_text(
+        encoding='utf-8')
+    section = text.partition('\nWhat a site has done by itself\n')[2]
+    blocks = re.findall(
+        r'^\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)', section, re.M)
+    names = {'site': portal}
+    for block in [each for each in blocks if 'zodbschedule.dates' in each]:
+        exec(textwrap.dedent(block), names)
+    task = schedule.contributed_tasks[NAME]
+    assert task.principalId == 'acl_users:jane'
+    assert schedule.paused(task) is None
+    assert automation_of(schedule).publish == 'publish'
