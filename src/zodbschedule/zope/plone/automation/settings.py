@@ -49,6 +49,23 @@ class IAutomation(Interface):
         default='retract',
     )
 
+    alarm_mail = TextLine(
+        title='Mail alarms to',
+        description='Addresses, with commas between them.  None: the address '
+                    'of the site.',
+        required=False,
+        default=None,
+    )
+
+    alarm_smtp = TextLine(
+        title='Mail alarms by',
+        description='smtp://HOST, smtp+tls://HOST, smtps://HOST, or env:NAME '
+                    'for what the environment variable NAME of the worker '
+                    'holds.  None: the mail server of the site.',
+        required=False,
+        default=None,
+    )
+
 
 @implementer(IAutomation)
 class Automation(Configurable):
@@ -58,6 +75,8 @@ class Automation(Configurable):
 
     publish: str | None = 'publish'
     expire: str | None = 'retract'
+    alarm_mail: str | None = None
+    alarm_smtp: str | None = None
 
     #: a date index -> the minute and the record id that it was followed up to
     positions: Mapping[str, tuple[datetime, int]] = {}
