@@ -308,7 +308,7 @@ class TestActs:
     def test_a_task_that_a_worker_took_meanwhile_is_a_message(
             self, panel, schedule, id, clock):
         panel.get(f'schedule-task/{id}')
-        panel.browser.getControl(name='description').value = 'shoes'
+        panel.browser.getControl(name='time').value = '2030-02-01T09:00'
         take(schedule, clock)
         panel.browser.getControl('Change').click()
         assert panel.location == f'schedule-task/{id}'
@@ -316,7 +316,7 @@ class TestActs:
         assert 'statusmessage-warning' in panel.text
         assert 'runs just now' in panel.text
         schedule._p_jar.sync()
-        assert schedule.get(id).description == 'count the hats'
+        assert schedule.is_taken(schedule.get(id))
 
     def test_several_at_once(self, panel, schedule):
         ids = [add(schedule, key=key) for key in 'ab']
