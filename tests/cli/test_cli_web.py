@@ -202,6 +202,16 @@ def test_two_ways_to_know_who_asks_are_refused(shell):
     assert '--user-header and --passwords are both given' in shell.err
 
 
+@pytest.mark.parametrize('name', ['', 'X User', 'X-Üser', 'X_User', 'X:'])
+def test_a_header_that_no_request_can_have_is_refused(shell, name):
+    assert f'--user-header {name!r} is not the name of a header' in (
+        shell.refuses('web', '--user-header', name))
+
+
+def test_a_mask_that_names_nothing_is_refused(shell):
+    assert "--mask '' names nothing" in shell.refuses('web', '--mask', '')
+
+
 def test_a_password_file_that_is_wrong_is_refused(shell):
     Path('passwords').write_text('zoe:hunter2\n')
     said = shell.refuses('web', '--passwords', 'passwords')

@@ -12,6 +12,7 @@
 ##############################################################################
 """The command that shows schedules in the browser."""
 
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -37,7 +38,6 @@ from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.database import refuse_other
-from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.kept_open import KeptOpen
 from zodbschedule.cli.listening import Bind
@@ -54,8 +54,17 @@ from zodbschedule.cli.worker import log_of
 from zodbschedule.cli.zope_databases import configured
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.logger import log
+from zodbschedule.reading.masking import Mask
 from zodbschedule.reading.masking import mask_of
 
+
+EXIT_CODES = """\b
+Exit codes:
+  0    stopped by SIGTERM, SIGINT, SIGHUP or SIGQUIT
+  2    wrong usage, or it could not start
+  129, 130, 131, 143
+       a second signal, SIGHUP, SIGINT, SIGQUIT or SIGTERM, has cut off what
+       was being answered"""
 
 # How many requests are answered at once, and how many connections are open.
 # More, and the database has more to do; fewer, and one slow page holds up
@@ -141,7 +150,7 @@ def web(ctx: click.Context, locations: list[Any], bind: str, url: str | None,
     proxy = proxy_of(url)
     options = {
         'who': who_of(place, proxy, user_header, passwords), 'zone': zone,
-        'allow_changes': allow_changes, 'mask': mask_of(masks),
+        'allow_changes': allow_changes, 'mask': mask_by(masks),
         'tracebacks': show_tracebacks}
     with (Signals() as signals, logs.shown(
             log_of(locations[0], log), partial(import_modules, modules)),
@@ -150,6 +159,14 @@ def web(ctx: click.Context, locations: list[Any], bind: str, url: str | None,
         signals.work = served = Served(app, place, threads, proxy)
         served.run()
     ctx.exit(signals.code)
+
+
+def mask_by(names: tuple[str, ...]) -> Mask | None:
+    """The mask of those names; raises CommandError for one that is empty."""
+    if '' in names:
+        raise CommandError(
+            "--mask '' names nothing; write, for example, password or *_key")
+    return mask_of(names)
 
 
 # -- who may look ------------------------------------------------------------
@@ -165,7 +182,7 @@ def who_of(place: Bind, proxy: dict[str, str], header: str | None,
         return _passwords_in(passwords)
     access = required('zodbschedule.web.access')
     if header is not None:
-        return access.header_user(header)
+        return access.header_user(_header_name(header))
     if not place.is_local:
         raise CommandError(
             f'--bind {place} lets others on the net in, and nobody is asked '
@@ -174,6 +191,15 @@ def who_of(place: Bind, proxy: dict[str, str], header: str | None,
     names = {*LOCAL_NAMES, place.host, f'[{place.host}]', *filter(
         None, [proxy.get('host')])}
     return access.local_user(system_user(), names)
+
+
+def _header_name(name: str) -> str:
+    """That name; servers and proxies drop a header with another one."""
+    if not re.fullmatch('[A-Za-z0-9-]+', name):
+        raise CommandError(
+            f'--user-header {name!r} is not the name of a header; write, for '
+            f'example, X-Remote-User')
+    return name
 
 
 def _passwords_in(path: Path) -> Any:
