@@ -183,14 +183,21 @@ def who_of(place: Bind, proxy: dict[str, str], header: str | None,
     access = required('zodbschedule.web.access')
     if header is not None:
         return access.header_user(_header_name(header))
-    if not place.is_local:
-        raise CommandError(
-            f'--bind {place} lets others on the net in, and nobody is asked '
-            f'for a password; give --passwords FILE, or --user-header NAME if '
-            f'a proxy asks for one, or listen at 127.0.0.1')
-    names = {*LOCAL_NAMES, place.host, f'[{place.host}]', *filter(
-        None, [proxy.get('host')])}
+    _refuse_others(place, proxy)
+    names = {*LOCAL_NAMES, place.host, f'[{place.host}]'}
     return access.local_user(system_user(), names)
+
+
+def _refuse_others(place: Bind, proxy: dict[str, str]) -> None:
+    """Raise CommandError for an address that others on the net reach."""
+    reached = None if place.is_local else f'--bind {place}'
+    if proxy.get('host', LOCAL_NAMES[0]) not in LOCAL_NAMES:
+        reached = f'--url {proxy["scheme"]}://{proxy["host"]}'
+    if reached is not None:
+        raise CommandError(
+            f'{reached} lets others on the net in, and nobody is asked for a '
+            f'password; give --passwords FILE, or --user-header NAME if a '
+            f'proxy asks for one, or listen at 127.0.0.1 without a proxy')
 
 
 def _header_name(name: str) -> str:
