@@ -188,7 +188,8 @@ def test_a_port_that_is_taken_is_refused(shell):
 
 
 @pytest.mark.parametrize('url', [
-    'shop.example.com', 'ftp://shop', 'https://', 'https://shop/?a=b'])
+    'shop.example.com', 'ftp://shop', 'https://', 'https://shop/?a=b',
+    'https://[::1', 'https://[shop]/'])
 def test_a_url_that_is_none_is_refused(shell, url):
     assert 'is not the address of a page' in shell.refuses(
         'web', '--url', url)
@@ -261,6 +262,20 @@ def test_alone_on_this_machine_it_is_who_has_started_it():
 def test_the_name_of_a_proxy_is_one_of_this_machine():
     known = who(url='https://shop.example.com')
     assert known(asked(host='shop.example.com')) == system_user()
+
+
+def test_the_address_of_a_proxy_is_written_as_in_a_browser():
+    assert web.proxy_of('https://[fd00::1]:8443/in%20here/r\xe9/') == {
+        'scheme': 'https', 'host': '[fd00::1]',
+        'prefix': '/in here/r\xc3\xa9'}
+
+
+def test_an_editor_may_have_marked_a_password_file_as_utf_8(
+        tmp_path, monkeypatch):
+    monkeypatch.setattr(passwords, 'N', 2)
+    file = tmp_path / 'passwords'
+    file.write_text(passwords.line_for('zoe', 'x'), encoding='utf-8-sig')
+    assert [*who(passwords=file).users] == ['zoe']
 
 
 def test_with_a_header_or_a_password_others_may_look(tmp_path, monkeypatch):
