@@ -484,6 +484,13 @@ class TestLooks:
         assert 'Times are in Asia/Tokyo.' in panel.text
         assert 'today 10:00:00' in panel.text
 
+    def test_the_zone_of_the_user_goes_before(self, portal, panel):
+        portal.portal_membership.getMemberById(
+            TEST_USER_ID).setMemberProperties({'timezone': 'Asia/Kathmandu'})
+        transaction.commit()
+        panel.get()
+        assert 'Times are in Asia/Kathmandu.' in panel.text
+
     def test_the_style_sheet_is_for_the_panel_alone(self, panel):
         assert panel.get('schedule-static/zodbschedule.css') == 200
         assert panel.browser.headers['Content-Type'].startswith('text/css')
