@@ -24,6 +24,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult
+from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
 import click
@@ -181,14 +183,21 @@ def who_of(place: Bind, proxy: dict[str, str], header: str | None,
     access = required('zodbschedule.web.access')
     if header is not None:
         return access.header_user(_header_name(header))
-    if not place.is_local:
-        raise CommandError(
-            f'--bind {place} lets others on the net in, and nobody is asked '
-            f'for a password; give --passwords FILE, or --user-header NAME if '
-            f'a proxy asks for one, or listen at 127.0.0.1')
-    names = {*LOCAL_NAMES, place.host, f'[{place.host}]', *filter(
-        None, [proxy.get('host')])}
+    _refuse_others(place, proxy)
+    names = {*LOCAL_NAMES, place.host, f'[{place.host}]'}
     return access.local_user(system_user(), names)
+
+
+def _refuse_others(place: Bind, proxy: dict[str, str]) -> None:
+    """Raise CommandError for an address that others on the net reach."""
+    reached = None if place.is_local else f'--bind {place}'
+    if proxy.get('host', LOCAL_NAMES[0]) not in LOCAL_NAMES:
+        reached = f'--url {proxy["scheme"]}://{proxy["host"]}'
+    if reached is not None:
+        raise CommandError(
+            f'{reached} lets others on the net in, and nobody is asked for a '
+            f'password; give --passwords FILE, or --user-header NAME if a '
+            f'proxy asks for one, or listen at 127.0.0.1 without a proxy')
 
 
 def _header_name(name: str) -> str:
@@ -204,7 +213,7 @@ def _passwords_in(path: Path) -> Any:
     passwords = required('zodbschedule.web.passwords')
     try:
         return passwords.Passwords(passwords.parse(
-            path.read_text(encoding='utf-8').splitlines()))
+            path.read_text(encoding='utf-8-sig').splitlines()))
     except (OSError, ValueError) as error:
         raise CommandError(f'--passwords {path}: {error}') from error
 
@@ -213,14 +222,25 @@ def proxy_of(url: str | None) -> dict[str, str]:
     """What the address of a proxy says: its scheme, its host, a prefix."""
     if url is None:
         return {}
-    found = urlsplit(url)
-    if found.scheme not in ('http', 'https') or not found.hostname or (
-            found.query or found.fragment):
+    found = _split(url)
+    if found is None or found.scheme not in ('http', 'https') or (
+            not found.hostname or found.query or found.fragment):
         raise CommandError(
             f'--url {url} is not the address of a page; write, for example, '
             f'https://shop.example.com/schedule')
-    return {'scheme': found.scheme, 'host': found.hostname,
-            'prefix': found.path.rstrip('/')}
+    host = found.hostname
+    # A server decodes the path, and takes each byte for a character.
+    prefix = unquote_to_bytes(found.path).decode('latin-1')
+    return {'scheme': found.scheme, 'host': f'[{host}]' if ':' in host else
+            host, 'prefix': prefix.rstrip('/')}
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # a bracket is missing
+        return None
 
 
 # -- the database ------------------------------------------------------------
