@@ -322,7 +322,7 @@ class TestReading:
         at = clock.now() + HOUR
         docs = [createContentInContainer(portal, 'Document')
                 for _ in range(50)]
-        for number in range(9_950):
+        for number in range(2_000):
             schedule.schedule(CallTask('os.getcwd', time=at))
         transaction.commit()
         for doc in docs:
