@@ -17,8 +17,10 @@ from itertools import islice
 
 import pytest
 import ZODB
+from cold import loads_of_all
 from databases import ZEOServer
 from sample_work import NOON
+from webob import Request
 from ZODB.FileStorage import FileStorage
 from ZODB.utils import u64
 from zodburi import resolve_uri
@@ -34,6 +36,7 @@ from zodbschedule.store.inspection import stamp
 from zodbschedule.store.labels import codes_of
 from zodbschedule.store.parked import ParkedTask
 from zodbschedule.store.pauses import Pause
+from zodbschedule.web import application
 
 
 pytestmark = pytest.mark.slow
@@ -199,6 +202,23 @@ def test_a_page_takes_at_most_200_loads(server, look):
         assert len(found) == FOUND.get(look, PAGE)
         assert loads <= BOUND
         assert not connection._registered_objects
+    db.close()
+
+
+@pytest.mark.parametrize('address', [
+    '/', '/upcoming', '/upcoming?from=2100-01-01', '/upcoming?text=nothing',
+    '/timeline', '/timeline?span=week', '/running', '/parked', '/history',
+    '/history?outcome=failed', '/workers', '/tasks/20000'])
+def test_a_page_in_the_browser_takes_at_most_200_loads(server, address):
+    storage, options = resolve_uri(server.uri)
+    db = ZODB.DB(storage(), **options)
+    app = application(db)
+
+    def read():
+        assert Request.blank(address).get_response(app).status_code in (
+            200, 404)
+
+    assert 0 < loads_of_all(db, read) <= BOUND
     db.close()
 
 

@@ -12,3 +12,23 @@ def cold_loads(schedule, read):
         return connection.getTransferCounts()[0]
     finally:
         connection.close()
+
+
+class Counting:
+    """Counts what connections of a database load, until they are closed."""
+
+    loads = 0
+
+    def closedConnection(self, connection):
+        self.loads += connection.getTransferCounts(clear=True)[0]
+
+
+def loads_of_all(db, read):
+    """How many objects the connections that *read* opens load, all cold."""
+    db._connectionMap(lambda each: each.getTransferCounts(clear=True))
+    db.cacheMinimize()
+    counting = Counting()
+    db.setActivityMonitor(counting)
+    read()
+    db.setActivityMonitor(None)
+    return counting.loads

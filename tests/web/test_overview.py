@@ -48,6 +48,15 @@ def test_nothing_is_due_or_comes(schedule):
     assert 'Next due None No task waits for later.' in page.said
 
 
+def test_behind_many_paused_tasks_it_is_not_known(
+        schedule, commit, monkeypatch):
+    monkeypatch.setattr('zodbschedule.reading.healthcheck.OVERDUE_LOADS', 0)
+    schedule.pause(schedule.call(print), by='zoe')
+    commit()
+    page = look(schedule, '/')
+    assert 'Oldest due Not known Many tasks that are due are' in page.said
+
+
 def test_who_paused_it_and_why(schedule, commit):
     schedule.call(print, description='waits')
     schedule.pause(by='zoe', reason='we move house')

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 import ZODB
 from browsing import look
+from cold import loads_of_all
 from in_memory import BEGIN
 from sample_tasks import MINUTE
-from sample_tasks import forget
 from transaction import TransactionManager
 
 from zodbschedule import CallTask
@@ -20,15 +20,6 @@ from zodbschedule.testing import SettableClock
 MOST_LOADS = 200
 
 DAY = timedelta(days=1)
-
-
-class Counting:
-    """Counts what connections load, until they are closed."""
-
-    loads = 0
-
-    def closedConnection(self, connection):
-        self.loads += connection.getTransferCounts(clear=True)[0]
 
 
 @pytest.fixture(scope='module')
@@ -55,15 +46,9 @@ def crowded():
 
 
 def loads_of(schedule, address):
-    """How many objects it loads into empty caches."""
-    db = schedule._p_jar.db()
-    db._connectionMap(lambda each: each.getTransferCounts(clear=True))
-    forget(db)
-    counting = Counting()
-    db.setActivityMonitor(counting)
-    look(schedule, address)
-    db.setActivityMonitor(None)
-    return counting.loads
+    """How many objects that page loads."""
+    return loads_of_all(
+        schedule._p_jar.db(), lambda: look(schedule, address))
 
 
 @pytest.mark.parametrize('address', [

@@ -62,6 +62,16 @@ def test_without_a_schedule_it_is_not_ready(db):
         'not ready: there is no schedule where one should be\n')
 
 
+def test_who_asks_again_and_again_does_not_keep_the_database_busy(
+        db, monkeypatch):
+    app = application(db)
+    assert get(app, '/readyz').status_code == 200
+    db.close()
+    assert get(app, '/readyz').status_code == 200
+    monkeypatch.setattr(app.readiness, 'until', 0)
+    assert get(app, '/readyz').status_code == 503
+
+
 @pytest.mark.parametrize('address', ['/healthz', '/readyz', '/metrics'])
 def test_they_only_read(db, address):
     answer = get(application(db), address, method='POST')

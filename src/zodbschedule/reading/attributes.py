@@ -107,7 +107,7 @@ def problem_of(task: Persistent) -> str | None:
         return 'class missing'
     try:
         task._p_activate()
-        if _is_without_code(task):
+        if is_without_code(task):
             refuse_incomplete(task)
         else:
             refuse_codeless(task)
@@ -123,7 +123,7 @@ def problem_of(task: Persistent) -> str | None:
     return None
 
 
-def _is_without_code(task: Persistent) -> bool:
+def is_without_code(task: Persistent) -> bool:
     """Whether the class factory of the database says so."""
     connection = task._p_jar
     return connection is not None and getattr(

@@ -88,9 +88,14 @@ class Loads:
         loads: int = self._count()[0]
         return loads
 
+    @property
+    def so_far(self) -> int:
+        """How many it has loaded."""
+        return self.number() - self._before
+
     def are(self, most: int | None) -> bool:
         """Whether it has loaded as many; None: never."""
-        return most is not None and self.number() - self._before >= most
+        return most is not None and self.so_far >= most
 
     def bound(self, rows: Iterable[Row], most: int | None) -> Iterator[Row]:
         """The *rows*, until *most* objects are loaded; None: all rows."""

@@ -12,6 +12,7 @@
 ##############################################################################
 """What probes and Prometheus ask: whether it works, and how much there is."""
 
+import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from functools import cached_property
@@ -31,28 +32,49 @@ from zodbschedule.web.site import Site
 #: gives the schedules, by their paths
 Sites = Callable[[], Mapping[str, Site]]
 
+# For how many seconds `Readiness` says the same.
+KEPT = 1.0
+
 
 def alive() -> Response:
     """That the process answers; the database is not asked."""
     return Response('ok\n', content_type='text/plain', charset='utf-8')
 
 
-def ready(sites: Sites) -> Response:
-    """Whether pages can be shown; anybody may ask, so no more than that."""
-    try:
-        for site in sites().values():
-            with site.reading() as schedule:
-                schedule.paused()
-    except HTTPNotFound:
-        return _not_ready('there is no schedule where one should be')
-    except Exception:
-        return _not_ready('the database does not answer')
-    return alive()
+class Readiness:
+    """Whether pages can be shown; anybody may ask, so no more than that.
 
+    What was found is said again for a moment, so that whoever asks again and
+    again does not keep the database busy.
+    """
 
-def _not_ready(why: str) -> Response:
-    return Response(f'not ready: {why}\n', status=503,
-                    content_type='text/plain', charset='utf-8')
+    def __init__(self, sites: Sites) -> None:
+        self.sites = sites
+        #: what keeps them from being shown; '' if nothing does
+        self.problem = ''
+        #: until when that is said, by a monotonic clock
+        self.until = float('-inf')
+
+    def response(self) -> Response:
+        """That it is ready, or 503 and why not."""
+        if time.monotonic() >= self.until:
+            self.problem = self._problem()
+            self.until = time.monotonic() + KEPT
+        if not self.problem:
+            return alive()
+        return Response(f'not ready: {self.problem}\n', status=503,
+                        content_type='text/plain', charset='utf-8')
+
+    def _problem(self) -> str:
+        try:
+            for site in self.sites().values():
+                with site.reading() as schedule:
+                    schedule.paused()
+        except HTTPNotFound:
+            return 'there is no schedule where one should be'
+        except Exception:
+            return 'the database does not answer'
+        return ''
 
 
 class Metrics:
@@ -67,7 +89,11 @@ class Metrics:
         Raises HTTPNotFound without the extra `metrics`.
         """
         prometheus, registry = self.registry
-        encode, content_type = prometheus.exposition.choose_encoder(accept)
+        choose = prometheus.exposition.choose_encoder
+        try:
+            encode, content_type = choose(accept)
+        except (TypeError, ValueError):  # it asks for a version that is none
+            encode, content_type = choose('')
         return Response(encode(registry), headers={
             'Content-Type': content_type})
 

@@ -46,6 +46,16 @@ class DatabaseAway(Exception):
     """The database cannot be opened now; that may pass."""
 
 
+def refuse_disconnected(connection: Connection) -> None:
+    """Raise `DatabaseAway` if a ZEO server is.
+
+    What its client has in its cache would be shown as if it were so now.
+    """
+    is_connected = getattr(connection.db().storage, 'is_connected', None)
+    if is_connected is not None and not is_connected():
+        raise DatabaseAway('the ZEO server does not answer')
+
+
 @dataclass(frozen=True)
 class Site:
     """One schedule in one database, and what its pages may do."""
@@ -84,6 +94,7 @@ class Site:
         manager = TransactionManager(explicit=True)
         connection = self.db.open(transaction_manager=manager)
         try:
+            refuse_disconnected(connection)
             manager.begin()
             yield connection
         finally:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from zodbschedule import reading
+from zodbschedule.reading.paging import Loads
 from zodbschedule.web.notices import notices
 from zodbschedule.web.sparkline import lag_bars
 from zodbschedule.web.sparkline import outcome_bars
@@ -26,6 +27,10 @@ from zodbschedule.web.wording import Words
 
 # How many tasks and outcomes are shown.
 SHOWN = 10
+
+# How many objects the page loads, about: what happened in the last hour gets
+# what is left.  It is in the cache the next time, and more is read then.
+MOST_LOADS = 195
 
 # How long a task may be due, as `zodbschedule check` has it.
 LATE = timedelta(minutes=5)
@@ -43,9 +48,12 @@ class Tones:
 def body(visit: Visit) -> Body:
     """Four answers, the last hour, the next runs and the last outcomes."""
     schedule, words = visit.schedule, Words(visit.now, visit.site.zone)
+    loads = Loads(schedule)
     health = reading.health(schedule, visit.now, glance=True)
-    activity = reading.activity(schedule)
     next = reading.upcoming(schedule, limit=SHOWN).items
+    last = reading.history(schedule, limit=SHOWN).items
+    activity = reading.activity(
+        schedule, loads=max(1, MOST_LOADS - loads.so_far))
     return Body('overview', 'Overview', {
         'health': health,
         'notices': notices(health, words, visit.problem),
@@ -55,7 +63,7 @@ def body(visit: Visit) -> Body:
         'outcome_bars': outcome_bars(activity, words),
         'lag_bars': lag_bars(activity, words),
         'next': next,
-        'last': reading.history(schedule, limit=SHOWN).items})
+        'last': last})
 
 
 def tones(health: reading.Health) -> Tones:
