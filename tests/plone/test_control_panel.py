@@ -21,6 +21,7 @@ from zodbschedule import Cron
 from zodbschedule import RRule
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import InvalidTask
 from zodbschedule.scheduling import turn
 from zodbschedule.store.claim import Claim
 from zodbschedule.store.incarnation import this
@@ -28,6 +29,7 @@ from zodbschedule.store.inspection import task_id
 from zodbschedule.zope import contribute
 from zodbschedule.zope import contributed
 from zodbschedule.zope import get_schedule
+from zodbschedule.zope import install
 from zodbschedule.zope import uninstall
 from zodbschedule.zope.contributions import synchronize
 from zodbschedule.zope.interfaces import IContribution
@@ -242,9 +244,11 @@ class TestWhoMay:
             each.id for each in portal.portal_controlpanel.listActions()]
 
     def test_a_site_without_a_schedule_does_not_show_another_one(
-            self, portal, panel):
+            self, functional, portal, panel):
+        install(functional['app'])
         uninstall(portal)
         transaction.commit()
+        assert get_schedule(portal).path == '/'
         assert panel.get() == 404
 
 
@@ -308,7 +312,7 @@ class TestActs:
     def test_a_task_that_a_worker_took_meanwhile_is_a_message(
             self, panel, schedule, id, clock):
         panel.get(f'schedule-task/{id}')
-        panel.browser.getControl(name='description').value = 'shoes'
+        panel.browser.getControl(name='time').value = '2030-02-01T09:00'
         take(schedule, clock)
         panel.browser.getControl('Change').click()
         assert panel.location == f'schedule-task/{id}'
@@ -316,7 +320,7 @@ class TestActs:
         assert 'statusmessage-warning' in panel.text
         assert 'runs just now' in panel.text
         schedule._p_jar.sync()
-        assert schedule.get(id).description == 'count the hats'
+        assert schedule.is_taken(schedule.get(id))
 
     def test_several_at_once(self, panel, schedule):
         ids = [add(schedule, key=key) for key in 'ab']
@@ -348,6 +352,17 @@ class TestActs:
         assert 'is no time' in panel.text
         assert 'nav-tabs' in panel.text
         assert schedule.get(id) is not None
+
+    def test_what_was_refused_has_changed_nothing(
+            self, panel, schedule, monkeypatch):
+        def act(visit):
+            visit.schedule.pause()
+            raise InvalidTask('not like that')
+
+        monkeypatch.setitem(PANEL_ACTS, 'pause', act)
+        assert panel.post('pause') == 400
+        assert 'not like that' in panel.text
+        assert schedule.paused() is None
 
     @pytest.mark.parametrize('view, status', [
         ('schedule-task', 404), ('schedule-task/1', 404),
@@ -468,6 +483,13 @@ class TestLooks:
         panel.get()
         assert 'Times are in Asia/Tokyo.' in panel.text
         assert 'today 10:00:00' in panel.text
+
+    def test_the_zone_of_the_user_goes_before(self, portal, panel):
+        portal.portal_membership.getMemberById(
+            TEST_USER_ID).setMemberProperties({'timezone': 'Asia/Kathmandu'})
+        transaction.commit()
+        panel.get()
+        assert 'Times are in Asia/Kathmandu.' in panel.text
 
     def test_the_style_sheet_is_for_the_panel_alone(self, panel):
         assert panel.get('schedule-static/zodbschedule.css') == 200
