@@ -82,6 +82,15 @@ def is_duration(text: str) -> bool:
     return True
 
 
+def refuse_incomplete(data: Any) -> None:
+    """Raise Invalid unless there is a time, and all that the verb needs."""
+    if not (data.wait or data.until):
+        raise Invalid(_('Say how long to wait, or until which date.'))
+    if not all(getattr(data, field, None)
+               for field in NEEDED[data.verb].values()):
+        raise Invalid(_('Fill in what is to be done then.'))
+
+
 class ILaterAction(Interface):
     """What is done later, and when."""
 
@@ -130,14 +139,7 @@ class ILaterAction(Interface):
 
     message = Text(title=_('Message'), required=False)
 
-    @invariant
-    def is_complete(data: Any) -> None:
-        """There is a time, and all that the verb needs."""
-        if not (data.wait or data.until):
-            raise Invalid(_('Say how long to wait, or until which date.'))
-        if not all(getattr(data, field, None)
-                   for field in NEEDED[data.verb].values()):
-            raise Invalid(_('Fill in what is to be done then.'))
+    invariant(refuse_incomplete)
 
 
 @implementer(ILaterAction, IRuleElementData)
@@ -250,7 +252,8 @@ def instant_of(value: Any, zone: str) -> datetime | None:
         return None
     if value.tzinfo is None:
         value = value.replace(tzinfo=zone_of(zone).info)
-    return value.astimezone(UTC)
+    found: datetime = value.astimezone(UTC)
+    return found
 
 
 class LaterAddForm(ActionAddForm):

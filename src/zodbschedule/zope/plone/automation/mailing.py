@@ -31,6 +31,7 @@ from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.logger import log
 from zodbschedule.zope.contributions import PAUSED_BY
 from zodbschedule.zope.plone.automation.settings import automation_of
+from zodbschedule.zope.sites import SiteSchedule
 
 
 NO_ADDRESS = ('there is nobody to mail to: set alarm_mail, or the address of '
@@ -65,7 +66,8 @@ def _pause(run: Any, reason: str) -> None:
     run.schedule.pause(run.task, reason=reason, by=PAUSED_BY)
 
 
-def _settings(site: Any, schedule: Any) -> dict[str, str]:
+def _settings(site: Any, schedule: SiteSchedule
+              ) -> dict[str, str | None]:
     """The settings of alarms that are those of the site."""
     automation = automation_of(schedule)
     sender = getUtility(IRegistry).get('plone.email_from_address')
