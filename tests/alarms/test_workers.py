@@ -53,11 +53,13 @@ def descriptions(db):
 
 
 def try_again(connection):
-    """Let what could not be told be told now."""
+    """Let what could not be told be told now, once it waits; whether it does.
+    """
     schedule = connection.root()['schedule']
-    for task in schedule:
-        if isinstance(task, the_alarms.Tell):
-            schedule.run_now(task)
+    waiting = [task for task in schedule if isinstance(task, the_alarms.Tell)]
+    for task in waiting:
+        schedule.run_now(task)
+    return bool(waiting)
 
 
 def test_a_worker_tells_once_though_the_mail_server_was_down(
@@ -80,7 +82,8 @@ def test_a_worker_tells_once_though_the_mail_server_was_down(
                 lambda: ('tell by mail', 'retried') in descriptions(db),
                 'the first attempt')
             mails.start()
-            in_own_connection(db, try_again)
+            wait_until(lambda: in_own_connection(db, try_again, 50),
+                       'a second attempt')
             wait_until(
                 lambda: ('tell by mail', 'succeeded') in descriptions(db),
                 'the mail')
