@@ -3,6 +3,8 @@
 Each is at an instant of its own, in all of the trees of the timetable.
 """
 
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 
 import pytest
@@ -14,6 +16,7 @@ from in_memory import BEGIN
 from zodbschedule import CallTask
 from zodbschedule import Every
 from zodbschedule import Schedule
+from zodbschedule import clock as the_clock
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import SUCCEEDED
@@ -182,7 +185,7 @@ HELD = {
     'the workers': lambda schedule: list(all_workers(schedule)),
     'a timeline': lambda schedule: reading.timeline(
         schedule, None, BEGIN + DAY, limit=10),
-    'the overview': lambda schedule: overview(schedule, BEGIN)}
+    'the overview': lambda schedule: overview(schedule, the_clock.now())}
 
 
 @pytest.mark.parametrize('read', HELD)
@@ -194,3 +197,30 @@ def test_slots_that_are_free_are_not_loaded(
     commit()
     assert len(held) == most
     assert cold_loads(schedule, HELD[read]) <= MOST
+
+
+@pytest.fixture
+def threads(schedule, commit, clock, request):
+    """So many that work, each at one task."""
+    schedule.timetable.add(
+        BEGIN, [CallTask(print) for _ in range(request.param)])
+    for number in range(request.param):
+        hold(schedule, commit, most=1, name=f'night {number:3}')
+    clock.set(datetime.now(UTC))  # They have just given a sign of life.
+    return schedule
+
+
+@pytest.mark.parametrize('threads', [40], indirect=True)
+@pytest.mark.parametrize('read', [
+    'the history', 'a task that no one knows', 'what runs', 'the overview'])
+def test_few_objects_are_loaded_for_each_thread(threads, read):
+    loads = cold_loads(threads, HELD[read])
+    print(f'{read}: {loads} loads')
+    assert loads <= MOST
+
+
+@pytest.mark.parametrize('threads', [100], indirect=True)
+def test_how_it_is_does_not_depend_on_what_workers_hold(threads):
+    """One object is loaded for each thread that is at work."""
+    assert cold_loads(threads, lambda schedule: reading.health(
+        schedule, glance=True)) <= MOST
