@@ -214,9 +214,7 @@ def threads(schedule, commit, clock, request):
 @pytest.mark.parametrize('read', [
     'the history', 'a task that no one knows', 'what runs', 'the overview'])
 def test_few_objects_are_loaded_for_each_thread(threads, read):
-    loads = cold_loads(threads, HELD[read])
-    print(f'{read}: {loads} loads')
-    assert loads <= MOST
+    assert cold_loads(threads, HELD[read]) <= MOST
 
 
 @pytest.mark.parametrize('threads', [100], indirect=True)
