@@ -222,6 +222,31 @@ def test_what_could_not_be_noted_is_not_sent_again_by_this_process(
     assert not hand_over(name, own)
 
 
+@pytest.mark.parametrize('parked', [True, False])
+def test_what_is_taken_down_is_not_on_record_as_sent(
+        schedule, queue, run, mails, commit, monkeypatch, parked):
+    if parked:
+        monkeypatch.setattr(telling.Tell, 'retry', None)
+    mails.stop()
+    queue()
+    run()
+    the_alarms.take_down(schedule)
+    commit()
+    run(1)
+    assert list(schedule) == []
+    assert list(schedule.history.select(outcome='succeeded')) == []
+
+
+def test_what_is_given_up_is_not_on_record_as_sent(
+        schedule, queue, run, monkeypatch):
+    monkeypatch.setattr(looking, 'MOST_KEPT', 1)
+    queue('one')
+    queue('two')
+    run()
+    assert [entry.description for entry in schedule.history.select(
+        outcome='succeeded')] == ['tell by mail: two']
+
+
 @pytest.mark.parametrize('up', [True, False])
 def test_what_is_taken_down_meanwhile_is_no_error(
         schedule, alarms, queue, own, mails, commit, up):

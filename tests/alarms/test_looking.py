@@ -549,7 +549,7 @@ def test_nobody_need_be_told(schedule, alarms, look, run, commit):
     run(1)
     assert look().standing
     assert look().standing
-    assert (len(alarms.outbox), len(alarms.told)) == (0, 1)
+    assert (len(alarms.outbox), len(alarms.told)) == (0, 0)
 
 
 # -- the task that looks
@@ -576,6 +576,20 @@ def test_nothing_looks_any_more_when_it_is_taken_down(
     assert schedule.alarms is None
     the_alarms.take_down(schedule)
     assert the_alarms.set_up(schedule) is not alarms
+
+
+def test_what_nobody_could_be_told_is_told_as_soon_as_there_is_a_way(
+        schedule, alarms, commit, clock):
+    alarms.mail = None
+    schedule.call('math.sqrt', -1, description='impossible')
+    commit()
+    schedule.process(clock.now())
+    assert the_alarms.look(schedule, alarms, clock.now()).standing
+    assert not alarms.outbox
+    alarms.mail = 'ops@example.org'
+    the_alarms.look(schedule, alarms, clock.now())
+    message, = alarms.outbox.values()
+    assert message.subject == '[zodbschedule] 1 task is parked'
 
 
 def test_the_task_does_nothing_without_alarms(schedule, commit, clock):

@@ -1,16 +1,16 @@
 """A real browser, and a shop that is open: ZEO, a worker, the pages."""
 
+import os
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import chain
 
 import pytest
 from browsed_shop import open_shop
 from browsed_shop import wait_until_open
-from databases import Child
 from databases import Client
 from databases import ZEOServer
 from databases import free_port
@@ -18,12 +18,18 @@ from databases import listens
 from databases import needs
 from databases import wait_until
 
+from zodbschedule.store.inspection import task_id
+
 
 # It reaches nobody but the pages, as in a place without a network.
 FLAGS = (
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update',
     '--disable-sync')
+
+
+# How long a page may take, on a machine that is busy, in milliseconds.
+PATIENCE = 60_000
 
 
 @pytest.fixture(scope='session')
@@ -42,6 +48,21 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture
+def context(chromium):
+    """Makes contexts of the browser, each a new visitor."""
+    made = []
+
+    def make(**options):
+        made.append(chromium.new_context(**options))
+        made[-1].set_default_timeout(PATIENCE)
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
 class Shop:
     """What is looked at: a database, and the address of its pages."""
 
@@ -53,24 +74,33 @@ class Shop:
         """The id of the first task with that description."""
         with self.client.db.transaction() as connection:
             schedule = connection.root()['schedule']
-            return next(
-                f'{int.from_bytes(task._p_oid):x}'
-                for task in schedule if task.description == description)
+            held = (each.task for each in schedule.claimed())
+            return next(task_id(task) for task in chain(schedule, held)
+                        if task.description == description)
+
+
+@contextmanager
+def running(*command):
+    """Inside this context that command runs; then it ends in order."""
+    path = os.pathsep.join(filter(None, sys.path))
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'zodbschedule', *command],
+        env={**os.environ, 'PYTHONPATH': path})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait() == 0
 
 
 @contextmanager
 def pages_of(uri, *options):
     """Inside this context the pages are served; the value is the address."""
     port = free_port()
-    process = subprocess.Popen([
-        sys.executable, '-m', 'zodbschedule', 'web', '--db', uri,
-        '--bind', f'127.0.0.1:{port}', *options])
-    try:
+    with running('web', '--db', uri, '--bind', f'127.0.0.1:{port}', *options
+                 ) as process:
         wait_until(lambda: listens(port), 'the pages', process)
         yield f'http://localhost:{port}'
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
 
 
 @pytest.fixture
@@ -93,11 +123,8 @@ def client(zeo):
 def shop(client):
     """A shop that is open, with a worker and pages that may change it."""
     open_shop(client)
-    worker = Child('browsed_shop.work', client.uri())
-    try:
+    with (running('worker', '--db', client.uri(), '--threads', '2',
+                  '--name', 'till', '--grace', '0'),
+          pages_of(client.uri(), '--allow-changes') as url):
         wait_until_open(client)
-        with pages_of(client.uri(), '--allow-changes') as url:
-            yield Shop(client, url)
-    finally:
-        worker.process.terminate()
-        worker.wait()
+        yield Shop(client, url)

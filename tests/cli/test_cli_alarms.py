@@ -101,7 +101,7 @@ def test_a_server_that_is_down_is_asked_once(told, mails, monkeypatch):
     assert len(tried) == 1
     first, second = told.err.splitlines()
     assert 'could not be sent, and waits: ' in first
-    assert second.endswith("' waits")
+    assert second.endswith("' was not tried, and waits")
     mails.start()
     told('alarms')
     assert len(mails.received) == 2
@@ -172,8 +172,15 @@ def test_paused_alarms_are_silent(told, mails):
 
 
 def test_alarms_that_are_off_need_no_settings(shell):
-    assert shell('alarm-settings', '--off') == ''
+    assert shell('alarm-settings', '--off') == 'alarms are off'
     assert 'no alarms are set up' in shell.refuses('alarms')
+
+
+def test_alarms_that_nobody_is_told_warn(shell):
+    shell('alarm-settings', 'late=1h')
+    assert 'Warning: nobody is told: ' in shell.err
+    shell('alarm-settings', 'heartbeat=env:PING')
+    assert shell.err == ''
 
 
 def test_a_schedule_with_alarms_is_sound(told, mails):

@@ -127,9 +127,9 @@ def test_several_schedules_have_a_page_that_leads_to_them(shell, serve):
 
 def test_behind_a_proxy_the_addresses_are_those_of_the_proxy(shell, serve):
     server = serve('--url', 'https://shop.example.com/tasks/',
-                   '--allow-changes')
+                   '--allow-changes', '--user-header', 'X-User')
     request = Request(f'{server.address}/upcoming', headers={
-        'Host': 'shop.example.com'})
+        'Host': 'shop.example.com', 'X-User': 'zoe'})
     with urlopen(request, timeout=60) as answer:
         assert 'href="/tasks/upcoming"' in answer.read().decode()
         assert 'secure' in answer.headers['Set-Cookie']
@@ -188,7 +188,8 @@ def test_a_port_that_is_taken_is_refused(shell):
 
 
 @pytest.mark.parametrize('url', [
-    'shop.example.com', 'ftp://shop', 'https://', 'https://shop/?a=b'])
+    'shop.example.com', 'ftp://shop', 'https://', 'https://shop/?a=b',
+    'https://[::1', 'https://[shop]/'])
 def test_a_url_that_is_none_is_refused(shell, url):
     assert 'is not the address of a page' in shell.refuses(
         'web', '--url', url)
@@ -199,6 +200,16 @@ def test_two_ways_to_know_who_asks_are_refused(shell):
     shell('web', '--passwords', 'passwords', '--user-header', 'X-User',
           code=2)
     assert '--user-header and --passwords are both given' in shell.err
+
+
+@pytest.mark.parametrize('name', ['', 'X User', 'X-Üser', 'X_User', 'X:'])
+def test_a_header_that_no_request_can_have_is_refused(shell, name):
+    assert f'--user-header {name!r} is not the name of a header' in (
+        shell.refuses('web', '--user-header', name))
+
+
+def test_a_mask_that_names_nothing_is_refused(shell):
+    assert "--mask '' names nothing" in shell.refuses('web', '--mask', '')
 
 
 def test_a_password_file_that_is_wrong_is_refused(shell):
@@ -248,9 +259,30 @@ def test_alone_on_this_machine_it_is_who_has_started_it():
     assert who()(asked()) == system_user()
 
 
-def test_the_name_of_a_proxy_is_one_of_this_machine():
-    known = who(url='https://shop.example.com')
-    assert known(asked(host='shop.example.com')) == system_user()
+@pytest.mark.parametrize('url', [
+    'https://shop.example.com', 'http://[fd00::1]:80'])
+def test_nobody_is_let_in_by_a_proxy_without_a_password(url):
+    with pytest.raises(CommandError, match='give --passwords FILE'):
+        who(url=url)
+
+
+@pytest.mark.parametrize('url', ['http://localhost/tasks', 'http://[::1]:80'])
+def test_a_proxy_may_be_for_this_machine_alone(url):
+    assert who(url=url)(asked()) == system_user()
+
+
+def test_the_address_of_a_proxy_is_written_as_in_a_browser():
+    assert web.proxy_of('https://[fd00::1]:8443/in%20here/r\xe9/') == {
+        'scheme': 'https', 'host': '[fd00::1]',
+        'prefix': '/in here/r\xc3\xa9'}
+
+
+def test_an_editor_may_have_marked_a_password_file_as_utf_8(
+        tmp_path, monkeypatch):
+    monkeypatch.setattr(passwords, 'N', 2)
+    file = tmp_path / 'passwords'
+    file.write_text(passwords.line_for('zoe', 'x'), encoding='utf-8-sig')
+    assert [*who(passwords=file).users] == ['zoe']
 
 
 def test_with_a_header_or_a_password_others_may_look(tmp_path, monkeypatch):

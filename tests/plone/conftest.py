@@ -30,6 +30,7 @@ class Layer(ScheduleLayer):
 
     def setUpPloneSite(self, portal):
         applyProfile(portal, 'plone.app.contenttypes:default')
+        applyProfile(portal, 'plone.restapi:default')
         super().setUpPloneSite(portal)
 
 

@@ -677,6 +677,39 @@ def test_what_is_noted_before_the_first_commit_arrives_in_another_database(
     db.close()
 
 
+@pytest.fixture
+def made_at_once(database):
+    """A schedule that had something on note before it had an oid."""
+    schedule = Schedule()
+    schedule.schedule(named('keyed', at(1), key='a'))
+    schedule.schedule(named('labeled', at(1), principalId='jo'))
+    assert schedule.identity == (0, None)
+    connection = database.open()
+    connection.root()['schedule'] = schedule
+    connection.transaction_manager.commit()
+    return database.schedule()
+
+
+def test_what_is_noted_before_there_is_an_oid_is_no_copy(
+        made_at_once, database, caplog):
+    caplog.set_level('INFO')
+    assert not made_at_once.withheld
+    with Worker(database.db, lease=timedelta(seconds=30)):
+        wait_until(lambda: not list(database.schedule()), 'the runs')
+    assert 'is a copy' not in caplog.text
+    check(database.schedule())
+
+
+def test_and_a_copy_of_it_is_in_order(made_at_once, tmp_path):
+    copied = into_another(made_at_once, tmp_path)
+    copied.schedule(named('other', at(1), key='b'))
+    commit(copied)
+    check(copied)
+    assert copied.keys.get('a').description == 'keyed'
+    [task] = copied.tasks_of('jo')
+    assert task.description == 'labeled'
+
+
 def test_a_copy_of_the_whole_database_is_the_same_schedule(
         original, database, tmp_path):
     before = records(original)

@@ -226,6 +226,24 @@ def test_a_pause_of_nobody_without_a_reason_is_told_by_its_time(
     assert again.said == 'is paused already, since 2030-01-31T08:00:00Z'
 
 
+def test_a_schedule_is_not_resumed_without_the_code_of_its_tasks(
+        schedule, task, commit, monkeypatch):
+    for id in task_id(task), '':
+        steering.pause(schedule, id, by='zoe')
+    commit()
+
+    def without_code(connection, module, name):
+        """The class factory of a Zope that is not started."""
+
+    without_code.without_code = True
+    monkeypatch.setattr(schedule._p_jar.db(), 'classFactory', without_code)
+    found = steering.resume(schedule, by='zoe')
+    assert (found.done, found.problem) == (False, 'refused')
+    assert 'use: zodbschedule resume --all' in found.message
+    assert schedule.paused() is not None
+    assert steering.resume(schedule, task_id(task), by='zoe').done
+
+
 def test_what_is_not_paused_is_not_resumed(schedule, task):
     for id in task_id(task), '':
         found = steering.resume(schedule, id, by='zoe')

@@ -145,13 +145,19 @@ def repeated(oid, number):
     return history.record(oid, 0, SUCCEEDED, number, '', '', began=number)
 
 
+def never(monkeypatch):
+    """Let nothing be deleted but when the test says so."""
+    monkeypatch.setattr(history, 'TRIM', 2 ** 64)
+
+
 def kept(found):
     """How many entries there are of each task, and when they ended."""
     return {id: [entry.ended.microsecond for entry in found.select(id)]
             for id in {entry.id for entry in found}}
 
 
-def test_a_busy_task_does_not_flush_out_another():
+def test_a_busy_task_does_not_flush_out_another(monkeypatch):
+    never(monkeypatch)
     found = new_history()
     found.keep, found.keep_each = 20, 3
     add(found, [repeated(7, 1)])
@@ -173,7 +179,8 @@ def test_one_task_may_fill_what_no_other_needs():
     assert len(list(found)) == 20
 
 
-def test_the_oldest_of_all_go_if_no_task_has_too_many():
+def test_the_oldest_of_all_go_if_no_task_has_too_many(monkeypatch):
+    never(monkeypatch)
     found = new_history()
     found.keep, found.keep_each = 20, 3
     for number in range(30):
@@ -182,7 +189,8 @@ def test_the_oldest_of_all_go_if_no_task_has_too_many():
     assert ids(found) == list(range(29, 9, -1))
 
 
-def test_what_is_left_of_a_turn_keeps_its_transactions(tmp_path):
+def test_what_is_left_of_a_turn_keeps_its_transactions(tmp_path, monkeypatch):
+    never(monkeypatch)
     db = ZODB.DB(FileStorage(str(tmp_path / 'Data.fs')))
     with db.transaction() as connection:
         found = connection.root()['history'] = new_history()

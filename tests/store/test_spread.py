@@ -5,6 +5,7 @@ from datetime import datetime
 from datetime import timedelta
 
 import pytest
+import ZODB
 from BTrees.LOBTree import LOBTree
 from hypothesis import given
 from hypothesis import strategies
@@ -53,6 +54,26 @@ class TestAsOneTree:
             assert list(spread.items(*bounds, exclude)) == [
                 (shown(key), value)
                 for key, value in one.items(low, high, exclude)]
+
+    @pytest.mark.parametrize('key', range(-1, 301))
+    def test_one_key_is_between_itself(self, key):
+        spread = filled(Numbers(), range(0, 300, 2))
+        found = list(spread.items(key, key))
+        assert found == ([(key, f'of {key}')] if key in spread else [])
+        assert list(spread.items(key, key, True)) == []
+
+    def test_whoever_looks_for_one_key_loads_one_tree(self):
+        db = ZODB.DB(None)
+        with db.transaction() as connection:
+            connection.root()['spread'] = filled(Numbers(), range(300))
+        with db.transaction() as connection:
+            spread = connection.root()['spread']
+            connection.cacheMinimize()
+            connection.getTransferCounts(clear=True)
+            assert list(spread.items(7, 7)) == [(7, 'of 7')]
+            loads, _ = connection.getTransferCounts()
+            assert loads == 2  # the spread, and the tree
+        db.close()
 
     def test_an_empty_one(self):
         spread = Numbers()

@@ -1,25 +1,31 @@
 """A shop whose schedule is looked at in a browser, and its worker."""
 
-import signal
+import random
 import time
-from contextlib import closing
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
 
-from databases import Client
 from databases import wait_until
 
 from zodbschedule import Cron
 from zodbschedule import Every
 from zodbschedule import Schedule
 from zodbschedule import Task
-from zodbschedule import Worker
 from zodbschedule import current_run
+from zodbschedule.instant import to_micros
+from zodbschedule.outcomes import RETRIED
+from zodbschedule.outcomes import SUCCEEDED
+from zodbschedule.store.history import record
 
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+LETTERS = [f'send letter {number}' for number in range(60)]
+
+# The oid of a task that has ended.
+GONE = 0x999
 
 # How long one of the thumbnails takes, in seconds.
 STEP = .2
@@ -60,17 +66,39 @@ def open_shop(client, now=None):
     with client.db.transaction() as connection:
         schedule = connection.root()['schedule'] = Schedule()
         declare_series(schedule)
-        for number in range(60):
+        remember_an_hour(schedule, now)
+        for number, letter in enumerate(LETTERS):
             schedule.call(send_letter, f'customer {number}',
-                          description=f'send letter {number}',
-                          time=now + HOUR + number * MINUTE)
+                          description=letter,
+                          time=now + 40 * HOUR + number * MINUTE)
         for supplier in 'Acme', 'Globex', 'Initech':
             schedule.call(import_prices, supplier, time=now,
                           description=f'import prices of {supplier}')
         schedule.schedule(MakeThumbnails(600, now))
         schedule.call(rotate_logs, time=now, description='rotate logs')
-        schedule.call(send_letter, 'nobody', time=now + 2 * HOUR,
+        schedule.call(send_letter, 'nobody', time=now + 50 * HOUR,
                       description='greet <script>alert("!")</script>')
+
+
+def remember_an_hour(schedule, now):
+    """What ran in the last hour: most of it well, and nearly in time."""
+    chance = random.Random(2003)
+    for minute in range(60, 0, -3):
+        begun = now - minute * MINUTE
+        schedule.history.add(
+            [outcome_of(begun + number * timedelta(seconds=20), chance)
+             for number in range(8)], begun, 'till')
+
+
+def outcome_of(due, chance):
+    """What is on record of a run."""
+    began = due + timedelta(seconds=chance.expovariate(8))
+    ended = began + timedelta(seconds=chance.expovariate(4))
+    outcome, error = chance.choices(
+        [(SUCCEEDED, None), (RETRIED, 'ConnectionError: Globex')], [60, 1])[0]
+    return record(
+        GONE, to_micros(due), outcome, to_micros(ended), 'copy orders',
+        'browsed_shop.rotate_logs', error=error, began=to_micros(began))
 
 
 def declare_series(schedule):
@@ -81,14 +109,10 @@ def declare_series(schedule):
         '30 8 * * mon', 'America/New_York'), description='weekly letter')
     schedule.call(rotate_logs, recurrence=Every(timedelta(minutes=15)),
                   description='look for mail')
-
-
-def work(uri):
-    """A worker with two threads, until SIGTERM."""
-    with closing(Client(uri)) as client:
-        worker = Worker(client.db, threads=2, name='till')
-        signal.signal(signal.SIGTERM, lambda *_: worker.finish(grace=0))
-        worker.run()
+    for hour, what in ((6, 'build the catalog'), (9, 'count what is left'),
+                       (21, 'close the tills')):
+        schedule.call(rotate_logs, description=what, recurrence=Cron(
+            f'0 {hour} * * mon-sat', 'Europe/Berlin'))
 
 
 def wait_until_open(client):
@@ -100,3 +124,12 @@ def wait_until_open(client):
                 each.running for each in schedule.claimed())
 
     wait_until(is_open, 'the shop to be open')
+
+
+def addresses(shop):
+    """The page of each kind."""
+    return ['', 'upcoming', 'timeline', 'timeline?span=week', 'running',
+            'parked', 'history', 'workers', 'rules',
+            'rules?rule=30+2+*+*+*&zone=Europe/Berlin', 'settings',
+            f'tasks/{shop.id_of("rotate logs at night")}',
+            f'tasks/{shop.id_of("make thumbnails")}', 'tasks/ffff']

@@ -167,7 +167,11 @@ def test_a_line_holds_no_password_and_another_salt_each_time():
     'zoe:scrypt$3$8$1$c2FsdHNhbHQ=$aA==',
     'zoe:bcrypt$2$8$1$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
     'zoe:scrypt$1048576$8$1$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
-    'zoe:scrypt$2$8$99$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
+    'zoe:scrypt$32768$8$99$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
+    'zoe:scrypt$65536$1$1$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
+    'zoe:scrypt$2$1048576$16$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
+    ':scrypt$2$8$1$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
+    'zoe :scrypt$2$8$1$c2FsdHNhbHQ=$' + b64encode(bytes(64)).decode(),
     'zoe:scrypt$2$8$1$!$aA=='])
 def test_a_line_that_is_none_is_refused_and_not_shown(line):
     with pytest.raises(InvalidPasswords, match='line 2 is not') as caught:
@@ -175,12 +179,28 @@ def test_a_line_that_is_none_is_refused_and_not_shown(line):
     assert 'hunter2' not in str(caught.value)
 
 
+@pytest.mark.parametrize('n, r, p', [
+    (32768, 1, 1), (2, 1024, 16), (2, 8192, 1)])
+def test_what_is_no_wrong_line_can_be_tried(n, r, p):
+    found = parse([f'zoe:scrypt${n}${r}${p}$c2FsdHNhbHQ=$'
+                   f'{b64encode(bytes(64)).decode()}'])
+    assert not found['zoe'].is_of('hunter2')
+
+
+def test_a_letter_is_the_same_however_it_was_typed(db):
+    typed = 'Zoe\N{COMBINING ACUTE ACCENT}'
+    file = parse([line_for(typed, f'my {typed}')])
+    for sent in typed, 'Zo\N{LATIN SMALL LETTER E WITH ACUTE}':
+        answer = get(db, Passwords(file), basic(f'{sent}:my {sent}'))
+        assert answer.status_code == 200
+
+
 def test_a_file_without_a_user_is_refused():
     with pytest.raises(InvalidPasswords, match='it has no user'):
         parse(['# nobody'])
 
 
-@pytest.mark.parametrize('user', ['', ' ', 'a:b', '#a', 'a\nb'])
+@pytest.mark.parametrize('user', ['', ' ', 'a:b', '#a', 'a\nb', ' a', 'a '])
 def test_a_name_that_a_line_cannot_hold_is_refused(user):
     with pytest.raises(InvalidPasswords, match='choose another'):
         line_for(user, 'x')

@@ -45,6 +45,8 @@ def test_the_first_page_has_the_health_of_each(app):
     assert 'href="/at/shop/"' in answer.text
     assert 'href="/at/shop/%3Corders%3E/"' in answer.text
     assert 'paused' in answer.text
+    # Nobody works there: no worker is alive.
+    assert 'working' not in answer.text
     assert 'There is no schedule at lost.' in answer.text
 
 

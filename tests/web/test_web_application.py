@@ -1,5 +1,7 @@
 """The application: which page is where, and what each answer tells."""
 
+import sys
+
 import pytest
 import ZODB
 from webob import Request
@@ -62,3 +64,31 @@ def test_a_file_is_kept_by_the_browser(db):
     answer = get(db, '/static/htmx.min.js')
     assert answer.content_type == 'text/javascript'
     assert 'max-age' in answer.headers['Cache-Control']
+
+
+# -- wrong from the beginning
+
+
+@pytest.mark.parametrize('options, said', [
+    ({'path': 3}, 'path is 3; it has to be a str'),
+    ({'zone': 'UTC'}, "zone is 'UTC'; it has to be a tzinfo"),
+    ({'mask': 'password'}, "mask is 'password'; it has to be a function"),
+    ({'who': 'zoe'}, "who is 'zoe'; it has to be a function"),
+    ({'places': {'shop': 'shop'}}, 'places is {'),
+])
+def test_an_option_of_a_wrong_type_is_refused_at_once(db, options, said):
+    with pytest.raises(TypeError) as raised:
+        application(db, **options)
+    assert said in str(raised.value)
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'webob', None)
+    for name in list(sys.modules):
+        if name.startswith('zodbschedule.web'):
+            monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ImportError) as raised:
+        __import__('zodbschedule.web')
+    assert str(raised.value) == (
+        "the pages need WebOb, Chameleon and waitress; install them with: pip "
+        "install 'zodbschedule[web]'")

@@ -394,6 +394,13 @@ def test_the_buttons_of_the_pages_need_no_code(ask):
     assert 'gone_addon' not in sys.modules
 
 
+def test_a_whole_schedule_is_resumed_by_its_zope_alone(ask):
+    with ask('/site', allow_changes=True) as get:
+        for act in 'pause', 'resume':
+            assert pressed(get, '/settings', f'/{act}').status_code == 303
+        assert 'by zoe' in get('/').text
+
+
 def test_one_thread_on_the_way_does_not_mislead_another(instance):
     conf = str(instance.conf)
     with instance.open() as root:

@@ -13,6 +13,7 @@
 """Looking for alarms: what is new is noted and queued in one transaction."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime
 from datetime import timedelta
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from zodbschedule.alarms.telling import Tell
 from zodbschedule.execution.current import current_run
 from zodbschedule.instant import from_micros
 from zodbschedule.instant import to_micros
+from zodbschedule.interfaces import NotScheduled
 from zodbschedule.logger import log
 from zodbschedule.reading.healthcheck import Health
 from zodbschedule.reading.healthcheck import health
@@ -74,7 +76,7 @@ def look(schedule: Schedule, alarms: Alarms, now: datetime) -> Looked:
     news = wording.News(
         {key: row for key, row in standing.items() if key not in told},
         {key: label for key, label in told.items() if key not in standing})
-    if any(news) and _may_speak(alarms, now):
+    if any(news) and channels(alarms) and _may_speak(alarms, now):
         told = {key: row.label for key, row in standing.items()}
         alarms.note(spoke=to_micros(now))
         _queue_news(schedule, alarms, news, found)
@@ -120,21 +122,34 @@ def queue(schedule: Schedule, alarms: Alarms, subject: str, text: str,
     at = to_micros(now)
     id = f'{at}-{uuid.uuid4().hex[:16]}'
     data = wording.data_of(alarms.name, id, subject, text, now, news)
-    for channel in CHANNELS:
-        if getattr(alarms, channel) is not None:
-            _make_room(alarms)
-            name = f'{id} {channel}'
-            alarms.outbox[name] = Message(
-                id, channel, at, subject, text, data)
-            schedule.schedule(Tell(name, channel, subject, now))
+    for channel in channels(alarms):
+        _make_room(schedule, alarms)
+        name = f'{id} {channel}'
+        message = Message(id, channel, at, subject, text, data)
+        alarms.outbox[name] = message
+        message.task = schedule.schedule(Tell(name, channel, subject, now))
 
 
-def _make_room(alarms: Alarms) -> None:
+def channels(alarms: Alarms) -> list[str]:
+    """The ways that messages go now."""
+    return [channel for channel in CHANNELS
+            if getattr(alarms, channel) is not None]
+
+
+def _make_room(schedule: Schedule, alarms: Alarms) -> None:
     if len(alarms.outbox) >= MOST_KEPT:
         oldest = alarms.outbox.pop(alarms.outbox.minKey())
+        give_up(schedule, oldest)
         log.warning('The message %r of %s could not be sent by %s, and is '
                     'given up: %d newer ones wait.', oldest.subject,
                     from_micros(oldest.at), oldest.channel, MOST_KEPT)
+
+
+def give_up(schedule: Schedule, message: Message) -> None:
+    """Cancel the task of a message: it would succeed, and send nothing."""
+    # It may be parked.
+    with suppress(NotScheduled):
+        schedule.unschedule(message.task)
 
 
 # -- the task ----------------------------------------------------------------

@@ -24,6 +24,7 @@ from zope.interface import implementer
 from zodbschedule.alarms.settings import IAlarms
 from zodbschedule.schedule import Schedule
 from zodbschedule.store.settings import Configurable
+from zodbschedule.task import Task
 
 
 #: the kind of an alarm and what it is about: the id of a task, for instance
@@ -48,6 +49,8 @@ class Message(Persistent):
     taken = 0
     #: what went wrong last
     error = ''
+    #: the task that sends it
+    task: Task
 
     def __init__(self, id: str, channel: str, at: int, subject: str,
                  text: str, data: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ class IAlarms(Interface):
 
     failures = Int(
         title='Failures',
-        description='How often in a row a task has failed that is an alarm.',
+        description='How many failures of a task in a row are an alarm.',
         min=1,
         max=MOST_FAILURES,
         required=False,
@@ -82,7 +82,7 @@ class IAlarms(Interface):
 
     late = Timedelta(
         title='Late',
-        description='How long a task has been due that is an alarm.',
+        description='How long a task may be due before that is an alarm.',
         min=timedelta(0),
         required=False,
         default=timedelta(minutes=5),
@@ -90,7 +90,8 @@ class IAlarms(Interface):
 
     no_worker = Timedelta(
         title='No worker',
-        description='How long no worker has been alive if that is an alarm.',
+        description='How long all workers may be missing before that is an '
+                    'alarm.',
         min=timedelta(0),
         required=False,
         default=timedelta(minutes=5),
@@ -98,7 +99,7 @@ class IAlarms(Interface):
 
     spacing = Timedelta(
         title='Spacing',
-        description='How long after one message the next may follow.',
+        description='The least time between two messages.',
         min=timedelta(0),
         default=timedelta(minutes=10),
     )
@@ -113,7 +114,7 @@ class IAlarms(Interface):
         'one or several addresses with commas between them, such as '
         'ann@example.org, bob@example.org', mail_addresses,
         title='Mail',
-        description='To whom alarms are mailed.',
+        description='The addresses that alarms are mailed to.',
         required=False,
         default=None,
     )
@@ -122,7 +123,7 @@ class IAlarms(Interface):
         'one address, such as schedule@example.org',
         lambda text: len(mail_addresses(text)) == 1,
         title='Sender',
-        description='Whom mail is from.  None: the first of mail.',
+        description='Whom that mail is from.  None: the first of mail.',
         required=False,
         default=None,
     )
@@ -137,7 +138,7 @@ class IAlarms(Interface):
     )
 
     webhook = _http(
-        'hook', 'Webhook', 'What is called by POST, with each message.')
+        'hook', 'Webhook', 'The address that each message is posted to.')
 
     heartbeat = _http(
-        'ping', 'Heartbeat', 'What is called by GET, while all is well.')
+        'ping', 'Heartbeat', 'The address that is called while all is well.')

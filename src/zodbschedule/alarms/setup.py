@@ -18,6 +18,7 @@ from zope.schema import getFieldNames
 
 from zodbschedule.alarms.looking import KEY
 from zodbschedule.alarms.looking import LookForAlarms
+from zodbschedule.alarms.looking import give_up
 from zodbschedule.alarms.record import Alarms
 from zodbschedule.alarms.record import alarms_of
 from zodbschedule.alarms.settings import IAlarms
@@ -55,7 +56,10 @@ def take_down(schedule: Schedule) -> None:
     task = looking(schedule)
     if task is not None:
         schedule.unschedule(task)
-    if schedule.alarms is not None:
+    alarms = alarms_of(schedule)
+    if alarms is not None:
+        for message in alarms.outbox.values():
+            give_up(schedule, message)
         schedule.alarms = None
 
 

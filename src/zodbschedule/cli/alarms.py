@@ -13,6 +13,7 @@
 """The commands for alarms: to look once, from cron, and for their settings."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from typing import TypeVar
@@ -25,6 +26,7 @@ from zodbschedule import Schedule
 from zodbschedule import clock
 from zodbschedule.alarms.calls import call_heartbeat
 from zodbschedule.alarms.finding import Standing
+from zodbschedule.alarms.looking import channels
 from zodbschedule.alarms.looking import look
 from zodbschedule.alarms.looking import queue
 from zodbschedule.alarms.record import Alarms
@@ -158,7 +160,7 @@ def _send_all(waiting: dict[str, str], commit: Commit
     for name, what in waiting.items():
         channel = what.partition(' ')[0]
         if channel in down:
-            problems.append(f'{what} waits')
+            problems.append(f'{what} was not tried, and waits')
             continue
         try:
             if hand_over(name, commit):
@@ -228,17 +230,26 @@ def alarm_settings(location: Location, changes: tuple[str, ...], off: bool,
                         lambda schedule: set_up(schedule, **new) and None, by)
     elif off:
         change_schedule(location, 'alarm-settings --off', take_down, by)
+        output.show('alarms are off')
         return
     with read_schedule(location) as schedule:
         alarms = _alarms_of(schedule)
         shown = [SettingFacts(name, getattr(alarms, name), field.default,
                               field.description)
                  for name, field in FIELDS.items() if name in (new or FIELDS)]
-        unfit = alarms.unfit_settings
+        warnings = list(_warnings(alarms))
     if as_json:
         output.show_json(shown)
     else:
         output.show(table(shown))
-    for problem in unfit:
-        click.echo(f'Warning: a setting is not valid, and its default is '
-                   f'used: {problem}', err=True)
+    for warning in warnings:
+        click.echo(f'Warning: {warning}', err=True)
+
+
+def _warnings(alarms: Alarms) -> Iterator[str]:
+    for problem in alarms.unfit_settings:
+        yield f'a setting is not valid, and its default is used: {problem}'
+    if not any((*channels(alarms), alarms.heartbeat)):
+        yield ('nobody is told: no mail, webhook or heartbeat is set; set one '
+               'with, for example: zodbschedule alarm-settings '
+               'mail=you@example.org')

@@ -14,7 +14,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import NamedTuple
 
 import click
 
@@ -29,20 +28,13 @@ from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.options import json_option
 from zodbschedule.cli.options import location_options
 from zodbschedule.reading import words
+from zodbschedule.reading.bounds import Bounds
 from zodbschedule.reading.facts import to_json
 from zodbschedule.reading.healthcheck import MOST_LOOKED_AT
 from zodbschedule.reading.healthcheck import Health
 from zodbschedule.reading.healthcheck import OverdueTask
 from zodbschedule.reading.healthcheck import health
 from zodbschedule.transactions.workarounds import PACK_HINT
-
-
-class Bounds(NamedTuple):
-    """What is to be: None if it does not matter."""
-
-    max_overdue: timedelta
-    max_parked: int | None
-    min_workers: int | None
 
 
 @click.command(epilog=EXIT_CODES)
@@ -82,23 +74,12 @@ def check(ctx: click.Context, location: Location, max_overdue: timedelta,
     bounds = Bounds(max_overdue, max_parked, min_workers)
     with read_schedule(location) as schedule:
         found = health(schedule)
-    problems = list(_problems(found, bounds))
+    problems = list(bounds.problems(found))
     if as_json:
         _show_json(found, bounds, problems)
     else:
         _show(found, bounds, problems)
     ctx.exit(EXIT_ALERT if problems else 0)
-
-
-def _problems(found: Health, bounds: Bounds) -> Iterator[str]:
-    """What is out of *bounds*, in a word or a few each."""
-    if found.overdue > bounds.max_overdue:
-        yield 'OVERDUE'
-    if bounds.max_parked is not None and found.parked > bounds.max_parked:
-        yield 'TOO MANY PARKED'
-    if bounds.min_workers is not None and (
-            found.workers.alive < bounds.min_workers):
-        yield 'TOO FEW WORKERS'
 
 
 def _show_json(found: Health, bounds: Bounds, problems: list[str]) -> None:

@@ -28,11 +28,17 @@ from zodbschedule.cli import logs
 from zodbschedule.cli.database import Access
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import open_connection
-from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.options import locations_options
 from zodbschedule.scheduling.soundness.parts import naming_damage
 
+
+EXIT_CODES = """\b
+Exit codes:
+  0    success
+  2    wrong usage, or a schedule cannot be read
+  130  interrupted
+  141  nobody reads the output"""
 
 # Nobody on the net is told, unless somebody says so.
 ADDRESS = '127.0.0.1'

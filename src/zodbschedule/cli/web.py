@@ -12,6 +12,7 @@
 ##############################################################################
 """The command that shows schedules in the browser."""
 
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult
+from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
 import click
@@ -35,7 +38,6 @@ from zodbschedule.cli.database import DatabaseLocation
 from zodbschedule.cli.database import Location
 from zodbschedule.cli.database import Source
 from zodbschedule.cli.database import refuse_other
-from zodbschedule.cli.errors import EXIT_CODES
 from zodbschedule.cli.errors import CommandError
 from zodbschedule.cli.kept_open import KeptOpen
 from zodbschedule.cli.listening import Bind
@@ -52,8 +54,17 @@ from zodbschedule.cli.worker import log_of
 from zodbschedule.cli.zope_databases import configured
 from zodbschedule.cli.zope_site import ZopeLocation
 from zodbschedule.logger import log
+from zodbschedule.reading.masking import Mask
 from zodbschedule.reading.masking import mask_of
 
+
+EXIT_CODES = """\b
+Exit codes:
+  0    stopped by SIGTERM, SIGINT, SIGHUP or SIGQUIT
+  2    wrong usage, or it could not start
+  129, 130, 131, 143
+       a second signal, SIGHUP, SIGINT, SIGQUIT or SIGTERM, has cut off what
+       was being answered"""
 
 # How many requests are answered at once, and how many connections are open.
 # More, and the database has more to do; fewer, and one slow page holds up
@@ -139,7 +150,7 @@ def web(ctx: click.Context, locations: list[Any], bind: str, url: str | None,
     proxy = proxy_of(url)
     options = {
         'who': who_of(place, proxy, user_header, passwords), 'zone': zone,
-        'allow_changes': allow_changes, 'mask': mask_of(masks),
+        'allow_changes': allow_changes, 'mask': mask_by(masks),
         'tracebacks': show_tracebacks}
     with (Signals() as signals, logs.shown(
             log_of(locations[0], log), partial(import_modules, modules)),
@@ -148,6 +159,14 @@ def web(ctx: click.Context, locations: list[Any], bind: str, url: str | None,
         signals.work = served = Served(app, place, threads, proxy)
         served.run()
     ctx.exit(signals.code)
+
+
+def mask_by(names: tuple[str, ...]) -> Mask | None:
+    """The mask of those names; raises CommandError for one that is empty."""
+    if '' in names:
+        raise CommandError(
+            "--mask '' names nothing; write, for example, password or *_key")
+    return mask_of(names)
 
 
 # -- who may look ------------------------------------------------------------
@@ -163,22 +182,38 @@ def who_of(place: Bind, proxy: dict[str, str], header: str | None,
         return _passwords_in(passwords)
     access = required('zodbschedule.web.access')
     if header is not None:
-        return access.header_user(header)
-    if not place.is_local:
-        raise CommandError(
-            f'--bind {place} lets others on the net in, and nobody is asked '
-            f'for a password; give --passwords FILE, or --user-header NAME if '
-            f'a proxy asks for one, or listen at 127.0.0.1')
-    names = {*LOCAL_NAMES, place.host, f'[{place.host}]', *filter(
-        None, [proxy.get('host')])}
+        return access.header_user(_header_name(header))
+    _refuse_others(place, proxy)
+    names = {*LOCAL_NAMES, place.host, f'[{place.host}]'}
     return access.local_user(system_user(), names)
+
+
+def _refuse_others(place: Bind, proxy: dict[str, str]) -> None:
+    """Raise CommandError for an address that others on the net reach."""
+    reached = None if place.is_local else f'--bind {place}'
+    if proxy.get('host', LOCAL_NAMES[0]) not in LOCAL_NAMES:
+        reached = f'--url {proxy["scheme"]}://{proxy["host"]}'
+    if reached is not None:
+        raise CommandError(
+            f'{reached} lets others on the net in, and nobody is asked for a '
+            f'password; give --passwords FILE, or --user-header NAME if a '
+            f'proxy asks for one, or listen at 127.0.0.1 without a proxy')
+
+
+def _header_name(name: str) -> str:
+    """That name; servers and proxies drop a header with another one."""
+    if not re.fullmatch('[A-Za-z0-9-]+', name):
+        raise CommandError(
+            f'--user-header {name!r} is not the name of a header; write, for '
+            f'example, X-Remote-User')
+    return name
 
 
 def _passwords_in(path: Path) -> Any:
     passwords = required('zodbschedule.web.passwords')
     try:
         return passwords.Passwords(passwords.parse(
-            path.read_text(encoding='utf-8').splitlines()))
+            path.read_text(encoding='utf-8-sig').splitlines()))
     except (OSError, ValueError) as error:
         raise CommandError(f'--passwords {path}: {error}') from error
 
@@ -187,14 +222,25 @@ def proxy_of(url: str | None) -> dict[str, str]:
     """What the address of a proxy says: its scheme, its host, a prefix."""
     if url is None:
         return {}
-    found = urlsplit(url)
-    if found.scheme not in ('http', 'https') or not found.hostname or (
-            found.query or found.fragment):
+    found = _split(url)
+    if found is None or found.scheme not in ('http', 'https') or (
+            not found.hostname or found.query or found.fragment):
         raise CommandError(
             f'--url {url} is not the address of a page; write, for example, '
             f'https://shop.example.com/schedule')
-    return {'scheme': found.scheme, 'host': found.hostname,
-            'prefix': found.path.rstrip('/')}
+    host = found.hostname
+    # A server decodes the path, and takes each byte for a character.
+    prefix = unquote_to_bytes(found.path).decode('latin-1')
+    return {'scheme': found.scheme, 'host': f'[{host}]' if ':' in host else
+            host, 'prefix': prefix.rstrip('/')}
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # a bracket is missing
+        return None
 
 
 # -- the database ------------------------------------------------------------

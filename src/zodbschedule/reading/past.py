@@ -19,8 +19,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from zodbschedule.instant import as_utc
+from zodbschedule.outcomes import OUTCOMES
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import Page
+from zodbschedule.reading.masking import masked_error
 from zodbschedule.reading.paging import LIMIT
 from zodbschedule.reading.paging import OUTCOMES_LOOKED_AT
 from zodbschedule.reading.paging import Loads
@@ -68,19 +70,21 @@ def outcome_facts(outcome: Outcome) -> OutcomeFacts:
 def history(schedule: Schedule, cursor: str | None = None,
             limit: int = LIMIT, *, task: str | None = None,
             outcome: str | None = None, since: datetime | None = None,
-            text: str | None = None) -> Page[OutcomeFacts]:
+            text: str | None = None, masked: bool = False
+            ) -> Page[OutcomeFacts]:
     """What is on record, newest first; *limit* of it, and a cursor.
 
     *task* is the id of a task, *outcome* a word as in `IOutcome`, *since* an
     aware datetime: only what ended then or later, *text* a part of the
-    description, the error, or who did it.  What has ended within the portion
+    description, the error, or who did it.  With *masked*, errors are looked at
+    as a mask shows them, by their classes.  What has ended within the portion
     that a worker is at may be on the first page only.  Raises `InvalidCursor`,
     or `InvalidTime`.
     """
     if since is not None:
         since = as_utc(since, 'since')
     chosen = Chosen(None if task is None else normal_id(task), outcome, since,
-                    None if text is None else text.casefold())
+                    None if text is None else text.casefold(), masked)
     return page(schedule, entries(schedule, cursor, since), limit, chosen,
                 OUTCOMES_LOOKED_AT)
 
@@ -110,6 +114,8 @@ class Chosen(NamedTuple):
     since: datetime | None
     #: with its case folded
     text: str | None
+    #: whether errors are looked at as a mask shows them
+    masked: bool
 
     def matches(self, facts: OutcomeFacts) -> bool:
         """Whether that one is meant."""
@@ -118,7 +124,14 @@ class Chosen(NamedTuple):
                 and (self.since is None or facts.ended >= self.since)
                 and (self.text is None or any(
                     self.text in (each or '').casefold() for each in (
-                        facts.description, facts.error, facts.principalId))))
+                        facts.description, self._said(facts),
+                        facts.principalId))))
+
+    def _said(self, facts: OutcomeFacts) -> str | None:
+        """The error of a run; of a decision, the reason for it."""
+        return masked_error(facts.error) if (
+            self.masked and facts.error and facts.outcome in OUTCOMES.values()
+        ) else facts.error
 
 
 class Past:

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from zodbschedule.reading.facts import Facts
+from zodbschedule.reading.masking import masked_error
 
 
 # The facts in which `Filter.text` is looked for.
-SEARCHED = 'description', 'function', 'key', 'reason', 'error'
+ERRORS = 'reason', 'error'
+SEARCHED = 'description', 'function', 'key', *ERRORS
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,13 @@ class Filter:
     text: str | None = None
     #: a part of the reason for which it was parked
     parked_for: str | None = None
+    #: whether errors are looked at as a mask shows them, by their classes
+    masked: bool = False
 
     def selects(self) -> bool:
         """Whether anything is given."""
-        return any(value is not None for value in vars(self).values())
+        return any(value is not None for name, value in vars(self).items()
+                   if name != 'masked')
 
     def matches(self, facts: Facts) -> bool:
         """Whether a task with these facts is meant."""
@@ -44,9 +49,16 @@ class Filter:
             self.state in (None, _fact(facts, 'state'))
             and _fits(self.function, _fact(facts, 'function'))
             and _fits(self.key, _fact(facts, 'key'))
-            and _is_in(self.parked_for, _fact(facts, 'reason'))
+            and _is_in(self.parked_for, self._shown(facts, 'reason'))
             and (self.text is None or any(
-                _is_in(self.text, _fact(facts, name)) for name in SEARCHED)))
+                _is_in(self.text, self._shown(facts, name))
+                for name in SEARCHED)))
+
+    def _shown(self, facts: Facts, name: str) -> str | None:
+        """What may be found out about a fact by looking for parts of it."""
+        value = _fact(facts, name)
+        return masked_error(value) if (
+            self.masked and value and name in ERRORS) else value
 
 
 def _fact(facts: Facts, name: str) -> str | None:

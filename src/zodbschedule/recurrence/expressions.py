@@ -16,6 +16,7 @@ import re
 import warnings
 from datetime import datetime
 from datetime import timedelta
+from datetime import tzinfo
 from threading import Lock
 from typing import NamedTuple
 
@@ -63,12 +64,21 @@ def read(text: str, zone: str, start: datetime) -> Every | Cron | RRule:
         return Cron(text, zone)
     line = rrule_text.read(text).start
     info = zone_of(zone).info
-    at = start if line is None else line.at(None)
-    at = (at.replace(tzinfo=info) if at.tzinfo is None
-          else at if line else at.astimezone(info))
+    at = _in_zone(start, info) if line is None else line.at(None)
+    at = at.replace(tzinfo=info) if at.tzinfo is None else at
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter('ignore', RecurrenceWarning)
         return RRule(text, at)
+
+
+def _in_zone(start: datetime, zone: tzinfo) -> datetime:
+    """That wall time, or the one that an instant has there."""
+    try:
+        return start if start.tzinfo is None else start.astimezone(zone)
+    except OverflowError:
+        raise InvalidRecurrence(
+            f'a rule that begins at {start.isoformat()} has no first day in '
+            f'{zone}; choose another time, or UTC') from None
 
 
 def _period(text: str) -> timedelta:

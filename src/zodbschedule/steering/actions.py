@@ -31,6 +31,7 @@ from zodbschedule.instant import to_micros
 from zodbschedule.interfaces import AlreadyScheduled
 from zodbschedule.interfaces import InProgress
 from zodbschedule.interfaces import ScheduleError
+from zodbschedule.reading.attributes import is_without_code
 from zodbschedule.reading.facts import Facts
 from zodbschedule.reading.facts import iso
 from zodbschedule.reading.facts import unsaid
@@ -181,6 +182,10 @@ def resume(schedule: Schedule, id: str = '', *, by: str,
         if seen not in (None, before.since) and (
                 task is None or seen != _time_of(schedule, task)):
             raise _moved(f'it is paused {_words(before)}')
+        if task is None and is_without_code(schedule):
+            # In the copy of a site all tasks look for their objects then.
+            raise Left(REFUSED, 'cannot be resumed here, without the code of '
+                                'its tasks; use: zodbschedule resume --all')
         schedule.resume(task, by=by)
         return Said('is resumed')
 

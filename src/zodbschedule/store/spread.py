@@ -163,14 +163,20 @@ class Spread(Persistent):
         except POSKeyError:
             return list(remains.left(self.trees))
 
+    def _between(self, low: Any, high: Any) -> list[Any]:
+        """The trees that may hold a key between two bounds."""
+        if low is not None and low == high:
+            return list(remains.left([self.tree(low)]))
+        fetch(self.trees)
+        return self._filled()
+
     def items(self, min: Any = None, max: Any = None,
               excludemin: bool = False) -> Iterator[tuple[Any, Any]]:
         """Ascending, as of a BTree; not to be held over a change."""
-        fetch(self.trees)
         low = None if min is None else self.stored(min)
         high = None if max is None else self.stored(max)
         items = heapq.merge(*(self.items_of(tree, low, high, excludemin)
-                              for tree in self._filled()))
+                              for tree in self._between(low, high)))
         return ((self.restored(stored), value) for stored, value in items)
 
     def keys(self) -> Iterator[Any]:

@@ -157,12 +157,16 @@ class ScheduleState(Configurable):
 
     @property
     def is_copied(self) -> bool:
-        """Whether it is not the one that its identity is of."""
+        """Whether it is not the one that its identity is of.
+
+        One that had no oid yet when something was noted is not told from a
+        copy by it; whoever notes more looks at what was noted.
+        """
         if self.identity is None or not is_left(self.witness):
             return False
         oid, tid = self.identity
         now_oid, now_tid = self._identity_now()
-        return now_oid != oid if tid is None else now_tid != tid
+        return now_oid != oid > 0 if tid is None else now_tid != tid
 
     def _identity_now(self) -> Identity:
         return oid_of(self), tid_of(self.witness)

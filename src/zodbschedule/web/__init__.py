@@ -15,4 +15,15 @@
 It needs the extra ``web``.  Whoever serves it, `application` makes it.
 """
 
-from zodbschedule.web.application import application as application
+from importlib.util import find_spec
+
+
+if not all(map(find_spec, ('webob', 'chameleon'))):
+    raise ImportError(
+        "the pages need WebOb, Chameleon and waitress; install them with: pip "
+        "install 'zodbschedule[web]'")
+
+from zodbschedule.web.application import application
+
+
+__all__ = ['application']

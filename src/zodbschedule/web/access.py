@@ -66,7 +66,7 @@ def local_user(name: str, hosts: Container[str]) -> Who:
             raise HTTPForbidden(
                 f'This machine is not called {text(host, LONGEST)}. Open '
                 f'http://localhost with the port, or start the application '
-                f'with --url.')
+                f'with --passwords or --user-header.')
         return name
 
     return who

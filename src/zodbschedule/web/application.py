@@ -102,7 +102,19 @@ def application(db: Any, path: str = 'schedule', *,
     Times are shown in *zone*.  *mask* says of a name whether arguments and
     attributes that have it must not be shown; then errors are shown by their
     classes alone.  With *tracebacks* these are shown, too.
+
+    Raises TypeError for what is of another type: else each page would fail,
+    later.
     """
+    if not isinstance(path, str) and not callable(path):
+        raise TypeError(f'path is {path!r}; it has to be a str, or a function '
+                        f'of the root that returns the schedule')
+    if not isinstance(zone, tzinfo):
+        raise TypeError(f'zone is {zone!r}; it has to be a tzinfo, such as '
+                        f'zoneinfo.ZoneInfo("Europe/Berlin")')
+    for name, given in ('places', places), ('who', who), ('mask', mask):
+        if given is not None and not callable(given):
+            raise TypeError(f'{name} is {given!r}; it has to be a function')
     site = Site(db, path if places is None else '',
                 allow_changes=allow_changes, who=who, seal=Seal(secret),
                 zone=zone, mask=mask, tracebacks=tracebacks)

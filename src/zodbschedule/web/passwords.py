@@ -25,6 +25,7 @@ from base64 import b64decode
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import NamedTuple
+from unicodedata import normalize
 
 from webob import Request
 from webob.exc import HTTPTooManyRequests
@@ -38,10 +39,9 @@ from zodbschedule.web.seal import Seal
 # tries passwords faster; more, and each login takes longer.
 N, R, P = 2 ** 15, 8, 1
 
-# What a hash may cost, so that a wrong line does not take all memory: 128
-# bytes times n times r, and that p times.
-MOST_MEMORY = 2 ** 28
-MOST_PARALLEL = 16
+# What a hash may cost, so that a wrong line takes neither all memory nor
+# minutes: 128 bytes times n times r, and that p times.
+MOST = 2 ** 28
 
 # How many passwords are tried at once.  More, and whoever has none keeps more
 # of the processors and of the threads that serve pages.
@@ -87,15 +87,17 @@ class Hash(NamedTuple):
     def _is_sound(self) -> bool:
         """Whether it can be tried, and has a hash and a salt."""
         return (self.n > 1 and self.n & self.n - 1 == 0 and self.r > 0
-                and 128 * self.n * self.r <= MOST_MEMORY
-                and 0 < self.p <= MOST_PARALLEL
+                and self.p > 0 and 128 * self.n * self.r * self.p <= MOST
+                # As the algorithm demands.
+                and self.n.bit_length() <= 16 * self.r
                 and len(self.salt) >= 8 and len(self.hash) == 64)
 
     def scrypt(self, password: str) -> bytes:
         """The hash of that password."""
         return hashlib.scrypt(
-            password.encode('utf-8', 'replace'), salt=self.salt, n=self.n,
-            r=self.r, p=self.p, maxmem=2 * 128 * self.n * self.r + 2 ** 20)
+            normal(password).encode('utf-8', 'replace'), salt=self.salt,
+            n=self.n, r=self.r, p=self.p,
+            maxmem=128 * self.r * (self.n + self.p + 2) + 2 ** 20)
 
     def is_of(self, password: str) -> bool:
         """Whether it is the right one; takes the same time for all."""
@@ -109,12 +111,22 @@ class Hash(NamedTuple):
 
 def line_for(user: str, password: str) -> str:
     """A line of a password file; raises `InvalidPasswords`."""
-    if not user.strip() or ':' in user or user.startswith('#') or (
-            not user.isprintable()):
+    if not _is_name(user):
         raise InvalidPasswords(
-            f'the user {user!r} has no name, or one with a colon or a number '
-            f'sign; choose another')
+            f'the user {user!r} has no name, or one with a colon, a number '
+            f'sign, or space around it; choose another')
     return f'{user}:{Hash.of(password)}'
+
+
+def _is_name(user: str) -> bool:
+    """Whether a line can hold it."""
+    return (user.isprintable() and user == user.strip() != ''
+            and ':' not in user and not user.startswith('#'))
+
+
+def normal(text: str) -> str:
+    """The same letters as browsers send them, however they were typed."""
+    return normalize('NFC', text)
 
 
 def parse(lines: Iterable[str]) -> dict[str, Hash]:
@@ -125,7 +137,9 @@ def parse(lines: Iterable[str]) -> dict[str, Hash]:
             continue
         user, _, text = line.strip().partition(':')
         try:
-            users[user] = Hash.parsed(text)
+            if not _is_name(user):
+                raise ValueError
+            users[normal(user)] = Hash.parsed(text)
         except ValueError as error:
             # The line is not shown: a password may stand in it.
             raise InvalidPasswords(
@@ -188,7 +202,7 @@ def _credentials(request: Request) -> tuple[str, str]:
         text = b64decode(sent, validate=True).decode()
     except ValueError:
         text = ''
-    user, colon, password = text.partition(':')
+    user, colon, password = normal(text).partition(':')
     if scheme.lower() != 'basic' or not colon or len(text) > LONGEST:
         raise _unauthorized()
     return user, password

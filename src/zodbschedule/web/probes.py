@@ -89,7 +89,11 @@ class Metrics:
         Raises HTTPNotFound without the extra `metrics`.
         """
         prometheus, registry = self.registry
-        encode, content_type = prometheus.exposition.choose_encoder(accept)
+        choose = prometheus.exposition.choose_encoder
+        try:
+            encode, content_type = choose(accept)
+        except (TypeError, ValueError):  # it asks for a version that is none
+            encode, content_type = choose('')
         return Response(encode(registry), headers={
             'Content-Type': content_type})
 

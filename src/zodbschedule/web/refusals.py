@@ -42,7 +42,7 @@ from zodbschedule.web.visitor import Visitor
 #: the headers of an answer that its page keeps
 KEPT = 'Allow', 'Retry-After', 'WWW-Authenticate'
 
-# What is answered to who may not look: then the page says nothing of us.
+# What is answered to who may not look.
 STRANGERS = 401, 403, 429
 
 # Seconds after which a browser, or a proxy, may ask again.
@@ -89,7 +89,8 @@ def page(request: Request, site: Site, refusal: HTTPException,
     """That as a page of ours."""
     if refusal.status_code < 400:
         return refusal
-    if refusal.status_code in STRANGERS:
+    if refusal.status_code in STRANGERS or not _may_look(request, site):
+        # Then the page says nothing of us.
         site, menu = Site(None, '', zone=site.zone), []
     visitor = Visitor(request, site, '-')
     shown = Body('refusal', refusal.title, {
@@ -101,3 +102,12 @@ def page(request: Request, site: Site, refusal: HTTPException,
         if name in refusal.headers:
             response.headers[name] = refusal.headers[name]
     return response
+
+
+def _may_look(request: Request, site: Site) -> bool:
+    """Whether who asks would be shown a page; that may not be known yet."""
+    try:
+        site.who(request)
+    except Exception:
+        return False
+    return True

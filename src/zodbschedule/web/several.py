@@ -65,7 +65,7 @@ class Row:
         """In a word."""
         if self.health is None:
             return 'unknown'
-        return 'working' if self.health.pause is None else 'paused'
+        return 'ready' if self.health.pause is None else 'paused'
 
 
 class SeveralSchedules:

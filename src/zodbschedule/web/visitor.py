@@ -67,6 +67,9 @@ class Visitor:
 
     # -- who asks, and what they may do
 
+    # The name of the hidden field for `token`.
+    token_field = forgery.FIELD
+
     @cached_property
     def user(self) -> str:
         """Who asks, for the record; '' if that is not known."""
@@ -85,7 +88,7 @@ class Visitor:
 
     @property
     def token(self) -> str:
-        """What the hidden field `token` holds, in each form that posts."""
+        """What the hidden field holds, in each form that posts."""
         return forgery.token_of(self.site.seal, self.session, self.user)
 
     def check(self) -> None:

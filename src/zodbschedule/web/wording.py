@@ -35,8 +35,11 @@ class Words:
     zone: tzinfo
 
     def local(self, instant: datetime) -> datetime:
-        """The same in the zone."""
-        return instant.astimezone(self.zone)
+        """The same in the zone; in UTC where the zone has no such day."""
+        try:
+            return instant.astimezone(self.zone)
+        except OverflowError:
+            return instant
 
     def iso(self, instant: datetime) -> str:
         """For the attribute *datetime* of an element ``time``."""

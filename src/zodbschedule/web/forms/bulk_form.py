@@ -39,7 +39,8 @@ def filter_of(visit: Visit) -> reading.Filter:
         function=visit.text('function'),
         key=visit.text('key'),
         text=visit.text('text'),
-        parked_for=visit.text('why'))
+        parked_for=visit.text('why'),
+        masked=visit.site.mask is not None)
 
 
 @dataclass(frozen=True)

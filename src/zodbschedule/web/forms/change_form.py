@@ -30,6 +30,7 @@ from zodbschedule.recurrence.expressions import read as read_rule
 from zodbschedule.web.forms.fields import Fields
 from zodbschedule.web.visit import Visit
 from zodbschedule.web.visit import local_instant
+from zodbschedule.web.wording import Words
 
 
 NAMES = ['description', 'time', 'expires', 'recurrence', 'zone']
@@ -119,7 +120,8 @@ class ChangeForm:
 
 def _typed_time(visit: Visit, time: datetime) -> str:
     """For an input of a local time."""
-    return f'{time.astimezone(visit.site.zone):%Y-%m-%dT%H:%M:%S}'
+    local = Words(visit.now, visit.site.zone).local(time)
+    return local.replace(tzinfo=None, microsecond=0).isoformat()
 
 
 def _expires(text: str) -> timedelta | None:

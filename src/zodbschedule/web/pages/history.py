@@ -30,7 +30,8 @@ def body(visit: Visit) -> Body:
     return Body('history', 'History', {
         'page': reading.history(
             visit.schedule, visit.text('cursor'), task=task, outcome=outcome,
-            since=since, text=text),
+            since=since, text=text,
+            masked=visit.site.mask is not None),
         'is_filtered': any((task, outcome, since, text)),
         'task': task, 'outcome': outcome, 'text': text,
         'since': visit.text('since'),

@@ -28,6 +28,7 @@ from zodbschedule.recurrence.zones import zone_of
 from zodbschedule.web.forms.change_form import ChangeForm
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
+from zodbschedule.web.wording import Words
 
 
 #: the class of the tasks that act on many
@@ -102,7 +103,8 @@ def _zone(visit: Visit, rule: reading.RuleFacts | None) -> tzinfo | None:
 
 
 def _local(time: datetime, zone: tzinfo | None) -> str | None:
-    return None if zone is None else words.local_time(time.astimezone(zone))
+    return None if zone is None else words.local_time(
+        Words(time, zone).local(time))
 
 
 def _progress(facts: Any) -> reading.ProgressFacts | None:

@@ -79,7 +79,8 @@ def _read(visit: Visit, frame: Frame) -> reading.Timeline | None:
     return reading.timeline(
         visit.schedule, since, frame.until - MICROSECOND,
         visit.text('cursor'), LANES,
-        filter=reading.Filter(text=visit.text('text')))
+        filter=reading.Filter(text=visit.text('text'),
+                              masked=visit.site.mask is not None))
 
 
 def _others(visit: Visit, frame: Frame) -> dict[str, str | None]:

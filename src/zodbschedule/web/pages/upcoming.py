@@ -23,7 +23,8 @@ def body(visit: Visit) -> Body:
     """A page of it: of those that a filter selects, from a day on."""
     chosen = reading.Filter(
         state=visit.choice('state', STATES), function=visit.text('function'),
-        key=visit.text('key'), text=visit.text('text'))
+        key=visit.text('key'), text=visit.text('text'),
+        masked=visit.site.mask is not None)
     start = visit.day('from')
     page = reading.upcoming(visit.schedule, visit.text('cursor'),
                             start=start, filter=chosen)

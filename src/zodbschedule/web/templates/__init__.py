@@ -60,7 +60,7 @@ def _body(visitor: Visitor, shown: Body, **values: Any) -> str:
     html: str = LOADER[shown.template].render(
         visit=visitor, macros=LOADER['macros'].macros, words=words(visitor),
         **values, **shown.values)
-    return html
+    return unicode(html)
 
 
 def _layout(visitor: Visitor, title: str, body: str,
@@ -68,4 +68,12 @@ def _layout(visitor: Visitor, title: str, body: str,
     html: str = LOADER['layout'].render(
         visit=visitor, title=title, body=body, menu=menu,
         words=words(visitor), place=path_text(visitor.site.path))
-    return html
+    return unicode(html)
+
+
+def unicode(html: str) -> str:
+    """The same, and a question mark for what cannot be sent.
+
+    A str, such as a description, may hold half of a surrogate pair.
+    """
+    return html.encode('utf-8', 'replace').decode()
