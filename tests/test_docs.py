@@ -33,8 +33,8 @@ PACKAGE = Path(find_spec('zodbschedule').origin).parent
 #: what needs a Zope is executed there, see tests/zope; and what needs files,
 #: in tests of its own
 ELSEWHERE = {
-    'zope.rst', 'tutorial.rst', 'deploying.rst', 'troubleshooting.rst',
-    'metrics.rst'}
+    'zope.rst', 'plone.rst', 'tutorial.rst', 'deploying.rst',
+    'troubleshooting.rst', 'metrics.rst'}
 PAGES = [HOME / 'README.rst', *sorted(
     page for page in HOME.joinpath('docs').glob('*.rst')
     if page.name not in ELSEWHERE)]

@@ -409,7 +409,7 @@ class TestRecurring:
         panel.browser.getControl('Change').click()
         schedule._p_jar.sync()
         assert links().changed == ('recurrence',)
-        [task] = schedule.contributed_tasks.values()
+        task = schedule.contributed_tasks[NAME]
         assert task.recurrence == Cron('5 4 * * *', 'Asia/Tokyo')
         panel.get('schedule-recurring')
         assert 'changed: recurrence' in panel.text
@@ -421,7 +421,7 @@ class TestRecurring:
             self, panel, links, schedule):
         for rule in 'FREQ=DAILY;INTERVAL=3', 'FREQ=DAILY;INTERVAL=5':
             assert panel.post('recurring-change', name=NAME, rule=rule) == 303
-        [task] = schedule.contributed_tasks.values()
+        task = schedule.contributed_tasks[NAME]
         assert isinstance(task.recurrence, RRule)
         assert task.recurrence.dtstart.year == 2001
 

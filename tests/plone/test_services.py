@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 import transaction
 from http_examples import PASSWORD
+from http_examples import WRITE
 from http_examples import Client
+from http_examples import agree
 from http_examples import looked_at
 from plone import api
 from plone.app.testing import TEST_USER_ID
@@ -123,6 +125,16 @@ def components(client):
 
 def error(answer):
     return answer.status_int, answer.json['error']['type']
+
+
+def test_an_example_is_renewed_or_has_to_be_true(tmp_path, monkeypatch):
+    path = tmp_path / 'examples' / 'one.req'
+    monkeypatch.setenv(WRITE, '1')
+    agree(path, 'new')
+    monkeypatch.delenv(WRITE)
+    agree(path, 'new')
+    with pytest.raises(AssertionError):
+        agree(path, 'other')
 
 
 class TestWhoMay:

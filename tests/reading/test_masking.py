@@ -135,7 +135,8 @@ def test_a_parked_task_is_masked_too(schedule, clock, commit):
     ("KeyError: 'hunter2'", 'KeyError'), ('shop.Refused: hunter2\nmore',
                                           'shop.Refused'),
     ('ValueError', 'ValueError'), ('hunter2', None), ('', None),
-    ('no: hunter2', 'no'), ('we say hunter2', None)])
+    ('zlib.error: hunter2', 'zlib.error'), ('hunter2: no', None),
+    ('no: hunter2', None), ('we say hunter2', None)])
 def test_an_error_is_shown_by_its_class(text, left):
     assert masked_error(text) == (f'{left}: {HIDDEN}' if left else HIDDEN)
 

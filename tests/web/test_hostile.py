@@ -144,3 +144,17 @@ def test_who_may_not_look_is_told_nothing_of_the_schedule(
     assert answer.status_code in (400, 401, 405)
     assert 'Schedule at' not in answer.text
     assert '/upcoming' not in answer.text
+
+
+@pytest.mark.parametrize('address', ['/', '/upcoming', '/timeline', '/parked'])
+def test_a_task_does_not_fill_a_list_with_its_description(
+        schedule, commit, clock, ask, address):
+    for delay in timedelta(0), HOUR:
+        schedule.call('test_hostile.fail', 'x', delay=delay,
+                      description='long' * 20_000)
+    commit()
+    schedule.process(clock.now())
+    commit()
+    answer = ask(address)
+    assert 'longlong' in answer.text
+    assert len(answer.text) < 40_000

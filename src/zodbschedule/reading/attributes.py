@@ -29,11 +29,13 @@ from ZODB.POSException import StorageError
 from zodbschedule.errors.chain import causes
 from zodbschedule.errors.text import ErrorText
 from zodbschedule.interfaces import CodeMissing
+from zodbschedule.plain_text import text
 from zodbschedule.reading.masking import Mask
 from zodbschedule.reading.masking import masked
 from zodbschedule.scheduling.missing import refuse_codeless
 from zodbschedule.scheduling.missing import refuse_incomplete
 from zodbschedule.store.arguments import Arguments
+from zodbschedule.store.inspection import DESCRIPTION
 from zodbschedule.store.inspection import STAMP
 from zodbschedule.store.inspection import TRACE
 from zodbschedule.store.inspection import class_name
@@ -93,8 +95,9 @@ def or_default(read: Callable[[], Any], default: Any) -> Any:
 
 
 def label_of(task: Persistent) -> str:
-    """The description of *task*, or else its class."""
-    return text_of(task, 'description') or class_name(task)
+    """The description of *task*, or else its class; of bounded length."""
+    found = text_of(task, 'description') or class_name(task)
+    return text(found, DESCRIPTION)
 
 
 def problem_of(task: Persistent) -> str | None:

@@ -119,7 +119,8 @@ def _function(state: Mapping[str, Any]) -> Any:
 
 def masked_error(text: str) -> str:
     """The class of an error alone: what it says may hold an argument."""
-    found = re.match(r'([\w.]+)(?=: )|[\w.]*(Error|Exception)(?=:?$)', text)
+    found = re.match(r'(\w+\.)*([A-Z]\w*|error)(?=: )|'
+                     r'[\w.]*(Error|Exception)(?=:?$)', text)
     return f'{found[0]}: {HIDDEN}' if found else HIDDEN
 
 

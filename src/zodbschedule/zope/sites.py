@@ -84,6 +84,8 @@ class SiteSchedule(Schedule):
     url = ''
     #: the tasks that add-ons contribute, by name; None before the first one
     contributed_tasks: Any = None
+    #: the settings of what Plone has done by itself; None: the defaults
+    automation: Any = None
 
     def __init__(self) -> None:
         super().__init__(type(self).principals)

@@ -82,6 +82,9 @@ ROUTES: dict[str, dict[str, Route]] = {
 class Answering(Service):
     """A service that answers with the facts, or with a refusal."""
 
+    #: the JSON of the answer; raises a `Refusal`
+    answer: Callable[[], Json]
+
     def reply(self) -> Json:
         """The JSON of the answer; with a refusal, nothing is changed."""
         try:
@@ -95,10 +98,6 @@ class Answering(Service):
             for name, value in refusal.headers.items():
                 response.setHeader(name, value)
             return refusal.answer
-
-    def answer(self) -> Json:
-        """The JSON of the answer; raises a `Refusal`."""
-        raise NotImplementedError
 
 
 @implementer(IPublishTraverse)
