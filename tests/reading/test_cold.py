@@ -3,20 +3,26 @@
 Each is at an instant of its own, in all of the trees of the timetable.
 """
 
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 
 import pytest
 import ZODB
 from cold import cold_loads
+from holding import hold
 from in_memory import BEGIN
 
 from zodbschedule import CallTask
 from zodbschedule import Every
 from zodbschedule import Schedule
+from zodbschedule import clock as the_clock
 from zodbschedule import reading
 from zodbschedule.instant import to_micros
 from zodbschedule.outcomes import SUCCEEDED
 from zodbschedule.reading import paging
+from zodbschedule.reading.workers import all_workers
+from zodbschedule.scheduling import turn
 from zodbschedule.store.history import record
 
 
@@ -136,3 +142,83 @@ def test_a_glance_in_vain_knows_that_nothing_is_due(scattered, clock):
     cold_loads(scattered, lambda schedule: found.append(
         reading.health(schedule, BEGIN - DAY, glance=True)))
     assert not found[0].overdue_unknown
+
+
+@pytest.fixture
+def once_full(schedule, commit):
+    """A claim that has held a large portion."""
+    schedule.timetable.add(BEGIN, [CallTask(print) for _ in range(256)])
+    return hold(schedule, commit, most=256)
+
+
+def relieved(schedule, claim):
+    """Its worker is at a long run."""
+    turn.relieve(schedule, 'night', 200, BEGIN)
+    return schedule.claimed()
+
+
+def filled_anew(schedule, claim):
+    """It holds a small portion now."""
+    idle(schedule, claim)
+    turn.exchange(schedule, claim, 3, None, BEGIN, lambda *task: True)
+    return schedule.claimed()
+
+
+def idle(schedule, claim):
+    """It holds nothing any more."""
+    turn.exchange(schedule, claim, 0, None, BEGIN, lambda *task: True)
+    return schedule.claimed()
+
+
+def held_id(schedule):
+    """The id of a task that the claim holds, if it holds any."""
+    return next((f'{slot.oid:x}' for slot in schedule.slots()), '1')
+
+
+HELD = {
+    'the history': lambda schedule: reading.history(schedule),
+    'a task': lambda schedule: reading.task(
+        schedule, held_id(schedule), 20),
+    'a task that no one knows': lambda schedule: reading.task(
+        schedule, 'ffffff', 20),
+    'what runs': lambda schedule: reading.running(schedule),
+    'the workers': lambda schedule: list(all_workers(schedule)),
+    'a timeline': lambda schedule: reading.timeline(
+        schedule, None, BEGIN + DAY, limit=10),
+    'the overview': lambda schedule: overview(schedule, the_clock.now())}
+
+
+@pytest.mark.parametrize('read', HELD)
+@pytest.mark.parametrize('then, most', [
+    (relieved, 1), (filled_anew, 3), (idle, 0)])
+def test_slots_that_are_free_are_not_loaded(
+        schedule, once_full, commit, then, most, read):
+    held = list(then(schedule, once_full))
+    commit()
+    assert len(held) == most
+    assert cold_loads(schedule, HELD[read]) <= MOST
+
+
+@pytest.fixture
+def threads(schedule, commit, clock, request):
+    """So many that work, each at one task."""
+    schedule.timetable.add(
+        BEGIN, [CallTask(print) for _ in range(request.param)])
+    for number in range(request.param):
+        hold(schedule, commit, most=1, name=f'night {number:3}')
+    clock.set(datetime.now(UTC))  # They have just given a sign of life.
+    return schedule
+
+
+@pytest.mark.parametrize('threads', [40], indirect=True)
+@pytest.mark.parametrize('read', [
+    'the history', 'a task that no one knows', 'what runs', 'the overview'])
+def test_few_objects_are_loaded_for_each_thread(threads, read):
+    assert cold_loads(threads, HELD[read]) <= MOST
+
+
+@pytest.mark.parametrize('threads', [100], indirect=True)
+def test_how_it_is_does_not_depend_on_what_workers_hold(threads):
+    """One object is loaded for each thread that is at work."""
+    assert cold_loads(threads, lambda schedule: reading.health(
+        schedule, glance=True)) <= MOST

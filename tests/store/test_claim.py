@@ -192,6 +192,16 @@ class TestClaim:
         assert list(claim.slots) == slots
         assert [slot.task.description for slot in claim.held()] == ['c']
 
+    def test_it_is_told_which_slots_are_in_use(self):
+        claim = Claim('', this())
+        assert not claim.used()
+        claim.fill([(1, Note()) for _ in range(9)])
+        assert list(claim.used()) == list(range(9))
+        claim.relieved(4)
+        assert list(claim.used()) == [4]
+        claim.fill([(1, Note()) for _ in range(2)])
+        assert list(claim.used()) == [0, 1]
+
     @pytest.mark.parametrize('content, running', [
         ('', None), ('....', None), ('wwww', 0), ('swww', 1), ('wsww', 2),
         ('wssw', 3), ('wsss', None), ('wwwc', 0), ('cwww', 1), ('wscw', 3),
@@ -207,6 +217,7 @@ class TestClaim:
             elif letter != '.':
                 slot.settle({'s': SUCCEEDED, 'r': RETRIED, 'c': CANCELLED}[
                     letter], 42)
+        claim.filled = len(content)
         assert claim.running == running
 
     def test_it_holds_what_waits_or_comes_next(self):

@@ -1,11 +1,14 @@
 """What a page loads, however many tasks there are: a bounded number."""
 
+from datetime import UTC
+from datetime import datetime
 from datetime import timedelta
 
 import pytest
 import ZODB
 from browsing import look
 from cold import loads_of_all
+from holding import hold
 from in_memory import BEGIN
 from sample_tasks import MINUTE
 from transaction import TransactionManager
@@ -70,3 +73,19 @@ def test_a_page_in_the_midst_of_a_crowd_loads_few_objects(crowded):
 def escaped(link):
     """As it stands in the page."""
     return link.replace('&', '&amp;')
+
+
+@pytest.fixture
+def forty_threads(schedule, commit, clock):
+    """So many that work, each at one task."""
+    schedule.timetable.add(BEGIN, [CallTask(print) for _ in range(40)])
+    for number in range(40):
+        hold(schedule, commit, most=1, name=f'night {number}')
+    clock.set(datetime.now(UTC))  # They have just given a sign of life.
+    return schedule
+
+
+@pytest.mark.parametrize('address', [
+    '/', '/upcoming', '/timeline', '/history', '/running', '/workers'])
+def test_few_objects_are_loaded_for_each_thread(forty_threads, address):
+    assert 0 < loads_of(forty_threads, address) <= MOST_LOADS

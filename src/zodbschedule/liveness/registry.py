@@ -17,6 +17,7 @@ Read from the claims; only `recover` writes, in the caller's transaction.
 
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Container
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
@@ -36,7 +37,6 @@ from zodbschedule.interfaces import IWorkerState
 from zodbschedule.interfaces import NotScheduled
 from zodbschedule.liveness.stale import believed
 from zodbschedule.liveness.stale import is_abandoned
-from zodbschedule.liveness.stale import silence
 from zodbschedule.outcomes import EXPIRED
 from zodbschedule.outcomes import FAILED
 from zodbschedule.outcomes import RETRIED
@@ -97,22 +97,61 @@ Look = Callable[[Iterator[ClaimedTask]], Iterator[ClaimedTask]]
 # -- The workers
 
 
-def states(schedule: ScheduleState) -> Iterator[WorkerState]:
-    """The state of each worker, or call of ``process()``, with a claim."""
+class WorkerSign(NamedTuple):
+    """What a worker is, whatever it holds: that is not loaded."""
+
+    id: str
+    name: str
+    host: str
+    pid: int
+    lease: timedelta
+    state: str
+    #: a sign of life: the last one, unless an earlier one tells enough
+    seen: datetime
+
+
+def signs(schedule: ScheduleState) -> Iterator[WorkerSign]:
+    """Those of each worker, or call of ``process()``, with a claim."""
     for claim_id, claim in list(schedule.left_claims()):
-        yield _state(schedule, claim_id, claim, clock.now())
+        now = clock.now()
+        yield WorkerSign(
+            claim_id, claim.name, claim.incarnation.host,
+            claim.incarnation.pid, _lease(schedule, claim),
+            _condition(schedule, claim_id, claim, now),
+            _seen(schedule, claim, now))
+
+
+def _lease(schedule: ScheduleState, claim: Claim) -> timedelta:
+    lease: timedelta = schedule.lease
+    return lease if claim.lease is None else timedelta(seconds=claim.lease)
+
+
+def dead_workers(schedule: ScheduleState) -> set[str]:
+    """The names of those whose processes have ended; loads the claims only.
+    """
+    return {claim.name for _, claim in schedule.left_claims()
+            if incarnation.is_gone(claim.incarnation)}
+
+
+def states(schedule: ScheduleState, among: Container[str] | None = None
+           ) -> Iterator[WorkerState]:
+    """The state of each worker, or call of ``process()``, with a claim.
+
+    *among*: of those with these ids only.
+    """
+    for claim_id, claim in list(schedule.left_claims()):
+        if among is None or claim_id in among:
+            yield _state(schedule, claim_id, claim, clock.now())
 
 
 def _state(schedule: ScheduleState, claim_id: str, claim: Claim,
            now: datetime) -> WorkerState:
-    lease = schedule.lease if claim.lease is None else timedelta(
-        seconds=claim.lease)
     running = claim.running
     counts = Counter(dict(enumerate(claim.counts)))
     counts.update(slot.outcome for slot in left_slots(claim) if slot.outcome)
     return WorkerState(
         claim_id, claim.name, claim.incarnation.host, claim.incarnation.pid,
-        from_micros(claim.since), lease,
+        from_micros(claim.since), _lease(schedule, claim),
         _condition(schedule, claim_id, claim, now), _when(claim.beaten()),
         now - _when(claim.beaten()),
         None if running is None else claim.slots[running].task,
@@ -210,10 +249,23 @@ def _may_be_dead(schedule: ScheduleState, claim_id: str, claim: Claim,
     """
     if incarnation.is_gone(claim.incarnation):
         return True
-    age = silence(claim, now.timestamp())
-    if age < 0 and is_abandoned(claim_id, claim.incarnation) is False:
+    age = now - _seen(schedule, claim, now)
+    if age < timedelta(0) and (
+            is_abandoned(claim_id, claim.incarnation) is False):
         return False
-    return abs(age) > believed(claim, schedule).total_seconds()
+    return abs(age) > believed(claim, schedule)
+
+
+def _seen(schedule: ScheduleState, claim: Claim, now: datetime) -> datetime:
+    """Its last sign of life; or its last turn, if it is still believed for it.
+
+    Then the heartbeat is not loaded.
+    """
+    claim._p_activate()
+    turn = _when(claim._p_serial)
+    if timedelta(0) <= now - turn <= believed(claim, schedule):
+        return turn
+    return _when(claim.beaten())
 
 
 def _longest_due(schedule: ScheduleState, now: datetime, look: Look

@@ -23,6 +23,7 @@ from itertools import islice
 
 from persistent import Persistent
 
+from zodbschedule.liveness.registry import signs
 from zodbschedule.reading.words import duration
 from zodbschedule.schedule import Schedule
 from zodbschedule.scheduling import series
@@ -55,11 +56,11 @@ def clock_problems(schedule: Schedule, now: datetime,
 
 
 def _claims_ahead(schedule: Schedule, now: datetime) -> Iterator[str]:
-    for state in schedule.workers:
-        if state.beaten - now > state.lease:
-            yield (f'the last sign of life of worker {state.name} (process '
-                   f'{state.pid} on {state.host}) is from the future, '
-                   f'{duration(state.beaten - now)} ahead: the clock of the '
+    for sign in signs(schedule):
+        if sign.seen - now > sign.lease:
+            yield (f'the last sign of life of worker {sign.name} (process '
+                   f'{sign.pid} on {sign.host}) is from the future, '
+                   f'{duration(sign.seen - now)} ahead: the clock of the '
                    f'database was ahead, or that of this machine is behind. '
                    f'Correct it; until it has caught up, other workers '
                    f'recover this one by the silence that they see themselves')

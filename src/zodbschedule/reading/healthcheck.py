@@ -21,7 +21,9 @@ from itertools import islice
 from zodbschedule import clock
 from zodbschedule.instant import MICROSECOND
 from zodbschedule.liveness.registry import ClaimedTask
+from zodbschedule.liveness.registry import WorkerSign
 from zodbschedule.liveness.registry import most_overdue
+from zodbschedule.liveness.registry import signs
 from zodbschedule.reading.attributes import label_of
 from zodbschedule.reading.clocks import clock_problems
 from zodbschedule.reading.facts import Facts
@@ -132,7 +134,7 @@ def health(schedule: Schedule, now: datetime | None = None, *,
     due = tuple(loads.bound(islice(
         waiting_tasks(schedule, until=now), MOST_LOOKED_AT), most))
     paused = tuple(row for row in due if row.state == 'paused')
-    workers = tuple(all_workers(schedule))
+    workers = tuple(signs(schedule))
     return Health(
         now, *late,
         next(schedule.timetable.times(min=now + MICROSECOND), None),
@@ -142,7 +144,7 @@ def health(schedule: Schedule, now: datetime | None = None, *,
         tuple(row for row in due if row.problem and row.state != 'paused'),
         paused,
         _pause_of_first(schedule, paused),
-        tuple(_dead_holders(workers)),
+        tuple(_dead_holders(schedule, workers)),
         tuple(schedule.unfit_settings + schedule.history.unfit_settings),
         schedule.lacks_address,
         tuple(schedule.hints),
@@ -174,8 +176,10 @@ def _pause_of_first(schedule: Schedule, paused: tuple[TaskFacts, ...]
         schedule.paused(schedule.get(paused[0].id))) if paused else None
 
 
-def _dead_holders(workers: tuple[WorkerFacts, ...]) -> Iterator[WorkerFacts]:
-    for each in workers:
+def _dead_holders(schedule: Schedule, workers: tuple[WorkerSign, ...]
+                  ) -> Iterator[WorkerFacts]:
+    ended = [each.id for each in workers if each.state in ('dead', 'silent')]
+    for each in all_workers(schedule, ended):
         silent = each.silence > timedelta(0) and each.state == 'silent'
         if each.claimed and (silent or each.state == 'dead'):
             yield each

@@ -27,6 +27,7 @@ from typing import Any
 from persistent import Persistent
 
 from zodbschedule.liveness.registry import ClaimedTask
+from zodbschedule.liveness.registry import dead_workers
 from zodbschedule.reading.attributes import as_text
 from zodbschedule.reading.attributes import bounded_repr
 from zodbschedule.reading.attributes import label_of
@@ -185,7 +186,7 @@ def held_tasks(schedule: Schedule, start: int = 0,
 
     *only*: that one alone; the others are not loaded then.
     """
-    dead = {each.name for each in schedule.workers if each.state == 'dead'}
+    dead = dead_workers(schedule)
     for claimed in islice(schedule.claimed(), start, None):
         if only is not None and claimed.task is not only:
             continue

@@ -13,6 +13,8 @@
 """The workers of a schedule: which are alive, and what they do."""
 
 from collections import Counter
+from collections.abc import Container
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import fields
@@ -20,7 +22,9 @@ from datetime import datetime
 from datetime import timedelta
 
 from zodbschedule.execution.process import NAME as CALL
+from zodbschedule.liveness.registry import WorkerSign
 from zodbschedule.liveness.registry import WorkerState
+from zodbschedule.liveness.registry import states
 from zodbschedule.reading.attributes import label_of
 from zodbschedule.reading.facts import Facts
 from zodbschedule.schedule import Schedule
@@ -79,9 +83,13 @@ class WorkerCounts(Facts):
     idle: int = 0
 
 
-def all_workers(schedule: Schedule) -> Iterator[WorkerFacts]:
-    """The registered workers, and calls of ``process()``."""
-    return map(_facts, schedule.workers)
+def all_workers(schedule: Schedule, among: Container[str] | None = None
+                ) -> Iterator[WorkerFacts]:
+    """The registered workers, and calls of ``process()``, lazily.
+
+    *among*: those with these ids only.
+    """
+    return map(_facts, states(schedule, among))
 
 
 def _facts(state: WorkerState) -> WorkerFacts:
@@ -104,7 +112,8 @@ def _facts(state: WorkerState) -> WorkerFacts:
             for each in fields(OutcomeCounts))))
 
 
-def count_workers(workers: tuple[WorkerFacts, ...]) -> WorkerCounts:
+def count_workers(workers: Iterable[WorkerFacts | WorkerSign]
+                  ) -> WorkerCounts:
     """How many are alive, silent and dead; calls of ``process()`` are none.
     """
     states: dict[tuple[str, str, int], set[str]] = {}

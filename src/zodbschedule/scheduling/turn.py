@@ -132,8 +132,8 @@ def relieve(schedule: ScheduleState, claim_id: str, index: int, now: datetime
     if claim is not None and any(
             not slot.is_free for number, slot in numbered_slots(claim)
             if number != index):
-        claim.relieved()
         _hand_back(schedule, claim, but=index)
+        claim.relieved(index)
         collect(schedule, claim, now, but=index)
 
 

@@ -280,8 +280,10 @@ class Claim(Persistent):
     lease: float | None = None
     #: how many tasks the last turn has put into it
     filled = 0
-    #: the tid after which the run began, if it was relieved since
+    #: the tid after which the run began, if it was relieved since; and the
+    #: slot of that run, the only one that still holds anything
     run_since: bytes | None = None
+    run_in: int | None = None
     #: how many outcomes of each kind were collected from it: see `OUTCOMES`
     counts: tuple[int, ...] = (0,) * (1 + max(OUTCOMES))
 
@@ -312,7 +314,7 @@ class Claim(Persistent):
             slot.hold(micros, task)
         self.filled = len(tasks)
         if self.run_since is not None:
-            self.run_since = None
+            self.run_since = self.run_in = None
 
     def end(self) -> None:
         """Fence off whoever still makes turns with this claim.
@@ -343,6 +345,12 @@ class Claim(Persistent):
         return next((index for index, slot in numbered_slots(self)
                      if index > ended and slot.waiting), None)
 
+    def used(self) -> range:
+        """The indexes of the slots that may hold anything."""
+        if self.run_in is not None:
+            return range(self.run_in, self.run_in + 1)
+        return range(self.filled)
+
     def slot(self, index: int) -> Slot | None:
         """The slot with that index; None if its record is gone."""
         slot: Slot | None = self.slots[index] if is_left(self.slots) else None
@@ -370,9 +378,10 @@ class Claim(Persistent):
             return None
         return progress[1:]
 
-    def relieved(self) -> None:
-        """It is handed back what is not *running*, which goes on."""
+    def relieved(self, index: int) -> None:
+        """It hands back all but that slot, in which a run goes on."""
         self.run_since = self.running_since()
+        self.run_in = index
         self.filled = 1
 
     def running_since(self) -> bytes:
@@ -400,12 +409,17 @@ class Claim(Persistent):
 
 
 def left_slots(claim: Claim) -> Iterator[Slot]:
-    """The slots of *claim* whose records are there."""
+    """The slots of *claim* that are in use, and whose records are there."""
     return (slot for _, slot in numbered_slots(claim))
 
 
 def numbered_slots(claim: Claim) -> Iterator[tuple[int, Slot]]:
-    """The same, each with its index."""
+    """The same, each with its index.
+
+    The others are free, and are not loaded: a claim that once held a large
+    portion has many of them.
+    """
     if is_left(claim) and is_left(claim.slots):
-        yield from ((index, slot) for index, slot in enumerate(claim.slots)
-                    if is_left(slot))
+        for index in claim.used():
+            if is_left(claim.slots[index]):
+                yield index, claim.slots[index]

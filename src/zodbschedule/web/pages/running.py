@@ -12,6 +12,8 @@
 ##############################################################################
 """What workers hold, and how far it is."""
 
+from itertools import islice
+
 from zodbschedule import reading
 from zodbschedule.reading.workers import all_workers
 from zodbschedule.web.visit import Body
@@ -21,9 +23,10 @@ from zodbschedule.web.visit import Visit
 def body(visit: Visit) -> Body:
     """A page of it, and since when each run lasts."""
     page = reading.running(visit.schedule, visit.text('cursor'))
-    shown = {row.id for row in page.items}
+    running = {row.id for row in page.items if row.state == 'running'}
+    # Only as many workers are loaded as it takes to find these.
+    workers = islice((each for each in all_workers(visit.schedule)
+                      if each.task in running), len(running))
     return Body('running', 'Running', {
         'page': page,
-        'since': {each.task: each.running_since
-                  for each in all_workers(visit.schedule)
-                  if each.task in shown}})
+        'since': {each.task: each.running_since for each in workers}})

@@ -14,21 +14,25 @@
 
 from itertools import islice
 
+from zodbschedule.reading.paging import LOADS
+from zodbschedule.reading.paging import Loads
 from zodbschedule.reading.workers import all_workers
 from zodbschedule.reading.workers import count_workers
+from zodbschedule.store import remains
 from zodbschedule.web.visit import Body
 from zodbschedule.web.visit import Visit
 
 
-# How many threads are shown: a few objects are loaded for each.
+# How many threads are shown: five objects are loaded for one that is at a run.
 SHOWN = 50
 
 
 def body(visit: Visit) -> Body:
-    """The first `SHOWN` of them, and how many there are."""
-    found = tuple(islice(all_workers(visit.schedule), SHOWN + 1))
+    """The first `SHOWN` of them, or fewer if much is loaded for these."""
+    found = tuple(islice(Loads(visit.schedule).bound(
+        all_workers(visit.schedule), LOADS), SHOWN))
     return Body('workers', 'Workers', {
-        'workers': sorted(found[:SHOWN], key=lambda each: (
+        'workers': sorted(found, key=lambda each: (
             each.name, each.host, each.pid, each.since)),
-        'counts': count_workers(found[:SHOWN]),
-        'more': len(found) > SHOWN})
+        'counts': count_workers(found),
+        'more': remains.count(visit.schedule.claims) > len(found)})
