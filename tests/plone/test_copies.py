@@ -22,6 +22,7 @@ from plone.uuid.interfaces import IUUID
 
 from zodbschedule import clock
 from zodbschedule.testing import SettableClock
+from zodbschedule.zope import get_schedule
 
 
 @contextmanager
@@ -39,11 +40,19 @@ def a_full_site(layer):
             # The form is sent without its token.
             patch.setattr(auto, 'CSRF_DISABLED', True)
             createContentInContainer(portal, 'Document', id='doc')
+            unschedule_all(portal)
             fill(portal)
             yield app
     finally:
         transaction.abort()
         layer.testTearDown()
+
+
+def unschedule_all(portal):
+    """Leave none of the tasks that this package contributes."""
+    schedule = get_schedule(portal)
+    for task in list(schedule):
+        schedule.unschedule(task)
 
 
 @pytest.fixture(scope='class', params=[

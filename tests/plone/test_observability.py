@@ -28,6 +28,7 @@ from zodbschedule.execution.conflicts import Conflict
 from zodbschedule.execution.conflicts import observers
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.zope import SitesWorker
+from zodbschedule.zope import get_schedule
 from zodbschedule.zope import observability
 from zodbschedule.zope import workers
 
@@ -38,7 +39,13 @@ ODD = 'a "worker" \\'
 
 @pytest.fixture
 def portal(functional):
-    return functional['portal']
+    """A site without the tasks that this package contributes."""
+    portal = functional['portal']
+    schedule = get_schedule(portal)
+    for task in list(schedule):
+        schedule.unschedule(task)
+    transaction.commit()
+    return portal
 
 
 @pytest.fixture
