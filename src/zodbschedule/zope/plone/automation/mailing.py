@@ -28,9 +28,8 @@ from zodbschedule.alarms import alarms_of
 from zodbschedule.alarms import look
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import InvalidSetting
-from zodbschedule.logger import log
-from zodbschedule.zope.contributions import PAUSED_BY
 from zodbschedule.zope.plone.automation.settings import automation_of
+from zodbschedule.zope.plone.automation.transitions import pause
 from zodbschedule.zope.sites import SiteSchedule
 
 
@@ -52,18 +51,11 @@ def mail_alarms(site: Any) -> None:
     try:
         alarms.note(**_settings(site, schedule))
     except InvalidSetting as error:
-        _pause(run, str(error))
+        pause(str(error))
         return
     if schedule.alarms is not alarms:
         schedule.alarms = alarms
     look(schedule, alarms, clock.now())
-
-
-def _pause(run: Any, reason: str) -> None:
-    """Else it would say so each minute."""
-    log.warning('Task %s is paused: %s.', run.label, reason)
-    run.cancel(reason)
-    run.schedule.pause(run.task, reason=reason, by=PAUSED_BY)
 
 
 def _settings(site: Any, schedule: SiteSchedule

@@ -21,6 +21,7 @@ from typing import Any
 
 from zope.interface import Interface
 from zope.interface import implementer
+from zope.schema import Int
 from zope.schema import TextLine
 from zope.schema import getFieldNames
 
@@ -66,6 +67,13 @@ class IAutomation(Interface):
         default=None,
     )
 
+    pack_days = Int(
+        title='Keep when packing',
+        description='Of how many days the history of the database is kept.',
+        min=1,
+        default=7,
+    )
+
 
 @implementer(IAutomation)
 class Automation(Configurable):
@@ -77,6 +85,7 @@ class Automation(Configurable):
     expire: str | None = 'retract'
     alarm_mail: str | None = None
     alarm_smtp: str | None = None
+    pack_days = 7
 
     #: a date index -> the minute and the record id that it was followed up to
     positions: Mapping[str, tuple[datetime, int]] = {}

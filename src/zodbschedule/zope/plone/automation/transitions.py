@@ -19,6 +19,7 @@ from Products.CMFCore.utils import getToolByName
 from zodbschedule.execution.current import current_run
 from zodbschedule.logger import log
 from zodbschedule.zope.contexts import path_of
+from zodbschedule.zope.contributions import PAUSED_BY
 
 
 def needs(context: Any, transition: str) -> bool:
@@ -57,3 +58,14 @@ def decline(reason: str) -> None:
     log.warning('Task %s does nothing: %s.', run.label, reason)
     run.cancel(reason)
     run.schedule.unschedule(run.task)
+
+
+def pause(reason: str) -> None:
+    """Cancel the run, and pause its task, which repeats.
+
+    For what stays as it is until a person acts: each run would say the same.
+    """
+    run: Any = current_run()
+    log.warning('Task %s is paused: %s.', run.label, reason)
+    run.cancel(reason)
+    run.schedule.pause(run.task, reason=reason, by=PAUSED_BY)
