@@ -334,7 +334,7 @@ class TestReading:
         at = clock.now() + HOUR
         docs = [createContentInContainer(portal, 'Document')
                 for _ in range(50)]
-        for number in range(2_000):
+        for number in range(500):
             schedule.schedule(CallTask('os.getcwd', time=at))
         transaction.commit()
         for doc in docs:
