@@ -472,6 +472,9 @@ def test_a_task_that_comes_next_in_a_claim_is_claimed(shell, wall_clock):
         def claimed(self):
             return iter(())
 
+        def left_claims(self):
+            return iter(())
+
         def paused(self, task=None):
             return None
 
