@@ -19,10 +19,10 @@ from plone.app.testing import setRoles
 from plone.dexterity.utils import createContentInContainer
 from plone.protect import auto
 from plone.uuid.interfaces import IUUID
+from without_contributed import unschedule_all
 
 from zodbschedule import clock
 from zodbschedule.testing import SettableClock
-from zodbschedule.zope import get_schedule
 
 
 @contextmanager
@@ -46,13 +46,6 @@ def a_full_site(layer):
     finally:
         transaction.abort()
         layer.testTearDown()
-
-
-def unschedule_all(portal):
-    """Leave none of the tasks that this package contributes."""
-    schedule = get_schedule(portal)
-    for task in list(schedule):
-        schedule.unschedule(task)
 
 
 @pytest.fixture(scope='class', params=[

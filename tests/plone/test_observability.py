@@ -19,6 +19,7 @@ from plone.observability.interfaces import IMetricProvider
 from plone.observability.interfaces import IReadinessCheck
 from plone.testing.zope import Browser
 from prometheus_client.parser import text_string_to_metric_families
+from without_contributed import unschedule_all
 from zope.component import getAdapter
 from zope.component import getUtility
 from zope.event import notify
@@ -28,7 +29,6 @@ from zodbschedule.execution.conflicts import Conflict
 from zodbschedule.execution.conflicts import observers
 from zodbschedule.interfaces import RunEnded
 from zodbschedule.zope import SitesWorker
-from zodbschedule.zope import get_schedule
 from zodbschedule.zope import observability
 from zodbschedule.zope import workers
 
@@ -41,9 +41,7 @@ ODD = 'a "worker" \\'
 def portal(functional):
     """A site without the tasks that this package contributes."""
     portal = functional['portal']
-    schedule = get_schedule(portal)
-    for task in list(schedule):
-        schedule.unschedule(task)
+    unschedule_all(portal)
     transaction.commit()
     return portal
 

@@ -14,6 +14,7 @@ from plone.app.testing import TEST_USER_ID
 from plone.app.testing import applyProfile
 from plone.app.testing import setRoles
 from plone.dexterity.utils import createContentInContainer
+from without_contributed import nothing_contributed
 from zope.component import getGlobalSiteManager
 
 from zodbschedule import CallTask
@@ -40,7 +41,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def portal(clock, functional):
-    """A site with a document, and a user of each role."""
+    """A site with a document, a user of each role, and no task."""
     portal = functional['portal']
     setRoles(portal, TEST_USER_ID, ['Manager'])
     for name, roles in ROLES.items():
@@ -50,8 +51,9 @@ def portal(clock, functional):
         ['Document', 'Folder'], 'simple_publication_workflow')
     portal.doc.notifyWorkflowCreated()
     api.content.transition(portal.doc, 'publish')
-    transaction.commit()
-    return portal
+    with nothing_contributed(portal):
+        transaction.commit()
+        yield portal
 
 
 @pytest.fixture
