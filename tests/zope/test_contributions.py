@@ -690,6 +690,9 @@ class TestAsPlainData:
             setstate(obj)
 
         monkeypatch.setattr(task._p_jar, 'setstate', lose)
+        # Whatever else is loaded is there.
+        schedule.history._p_deactivate()
+        assert schedule.history.keep
         return task
 
     def test_a_task_whose_record_is_gone_is_told_with_its_problem(
