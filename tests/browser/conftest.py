@@ -1,6 +1,7 @@
 """A real browser, and a shop that is open: ZEO, a worker, the pages."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,6 @@ from browsed_shop import open_shop
 from browsed_shop import wait_until_open
 from databases import Client
 from databases import ZEOServer
-from databases import free_port
-from databases import listens
 from databases import needs
 from databases import wait_until
 
@@ -27,6 +26,8 @@ FLAGS = (
     '--disable-background-networking', '--disable-component-update',
     '--disable-sync')
 
+
+PLACE = re.compile(r'The pages are at http://127.0.0.1:(\d+)/')
 
 # How long a page may take, on a machine that is busy, in milliseconds.
 PATIENCE = 60_000
@@ -80,11 +81,11 @@ class Shop:
 
 
 @contextmanager
-def running(*command):
+def running(*command, log=None):
     """Inside this context that command runs; then it ends in order."""
     path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
-        [sys.executable, '-m', 'zodbschedule', *command],
+        [sys.executable, '-m', 'zodbschedule', *command], stderr=log,
         env={**os.environ, 'PYTHONPATH': path})
     try:
         yield process
@@ -94,13 +95,15 @@ def running(*command):
 
 
 @contextmanager
-def pages_of(uri, *options):
+def pages_of(uri, folder, *options):
     """Inside this context the pages are served; the value is the address."""
-    port = free_port()
-    with running('web', '--db', uri, '--bind', f'127.0.0.1:{port}', *options
-                 ) as process:
-        wait_until(lambda: listens(port), 'the pages', process)
-        yield f'http://localhost:{port}'
+    said = folder / 'pages.log'
+    with (open(said, 'w') as log,
+          running('web', '--db', uri, '--bind', '127.0.0.1:0', *options,
+                  log=log) as process):
+        wait_until(lambda: PLACE.search(said.read_text()), 'the pages',
+                   process)
+        yield f'http://localhost:{PLACE.search(said.read_text())[1]}'
 
 
 @pytest.fixture
@@ -120,11 +123,11 @@ def client(zeo):
 
 
 @pytest.fixture
-def shop(client):
+def shop(client, tmp_path):
     """A shop that is open, with a worker and pages that may change it."""
     open_shop(client)
     with (running('worker', '--db', client.uri(), '--threads', '2',
                   '--name', 'till', '--grace', '0'),
-          pages_of(client.uri(), '--allow-changes') as url):
+          pages_of(client.uri(), tmp_path, '--allow-changes') as url):
         wait_until_open(client)
         yield Shop(client, url)

@@ -40,6 +40,9 @@ SQLITE = 'SQLite'
 # How long a server may take to come up, on a machine that is busy.
 PATIENCE = 60
 
+# After how many seconds a server that was told to stop is told again.
+AGAIN = 10
+
 
 def needs(there, what, remedy):
     """Skip a test that needs more than Python, or fail if all is required."""
@@ -125,16 +128,21 @@ class ZEOServer:
         wait_until(lambda: listens(self.port), 'ZEO', self.process)
 
     def stop(self):
-        """End it as an operator does."""
-        self.process.terminate()
-        self._wait()
+        """End it as an operator does, who tells it again if need be.
+
+        A signal that comes just before ZEO waits for clients is heeded when
+        it wakes up next, which may be never.
+        """
+        ended = None
+        while ended is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                ended = self.process.wait(AGAIN)
+        self.process.stdin.close()
 
     def kill(self):
         """End it at once."""
         self.process.kill()
-        self._wait()
-
-    def _wait(self):
         self.process.wait()
         self.process.stdin.close()
 
