@@ -23,7 +23,7 @@ from zodbschedule.zope import steering
 from zodbschedule.zope.plone.automation import dates
 from zodbschedule.zope.plone.automation.settings import automation_of
 from zodbschedule.zope.plone.automation.settings import configure
-from zodbschedule.zope.plone.automation.transitions import make
+from zodbschedule.zope.plone.transitions import make
 from zodbschedule.zope.users import SYSTEM
 
 

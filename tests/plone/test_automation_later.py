@@ -11,6 +11,7 @@ import pytest
 import transaction
 from Acquisition import aq_base
 from DateTime import DateTime
+from OFS.Folder import Folder
 from plone import api
 from plone.app.contentrules.rule import Rule
 from plone.app.testing import TEST_USER_ID
@@ -37,7 +38,7 @@ from zodbschedule.zope.plone.automation.later import ILaterAction
 from zodbschedule.zope.plone.automation.later import LaterAction
 from zodbschedule.zope.plone.automation.later import LaterEditForm
 from zodbschedule.zope.plone.automation.later import instant_of
-from zodbschedule.zope.plone.automation.verbs import VERBS
+from zodbschedule.zope.plone.verbs import VERBS
 
 
 HOUR = timedelta(hours=1)
@@ -183,6 +184,19 @@ class TestThen:
         assert 'page' in portal
         [entry] = schedule.parked
         assert 'Insufficient privileges' in entry.reason
+
+    def test_it_does_not_move_out_of_the_site(
+            self, functional, portal, later, schedule):
+        """As the catalog of a copied site has paths of the original."""
+        elsewhere = functional['app']
+        elsewhere._setObject('other', Folder('other'))
+        catalog = portal.portal_catalog
+        catalog.uncatalog_object('/plone/folder')
+        catalog.catalog_object(portal.folder, '/other')
+        later(2, verb='move', target_folder=portal.folder.UID())
+        assert 'page' in portal and not elsewhere.other.objectIds()
+        [entry] = schedule.parked
+        assert 'is gone' in entry.reason
 
     def test_a_folder_that_is_gone_is_told(self, portal, later, schedule):
         later(2, verb='move', target_folder='/gone')

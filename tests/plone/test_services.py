@@ -573,8 +573,7 @@ class TestOnContent:
         transaction.commit()
         run_until(schedule, clock.now())
         assert [entry.reason for entry in schedule.parked] == [
-            f'the folder is gone: the site has no object with the UUID '
-            f'{folder.UID()}']
+            f'the folder {folder.UID()} is gone: it is not in the site']
 
     @pytest.mark.parametrize('body', [
         {}, {'transition': 'explode'}, {'transition': 'retract', 'move': '1'},

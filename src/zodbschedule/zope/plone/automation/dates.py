@@ -34,9 +34,9 @@ from zodbschedule.zope.contexts import path_below
 from zodbschedule.zope.contexts import uuid_of
 from zodbschedule.zope.plone.automation.settings import automation_of
 from zodbschedule.zope.plone.automation.settings import stored_automation
-from zodbschedule.zope.plone.automation.transitions import decline
-from zodbschedule.zope.plone.automation.transitions import make
-from zodbschedule.zope.plone.automation.transitions import needs
+from zodbschedule.zope.plone.transitions import decline
+from zodbschedule.zope.plone.transitions import make
+from zodbschedule.zope.plone.transitions import needs
 from zodbschedule.zope.sites import get_schedule
 
 

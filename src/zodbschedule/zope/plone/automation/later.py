@@ -54,7 +54,7 @@ from zodbschedule.zope.contexts import uuid_of
 from zodbschedule.zope.contributions import timezone_of
 from zodbschedule.zope.permissions import SCHEDULE
 from zodbschedule.zope.permissions import check_permission
-from zodbschedule.zope.plone.automation.verbs import VERBS
+from zodbschedule.zope.plone.verbs import VERBS
 from zodbschedule.zope.sites import site_of
 
 

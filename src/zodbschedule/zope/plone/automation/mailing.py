@@ -29,7 +29,7 @@ from zodbschedule.alarms import look
 from zodbschedule.execution.current import current_run
 from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.zope.plone.automation.settings import automation_of
-from zodbschedule.zope.plone.automation.transitions import pause
+from zodbschedule.zope.plone.transitions import pause
 from zodbschedule.zope.sites import SiteSchedule
 
 

@@ -19,7 +19,7 @@ from ZODB.POSException import Unsupported
 
 from zodbschedule.execution.current import current_run
 from zodbschedule.zope.plone.automation.settings import automation_of
-from zodbschedule.zope.plone.automation.transitions import pause
+from zodbschedule.zope.plone.transitions import pause
 
 
 def pack(site: Any) -> None:
