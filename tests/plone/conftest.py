@@ -1,5 +1,9 @@
 """A Plone site, from a layer, for each test."""
 
+import os
+import sys
+from pathlib import Path
+
 import plone.app.caching
 import plone.app.contenttypes
 import plone.app.multilingual
@@ -15,6 +19,9 @@ from plone.app.testing import applyProfile
 from zodbschedule.zope import get_schedule
 from zodbschedule.zope.plone_testing import ScheduleLayer
 
+
+# Where the instances are that tests of Zope use, too.
+sys.path.append(os.fspath(Path(__file__).parents[1] / 'zope'))
 
 pytest_plugins = ['zodbschedule.testing']
 pytest.register_assert_rewrite('lives')

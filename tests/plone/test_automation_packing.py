@@ -1,14 +1,25 @@
 """The database of a real Plone is packed."""
 
+import sys
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 import transaction
 import ZODB
+from persistent.mapping import PersistentMapping
+from ZODB.POSException import POSKeyError
 from ZODB.POSException import ReadOnlyError
 from ZODB.POSException import Unsupported
+from ZODB.utils import load_current
 
+from zodbschedule import clock
 from zodbschedule.interfaces import InvalidSetting
 from zodbschedule.zope import steering
+from zodbschedule.zope.plone.automation.packing import pack
 from zodbschedule.zope.plone.automation.settings import configure
+from zodbschedule.zope.sites import SiteSchedule
 
 
 NAME = 'zodbschedule.pack'
@@ -46,7 +57,7 @@ def test_it_keeps_so_many_days(portal, runs, monkeypatch, days):
 
 
 @pytest.mark.parametrize('error', [
-    AttributeError, NotImplementedError, ReadOnlyError, Unsupported])
+    NotImplementedError, ReadOnlyError, Unsupported])
 def test_a_storage_that_cannot_be_packed_is_told(
         runs, schedule, monkeypatch, caplog, error):
     def refuse(self, days):
@@ -56,6 +67,46 @@ def test_a_storage_that_cannot_be_packed_is_told(
     reason = runs().reason
     assert 'cannot be packed' in reason and error.__name__ in reason
     assert caplog.text.count(reason) == 1
+
+
+def test_what_is_wrong_in_a_pack_parks_the_task(
+        runs, schedule, monkeypatch):
+    def fail(self, days):
+        raise AttributeError('a fault of the storage')
+
+    monkeypatch.setattr(ZODB.DB, 'pack', fail)
+    assert runs() is None
+    [entry] = schedule.parked
+    assert 'a fault of the storage' in entry.reason
+
+
+@pytest.mark.parametrize('later', [6, 8])
+def test_a_real_file_is_packed(tmp_path, monkeypatch, later):
+    """What was deleted more than seven days ago goes."""
+    db = ZODB.DB(str(tmp_path / 'Data.fs'))
+    with db.transaction() as connection:
+        root = connection.root()
+        schedule = root['schedule'] = SiteSchedule()
+        schedule.principals = 'plain'
+        root['deleted'] = PersistentMapping()
+        site = root['site'] = PersistentMapping()
+        connection.add(site)
+        connection.add(root['deleted'])
+        oid = root['deleted']._p_oid
+        schedule.call(pack, site)
+    with db.transaction() as connection:
+        del connection.root()['deleted']
+    now = time.time() + later * 86_400
+    monkeypatch.setattr(
+        sys.modules['ZODB.DB'], 'time', SimpleNamespace(time=lambda: now))
+    with db.transaction() as connection:
+        schedule = connection.root()['schedule']
+        connection.transaction_manager.abort()
+        tally = schedule.process(clock.now())
+        assert tally.succeeded == 1, next(iter(schedule.parked)).traceback
+    with pytest.raises(POSKeyError) if later == 8 else nullcontext():
+        load_current(db.storage, oid)
+    db.close()
 
 
 def test_less_than_a_day_is_refused(portal):

@@ -1,18 +1,11 @@
 """Workers of a Plone, in real processes over ZEO."""
 
-import os
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-
-sys.path.append(os.fspath(Path(__file__).parents[1] / 'zope'))
-
-from instances import Instance  # noqa: E402
-from instances import end  # noqa: E402
-from instances import wait_until  # noqa: E402
+from instances import Instance
+from instances import end
+from instances import wait_until
 
 
 MAKE = """

@@ -31,7 +31,6 @@ def pack(site: Any) -> None:
     database = site._p_jar.db()
     try:
         database.pack(days=automation_of(run.schedule).pack_days)
-    except (AttributeError, NotImplementedError, ReadOnlyError, Unsupported
-            ) as error:
+    except (NotImplementedError, ReadOnlyError, Unsupported) as error:
         pause(f'the storage {database.storage!r} cannot be packed: '
               f'{type(error).__name__} {error}'.rstrip())
