@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+from plone.protect.interfaces import IDisableCSRFProtection
 from plone.testing._z2_testbrowser import Zope2Caller
 from webob import Request
 from zope.component import getGlobalSiteManager
@@ -94,12 +95,30 @@ def looked_at():
         seen.append((list(connection._registered_objects),
                      connection.getTransferCounts()[0]))
 
+    with handling((begin, [IPubAfterTraversal]), (end, [IPubBeforeCommit])):
+        yield seen
+
+
+@contextmanager
+def let_through():
+    """Whether plone.protect was told to let each request write."""
+    seen = []
+
+    def look(event):
+        seen.append(IDisableCSRFProtection.providedBy(event.request))
+
+    with handling((look, [IPubBeforeCommit])):
+        yield seen
+
+
+@contextmanager
+def handling(*handlers):
+    """Inside this context these handlers are given events of those kinds."""
     manager = getGlobalSiteManager()
-    handlers = (begin, [IPubAfterTraversal]), (end, [IPubBeforeCommit])
     for handler, required in handlers:
         manager.registerHandler(handler, required)
     try:
-        yield seen
+        yield
     finally:
         for handler, required in handlers:
             manager.unregisterHandler(handler, required)

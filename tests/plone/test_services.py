@@ -8,6 +8,7 @@ from http_examples import PASSWORD
 from http_examples import WRITE
 from http_examples import Client
 from http_examples import agree
+from http_examples import let_through
 from http_examples import looked_at
 from plone import api
 from plone.app.testing import TEST_USER_ID
@@ -440,6 +441,19 @@ class TestSteering:
         assert (entry.principalId, entry.error) == (
             'acl_users:site-admin', 'wrong')
 
+    def test_only_a_write_that_is_permitted_passes_plone_protect(
+            self, admin, clients, add):
+        """Nobody else is let through by it, with the cookies of a browser."""
+        path = f'/@schedule/tasks/{add()}'
+        with let_through() as seen:
+            admin.get(path)
+            for name in '', 'member':
+                clients[name].send('DELETE', path)
+                clients[name].send('POST', f'{path}/run')
+            admin.send('POST', f'{path}/pause')
+            admin.send('DELETE', path)
+        assert seen == 5 * [False] + 2 * [True]
+
     def test_what_is_parked_is_scheduled_again(
             self, admin, park, schedule, clock):
         path = f'/@schedule/parked/{park()}'
@@ -562,6 +576,23 @@ class TestOnContent:
         run_until(schedule, clock.now())
         portal._p_jar.sync()
         assert 'doc' in folder and 'doc' not in portal
+
+    def test_a_folder_that_one_may_not_view_is_not_told(
+            self, portal, editor, schedule):
+        folder = createContentInContainer(portal, 'Folder', id='secret')
+        folder.manage_permission('View', ['Manager'])
+        transaction.commit()
+        hidden = editor.send('POST', '/doc/@scheduled', move=folder.UID())
+        assert error(hidden)[0] == 400
+        assert hidden.json['error']['message'] == (
+            f'The site has no folder with the UUID {folder.UID()}.')
+        assert list(schedule) == []
+
+    def test_a_scheduled_verb_passes_plone_protect(self, editor):
+        with let_through() as seen:
+            editor.get('/doc/@scheduled')
+            editor.send('POST', '/doc/@scheduled', transition='retract')
+        assert seen == [False, True]
 
     def test_a_folder_that_is_gone_parks_the_move(
             self, portal, editor, schedule, clock):
