@@ -95,6 +95,28 @@ def test_content_is_published_when_it_becomes_effective(passes, add):
     assert state(page) == 'published'
 
 
+def test_a_date_in_the_midst_of_a_minute_is_not_missed(passes, add):
+    """A pass is within the minute, and before the second."""
+    page = add('page', effective=5.5)
+    passes(5)
+    assert state(page) == 'private'
+    passes(5)
+    assert state(page) == 'published'
+
+
+def test_a_task_that_waits_already_is_kept(passes, add, schedule):
+    """Somebody may have paused it."""
+    page = add('page', effective=2)
+    task = schedule.schedule(ContextTask(
+        page, dates.reach_date, ('effective', 'publish'), principalId=SYSTEM,
+        key=f'effective:{page.UID()}'))
+    schedule.pause(task, by='jane')
+    transaction.commit()
+    passes(5)
+    assert state(page) == 'private'
+    assert schedule.paused(task) is not None
+
+
 def test_content_is_retracted_when_it_expires(passes, add):
     page = add('page', expiration=7)
     api.content.transition(page, 'publish')

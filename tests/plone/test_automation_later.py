@@ -15,6 +15,7 @@ from OFS.Folder import Folder
 from plone import api
 from plone.app.contentrules.rule import Rule
 from plone.app.testing import TEST_USER_ID
+from plone.app.testing import login
 from plone.app.testing import setRoles
 from plone.contentrules.engine.assignments import RuleAssignment
 from plone.contentrules.engine.interfaces import IRuleAssignmentManager
@@ -241,6 +242,17 @@ class TestWho:
         assert 'needs the permission' in caplog.text
         [message] = IStatusMessage(functional['request']).show()
         assert 'needs the permission' in message.message
+
+    def test_whoever_saves_it_next_moves_what_another_has_scheduled(
+            self, portal, later, tasks):
+        """As an editor, who may not control tasks of others."""
+        later()
+        portal.manage_permission('zodbschedule: Schedule tasks', ['Editor'])
+        portal.acl_users.userFolderAddUser('zoe', 'secret!', ['Editor'], [])
+        login(portal, 'zoe')
+        assert later()
+        [task] = tasks()
+        assert task.principalId == 'acl_users:zoe'
 
     @pytest.mark.parametrize('method', ['GET', 'HEAD'])
     def test_reading_a_page_schedules_nothing(
