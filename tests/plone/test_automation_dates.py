@@ -95,9 +95,16 @@ def test_content_is_published_when_it_becomes_effective(passes, add):
     assert state(page) == 'published'
 
 
-def test_a_date_in_the_midst_of_a_minute_is_not_missed(passes, add):
-    """A pass is within the minute, and before the second."""
+@pytest.mark.parametrize('number', [-1001, 1001])
+def test_a_date_in_the_midst_of_a_minute_is_not_missed(
+        portal, passes, add, number):
+    """A pass is within the minute, and before the second.
+
+    The catalog gives record ids by lot, half of them below 0.
+    """
+    portal.portal_catalog._catalog._v_nextid = number
     page = add('page', effective=5.5)
+    assert portal.portal_catalog.getrid('/plone/page') == number
     passes(5)
     assert state(page) == 'private'
     passes(5)

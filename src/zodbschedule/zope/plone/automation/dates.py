@@ -47,6 +47,9 @@ EXPIRES = 'expires'
 # transaction large; fewer, and many that are due at once take many runs.
 PORTION = 500
 
+# Less than any record id: the catalog draws them by lot, also below 0.
+BEFORE_ALL = -2 ** 63
+
 # That of the indexes of dates: what has a later second of this minute is found
 # when the minute is over.
 MINUTE = timedelta(minutes=1)
@@ -63,7 +66,7 @@ def follow_dates(site: Any) -> None:
         if transition is not None:
             positions[index] = _follow(
                 site, index, transition,
-                positions.get(index, (until, 0)), until)
+                positions.get(index, (until, BEFORE_ALL)), until)
         else:
             # Whoever sets it later means what comes then.
             positions.pop(index, None)
@@ -81,7 +84,7 @@ def _follow(site: Any, index: str, transition: str,
         if context is not None and needs(context, transition):
             _schedule(context, index, transition)
     if len(brains) < PORTION:
-        return until, 0
+        return until, BEFORE_ALL
     return _date_in(brains[-1], index), brains[-1].getRID()
 
 
